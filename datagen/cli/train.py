@@ -1,0 +1,38 @@
+"""`datagen train`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+
+@click.command("train")
+@click.argument("rows")
+@click.option("-o", "--out", required=True, metavar="OUT", help="Run folder; OUT/adapter or OUT/model, metrics.jsonl, run.json.")
+@click.option("--model", help="smollm2 (default), a local folder or a Hub id.")
+@click.option("--method", help="lora (default) or full.")
+@click.option("--steps", type=int, help="Optimiser steps; default: as many as --epochs gives.")
+@click.option("--epochs", type=float, help="Passes over the rows. Default 1.")
+@click.option("--lr", type=float, help="Peak learning rate. Default 2e-4 for lora, 2e-5 for full.")
+@click.option("--batch-size", type=int, help="Rows per optimiser step. Default 16.")
+@click.option("--max-length", type=int, help="Tokens; longer rows are left out and reported. Default 1024.")
+@click.option("--lora-r", type=int, help="Rank of the LoRA matrices. Default 16.")
+@click.option("--lora-alpha", type=int, help="LoRA updates are scaled by alpha / r. Default 32.")
+@click.option("--device", help="auto (default), cpu, cuda, cuda:N or mps.")
+@click.option("--dtype", help="auto (default), float32 or bfloat16.")
+@click.option("--eval", "eval_", metavar="ROWS", help="Rows to measure the loss on before and after.")
+@click.option("--seed", type=int, help="Of the order of the rows and the first LoRA matrices. Default 17.")
+@click.option("--map", "mapping", metavar="OURS=THEIRS,...", help="Field names, such as instruction=question,output=answer.")
+@click.option("--fresh", is_flag=True, help="Train from the start, not from a checkpoint.")
+@click.option("--json", "as_json", is_flag=True, help="Print run.json on one line instead of the table.")
+def command(
+    rows: str, out: str, mapping: str | None, eval_: str | None, fresh: bool, as_json: bool, **options: Any
+) -> int:
+    """Fine-tune a model on ROWS (a result folder, or anything that can be read); labels on answers only."""
+    from datagen.cli import terminal
+    from datagen.recipe import make
+
+    given = {k: v for k, v in {**options, "eval": eval_}.items() if v is not None}
+    recipe = make([{"train": given}], input=(rows,), mapping=terminal.pairs(mapping, "--map"))
+    return terminal.run(recipe, out, fresh=fresh, as_json=as_json)

@@ -1,0 +1,56 @@
+"""The novelty filter of Self-Instruct: a row goes when a kept row is too like it by ROUGE-L."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pyarrow as pa
+
+from datagen.options import between
+from datagen.rows import View, view
+from datagen.stage import Context, Stage, Verdict, repetition
+from datagen.text import Tokenizer, tokenizer
+
+
+@dataclass(frozen=True)
+class Rouge(Stage):
+    """Drop rows whose task and answer a kept row repeats, by ROUGE-L.
+
+    With `same_answer=off` and `field=instruction` it is the generators' novelty test. The first of two similar rows stays;
+    the witness is the kept row most like the dropped one. Source: Self-Instruct and Alpaca (F1 above 0.7 goes).
+    """
+
+    threshold: float = 0.7  # ROUGE-L F1, 0..1; above is a repetition
+    field: View = "context"  # what is compared
+    same_answer: float | None = 0.7  # F1 that the answers must be above too; off = answers do not matter
+    tokenizer: Tokenizer = "graphemes"  # rouge_score: ASCII words only, for comparisons
+
+    version: ClassVar[int] = 1
+    reasons: ClassVar[frozenset[str]] = frozenset({"too_similar"})
+    decides: ClassVar[frozenset[str]] = frozenset({"threshold"})
+
+    def __post_init__(self) -> None:
+        between("threshold", self.threshold, 0, 1, open_high=True)
+        if self.same_answer is not None:
+            between("same_answer", self.same_answer, 0, 1, open_high=True)
+
+    def score(self, rows: pa.Table, ctx: Context) -> dict[str, pa.Array]:
+        """Return the tokens of the compared text, and of the answer where it matters."""
+        from datagen.similarity.columns import tokenised
+
+        split = tokenizer(self.tokenizer)
+        found = {"tokens": tokenised(view(rows, self.field), split)}
+        if self.same_answer is not None:
+            found["answer_tokens"] = tokenised(view(rows, "answer"), split)
+        return found
+
+    def decide(self, columns: pa.Table, ctx: Context) -> Verdict:
+        """Keep each row that no kept row before it is too like."""
+        from datagen.similarity import rouge_l
+        from datagen.similarity.columns import token_lists
+
+        text = token_lists(columns.column("tokens"))
+        answers = None if self.same_answer is None else token_lists(columns.column("answer_tokens"))
+        nearest = rouge_l.greedy(text, self.threshold, answers, self.same_answer)
+        return repetition("too_similar", nearest.witness, nearest.score, self.threshold)

@@ -1,0 +1,184 @@
+"""Rows on disk with the verdicts on them: what one step hands to the next, and the folders that are made of it in the end.
+
+A step that makes rows (input, generator, mix) writes `rows/` and `dropped/` once; a stage adds a layer, a table of the rows
+that it drops. Nothing is copied in between: `kept/` and `dropped/` of a run are written once, at the end.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from datagen.rows import FATE, LEDGER, ROW, Row, dropped_row
+from datagen.shards import ShardWriter, read_all, read_shards
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What one step dropped (VERDICT rows, input order), and the repeats it set (int32[n], 0 where dropped) if it did."""
+
+    step: str
+    dropped: pa.Table
+    repeat: npt.NDArray[np.int32] | None = None
+    columns: tuple[tuple[str, Path], ...] = ()  # columns that the step adds: name and the folder of its scores
+
+
+@dataclass
+class Dataset:
+    """The rows of one base folder and the layers on them; `fingerprint` tells what they were made from."""
+
+    folder: Path
+    fingerprint: str
+    layers: list[Layer] = field(default_factory=list)
+
+    @property
+    def rows(self) -> Path:
+        """The folder of the shards of all rows of the base."""
+        return self.folder / "rows"
+
+    @cached_property
+    def ids(self) -> pa.Array:
+        """The ids of all rows of the base, in order."""
+        return read_all(self.rows, ["id"]).column("id").combine_chunks()
+
+    def alive(self) -> npt.NDArray[np.bool_]:
+        """bool[n]: the rows that no layer dropped."""
+        found = np.ones(len(self.ids), bool)
+        for layer in self.layers:
+            found[layer.dropped.column("row").to_numpy()] = False
+        return found
+
+    def repeat(self) -> npt.NDArray[np.int32] | None:
+        """The repeats that a layer set, or None."""
+        found = [layer.repeat for layer in self.layers if layer.repeat is not None]
+        return found[-1] if found else None
+
+    def kept(self) -> Iterator[pa.Table]:
+        """Yield the rows that are alive, shard by shard, their repeats set."""
+        alive, repeat, start = self.alive(), self.repeat(), 0
+        for shard in read_shards(self.rows):
+            here = slice(start, start + len(shard))
+            start += len(shard)
+            if repeat is not None:
+                shard = shard.set_column(shard.schema.get_field_index("repeat"), ROW.field("repeat"), pa.array(repeat[here]))
+            shard = self._with_columns(shard, here)
+            yield shard.filter(pa.array(alive[here]))
+
+    def kept_rows(self) -> Iterator[Row]:
+        """Yield the rows that are alive as Python values."""
+        for table in self.kept():
+            for batch in table.select(ROW.names).to_batches(max_chunksize=1024):
+                yield from batch.to_pylist()
+
+    def ledger(self) -> Iterator[pa.Table]:
+        """Yield the ledger: what the base dropped, then each layer's rows in input order."""
+        yield from read_shards(self.folder / "dropped")
+        for layer in self.layers:
+            yield from self._ledger_of(layer)
+
+    def _ledger_of(self, layer: Layer) -> Iterator[pa.Table]:
+        at = layer.dropped.column("row").to_numpy()
+        witness = self.ids.take(layer.dropped.column("witness").combine_chunks())
+        start = done = 0
+        for shard in read_shards(self.rows):
+            n = int(np.searchsorted(at, start + len(shard))) - done
+            if n:
+                fate = layer.dropped.slice(done, n)
+                rows = self._with_columns(shard, slice(start, start + len(shard))).take(pa.array(at[done : done + n] - start))
+                rows = rows.append_column(FATE[0], pa.array([layer.step] * n))
+                for name in ("reason", "score", "threshold"):
+                    rows = rows.append_column(name, fate.column(name))
+                rows = rows.append_column("witness_id", pa.chunked_array([witness.slice(done, n)]))
+                yield rows.append_column("evidence", fate.column("evidence"))
+            start += len(shard)
+            done += n
+
+    def added(self) -> list[pa.Field]:
+        """The fields that layers add to the rows."""
+        return [read_column(folder, name).schema.field(name) for layer in self.layers for name, folder in layer.columns]
+
+    def _with_columns(self, shard: pa.Table, here: slice) -> pa.Table:
+        for layer in self.layers:
+            for name, folder in layer.columns:
+                column = read_column(folder, name).column(name)[here.start : here.stop]
+                shard = shard.append_column(name, column)
+        return shard
+
+
+def ingest(folder: Path, sources: Iterable[tuple[str, Iterable[Row]]], step: str) -> dict[str, int]:
+    """Write rows as they come to `folder`/rows and ledger rows (with the key `reason`) to `folder`/dropped.
+
+    A row whose id came before under the same name is dropped as `exact_duplicate`, its witness the first.
+
+    Args:
+        folder: the step's folder.
+        sources: names and rows; duplicates are looked for within a name only.
+        step: what the ledger calls this step.
+
+    Returns:
+        The number of rows written per name, in order.
+    """
+    sizes: dict[str, int] = {}
+    with ShardWriter(folder / "dropped", LEDGER) as dropped, ShardWriter(folder / "rows", ROW) as kept:
+        for name, rows in sources:
+            seen: set[bytes] = set()
+            for row in rows:
+                if "reason" in row:
+                    dropped.add(row)
+                    continue
+                key = bytes.fromhex(row["id"])
+                if key in seen:
+                    dropped.add(dropped_row(row, step, "exact_duplicate", witness_id=row["id"]))
+                    continue
+                seen.add(key)
+                kept.add(row)
+            sizes[name] = len(seen)
+    return sizes
+
+
+def reason_counts(tables: Iterable[pa.Table]) -> dict[str, int]:
+    """Count ledger or verdict rows by reason, the most frequent first."""
+    found: Counter[str] = Counter()
+    for table in tables:
+        for entry in pc.value_counts(table.column("reason")).to_pylist():
+            found[entry["values"]] += entry["counts"]
+    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+
+
+def materialise(datasets: list[Dataset], out: Path) -> None:
+    """Write `kept/` (the last dataset's living rows) and `dropped/` (every dataset's ledger, in order) of a run folder."""
+    extra = datasets[-1].added()
+    with ShardWriter(out / "dropped", pa.schema([*LEDGER, *extra])) as ledger:
+        for dataset in datasets:
+            for table in dataset.ledger():
+                ledger.add_table(table)
+    with ShardWriter(out / "kept", pa.schema([*ROW, *extra])) as kept:
+        for table in datasets[-1].kept():
+            kept.add_table(table)
+
+
+def read_column(scores: Path, *names: str) -> pa.Table:
+    """Return columns of a folder of scores, memory-mapped; every column when none is named."""
+    tables = []
+    for path in sorted(scores.glob("[0-9]*.arrow")):
+        table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+        tables.append(table.select(list(names)) if names else table)
+    return pa.concat_tables(tables, promote_options="default")
+
+
+def write_scores(path: Path, table: pa.Table) -> None:
+    """Write one shard's scores as an Arrow file under a temporary name and rename it."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table.combine_chunks())
+    temporary.replace(path)
+
+

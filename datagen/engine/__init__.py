@@ -1,0 +1,1 @@
+"""Engines: where a function runs over shards. No stage knows which one."""

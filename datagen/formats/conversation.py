@@ -1,0 +1,106 @@
+"""A conversation as the columns of a row: which turns need `messages`, and what the flat columns show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from datagen.rows import Row, conversation_turns, turn
+
+Turn = dict[str, Any]
+
+# The names that files give to the four roles of a row; any other role is kept as it is.
+ROLES = {
+    "user": "user",
+    "human": "user",
+    "assistant": "assistant",
+    "gpt": "assistant",
+    "chatgpt": "assistant",
+    "bot": "assistant",
+    "model": "assistant",
+    "system": "system",
+    "developer": "system",
+    "tool": "tool",
+    "observation": "tool",
+    "function": "tool",
+    "function_response": "tool",
+    "ipython": "tool",
+}
+
+
+def is_plain(said: Mapping[str, Any]) -> bool:
+    """Whether a turn is only a role and a text."""
+    return (
+        said["content"] is not None
+        and said["tool_calls"] is None
+        and said["tool_call_id"] is None
+        and said["reasoning"] is None
+        and said["train"] is None
+        and said["weight"] is None
+    )
+
+
+def split_system(turns: list[Turn]) -> tuple[str, list[Turn]]:
+    """Return the text of a leading system turn that only holds text, and the turns after it; else "" and all turns."""
+    if turns and turns[0]["role"] == "system" and turns[0]["content"] and is_plain(turns[0]):
+        return turns[0]["content"], turns[1:]
+    return "", turns
+
+
+def columns_of(turns: list[Turn], system: str = "") -> Row:
+    """Return the columns instruction, output, system and, unless one plain exchange says it all, messages.
+
+    Args:
+        turns: every turn except the one that became `system`.
+        system: the system prompt, "" for none.
+    """
+    if len(turns) == 2 and is_plain(turns[0]) and is_plain(turns[1]):
+        asked, answered = turns
+        if asked["role"] == "user" and answered["role"] == "assistant":
+            return {"instruction": asked["content"], "output": answered["content"], "system": system}
+    last_user = next((t["content"] for t in reversed(turns) if t["role"] == "user"), None)
+    final = turns[-1] if turns and turns[-1]["role"] == "assistant" else None
+    answer = (final["content"] or final["tool_calls"]) if final else None
+    return {"instruction": last_user or "", "output": answer or "", "system": system, "messages": turns}
+
+
+def turns_of(row: Mapping[str, Any]) -> list[Turn]:
+    """Return the turns of a row without the one that `system` stands for."""
+    return conversation_turns(row)[1 if row["system"] else 0 :]
+
+
+def preference(chosen: str, rejected: str) -> list[dict[str, Any]]:
+    """Return the candidates of a preference row, the chosen answer first."""
+    return [
+        {"text": chosen, "score": None, "source": "chosen"},
+        {"text": rejected, "score": None, "source": "rejected"},
+    ]
+
+
+def is_preference(row: Mapping[str, Any]) -> bool:
+    """Whether a row has an answer and at least one that is worse."""
+    return len(row["candidates"] or ()) >= 2
+
+
+def pair_of(row: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the best and the worst candidate's text."""
+    return row["candidates"][0]["text"], row["candidates"][-1]["text"]
+
+
+def prompt_turns(turns: list[Turn]) -> list[Turn]:
+    """Return the turns before the final answer; all of them where the conversation does not end with an answer."""
+    return turns[:-1] if turns and turns[-1]["role"] == "assistant" else turns
+
+
+def candidates_beyond_pair(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `{"candidates": […]}` where chosen and rejected would lose candidates, scores or sources; else {}."""
+    candidates = row["candidates"] or []
+    plain = [{"score": None, "source": name} for name in ("chosen", "rejected")]
+    if not candidates or [{"score": c["score"], "source": c["source"]} for c in candidates] == plain:
+        return {}
+    return {"candidates": [dict(c) for c in candidates]}
+
+
+def answer_turn(text: str) -> Turn:
+    """Return a plain assistant turn."""
+    return turn("assistant", text)

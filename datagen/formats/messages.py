@@ -1,0 +1,245 @@
+"""Chat records: `messages` of role and content, as OpenAI, TRL, ms-swift and Axolotl write them.
+
+Preference rows: a prompt in `messages` with one `chosen` and one `rejected` message (LLaMA-Factory), the same as lists,
+or `chosen` and `rejected` as whole conversations (TRL's implicit prompt; UltraFeedback repeats it in `messages`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeGuard
+
+from datagen.formats.conversation import (
+    ROLES,
+    Turn,
+    answer_turn,
+    candidates_beyond_pair,
+    columns_of,
+    is_preference,
+    pair_of,
+    preference,
+    prompt_turns,
+    split_system,
+    turns_of,
+)
+from datagen.formats.shape import Record, Style, dumps, finish, restore, text_of
+from datagen.formats.tools import openai_calls, tools_style, written_tools
+from datagen.rows import Row, turn
+
+NAME = "messages"
+
+
+def detect(record: Record) -> bool:
+    """Whether the record holds a list of turns with a `role`."""
+    if "messages" in record or "conversations" in record:
+        return _field(record) is not None
+    return "chosen" in record and not isinstance(record.get("prompt"), list) and _is_implicit(record)
+
+
+def is_messages(value: Any) -> TypeGuard[list[Record]]:
+    """Whether a value is a non-empty list of messages with a role."""
+    return isinstance(value, list) and bool(value) and all(isinstance(m, dict) and "role" in m for m in value)
+
+
+def read_record(record: Record) -> Row:
+    """Return the columns of a chat record.
+
+    Raises:
+        ValueError: a turn has no text as its role.
+    """
+    field = _field(record)
+    pair = _pair_style(record, field)
+    style: dict[str, Any] = {} if pair in (None, "single") else {"pair": pair}
+    taken = {"system", "tools"} & record.keys()
+    if pair == "implicit":
+        said = record["chosen"]
+    else:
+        said = record[field or "messages"]
+        taken.add(field or "messages")
+        if field == "conversations":
+            style["names"] = {"messages": "conversations"}
+    turns = [read_turn(m) for m in said]
+    candidates = None
+    if pair is not None:
+        taken |= {"chosen", "rejected"}
+        chosen, rejected = _answers(record, pair)
+        if pair in ("single", "list"):
+            turns += chosen
+        candidates = preference(answer_text(chosen), answer_text(rejected))
+    system = text_of(record.get("system"))
+    if system:
+        style["system"] = "field"
+    else:
+        system, turns = split_system(turns)
+    fields = columns_of(turns, system)
+    fields["tools"] = text_of(record.get("tools") or None)
+    style.update(tools_style(record.get("tools")))
+    if candidates is not None:
+        fields["candidates"] = candidates
+        fields["output"] = candidates[0]["text"]
+    return finish(fields, record, taken, NAME, style, canonical)
+
+
+def write_record(row: Mapping[str, Any]) -> Record:
+    """Return the chat record of a row."""
+    return restore(row, NAME, canonical)
+
+
+def canonical(row: Mapping[str, Any], style: Style) -> Record:
+    """Return the record with the system prompt as its first message, tools as a list, answers as messages."""
+    in_field = row["system"] and style.get("system") == "field"
+    leading = [turn("system", row["system"])] if row["system"] and not in_field else []
+    turns = leading + turns_of(row)
+    record: Record = {}
+    if is_preference(row):
+        pair = style.get("pair", "single")
+        prompt = [write_turn(t) for t in prompt_turns(turns)]
+        chosen, rejected = (write_turn(t) for t in answer_turns(row, turns))
+        if pair == "full":
+            record["messages"] = [*prompt, chosen]
+        elif pair != "implicit":
+            record["messages"] = prompt
+        before = prompt if pair in ("full", "implicit") else []
+        record["chosen"] = chosen if pair == "single" else [*before, chosen]
+        record["rejected"] = rejected if pair == "single" else [*before, rejected]
+    else:
+        record["messages"] = [write_turn(t) for t in turns]
+    if row["tools"]:
+        record["tools"] = written_tools(row["tools"], style)
+    record.update(candidates_beyond_pair(row))
+    if in_field:
+        record["system"] = row["system"]
+    return record
+
+
+def read_turn(message: Mapping[str, Any]) -> Turn:
+    """Return one message as a turn; what no column can say is left to the shape.
+
+    Raises:
+        ValueError: the message is no object, or its role is no text.
+    """
+    if not isinstance(message, dict) or not isinstance(message.get("role"), str):
+        raise ValueError("a message without a role")
+    role: str = message["role"]
+    read = turn(ROLES.get(role, role), _content(message.get("content")))
+    if message.get("tool_calls"):
+        read["tool_calls"] = text_of(message["tool_calls"])
+    if isinstance(message.get("tool_call_id"), str):
+        read["tool_call_id"] = message["tool_call_id"]
+    for key in ("reasoning_content", "reasoning"):
+        if isinstance(message.get(key), str) and read["reasoning"] is None:
+            read["reasoning"] = message[key]
+    read_training(message, read)
+    return read
+
+
+def read_training(message: Mapping[str, Any], read: Turn) -> None:
+    """Fill `train` and `weight` of a turn from the keys that trainers use."""
+    if isinstance(message.get("train"), bool):
+        read["train"] = message["train"]
+    for key in ("weight", "loss_weight"):
+        weight = message.get(key)
+        if isinstance(weight, (int, float)) and not isinstance(weight, bool) and read["weight"] is None:
+            read["weight"] = float(weight)
+
+
+def write_turn(said: Mapping[str, Any]) -> Record:
+    """Return one turn as a message; a tool call that does not parse is shown as content."""
+    message: Record = {"role": said["role"], "content": said["content"]}
+    if said["tool_calls"] is not None:
+        listed = openai_calls(said["tool_calls"])
+        if listed:
+            message["tool_calls"] = listed
+        elif said["content"]:
+            message["tool_calls"] = said["tool_calls"]
+        else:
+            message["content"] = said["tool_calls"]
+    if said["tool_call_id"] is not None:
+        message["tool_call_id"] = said["tool_call_id"]
+    if said["reasoning"] is not None:
+        message["reasoning_content"] = said["reasoning"]
+    write_training(said, message)
+    return message
+
+
+def write_training(said: Mapping[str, Any], message: Record) -> None:
+    """Put `train` and `weight` of a turn into its message, whole weights as integers."""
+    if said["train"] is not None:
+        message["train"] = said["train"]
+    weight = said["weight"]
+    if weight is not None:
+        message["weight"] = int(weight) if float(weight).is_integer() else weight
+
+
+def answer_turns(row: Mapping[str, Any], turns: list[Turn]) -> tuple[Turn, Turn]:
+    """Return the best and the worst candidate as turns; the best is the final turn itself where that says the same."""
+    best, worst = pair_of(row)
+    final = turns[-1] if turns else answer_turn(best)
+    return final if answer_text([final]) == best else answer_turn(best), answer_turn(worst)
+
+
+def answer_text(turns: list[Turn]) -> str:
+    """Return an answer of one turn as its text (or tool call), a longer one as the JSON text of its messages."""
+    if len(turns) == 1:
+        return turns[0]["content"] or turns[0]["tool_calls"] or ""
+    return dumps([write_turn(t) for t in turns])
+
+
+def _content(content: Any) -> str | None:
+    """Return content as text: parts that are all text joined by newlines, anything else as its JSON text."""
+    if content is None or isinstance(content, str):
+        return content
+    if isinstance(content, list) and content:
+        texts = [_part_text(part) for part in content]
+        if all(text is not None for text in texts):
+            return "\n".join(text for text in texts if text is not None)
+    return dumps(content)
+
+
+def _part_text(part: Any) -> str | None:
+    if isinstance(part, dict) and part.get("type") == "text":
+        text = part.get("text", part.get("value"))
+        return text if isinstance(text, str) else None
+    return part if isinstance(part, str) else None
+
+
+def _field(record: Record) -> str | None:
+    """Return the field that holds the turns; an empty `messages` counts, an empty `conversations` is ShareGPT's."""
+    if "messages" in record and (record["messages"] == [] or is_messages(record["messages"])):
+        return "messages"
+    return "conversations" if "conversations" in record and is_messages(record["conversations"]) else None
+
+
+def _is_implicit(record: Record) -> bool:
+    chosen, rejected = record.get("chosen"), record.get("rejected")
+    return is_messages(chosen) and is_messages(rejected) and _prompt_length(chosen, rejected) > 0
+
+
+def _prompt_length(chosen: list[Any], rejected: list[Any]) -> int:
+    """Return how many messages two conversations share before their last one; 0 when they part earlier."""
+    shared = len(chosen) - 1
+    return shared if len(rejected) == len(chosen) and chosen[:-1] == rejected[:-1] else 0
+
+
+def _pair_style(record: Record, field: str | None) -> str | None:
+    """Return how chosen and rejected are written; null when they are absent or of no known form."""
+    chosen, rejected = record.get("chosen"), record.get("rejected")
+    if field is None:
+        return "implicit"
+    if is_messages([chosen]) and is_messages([rejected]):
+        return "single"
+    if not is_messages(chosen) or not is_messages(rejected):
+        return None
+    if _is_implicit(record) and record[field] == chosen:
+        return "full"
+    return "list"
+
+
+def _answers(record: Record, pair: str) -> tuple[list[Turn], list[Turn]]:
+    sides = [record["chosen"], record["rejected"]]
+    if pair == "single":
+        sides = [[side] for side in sides]
+    elif pair in ("full", "implicit"):
+        sides = [side[-1:] for side in sides]
+    chosen, rejected = ([read_turn(m) for m in side] for side in sides)
+    return chosen, rejected

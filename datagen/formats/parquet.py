@@ -1,0 +1,166 @@
+"""Parquet container: rows of datagen natively, any other table as records."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from datagen.errors import DataError
+from datagen.formats.pieces import Piece
+from datagen.formats.shape import KEY, dumps
+from datagen.rows import ROW, Row, row_id
+
+NAME = "parquet"
+GROUP = 8192  # rows per row group
+
+
+def is_native(path: Path) -> bool:
+    """Whether a Parquet file holds rows with the ROW schema (and perhaps more columns).
+
+    Raises:
+        DataError: the file is no Parquet file after all.
+    """
+    try:
+        schema = pq.read_schema(path)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(
+            f"{path}: not a readable Parquet file ({_first_line(error)}); it may be cut off: copy it again"
+        ) from error
+    return all(field.name in schema.names and schema.field(field.name).type == field.type for field in ROW)
+
+
+def pieces(path: Path) -> Iterator[Piece]:
+    """Yield one record per row; a row group that cannot be read is one problem."""
+    number = 0
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=GROUP // 8):
+                for record in batch.to_pylist():
+                    number += 1
+                    yield Piece(f"row {number}", record, b"", "")
+    except (pa.ArrowException, OSError) as error:
+        yield Piece(f"row {number + 1}", None, b"", f"the file breaks off: {_first_line(error)}")
+
+
+def read_native(record: Mapping[str, Any]) -> Row:
+    """Return a row of a datagen Parquet file with its id computed anew; columns that ROW lacks go to `extra`."""
+    row = {name: record[name] for name in ROW.names}
+    scores = {name: value for name, value in record.items() if name not in row and value is not None}
+    if scores:
+        extra = json.loads(row["extra"]) if row["extra"] else {}
+        shape = extra.get(KEY) or {}
+        extra.update(scores)
+        extra[KEY] = {"columns": sorted(scores), **shape}
+        row["extra"] = dumps(extra)
+    row["id"] = row_id(row)
+    return row
+
+
+def with_extra(extra: str, fields: Mapping[str, Any]) -> str:
+    """Return the JSON text of `extra` with more fields."""
+    return dumps({**(json.loads(extra) if extra else {}), **fields})
+
+
+def _columns_of(row: Row) -> Row:
+    """Return the row with the score columns that reading put into `extra` as columns again."""
+    if f'"{KEY}"' not in row["extra"]:
+        return row
+    extra = json.loads(row["extra"])
+    shape = extra.get(KEY)
+    columns = shape.pop("columns", ()) if isinstance(shape, dict) else ()
+    if not columns:
+        return row
+    if not shape:
+        del extra[KEY]
+    back = {name: extra.pop(name) for name in columns if name in extra}
+    return {**back, **row, "extra": dumps(extra) if extra else ""}
+
+
+def write(rows: Iterable[Row], path: Path) -> int:
+    """Write rows to one Parquet file: the ROW schema, then a column per score, zstd, row groups of one fixed size.
+
+    Args:
+        rows: rows; keys beyond ROW become columns, null where a row lacks them.
+        path: the file to write; the caller renames it into place.
+
+    Returns:
+        The number of rows.
+    """
+    schema, count = ROW, 0
+    writer: pq.ParquetWriter | None = None
+    try:
+        for batch in _batches(rows):
+            table = _table(batch, schema)
+            if writer is not None and table.schema != schema:
+                writer.close()
+                writer = _widened(path, table.schema)  # a later row brought a new score: older groups get nulls
+            elif writer is None:
+                writer = _writer(path, table.schema)
+            schema = table.schema
+            writer.write_table(table, row_group_size=GROUP)
+            count += len(batch)
+        if writer is None:
+            writer = _writer(path, schema)
+    finally:
+        if writer is not None:
+            writer.close()
+    return count
+
+
+def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    batch: list[Row] = []
+    for row in rows:
+        batch.append(_columns_of(row))
+        if len(batch) == GROUP:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _table(rows: list[Row], schema: pa.Schema) -> pa.Table:
+    """Return rows as a table with at least the given schema, scores typed by their values."""
+    for name in sorted({name for row in rows for name in row} - set(ROW.names)):
+        found = pa.array([row.get(name) for row in rows])
+        if pa.types.is_null(found.type):
+            if name not in schema.names:
+                schema = schema.append(pa.field(name, pa.float64()))
+        elif name not in schema.names:
+            schema = schema.append(pa.field(name, found.type))
+        elif found.type != schema.field(name).type:
+            both = pa.unify_schemas(
+                [pa.schema([schema.field(name)]), pa.schema([(name, found.type)])], promote_options="permissive"
+            )
+            schema = schema.set(schema.get_field_index(name), both.field(0))
+    return pa.table({f.name: pa.array([row.get(f.name) for row in rows], f.type) for f in schema}, schema=schema)
+
+
+def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    return pq.ParquetWriter(path, schema, compression="zstd")
+
+
+def _widened(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    """Return a writer that already holds the groups written so far under the wider schema."""
+    narrow = path.replace(path.with_name(path.name + ".narrow"))
+    writer = _writer(path, schema)
+    try:
+        with pq.ParquetFile(narrow) as file:
+            for group in range(file.num_row_groups):
+                old = file.read_row_group(group)
+                columns = [
+                    old.column(f.name).cast(f.type) if f.name in old.column_names else pa.nulls(len(old), f.type)
+                    for f in schema
+                ]
+                writer.write_table(pa.table(columns, schema=schema), row_group_size=GROUP)
+    finally:
+        narrow.unlink(missing_ok=True)
+    return writer
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]

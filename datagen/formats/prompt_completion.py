@@ -1,0 +1,113 @@
+"""Prompt and completion records as TRL has them: texts, or lists of messages; also prompt, chosen and rejected.
+
+Format: https://huggingface.co/docs/trl/dataset_formats. `question` or `query` are read as the prompt, `response` or
+`answer` as the completion, so files such as GSM8K need no map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from datagen.formats.conversation import (
+    Turn,
+    answer_turn,
+    candidates_beyond_pair,
+    columns_of,
+    is_preference,
+    preference,
+    prompt_turns,
+    split_system,
+    turns_of,
+)
+from datagen.formats.messages import answer_text, answer_turns, is_messages, read_turn, write_turn
+from datagen.formats.shape import Record, Style, finish, renamed, restore, text_of
+from datagen.formats.tools import tools_style, written_tools
+from datagen.rows import Row, turn
+
+NAME = "prompt_completion"
+ALIASES = {"prompt": ("question", "query"), "completion": ("response", "answer")}
+
+
+def detect(record: Record) -> bool:
+    """Whether the record has a prompt under one of its names."""
+    return "prompt" in record or "question" in record or "query" in record
+
+
+def read_record(record: Record) -> Row:
+    """Return the columns of a prompt and completion record."""
+    aliases = dict(ALIASES)
+    if "chosen" in record and "rejected" in record:
+        del aliases["completion"]  # a response beside a pair is another model's answer
+    plain, names = renamed(record, aliases)
+    style: dict[str, Any] = {"names": names} if names else {}
+    taken = {"prompt", "completion", "system", "tools"} & plain.keys()
+    prompt, completion = plain["prompt"], plain.get("completion")
+    lists = is_messages(prompt)
+    answers = _pair(plain.get("chosen"), plain.get("rejected"), lists=lists)
+    if answers:
+        taken |= {"chosen", "rejected"}
+        taken.discard("completion")
+    elif lists and isinstance(completion, list) and (not completion or is_messages(completion)):
+        style.update({} if len(completion) == 1 else {"completion_turns": len(completion)})
+        answers = [[read_turn(m) for m in completion]]
+    else:
+        lists = False  # one side is text: both are
+        answers = [[answer_turn(text_of(completion))]]
+    turns = [read_turn(m) for m in prompt] if lists else [turn("user", text_of(prompt))]
+    fields = _columns([*turns, *answers[0]], text_of(plain.get("system")), lists, style)
+    fields["tools"] = text_of(plain.get("tools") or None)
+    style.update(tools_style(plain.get("tools")))
+    if len(answers) == 2:
+        fields["candidates"] = preference(*map(answer_text, answers))
+        fields["output"] = fields["candidates"][0]["text"]
+    theirs = {names.get(name, name) for name in taken}
+    return finish(fields, record, theirs, NAME, style, canonical)
+
+
+def write_record(row: Mapping[str, Any]) -> Record:
+    """Return the prompt and completion record of a row: texts for one plain exchange, else lists of messages."""
+    return restore(row, NAME, canonical)
+
+
+def canonical(row: Mapping[str, Any], style: Style) -> Record:
+    """Return texts where one exchange without a system prompt says it all, else lists of messages."""
+    in_field = bool(row["system"]) and style.get("system") == "field"
+    leading = [turn("system", row["system"])] if row["system"] and not in_field else []
+    turns = leading + turns_of(row)
+    lists = bool(style.get("lists")) or row["messages"] is not None or bool(leading)
+    count = style.get("completion_turns", 1 if turns and turns[-1]["role"] == "assistant" else 0)
+    prompt = prompt_turns(turns) if is_preference(row) else turns[: len(turns) - count]
+    record: Record = {"prompt": [write_turn(t) for t in prompt] if lists else turns[0]["content"]}
+    if is_preference(row):
+        for side, answer in zip(("chosen", "rejected"), answer_turns(row, turns), strict=True):
+            record[side] = [write_turn(answer)] if lists else answer["content"]
+    else:
+        record["completion"] = [write_turn(t) for t in turns[len(turns) - count :]] if lists else row["output"]
+    record.update(candidates_beyond_pair(row))
+    if in_field:
+        record["system"] = row["system"]
+    if row["tools"]:
+        record["tools"] = written_tools(row["tools"], style)
+    return record
+
+
+def _pair(chosen: Any, rejected: Any, *, lists: bool) -> list[list[Turn]]:
+    """Return the turns of chosen and rejected; [] where they are absent or not written like the prompt."""
+    if lists and is_messages(chosen) and is_messages(rejected):
+        return [[read_turn(m) for m in side] for side in (chosen, rejected)]
+    if isinstance(chosen, str) and isinstance(rejected, str):
+        return [[answer_turn(chosen)], [answer_turn(rejected)]]
+    return []
+
+
+def _columns(turns: list[Turn], system: str, lists: bool, style: dict[str, Any]) -> Row:
+    """Return the columns of the turns, and note in the style what they do not show."""
+    if system:
+        style["system"] = "field"
+    elif lists:
+        system, turns = split_system(turns)
+    fields = columns_of(turns, system)
+    if lists and "messages" not in fields and (not system or "system" in style):
+        style["lists"] = True
+    return fields

@@ -1,0 +1,170 @@
+"""Reading any instruction data into rows, and unreadable pieces into ledger rows; content decides, not the name."""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from datagen.errors import DataError
+from datagen.formats import csv, jsonl, parquet
+from datagen.formats.pieces import Piece
+from datagen.formats.records import checked_map, mapped, row_of
+from datagen.formats.shape import dumps
+from datagen.formats.sources import files
+from datagen.formats.streams import PARQUET, head
+from datagen.rows import Row, dropped_row, new_row
+
+__all__ = ["Source", "files", "read"]
+
+EXPECTED = (
+    "Alpaca (instruction, output), ShareGPT (conversations), messages, prompt/completion, "
+    "CSV with such columns, or Parquet"
+)
+HELD = 1000  # rows held back until a file has shown that it can be read
+
+
+@dataclass(frozen=True)
+class Source:
+    """One input as the user gave it."""
+
+    path: str  # file, folder, `-` or hf://datasets/owner/name[/file]
+    name: str = ""  # goes to the `source` column of its rows when set
+
+
+def read(
+    path: str,
+    *,
+    name: str = "",
+    mapping: Mapping[str, str] | None = None,
+    stdin_copy: Path | None = None,
+    limit: int | None = None,
+) -> Iterator[Row]:
+    """Yield the rows of a source, and a ledger row (it has the key `reason`) for every piece that cannot be read.
+
+    Args:
+        path: a file, a folder, `-` or `hf://datasets/owner/name[/file]`.
+        name: goes to `source`; a row's own, different source is then kept in `extra`.
+        mapping: our field name ← the file's, such as `{"instruction": "question", "output": "answer"}`.
+        stdin_copy: where standard input is copied to.
+        limit: the most rows and ledger rows to yield; null for all.
+
+    Raises:
+        DataError: nothing is there, no row of a file could be read, or a mapped field is in no record.
+        UsageError: the map speaks of a name that is not ours.
+    """
+    names = checked_map(mapping)
+    found = files(path, stdin_copy)
+    rows = (row for file in found for row in _File(file, "stdin" if path == "-" else file.name, names, name).rows())
+    return rows if limit is None else islice(rows, limit)
+
+
+@dataclass
+class _File:
+    """The reading of one file: what came out of it so far."""
+
+    path: Path
+    label: str  # how evidence and ids name the file
+    names: Mapping[str, str]  # the file's field → our name
+    source: str
+    good: int = 0
+    first_problem: str = ""
+    fields: dict[str, None] = field(default_factory=dict)  # every field name seen, kept while mapped ones are missing
+    missing: set[str] = field(default_factory=set)  # mapped fields that no record has had yet
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the rows and the ledger rows of the file, holding the first ones back until the file proves readable.
+
+        Raises:
+            DataError: there was something to read, but no row came out of it, or a mapped field is nowhere.
+        """
+        self.missing = set(self.names)
+        pieces, native = self._opened()
+        held: list[Row] = []
+        for piece in pieces:
+            row = self._native_row(piece) if native else self._row(piece)
+            if held or not self.good or self.missing:
+                held.append(row)
+                if (self.good and not self.missing) or len(held) >= HELD:
+                    yield from held
+                    held.clear()
+            else:
+                yield row
+        self._check()
+        yield from held
+
+    def _opened(self) -> tuple[Iterator[Piece], bool]:
+        """Return the pieces of the file, and whether they are rows already."""
+        start = head(self.path, 1 << 16)
+        if start.startswith(PARQUET):
+            native = parquet.is_native(self.path)
+            return parquet.pieces(self.path), native and not self.names
+        text = start.removeprefix(codecs.BOM_UTF8).lstrip()
+        if not text or text[:1] in (b"[", b"{"):
+            return jsonl.pieces(self.path), False
+        return csv.pieces(self.path, self.names), False
+
+    def _row(self, piece: Piece) -> Row:
+        record = piece.record
+        if piece.problem:
+            return self._unreadable(piece, piece.problem)
+        try:
+            if self.names and isinstance(record, dict):
+                if self.missing:
+                    self.missing -= record.keys()
+                    self.fields.update(dict.fromkeys(map(str, record)))
+                record = mapped(record, self.names)
+            row = row_of(record, self.source)
+        except UnicodeEncodeError as error:
+            byte = 0xDC80 <= ord(error.object[error.start]) <= 0xDCFF
+            return self._unreadable(
+                piece, "bytes that are not UTF-8" if byte else "a lone surrogate, which is no character"
+            )
+        except RecursionError:
+            return self._unreadable(piece, "nested too deeply")
+        except ValueError as error:
+            return self._unreadable(piece, str(error))
+        self.good += 1
+        return row
+
+    def _native_row(self, piece: Piece) -> Row:
+        if piece.problem:
+            return self._unreadable(piece, piece.problem)
+        row = parquet.read_native(piece.record)
+        if self.source and row["source"] and row["source"] != self.source:
+            row["extra"] = parquet.with_extra(row["extra"], {"source": row["source"]})
+        if self.source:
+            row["source"] = self.source
+        self.good += 1
+        return row
+
+    def _unreadable(self, piece: Piece, problem: str) -> Row:
+        raw = piece.raw or (b"" if piece.record is None else dumps(piece.record).encode("utf-8", "backslashreplace"))
+        text = raw.decode("utf-8", "backslashreplace")
+        place = f"{self.label}: {piece.position}"
+        self.first_problem = self.first_problem or f"{piece.position}: {problem}"
+        row = new_row(extra=dumps({"raw": text}))
+        digest = hashlib.blake2b(
+            f"{self.label}\0{piece.position}\0".encode("utf-8", "backslashreplace"), digest_size=16
+        )
+        digest.update(raw)
+        row["id"] = digest.hexdigest()
+        row["source"] = self.source
+        start = text[:200].strip().replace("\r", " ").replace("\n", " ")
+        return dropped_row(
+            row, "input", "unreadable", evidence=f"{place}: {problem}: {start}" if start else f"{place}: {problem}"
+        )
+
+    def _check(self) -> None:
+        if self.missing and self.fields:
+            theirs = ", ".join(f"'{name}'" for name in sorted(self.missing))
+            raise DataError(
+                f"{self.path}: no record has the mapped field {theirs}; the fields are: {', '.join(self.fields)}"
+            )
+        if self.first_problem and not self.good:
+            raise DataError(
+                f"{self.path}: no row could be read; expected {EXPECTED}; first problem: {self.first_problem}"
+            )

@@ -1,0 +1,96 @@
+"""From what a user names (a file, a folder, `-`, `hf://datasets/owner/name`) to the files to read, in a fixed order."""
+
+from __future__ import annotations
+
+import difflib
+import shutil
+import sys
+from pathlib import Path
+
+from datagen.errors import DataError
+
+SUFFIXES = tuple(
+    name + packed
+    for name in (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")
+    for packed in ("", ".gz", ".zst")
+)
+HUB = "hf://datasets/"
+# Descriptions of datasets that lie beside the data and hold no rows.
+NOT_DATA = frozenset({"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"})
+
+
+def files(path: str, stdin_copy: Path | None = None) -> list[Path]:
+    """Return the files of a source in a fixed order.
+
+    Args:
+        path: a file; a folder (a datagen result folder gives its kept rows); `-` for standard input;
+            `hf://datasets/owner/name[/file]`.
+        stdin_copy: where standard input is copied to, so that it can be read more than once.
+
+    Raises:
+        DataError: nothing is there, or the hub cannot be reached.
+    """
+    if path == "-":
+        if stdin_copy is None:
+            raise DataError("-: standard input cannot be read here; save it to a file and name that file")
+        with stdin_copy.open("wb") as copy:
+            shutil.copyfileobj(sys.stdin.buffer, copy)
+        return [stdin_copy]
+    if path.startswith("hf://"):
+        return _hub_files(path)
+    place = Path(path)
+    if place.is_dir():
+        return _folder_files(place)
+    if not place.exists():
+        raise DataError(f"no such file or directory: {path}{_near(place)}")
+    return [place]
+
+
+def _folder_files(folder: Path) -> list[Path]:
+    if (folder / "kept").is_dir() and (folder / "run.json").is_file():
+        return sorted((folder / "kept").glob("*.parquet"))
+    found = sorted(
+        file
+        for file in folder.rglob("*")
+        if file.name.lower().endswith(SUFFIXES)
+        and file.name not in NOT_DATA
+        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
+        and file.is_file()
+    )
+    if not found:
+        raise DataError(
+            f"{folder}: no data file in this folder; expected {', '.join(SUFFIXES[::3])}, each also .gz or .zst"
+        )
+    return found
+
+
+def _near(place: Path) -> str:
+    """Return a hint at a neighbour with nearly the same name."""
+    try:
+        names = [entry.name for entry in place.parent.iterdir()]
+    except OSError:
+        return ""
+    close = difflib.get_close_matches(place.name, names, n=1, cutoff=0.6)
+    return f"; did you mean '{place.parent / close[0]}'?" if close else ""
+
+
+def _hub_files(path: str) -> list[Path]:
+    """Download the data files of a dataset on the Hugging Face hub, or the one named."""
+    owner, name, file = [*path.removeprefix(HUB).split("/", 2), "", "", ""][:3]
+    if not path.startswith(HUB) or not owner or not name:
+        raise DataError(f"{path}: expected hf://datasets/OWNER/NAME or hf://datasets/OWNER/NAME/FILE")
+    try:
+        import huggingface_hub as hub
+    except ImportError as error:
+        raise DataError(f"{path}: reading from the hub needs huggingface_hub: pip install huggingface_hub") from error
+    dataset = f"{owner}/{name}"
+    try:
+        listed = [file] if file else sorted(hub.HfApi().list_repo_files(dataset, repo_type="dataset"))
+        wanted = [f for f in listed if f.lower().endswith(SUFFIXES) and Path(f).name not in NOT_DATA] or [file]
+        return [Path(hub.hf_hub_download(dataset, f, repo_type="dataset")) for f in wanted if f]
+    except Exception as error:  # the client raises its own, requests', httpx's and OS errors
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise DataError(
+            f"{path}: the hub did not give this dataset ({reason[0][:120]}); check the name and the network, "
+            "set HF_TOKEN for a gated dataset, or download it and name the folder"
+        ) from error

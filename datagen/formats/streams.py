@@ -1,0 +1,139 @@
+"""Bytes in and out: gzip and Zstandard by their magic numbers, and files that only appear when they are whole."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from datagen.errors import DataError
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+GZIP, ZSTD, PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"
+CHUNK = 1 << 18  # bytes read from disk at a time
+
+
+class Unpacked(io.RawIOBase):
+    """The decompressed bytes of a file, which end where the file breaks; `broken` then says how."""
+
+    def __init__(self, path: Path) -> None:
+        """Open a file, plain or compressed."""
+        self._file = path.open("rb")
+        magic = self._file.read(4)
+        self._file.seek(0)
+        make: Callable[[], Any] | None = None
+        if magic.startswith(GZIP):
+            make = _gunzip
+        elif magic == ZSTD:
+            make = _unzstd(path)
+        self._chunks = _decompressed(self._file, make) if make else iter(lambda: self._file.read(CHUNK), b"")
+        self._rest = memoryview(b"")
+        self.broken = ""
+
+    def readable(self) -> bool:
+        """Say that this is a stream to read."""
+        return True
+
+    def readinto(self, target: WriteableBuffer, /) -> int:
+        """Fill the buffer with the next decompressed bytes; 0 at the end or where the file breaks."""
+        while not self._rest:
+            try:
+                self._rest = memoryview(next(self._chunks))
+            except StopIteration:
+                return 0
+            except Exception as error:  # EOFError, zlib.error, zstandard.ZstdError (not imported here), OSError
+                self.broken = self.broken or f"the file breaks off: {error}"
+                return 0
+        view = memoryview(target).cast("B")
+        count = min(len(view), len(self._rest))
+        view[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        return count
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+        super().close()
+
+
+def _gunzip() -> Any:
+    return zlib.decompressobj(wbits=31)
+
+
+def _unzstd(path: Path) -> Callable[[], Any]:
+    try:
+        import zstandard
+    except ImportError as error:
+        raise DataError(f"{path}: reading .zst needs zstandard: pip install zstandard") from error
+    return lambda: zstandard.ZstdDecompressor().decompressobj()
+
+
+def _decompressed(file: IO[bytes], make: Callable[[], Any]) -> Iterator[bytes]:
+    """Yield the bytes of one or more compressed members.
+
+    Raises:
+        EOFError: the last member is incomplete.
+    """
+    member = make()
+    while data := file.read(CHUNK):
+        while data:
+            if member.eof:
+                data = data.lstrip(b"\0")  # gzip allows zero padding after a member
+                if not data:
+                    break
+                member = make()
+            yield member.decompress(data)
+            data = member.unused_data if member.eof else b""
+    if not member.eof:
+        raise EOFError("the compressed data is incomplete")
+
+
+def head(path: Path, size: int) -> bytes:
+    """Return up to `size` decompressed bytes from the start of a file."""
+    with io.BufferedReader(Unpacked(path), CHUNK) as stream:
+        return stream.read(size)
+
+
+@contextmanager
+def whole_file(target: Path) -> Iterator[IO[bytes]]:
+    """Yield a stream to a temporary file that becomes `target` on success and is removed on failure.
+
+    The name decides the compression (.gz, .zst); no clock is written, so equal content gives equal bytes.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file, _compressed(file, target) as stream:
+            yield stream
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _compressed(file: IO[bytes], target: Path) -> Iterator[IO[bytes]]:
+    if target.suffix == ".gz":
+        with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed:
+            yield packed  # type: ignore[misc]
+    elif target.suffix == ".zst":
+        try:
+            import zstandard
+        except ImportError as error:
+            raise DataError(f"{target}: writing .zst needs zstandard: pip install zstandard") from error
+        with zstandard.ZstdCompressor().stream_writer(file, closefd=False) as stream:
+            yield stream
+    else:
+        yield file
+
+
+def stem(path: Path) -> str:
+    """Return the file name without the suffixes of its container and its compression."""
+    unpacked = Path(path.name).stem if path.suffix in (".gz", ".zst") else path.name
+    return Path(unpacked).stem

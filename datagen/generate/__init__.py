@@ -1,0 +1,1 @@
+"""Generators: they make rows from seeds or documents by asking a model. They are not stages."""

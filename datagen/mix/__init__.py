@@ -1,0 +1,1 @@
+"""Mixtures: how many rows of each source, and which."""

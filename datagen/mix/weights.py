@@ -1,0 +1,122 @@
+"""How much of each source: the mixing rules of T5, and the nested choice of rows.
+
+Source: Raffel et al. 2020 (T5), section 3.5.2: examples-proportional mixing with a limit K, temperature scaling, equal mixing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from datagen.options import between
+from datagen.quotas import quotas
+
+Method = Literal["proportional", "temperature", "equal", "weights"]
+
+
+@dataclass(frozen=True)
+class MixOptions:
+    """Options of `mix`; its sources are named paths, or `{from: STEP}` in a recipe."""
+
+    sources: dict[str, Any] = field(default_factory=dict)  # name -> path, list of paths, or {from: STEP}
+    method: Method = "proportional"  # proportional to size, temperature, equal, or weights
+    temperature: float = 2.0  # T of the method `temperature`: share ~ min(rows, cap) ** (1 / T)
+    cap: int | None = None  # rows; a larger source counts as this many (T5's K); off = no limit
+    rows: int | None = None  # rows of the mixture, repeats counted; off = as many as the sources hold
+    weights: dict[str, Any] = field(default_factory=dict)  # name -> weight, of the method `weights`
+    seed: int = 17  # which rows are taken
+    grid: bool = False  # search the mixture with small trained proxies
+    levels: tuple[str, ...] = ("1", "1/2", "1/4")  # grid: shares of a source's own rows
+    eval: str | None = None  # grid: rows to measure the loss on; off = held out of each source
+    steps: int = 30  # grid: optimiser steps of each proxy
+    model: str = "smollm2"  # grid: base model of the proxies
+    max_proxies: int = 24  # grid: the most mixtures that are trained without asking
+
+    def __post_init__(self) -> None:
+        if not self.sources:
+            raise ValueError("needs sources, such as NAME=PATH")
+        between("temperature", self.temperature, 1, float("inf"))
+        for name, value in (("cap", self.cap), ("rows", self.rows), ("steps", self.steps), ("max_proxies", self.max_proxies)):
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be 1 or more, not {value}")
+        if (self.method == "weights") != bool(self.weights):
+            raise ValueError("the method 'weights' and the option weights go together, such as weights a=1,b=0.5")
+        self._check_weights()
+        self.level_values()
+
+    def _check_weights(self) -> None:
+        unknown = set(self.weights) - set(self.sources)
+        if unknown:
+            raise ValueError(f"weights names '{min(unknown)}', which is not a source; sources: {', '.join(self.sources)}")
+        if self.weights and len(self.weights) < len(self.sources):
+            raise ValueError(f"weights misses the source '{min(set(self.sources) - set(self.weights))}'; give 0 to leave it out")
+        for name, weight in self.weights.items():
+            try:
+                number = float(weight)
+            except (TypeError, ValueError):
+                number = -1.0
+            if not 0 <= number < float("inf"):
+                raise ValueError(f"the weight of '{name}' must be a number of 0 or more, not {weight}")
+        if self.weights and not any(float(w) for w in self.weights.values()):
+            raise ValueError("all weights are 0; give at least one source a weight")
+
+    def level_values(self) -> list[float]:
+        """The grid's levels as numbers in (0, 1]; raises ValueError for one that is not."""
+        found = []
+        for level in self.levels:
+            over, _, under = str(level).partition("/")
+            try:
+                value = float(over) / float(under or 1)
+            except (ValueError, ZeroDivisionError):
+                value = -1.0
+            if not 0 < value <= 1:
+                raise ValueError(f"levels: '{level}' is not a share such as 1/2 or 0.25")
+            found.append(value)
+        return found
+
+
+def shares(sizes: Mapping[str, int], options: MixOptions) -> dict[str, float]:
+    """Return the share of each source in the mixture, summing to 1; a source without rows gets 0.
+
+    With r = min(rows, cap): proportional r / sum r; temperature r ** (1 / T) renormalised; equal the same for all.
+    """
+    capped = {n: min(size, options.cap or size) for n, size in sizes.items()}
+    if options.method == "weights":
+        raw = {n: float(options.weights[n]) if r else 0.0 for n, r in capped.items()}
+    elif options.method == "equal":
+        raw = {n: float(r > 0) for n, r in capped.items()}
+    else:
+        power = 1 / options.temperature if options.method == "temperature" else 1.0
+        raw = {n: r**power if r else 0.0 for n, r in capped.items()}
+    total = sum(raw.values())
+    return {n: w / total if total else 0.0 for n, w in raw.items()}
+
+
+def counts(sizes: Mapping[str, int], options: MixOptions) -> dict[str, int]:
+    """Return how many rows each source gives to the mixture, repeats counted."""
+    wanted = shares(sizes, options)
+    if not any(wanted.values()):
+        return dict.fromkeys(sizes, 0)
+    default = sum(min(n, options.cap or n) for n in sizes.values())
+    total = default if options.rows is None else options.rows
+    return dict(zip(sizes, quotas(list(wanted.values()), total), strict=True))
+
+
+def order(size: int, source: str, seed: int) -> npt.NDArray[np.int64]:
+    """Return the fixed order in which a source gives its rows: a permutation of int64[size] drawn from (seed, source).
+
+    Rows are taken as a prefix of it, so that a larger mixture contains a smaller one.
+    """
+    words: Sequence[int] = [seed, *source.encode()]
+    return np.random.default_rng(list(words)).permutation(size)
+
+
+def repeats(size: int, count: int) -> npt.NDArray[np.int32]:
+    """Return how often each of `size` rows, in their source's order, is taken for `count` rows: int32[size], even to one."""
+    taken = np.full(size, count // size if size else 0, np.int32)
+    taken[: count % size if size else 0] += 1
+    return taken

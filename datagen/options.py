@@ -1,0 +1,124 @@
+"""Options are the fields of frozen dataclasses: read from text or YAML, checked by type, described for help pages."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+
+from datagen.errors import UsageError, did_you_mean
+
+T = TypeVar("T")
+
+
+def build(cls: type[T], options: Mapping[str, Any], where: str) -> T:
+    """Return an instance of an options dataclass from named values; texts are read as the field's type.
+
+    Args:
+        cls: a dataclass whose fields are its options.
+        options: values by name, as YAML or the command line gives them.
+        where: what an error calls it, such as `stage 'rouge'`.
+
+    Raises:
+        UsageError: an unknown option, a value of the wrong type, or one that `__post_init__` refuses.
+    """
+    fields = {f.name: f for f in dataclasses.fields(cls) if f.init}  # type: ignore[arg-type]
+    types_ = typing.get_type_hints(cls)
+    values: dict[str, Any] = {}
+    for name, value in options.items():
+        if name not in fields:
+            raise UsageError(f"{where} has no option '{name}'{did_you_mean(name, fields)}")
+        values[name] = _read(value, types_[name], f"{where}, option '{name}'")
+    missing = [n for n, f in fields.items() if n not in values and not _has_default(f)]
+    if missing:
+        raise UsageError(f"{where} needs the option '{missing[0]}'")
+    try:
+        return cls(**values)
+    except ValueError as e:
+        raise UsageError(f"{where}: {e}") from None
+
+
+def values(options: Any) -> dict[str, Any]:
+    """Return every option of an instance by name, tuples as lists, for recipes, `run.json` and fingerprints."""
+    found = {f.name: getattr(options, f.name) for f in dataclasses.fields(options) if f.init}
+    return {name: list(v) if isinstance(v, tuple) else v for name, v in found.items()}
+
+
+def between(name: str, value: float, low: float, high: float, *, open_high: bool = False) -> None:
+    """Raise ValueError unless low <= value <= high (< high with `open_high`); for `__post_init__`."""
+    if not (low <= value <= high) or (open_high and value == high):
+        raise ValueError(f"{name} must be at least {low:g} and {'below' if open_high else 'at most'} {high:g}, not {value:g}")
+
+
+def split_stage(text: str) -> tuple[str, dict[str, Any]]:
+    """Read `NAME[:option=value,…]`: commas split only before `[a-z_]+=`; a repeated option makes a list.
+
+    Raises:
+        UsageError: a piece without `=`.
+    """
+    import re
+
+    name, _, rest = text.partition(":")
+    options: dict[str, Any] = {}
+    for piece in re.split(r",(?=[a-z_]+=)", rest) if rest else []:
+        option, equals, value = piece.partition("=")
+        if not equals:
+            raise UsageError(f"--stage {text}: '{piece}' is not option=value")
+        if option in options:
+            before = options[option]
+            options[option] = [*before, value] if isinstance(before, list) else [before, value]
+        else:
+            options[option] = value
+    return name.strip(), options
+
+
+def _has_default(field: dataclasses.Field[Any]) -> bool:
+    return field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
+
+
+def _read(value: Any, kind: Any, where: str) -> Any:
+    """Return a value as the type of its field, or raise a one-line UsageError that says what is allowed."""
+    origin, args = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType):
+        if type(None) in args and (value is None or value == "off" or value is False):
+            return None
+        inner = [a for a in args if a is not type(None)]
+        return _read(value, inner[0] if len(inner) == 1 else str, where)
+    if origin is Literal:
+        if value in args:
+            return value
+        raise UsageError(f"{where}: '{value}' is not one of {', '.join(map(str, args))}{_close(value, args)}")
+    if origin is tuple:
+        items = value if isinstance(value, (list, tuple)) else str(value).split(",")
+        return tuple(_read(item, args[0], where) for item in items)
+    if origin is dict or kind is dict or kind is Any:
+        return value
+    if isinstance(value, (list, dict)):
+        raise UsageError(f"{where}: expected one {kind.__name__}, not {value!r}")
+    return _scalar(value, kind, where)
+
+
+def _scalar(value: Any, kind: Any, where: str) -> Any:
+    if kind is bool:
+        words = {"true": True, "on": True, "yes": True, "1": True, "false": False, "off": False, "no": False, "0": False}
+        if isinstance(value, bool) or str(value).lower() in words:
+            return value if isinstance(value, bool) else words[str(value).lower()]
+        raise UsageError(f"{where}: '{value}' is not on or off")
+    if kind in (int, float):
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            number = float("nan")
+        if isinstance(value, bool) or number != number or (kind is int and number != int(number)):
+            raise UsageError(f"{where}: '{value}' is not {'a whole number' if kind is int else 'a number'}")
+        return kind(number) if kind is float else int(value) if not isinstance(value, float) else int(number)
+    if kind is str:
+        return str(value)
+    return value
+
+
+def _close(value: Any, known: tuple[Any, ...]) -> str:
+    hint = did_you_mean(str(value), map(str, known))
+    return hint if "did you mean" in hint else ""

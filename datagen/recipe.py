@@ -1,0 +1,193 @@
+"""YAML to a frozen Recipe: the input and a list of steps, every name and value checked before anything runs.
+
+    input: [rows.jsonl, more/]          # or a generator as the first step
+    steps:
+      - rules
+      - rouge: {threshold: 0.6}
+      - mix: {sources: {mine: {from: rouge}, seeds: seeds.jsonl}, method: temperature}
+      - train: {steps: 60}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from datagen import options as option_fields
+from datagen import stage
+from datagen.errors import DataError, UsageError, did_you_mean
+from datagen.generate.self_instruct import SelfInstructOptions
+from datagen.mix.weights import MixOptions
+from datagen.train.loop import TrainOptions
+
+GENERATORS = ("self_instruct",)
+KEYS = ("input", "map", "limit", "steps")
+
+
+@dataclass(frozen=True)
+class TrainStep(TrainOptions):
+    """Options of `train`: those of the trainer, and rows to measure the loss on."""
+
+    eval: str | None = None  # rows to measure the loss on before and after
+
+
+OPTIONS: dict[str, type[Any]] = {"self_instruct": SelfInstructOptions, "mix": MixOptions, "train": TrainStep}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: its unique name in the recipe, its kind (a stage, `self_instruct`, `mix` or `train`) and its options."""
+
+    name: str
+    kind: str
+    options: Any
+
+    def written(self) -> dict[str, Any]:
+        """The step as a recipe holds it, every option spelled out."""
+        return {self.kind: option_fields.values(self.options)}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What to read and what to do with it, resolved and checked."""
+
+    steps: tuple[Step, ...]
+    input: tuple[str, ...] = ()
+    mapping: Mapping[str, str] = field(default_factory=dict)
+    limit: int | None = None
+
+    def __post_init__(self) -> None:
+        kinds = [s.kind for s in self.steps]
+        if any(k in GENERATORS for k in kinds[1:]) or (self.input and kinds[:1] and kinds[0] in GENERATORS):
+            raise UsageError("recipe: a generator stands only first, and in place of an input")
+        if not self.input and not (kinds and (kinds[0] in GENERATORS or kinds[0] == "mix")):
+            raise UsageError("recipe: nothing to read; give input: [PATH, …], or a generator or a mix as the first step")
+        for kind in ("mix", "train"):
+            if kinds.count(kind) > 1:
+                raise UsageError(f"recipe: the step '{kind}' stands more than once")
+        if "train" in kinds[:-1]:
+            raise UsageError("recipe: 'train' must be the last step")
+        self._check_sources()
+
+    def _check_sources(self) -> None:
+        """A mix after other steps must take their rows, or those rows would vanish."""
+        for i, step in enumerate(self.steps):
+            if step.kind != "mix":
+                continue
+            before = self.steps[i - 1].name if i else "input" if self.input else None
+            taken = [v["from"] for v in step.options.sources.values() if isinstance(v, dict)]
+            wrong = [t for t in taken if t != before]
+            if wrong:
+                raise UsageError(f"step 'mix': 'from: {wrong[0]}' is not the step before it" + (f", which is '{before}'" if before else ""))
+            if before and not taken:
+                raise UsageError(f"step 'mix' must take the rows of the step before it: name a source with {{from: {before}}}")
+
+    def written(self) -> dict[str, Any]:
+        """The recipe as YAML holds it, every option spelled out."""
+        head: dict[str, Any] = {"input": list(self.input)} if self.input else {}
+        if self.mapping:
+            head["map"] = dict(self.mapping)
+        if self.limit is not None:
+            head["limit"] = self.limit
+        return {**head, "steps": [s.written() for s in self.steps]}
+
+
+def make_step(kind: str, options: Mapping[str, Any], taken: Sequence[str] = ()) -> Step:
+    """Return a step with its options read and checked; its name is its kind, or kind_2 when that is taken.
+
+    Raises:
+        UsageError: an unknown step, option or value.
+    """
+    if kind in OPTIONS:
+        _check_from(kind, options)
+        made: Any = option_fields.build(OPTIONS[kind], options, f"step '{kind}'")
+    elif "." not in kind and kind not in stage.names():
+        raise UsageError(f"there is no step '{kind}'{did_you_mean(kind, [*stage.names(), *OPTIONS])}")
+    else:
+        made = stage.make(kind, options)
+    name, n = kind, 1
+    while name in taken:
+        n += 1
+        name = f"{kind}_{n}"
+    return Step(name, kind, made)
+
+
+def _check_from(kind: str, options: Mapping[str, Any]) -> None:
+    for name, value in (options.get("sources") or {}).items() if kind == "mix" else ():
+        if isinstance(value, dict) and list(value) != ["from"]:
+            raise UsageError(f"step 'mix', source '{name}': expected a path, a list of paths or {{from: STEP}}, not {value}")
+
+
+def make(entries: Sequence[Any], **head: Any) -> Recipe:
+    """Return a recipe of steps given as names or one-key maps; `head` holds input, mapping, limit."""
+    steps: list[Step] = []
+    for entry in entries:
+        if isinstance(entry, str):
+            entry = {entry: {}}
+        if not isinstance(entry, dict) or len(entry) != 1:
+            raise UsageError(f"a step is a name or a map of one name, such as '- rouge: {{threshold: 0.6}}', not {entry!r}")
+        [(kind, options)] = entry.items()
+        if options is not None and not isinstance(options, dict):
+            raise UsageError(f"step '{kind}': its options are a map, such as {{threshold: 0.6}}, not {options!r}")
+        steps.append(make_step(str(kind), options or {}, [s.name for s in steps]))
+    return Recipe(tuple(steps), **head)
+
+
+def load(path: Path, changes: Sequence[str] = (), inputs: Sequence[str] = ()) -> Recipe:
+    """Read a recipe file, with `--set STAGE.option=value` changes applied; `inputs` take the place of its own.
+
+    Raises:
+        DataError: the file is not there.
+        UsageError: it is not YAML, or a key, step, option or value is wrong; the message begins with the file's name.
+    """
+    import yaml
+
+    if not path.is_file():
+        raise DataError(f"no such recipe: {path}")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as e:
+        raise UsageError(f"{path}: not valid YAML: {' '.join(str(e).split())}") from None
+    try:
+        return parse({**content, "input": list(inputs)} if inputs and isinstance(content, dict) else content, changes)
+    except UsageError as e:
+        raise UsageError(f"{path}: {e}") from None
+
+
+def parse(content: Any, changes: Sequence[str] = ()) -> Recipe:
+    """Return the recipe that a parsed YAML document holds; raises UsageError."""
+    if not isinstance(content, dict) or not isinstance(content.get("steps"), list):
+        raise UsageError("a recipe is a map with the keys input and steps, and steps is a list")
+    for key in content:
+        if key not in KEYS:
+            raise UsageError(f"unknown key '{key}'{did_you_mean(str(key), KEYS)}")
+    paths = content.get("input") or ()
+    limit = content.get("limit")
+    if limit is not None and (not isinstance(limit, int) or limit < 1):
+        raise UsageError(f"limit must be a whole number of 1 or more, not {limit!r}")
+    return make(
+        changed(content["steps"], changes),
+        input=tuple(map(str, [paths] if isinstance(paths, str) else paths)),
+        mapping=content.get("map") or {},
+        limit=limit,
+    )
+
+
+def changed(entries: Sequence[Any], changes: Sequence[str]) -> list[Any]:
+    """Return steps with `STEP.option=value` changes applied; raises UsageError for a step that is not among them."""
+    steps = [{e: {}} if isinstance(e, str) else e for e in entries]
+    for change in changes:
+        target, equals, value = change.partition("=")
+        kind, dot, option = target.rpartition(".")
+        if not equals or not dot:
+            raise UsageError(f"--set {change}: expected STEP.option=value, such as rouge.threshold=0.6")
+        found = [i for i, s in enumerate(steps) if isinstance(s, dict) and kind in s]
+        if not found:
+            raise UsageError(f"--set {change}: there is no step '{kind}'{did_you_mean(kind, [k for s in steps for k in s])}")
+        for i in found:
+            steps[i] = {kind: {**(steps[i][kind] or {}), option: value}}
+    return steps
+
+

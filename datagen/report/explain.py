@@ -1,0 +1,50 @@
+"""Every fate of one row: kept, or the stage and reason of its drop, with the witness followed to its own fate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from datagen.errors import DataError, UsageError
+from datagen.rows import Row
+from datagen.shards import shard_paths
+
+
+def fates(folder: Path, prefix: str) -> list[Row]:
+    """Return the rows of a run folder whose id begins with `prefix`, in the ledger's order, kept rows last.
+
+    A dropped row has the key `reason`; one with a witness has the key `witness`, the fates of that row.
+
+    Raises:
+        DataError: the folder is not a finished run, or has no such row.
+        UsageError: the prefix fits more than one id.
+    """
+    if not (folder / "run.json").is_file():
+        raise DataError(f"{folder} is not a finished run: it has no run.json; run its command again to complete it")
+    found = _rows(folder, prefix)
+    ids = sorted({r["id"] for r in found})
+    if not ids:
+        raise DataError(f"{folder} has no row whose id begins with '{prefix}'")
+    if len(ids) > 1:
+        raise UsageError(f"'{prefix}' begins {len(ids)} ids, such as {ids[0]} and {ids[1]}; give more of it")
+    for row in found:
+        if row.get("witness_id"):
+            row["witness"] = [w for w in _rows(folder, row["witness_id"]) if w is not row] if row["witness_id"] != ids[0] else [
+                f for f in found if f is not row
+            ]  # fmt: skip
+    return found
+
+
+def _rows(folder: Path, prefix: str) -> list[Row]:
+    found: list[dict[str, Any]] = []
+    for part in ("dropped", "kept"):
+        for path in shard_paths(folder / part):
+            ids = pq.read_table(path, columns=["id"]).column("id")
+            at = pc.indices_nonzero(pc.starts_with(ids, prefix))
+            if len(at):
+                found += pq.read_table(path).take(pa.array(at)).to_pylist()
+    return found

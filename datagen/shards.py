@@ -1,0 +1,160 @@
+"""Parquet shards on disk: fixed sizes, no clock, written to a temporary name and renamed, so same rows give same bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from datagen.rows import Row
+
+SHARD_ROWS = 16_384
+GROUP_ROWS = 8_192
+
+
+class ShardWriter:
+    """Writes rows or tables of one schema to `folder`/NNNNN.parquet in shards of SHARD_ROWS.
+
+    The folder appears whole when the `with` block ends well, and not at all when it does not.
+    """
+
+    def __init__(self, folder: Path, schema: pa.Schema) -> None:
+        """Write into a temporary folder beside `folder`."""
+        self.folder, self.schema, self.rows = folder, schema, 0
+        self._temporary = folder.with_name(f".{folder.name}.tmp")
+        self._buffer: list[Row] = []
+        self._tables: list[pa.Table] = []
+        self._waiting = self._shard = 0
+
+    def __enter__(self) -> ShardWriter:
+        shutil.rmtree(self._temporary, ignore_errors=True)
+        self._temporary.mkdir(parents=True)
+        return self
+
+    def add(self, row: Row) -> None:
+        """Append one row given as Python values; columns it lacks are null."""
+        self._buffer.append(row)
+        if len(self._buffer) == GROUP_ROWS:
+            self._drain()
+
+    def add_table(self, table: pa.Table) -> None:
+        """Append a table; columns it lacks are null, columns the schema lacks are left out."""
+        self._drain()
+        self._push(table)
+
+    def _drain(self) -> None:
+        if self._buffer:
+            rows, self._buffer = self._buffer, []
+            arrays = {f.name: pa.array([r.get(f.name) for r in rows], f.type) for f in self.schema}
+            self._push(pa.table(arrays, schema=self.schema))
+
+    def _push(self, table: pa.Table) -> None:
+        columns = [
+            table.column(f.name).cast(f.type) if f.name in table.column_names else pa.nulls(len(table), f.type)
+            for f in self.schema
+        ]
+        self._tables.append(pa.table(columns, schema=self.schema))
+        self._waiting += len(table)
+        self.rows += len(table)
+        while self._waiting >= SHARD_ROWS:
+            self._write(SHARD_ROWS)
+
+    def _write(self, n: int) -> None:
+        whole = pa.concat_tables(self._tables)
+        path = self._temporary / f"{self._shard:05d}.parquet"
+        pq.write_table(whole.slice(0, n).combine_chunks(), path, row_group_size=GROUP_ROWS, compression="zstd")
+        self._tables = [whole.slice(n)] if len(whole) > n else []
+        self._waiting -= n
+        self._shard += 1
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is not None:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+            return
+        self._drain()
+        if not self._tables:
+            self._tables = [self.schema.empty_table()]
+        if self._waiting or not self._shard:
+            self._write(self._waiting)
+        replace_folder(self._temporary, self.folder)
+
+
+def replace_folder(new: Path, final: Path) -> None:
+    """Rename a folder over another; a kill in between leaves either the old one, or none, never a mixture."""
+    old = final.with_name(f".{final.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if final.exists():
+        final.rename(old)
+    new.rename(final)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def shard_paths(folder: Path) -> list[Path]:
+    """The shards of a folder in order; empty where it does not exist."""
+    return sorted(folder.glob("[0-9]*.parquet"))
+
+
+def read_shards(folder: Path, columns: list[str] | None = None) -> Iterator[pa.Table]:
+    """Yield the shards of a folder as tables, in order; only the named columns where given."""
+    for path in shard_paths(folder):
+        yield pq.read_table(path, columns=columns)
+
+
+def read_all(folder: Path, columns: list[str] | None = None) -> pa.Table:
+    """Return all shards of a folder as one table."""
+    return pa.concat_tables(read_shards(folder, columns))
+
+
+def count_rows(folder: Path) -> int:
+    """Number of rows in the shards of a folder, from their footers."""
+    return sum(pq.read_metadata(p).num_rows for p in shard_paths(folder))
+
+
+def iterate_rows(folder: Path) -> Iterator[Row]:
+    """Yield the rows of a folder as Python values."""
+    for table in read_shards(folder):
+        for batch in table.to_batches(max_chunksize=1024):
+            yield from batch.to_pylist()
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as indented JSON under a temporary name and rename it."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text under a temporary name and rename it."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def read_json(path: Path) -> Any:
+    """Return the JSON value of a file, or None where it is absent or cut off."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def fingerprint(*parts: Any) -> str:
+    """Return a short digest of JSON values: equal parts, equal digest."""
+    text = json.dumps(parts, ensure_ascii=False, sort_keys=True, default=str)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def file_digest(paths: Iterable[Path]) -> list[list[str]]:
+    """Return [name, sha256] of each file, read in pieces."""
+    found = []
+    for path in paths:
+        with path.open("rb") as f:
+            found.append([path.name, hashlib.file_digest(f, "sha256").hexdigest()])
+    return found

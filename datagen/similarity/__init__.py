@@ -1,0 +1,1 @@
+"""Exact similarity kernels over flat arrays, compiled with numba."""

@@ -1,0 +1,34 @@
+"""Token lists as Arrow columns: made batch by batch, joined for all rows at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import pyarrow as pa
+
+from datagen.similarity.token_lists import TokenLists, from_chunks
+
+TOKENS = pa.list_(pa.dictionary(pa.int32(), pa.string()))
+
+
+def tokenised(texts: Iterable[str], tokenizer: Callable[[str], list[str]]) -> pa.Array:
+    """Return one list of dictionary-encoded tokens per text, so that a stage's scores are small and exact."""
+    index: dict[str, int] = {}
+    lists = [[index.setdefault(t, len(index)) for t in tokenizer(text)] for text in texts]
+    offsets = np.cumsum([0, *map(len, lists)]).astype(np.int32)
+    flat = np.fromiter((i for ids in lists for i in ids), np.int32, count=int(offsets[-1]))
+    tokens = pa.DictionaryArray.from_arrays(pa.array(flat), pa.array(list(index), pa.string()))
+    return pa.ListArray.from_arrays(pa.array(offsets), tokens)
+
+
+def token_lists(column: pa.ChunkedArray) -> TokenLists:
+    """Return the token lists of a whole column, ids numbered by rarity over all rows."""
+
+    def chunks() -> Iterable[tuple[list[str], np.ndarray, np.ndarray]]:
+        for chunk in column.chunks:
+            offsets = chunk.offsets.to_numpy().astype(np.int64)
+            tokens = chunk.values.slice(offsets[0], offsets[-1] - offsets[0])
+            yield tokens.dictionary.to_pylist(), tokens.indices.to_numpy(), offsets - offsets[0]
+
+    return from_chunks(chunks())

@@ -1,0 +1,83 @@
+"""The same ROUGE-L filter one row at a time: the pool of a generator, which grows as rows are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from datagen.similarity import postings
+from datagen.similarity.rouge_l import Scratch, Side, most_similar
+
+
+class RougePool:
+    """Texts kept so far; `nearest` finds what a new one repeats, `add` keeps it.
+
+    Equal to `rouge_l.greedy` over the same texts in the same order. Arrays double as they fill, so that adding is
+    amortised constant time and the index is never rebuilt.
+    """
+
+    def __init__(self, threshold: float) -> None:
+        """Start empty; `threshold` is the F1 (0..1) above which a text repeats another."""
+        self.threshold = threshold
+        self._ratio = threshold / (2.0 - threshold)
+        self._vocabulary: dict[str, int] = {}
+        self._rows = self._postings = self._mark = 0
+        self._ids = np.empty(1024, np.uint32)
+        self._offsets = np.zeros(256, np.int64)
+        self._index = postings.new_index(1024, 1024)
+        self._slot = np.full(1024, -1, np.int32)
+        self._seen = np.zeros(256, np.int32)
+
+    def __len__(self) -> int:
+        return self._rows
+
+    def nearest(self, tokens: Sequence[str]) -> tuple[int, float] | None:
+        """Return the position and F1 of the kept text most like this one above the threshold, or None."""
+        x = self._numbered(tokens)
+        self._mark += 1
+        masks = np.empty((max(1, len(x)), len(x) // 64 + 1), np.uint64)
+        scratch = Scratch(self._slot, masks, self._seen, np.empty(max(1, self._rows), np.int32))
+        nothing = np.empty(0, np.uint32)
+        row, score = most_similar(x, nothing, self._side(), self._side(), scratch, self.threshold, -1.0, self._mark)
+        return (int(row), float(score)) if row >= 0 else None
+
+    def add(self, tokens: Sequence[str]) -> int:
+        """Keep a text; return its position."""
+        x = self._numbered(tokens)
+        start, end = self._offsets[self._rows], self._offsets[self._rows] + len(x)
+        self._ids = _room(self._ids, end)
+        self._offsets = _room(self._offsets, self._rows + 2)
+        self._seen = _room(self._seen, self._rows + 1)
+        self._index = self._index._replace(entries=_room(self._index.entries, self._postings + len(x)))
+        self._ids[start:end] = x
+        self._offsets[self._rows + 1] = end
+        keys = np.sort(x)[::-1]
+        self._postings = postings.insert(self._index, self._postings, self._rows, keys, self._ratio)
+        self._rows += 1
+        return self._rows - 1
+
+    def _numbered(self, tokens: Sequence[str]) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:
+        # A token met later gets a larger id, which the index takes for a rarer one: any fixed order is exact.
+        vocabulary = self._vocabulary
+        x = np.array([vocabulary.setdefault(t, len(vocabulary)) for t in tokens], np.uint32)
+        size = len(vocabulary)
+        if size > len(self._slot):
+            self._slot = _room(self._slot, size, -1)
+            self._index = self._index._replace(
+                head=_room(self._index.head, size, -1), count=_room(self._index.count, size)
+            )
+        return x
+
+    def _side(self) -> Side:
+        return Side(self._ids, self._ids, self._offsets, self._index)
+
+
+def _room(array: Any, size: int, fill: int = 0) -> Any:
+    """Return the array, or a copy of at least twice its length with `fill` in the new part, so that `size` fits."""
+    if size <= len(array):
+        return array
+    grown = np.full((max(size, 2 * len(array)), *array.shape[1:]), fill, array.dtype)
+    grown[: len(array)] = array
+    return grown

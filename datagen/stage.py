@@ -1,0 +1,212 @@
+"""A stage: score is local, decide is global, only `apply` removes rows.
+
+`score` sees a batch of whole rows and must give the same answer for any batch split; `decide` sees, for all rows at once and
+in input order, only the slim columns that the stage declared. A `Verdict` has one entry per row, so a stage cannot lose one.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from datagen import options as option_fields
+from datagen.errors import DatagenError, UsageError, did_you_mean
+
+VERDICT = pa.schema(
+    [
+        ("row", pa.int64()),  # position among all rows of the base
+        ("reason", pa.string()),
+        ("score", pa.float64()),
+        ("threshold", pa.float64()),
+        ("witness", pa.int64()),  # position of the row that caused the drop, null = none
+        ("evidence", pa.string()),
+    ]
+)
+ERROR = "error"  # the reason that every stage has: the row broke it
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a stage may use beside its options: the seed of the run."""
+
+    seed: int = 17
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One entry per row that `decide` saw: a null reason keeps it.
+
+    Shapes: reason string[n]; score and threshold float64[n]; witness int64[n], a position among the same n rows, null = none;
+    evidence string[n]. Anything but the reason may be left out.
+    """
+
+    reason: pa.Array
+    score: pa.Array | None = None
+    threshold: pa.Array | None = None
+    witness: pa.Array | None = None
+    evidence: pa.Array | None = None
+
+
+def repetition(reason: str, witness: npt.NDArray[np.int64], score: npt.NDArray[np.float64], threshold: float) -> Verdict:
+    """Return the verdict that drops every row with a witness (int64[n], -1 = none) for one reason."""
+    dropped = witness >= 0
+    return Verdict(
+        pa.array(np.where(dropped, reason, None), pa.string()),
+        score=pa.array(score, mask=~dropped),
+        threshold=pa.array(np.full(len(witness), threshold), mask=~dropped),
+        witness=pa.array(witness, mask=~dropped),
+    )
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What every stage is: a frozen dataclass whose fields are its options. One level of inheritance, no registry."""
+
+    version: ClassVar[int] = 1  # bump when results change: enters the fingerprints
+    reasons: ClassVar[frozenset[str]] = frozenset()  # every reason that decide() may give
+    decides: ClassVar[frozenset[str]] = frozenset()  # options that change decide() only, not the scores
+    parallel: ClassVar[Literal["rows", "device"]] = "rows"  # how score() runs
+
+    @property
+    def name(self) -> str:
+        """The stage's one name: its file, recipe, command-line and report name; the dotted name of a user's module."""
+        module = type(self).__module__
+        return module.removeprefix("datagen.curate.")
+
+    @property
+    def adds(self) -> dict[str, pa.DataType]:
+        """Columns of `score` that stay with the rows."""
+        return {}
+
+    def score(self, rows: pa.Table, ctx: Context) -> dict[str, pa.Array]:
+        """Return columns for a batch of rows; row-local: the same answer for any batch split."""
+        return {}
+
+    def decide(self, columns: pa.Table, ctx: Context) -> Verdict:
+        """Return the verdict on all rows at once, from the columns that `score` made, in input order."""
+        raise NotImplementedError
+
+    def score_options(self) -> dict[str, Any]:
+        """The options that change scores."""
+        return {k: v for k, v in option_fields.values(self).items() if k not in self.decides}
+
+
+def names() -> list[str]:
+    """Names of the stages that come with datagen."""
+    package = importlib.import_module("datagen.curate")
+    return sorted(m.name for m in pkgutil.iter_modules(package.__path__))
+
+
+def find(name: str) -> type[Stage]:
+    """Return the stage class of a name: `datagen.curate.<name>`, or the user's own module for a dotted name.
+
+    Raises:
+        UsageError: there is no such module, or it does not define exactly one Stage.
+    """
+    if not name.replace(".", "").replace("_", "").isalnum():
+        raise UsageError(f"'{name}' is not the name of a stage{did_you_mean(name, names())}")
+    path = name if "." in name else f"datagen.curate.{name}"
+    try:
+        module = importlib.import_module(path)
+    except ModuleNotFoundError as e:
+        if e.name is not None and not f"{path}.".startswith(f"{e.name}."):
+            raise UsageError(f"stage '{name}' needs the module '{e.name}': pip install {e.name}") from None
+        raise UsageError(f"there is no stage '{name}'{did_you_mean(name, names())}") from None
+    found = [
+        c for c in vars(module).values()
+        if inspect.isclass(c) and issubclass(c, Stage) and c is not Stage and c.__module__ == path
+    ]  # fmt: skip
+    if len(found) != 1:
+        raise UsageError(f"stage '{name}': {path} defines {len(found)} subclasses of Stage; it must define one")
+    return found[0]
+
+
+def make(name: str, options: Mapping[str, Any]) -> Stage:
+    """Return the stage of a name with its options read and checked; raises UsageError."""
+    return option_fields.build(find(name), options, f"stage '{name}'")
+
+
+def described(cls: type[Stage]) -> tuple[str, list[tuple[str, Any]]]:
+    """Return the first line of a stage's docstring and its options with their defaults."""
+    return (cls.__doc__ or "").split("\n")[0], [(f.name, f.default) for f in fields(cls)]
+
+
+def scored(stage: Stage, rows: pa.Table, ctx: Context) -> pa.Table:
+    """Return the score columns of a batch and a column `error`, null where the row was scored.
+
+    A batch that raises is halved down to the row that broke, so one bad row costs no other.
+    """
+    try:
+        columns = stage.score(rows, ctx)
+        return pa.table({**columns, ERROR: pa.nulls(len(rows), pa.string())})
+    except DatagenError:
+        raise
+    except Exception as e:
+        if len(rows) == 1:
+            return pa.table({ERROR: pa.array([f"{type(e).__name__}: {e}"])})
+        half = len(rows) // 2
+        parts = [scored(stage, rows.slice(0, half), ctx), scored(stage, rows.slice(half), ctx)]
+        return pa.concat_tables(parts, promote_options="default")
+
+
+def apply(stage: Stage, columns: pa.Table, alive: npt.NDArray[np.bool_], ctx: Context) -> pa.Table:
+    """Decide on the rows that are alive and mark the dropped ones dead: the only code that removes rows.
+
+    Args:
+        stage: the stage.
+        columns: its scores for every row of the base, with the column `error`.
+        alive: bool[n], changed in place.
+        ctx: what the stage may use.
+
+    Returns:
+        The VERDICT rows of what was dropped, in input order.
+
+    Raises:
+        DatagenError: the stage gave a reason that it does not declare, or a verdict of another length.
+    """
+    errors = columns.column(ERROR)
+    broken = alive & np.asarray(errors.is_valid())
+    seen = np.flatnonzero(alive & ~broken)
+    verdict = stage.decide(columns.drop_columns([ERROR]).take(pa.array(seen)), ctx)
+    reasons = verdict.reason.to_numpy(zero_copy_only=False)
+    if len(reasons) != len(seen):
+        raise DatagenError(f"stage '{stage.name}' judged {len(reasons)} of {len(seen)} rows")
+    dropped = np.flatnonzero(np.asarray(verdict.reason.is_valid()))
+    undeclared = set(reasons[dropped]) - stage.reasons
+    if undeclared:
+        raise DatagenError(f"stage '{stage.name}' gave the undeclared reason '{undeclared.pop()}'")
+    table = _dropped(verdict, seen, dropped)
+    if broken.any():
+        at = np.flatnonzero(broken)
+        failed = pa.table({"row": pa.array(at), "reason": pa.array([ERROR] * len(at)), "evidence": errors.take(pa.array(at))})
+        table = pa.concat_tables([table, failed], promote_options="default").sort_by("row")
+    alive[table.column("row").to_numpy()] = False
+    return table.select(VERDICT.names).cast(VERDICT)
+
+
+def _dropped(verdict: Verdict, seen: npt.NDArray[np.int64], dropped: npt.NDArray[np.int64]) -> pa.Table:
+    """Return the VERDICT table of the dropped positions, positions translated to rows of the base."""
+    take = pa.array(dropped)
+    nothing = pa.nulls(len(dropped))
+    witness = nothing
+    if verdict.witness is not None:
+        near = verdict.witness.take(take)
+        witness = pa.array(seen).take(near)
+    columns = {
+        "row": pa.array(seen[dropped]),
+        "reason": verdict.reason.take(take),
+        "witness": witness,
+        **{
+            name: nothing if (values := getattr(verdict, name)) is None else values.take(take)
+            for name in ("score", "threshold", "evidence")
+        },
+    }
+    return pa.table({f.name: columns[f.name].cast(f.type) for f in VERDICT})

@@ -1,0 +1,64 @@
+"""Normalise and tokenise text: the ONE tokeniser that every similarity stage shares.
+
+Words for scripts that space them; one grapheme cluster per token for Han, kana, Thai, Lao, Khmer and Burmese. NFC and
+case-folded; combining marks, digits and operators stay, so `3+5` is not `7-9` and ที่นี้ is not ที่นี่. Prose punctuation goes.
+
+Not covered: word segmentation by dictionary for the unspaced scripts.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable
+from typing import Literal, get_args
+
+import regex
+
+Tokenizer = Literal["graphemes", "rouge_score"]
+TOKENIZERS: tuple[str, ...] = get_args(Tokenizer)
+
+_UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+# Alternatives in order: a number with its separators (3.14), a cluster of an unspaced script (its own digits included),
+# a word with inner apostrophes, a minus sign before a number, an operator, any other symbol with its joiners (emoji).
+_TOKEN = regex.compile(
+    rf"[0-9]+(?:[.,][0-9]+)+"
+    rf"|(?=[{_UNSPACED}])\X"
+    rf"|[[\p{{L}}\p{{M}}\p{{N}}_]--[{_UNSPACED}]]+(?:['’][[\p{{L}}\p{{M}}]--[{_UNSPACED}]]+)*"
+    rf"|[-−](?=\s?[0-9(])"
+    rf"|[*/%#@&\\]"
+    rf"|(?=\p{{S}})\X",
+    flags=regex.VERSION1,
+)
+# The same alternatives for pure ASCII, where plain `re` is 2.5 times as fast; a test proves the two equal there.
+_ASCII_TOKEN = re.compile(r"[0-9]+(?:[.,][0-9]+)+|[a-z0-9_]+(?:'[a-z]+)*|-(?=\s?[0-9(])|[*/%#@&\\+<=>^`|~$]")
+# Invisible characters inside words (soft hyphen, zero-width space, word joiner, byte-order mark): not part of any word.
+_INVISIBLE = dict.fromkeys((0x00AD, 0x200B, 0x2060, 0xFEFF))
+
+
+def tokens(text: str) -> list[str]:
+    """Return the tokens of a text in order.
+
+    A text that has visible characters but no token (`"???"`) gives one token per character, so that no row is
+    compared as if it were empty.
+    """
+    if text.isascii():
+        folded = text.lower()
+        found = _ASCII_TOKEN.findall(folded)
+    else:
+        # Folding may leave NFC (ΐ unfolds), hence the second pass.
+        folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold()).translate(_INVISIBLE)
+        found = _TOKEN.findall(folded)
+    return found or [c for c in folded if not c.isspace()]
+
+
+def rouge_score_tokens(text: str) -> list[str]:
+    """Return the tokens that `rouge_score` makes: runs of a-z and 0-9, nothing for other scripts. For comparisons only."""
+    from rouge_score import tokenize
+
+    return tokenize.tokenize(text, None)
+
+
+def tokenizer(name: Tokenizer) -> Callable[[str], list[str]]:
+    """Return the function behind a tokenizer's name."""
+    return rouge_score_tokens if name == "rouge_score" else tokens

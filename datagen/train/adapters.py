@@ -1,0 +1,131 @@
+"""LoRA on a loaded model, through peft: put on, checked, saved, and taken off again without a trace."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from datagen.errors import ModelError
+from datagen.models.weights import quiet
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_README = """# A LoRA adapter made by datagen
+
+Load it with peft:
+
+    from peft import AutoPeftModelForCausalLM
+    model = AutoPeftModelForCausalLM.from_pretrained("{name}")
+
+Its base model is `{base}`; `base.json` names the weights by their identity (for a local model the sha256).
+"""
+
+
+@contextlib.contextmanager
+def lora(model: Any, r: int, alpha: int, seed: int) -> Iterator[Any]:
+    """Give a peft model with fresh LoRA on every linear layer but the head; afterwards the base is as it was, bit for bit.
+
+    Args:
+        model: a causal language model; its layers are wrapped in place.
+        r: rank. alpha: the update is scaled by alpha / r.
+        seed: of the first matrices; the second ones start at 0, so the model starts unchanged.
+
+    LoRA weights are float32 whatever the base is; dropout is 0.
+
+    Raises:
+        ModelError: the model has no linear layer that LoRA can be put on.
+    """
+    from peft import LoraConfig, get_peft_model
+
+    wanted_grad = {name: p.requires_grad for name, p in model.named_parameters()}
+    training = model.training
+    config = LoraConfig(
+        r=r, lora_alpha=alpha, lora_dropout=0.0, target_modules="all-linear", bias="none", task_type="CAUSAL_LM"
+    )
+    with seeded(seed, str(next(model.parameters()).device)), quiet():
+        try:
+            adapted = get_peft_model(model, config)
+        except ValueError as error:
+            raise ModelError(f"LoRA cannot be put on this model: {str(error).splitlines()[0]}") from error
+    try:
+        yield adapted
+    finally:
+        with quiet():
+            adapted.unload()
+        if hasattr(model, "peft_config"):  # peft leaves its config behind, and warns of a second adapter next time
+            del model.peft_config
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(wanted_grad[name])
+            parameter.grad = None
+        model.train(training)
+
+
+@contextlib.contextmanager
+def seeded(seed: int, device: str) -> Iterator[None]:
+    """Seed torch's generators of the processor and of the device, and give them back as they were."""
+    import torch
+
+    with torch.random.fork_rng(devices=[device] if device.startswith("cuda") else []):
+        torch.manual_seed(seed % 2**63)
+        yield
+
+
+def check_moved(adapted: nn.Module) -> None:
+    """Check after the first step that every second LoRA matrix has left 0.
+
+    Raises:
+        ModelError: a layer got no gradient (frozen by gradient checkpointing, or never used); it is named.
+    """
+    still = [name for name, p in adapted.named_parameters() if "lora_B" in name and not p.any()]
+    if still:
+        raise ModelError(f"{len(still)} LoRA layers got no gradient in the first step, the first of them {still[0]}")
+
+
+def save_adapter(adapted: Any, tokenizer: Any, folder: Path, base: str, base_id: str, name: str) -> None:
+    """Write an adapter in peft's format with its tokenizer, a README and `base.json` into a folder.
+
+    Args:
+        base: what transformers loads for the base on this machine. base_id: identity of its weights.
+        name: how the README calls the folder.
+    """
+    config = adapted.peft_config["default"]
+    config.base_model_name_or_path = base
+    config.target_modules = sorted(config.target_modules)  # a set: its order would change from process to process
+    with quiet():
+        # save_embedding_layers="auto" would ask the Hub for the base's config
+        adapted.save_pretrained(folder, safe_serialization=True, save_embedding_layers=False)
+        tokenizer.save_pretrained(folder)
+    (folder / "README.md").write_text(_README.format(name=name, base=base), encoding="utf-8")  # over peft's empty form
+    write_base(folder, base, base_id)
+
+
+def save_full(model: Any, tokenizer: Any, folder: Path, base: str, base_id: str) -> None:
+    """Write a whole model (safetensors) with its tokenizer and `base.json` into a folder."""
+    with quiet():
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+    write_base(folder, base, base_id)
+
+
+def write_base(folder: Path, base: str, base_id: str) -> None:
+    """Write `base.json`: which weights this was trained from."""
+    facts = {"base": base, "base_id": base_id}
+    (folder / "base.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+
+
+def put_in_place(fresh: Path, target: Path) -> None:
+    """Rename a finished folder to its place, over an older one.
+
+    A kill between the two renames leaves old and new whole, under their hidden names; never a mixture.
+    """
+    aside = target.with_name(f".{target.name}-old")
+    shutil.rmtree(aside, ignore_errors=True)
+    if target.exists():
+        target.rename(aside)
+    fresh.rename(target)
+    shutil.rmtree(aside, ignore_errors=True)

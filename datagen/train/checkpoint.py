@@ -1,0 +1,97 @@
+"""The state of a run in one file, written whole or not at all: trained weights, optimiser moments, step, losses.
+
+The order of the rows and the seed of each step are functions of the step, so no generator state is needed to resume.
+Safetensors, because a checkpoint may come from someone else and a pickle would run their code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from datagen.train.batches import Sample
+from datagen.train.evaluate import Evaluation
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.optim import Optimizer
+
+_MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a run has done so far; `losses` has one mean label loss per step, `before` the evaluation at step 0."""
+
+    step: int
+    losses: list[float]
+    tokens: int
+    label_tokens: int
+    seconds: float
+    before: Evaluation | None
+
+
+def fingerprint(options: Mapping[str, Any], base_id: str, groups: Iterable[Iterable[Sample]]) -> str:
+    """Return the identity of a run: its options, its base, and each sample of its groups (training, evaluation)."""
+    digest = hashlib.blake2b(json.dumps([sorted(options.items()), base_id]).encode(), digest_size=16)
+    for group in groups:
+        digest.update(b"group")
+        for s in group:
+            digest.update(repr((s.id, s.source, s.repeat, s.input_ids, s.labels, s.weights)).encode())
+    return digest.hexdigest()
+
+
+def save(out: Path, mark: str, progress: Progress, trained: Mapping[str, Tensor], optimiser: Optimizer) -> None:
+    """Write OUT/checkpoint/state.safetensors, replacing the one before in one rename.
+
+    Args:
+        mark: fingerprint of the run. trained: parameter name → parameter, in the order of the optimiser's groups.
+    """
+    from safetensors.torch import save_file
+
+    tensors = {f"weight/{name}": p.detach().cpu().contiguous() for name, p in trained.items()}
+    for name, p in trained.items():
+        for moment in _MOMENTS:
+            if moment in optimiser.state[p]:
+                tensors[f"{moment}/{name}"] = optimiser.state[p][moment].detach().cpu().contiguous()
+    folder = out / "checkpoint"
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / ".state.safetensors"
+    save_file(tensors, temporary, metadata={"mark": mark, "progress": json.dumps(vars(progress))})
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    os.replace(temporary, folder / "state.safetensors")
+
+
+def restore(out: Path, mark: str, trained: Mapping[str, Tensor], optimiser: Optimizer) -> Progress | None:
+    """Put the state of a checkpoint back and return how far it was; None when there is none of this very run."""
+    import torch
+    from safetensors import safe_open
+
+    path = out / "checkpoint" / "state.safetensors"
+    if not path.is_file():
+        return None
+    with safe_open(path, framework="pt") as file, torch.no_grad():
+        facts = file.metadata()
+        if facts.get("mark") != mark:
+            return None
+        for name, p in trained.items():
+            p.copy_(file.get_tensor(f"weight/{name}"))
+            # `step` stays where the optimiser made it; the moments lie beside their parameter
+            state = {m: file.get_tensor(f"{m}/{name}") for m in _MOMENTS if f"{m}/{name}" in file.keys()}  # noqa: SIM118
+            optimiser.state[p] = {m: t.to(p.device) for m, t in state.items()}
+    progress = json.loads(facts["progress"])
+    if progress["before"]:
+        progress["before"]["left_out"] = [tuple(pair) for pair in progress["before"]["left_out"]]
+    return Progress(**progress)
+
+
+def remove(out: Path) -> None:
+    """Remove the checkpoint of a run that is done."""
+    shutil.rmtree(out / "checkpoint", ignore_errors=True)

@@ -1,0 +1,285 @@
+"""The training loop: rows → a fine-tuned model, the same every time.
+
+Each step is a function of (rows, options, step): the batch order and the seed of dropout are derived, never drawn. That makes
+two runs equal bit for bit on one machine, and a resumed run equal to an unbroken one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+import math
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from datagen.errors import DataError, ModelError
+from datagen.models.causal_lm import computes_in_bfloat16, load, pick_device, resolve
+from datagen.rows import Row
+from datagen.train import checkpoint
+from datagen.train.adapters import check_moved, lora, put_in_place, save_adapter, save_full, seeded
+from datagen.train.batches import MICRO_TOKENS, Plan, Sample, micro_batches, padded, samples_of
+from datagen.train.evaluate import Evaluation, evaluate_samples
+from datagen.train.loss import LabelHead, label_head, label_loss
+from datagen.train.options import TrainOptions
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.optim import Optimizer
+
+__all__ = ["TrainOptions", "Trained", "train"]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run did.
+
+    Losses are mean label losses in nats per token. `first_loss` and `last_loss` are means over the first and last tenth of
+    the steps. `rows_used` and `left_out` (row id, reason) add up to the rows given.
+    """
+
+    losses: list[float]
+    first_loss: float
+    last_loss: float
+    eval_before: Evaluation | None
+    eval_after: Evaluation | None
+    steps: int
+    tokens: int  # that went through the model, padding not counted
+    label_tokens: int  # of these, the ones that carried loss
+    rows_used: int
+    left_out: list[tuple[str, str]]
+    seconds: float  # of the steps and evaluations, over all resumptions
+    dtype: str  # of the arithmetic
+    folder: Path | None  # the adapter or model that was written
+
+
+def train(
+    rows: Sequence[Row],
+    options: TrainOptions,
+    out: Path | None,
+    eval_rows: Sequence[Row] | None = None,
+    on_step: Callable[[dict[str, Any]], None] | None = None,
+    base: tuple[Any, Any] | None = None,
+) -> Trained:
+    """Fine-tune a model on the answers of rows.
+
+    Args:
+        rows: each is seen `repeat` times per epoch.
+        out: folder for adapter/ (or model/), metrics.jsonl and, while it runs, checkpoint/; None writes nothing.
+        eval_rows: rows whose loss is measured before and after.
+        on_step: called after each step with its line of metrics.jsonl.
+        base: a loaded (model, tokenizer) to start from instead of `options.model`; it comes back unchanged.
+
+    Raises:
+        DataError: no row can be trained on.
+        ModelError: the model is not there, or a loss is not finite.
+    """
+    device = str(next(base[0].parameters()).device) if base else pick_device(options.device)
+    half = computes_in_bfloat16(options.dtype, device)
+    # LoRA may sit on rounded weights; weights that are trained themselves must not lose small updates
+    dtype = "bfloat16" if half and options.method == "lora" and device.startswith("cuda") else "float32"
+    model, tokenizer = base or load(options.model, device, dtype)
+    most = min(options.max_length, getattr(model.config, "max_position_embeddings", None) or options.max_length)
+    samples, left_out = samples_of(rows, tokenizer, most)
+    if not samples:
+        why = ", ".join(sorted({reason for _, reason in left_out})) or "there were none"
+        raise DataError(f"no row can be trained on: all {len(left_out)} were left out ({why})")
+    measured = samples_of(eval_rows, tokenizer, most) if eval_rows else None
+    _check_vocabulary(model, samples)
+    plan = Plan(samples, options.seed, options.batch_size, options.steps, options.epochs)
+    machine = _Machine(device, half, options.micro_tokens or (MICRO_TOKENS if device == "cpu" else 8192))
+    loads, identity = resolve(options.model) if out else ("", "")
+    mark = (
+        checkpoint.fingerprint(options.results(), identity, [samples, measured[0] if measured else []]) if out else ""
+    )
+    with _trainable(model, options, shared=base is not None) as network:
+        progress, after = _run(network, plan, options, machine, measured, out, mark, on_step)
+        folder = _written(network, tokenizer, options, out, loads, identity) if out else None
+    if out:
+        checkpoint.remove(out)
+    tenth = max(1, plan.steps // 10)
+    return Trained(
+        losses=progress.losses,
+        first_loss=sum(progress.losses[:tenth]) / tenth,
+        last_loss=sum(progress.losses[-tenth:]) / tenth,
+        eval_before=progress.before,
+        eval_after=after,
+        steps=plan.steps,
+        tokens=progress.tokens,
+        label_tokens=progress.label_tokens,
+        rows_used=len(samples),
+        left_out=left_out,
+        seconds=progress.seconds,
+        dtype="bfloat16" if half else "float32",
+        folder=folder,
+    )
+
+
+@dataclass(frozen=True)
+class _Machine:
+    """Where and how the arithmetic is done; `half`: in bfloat16, with float32 sums; micro_tokens: padded, per pass."""
+
+    device: str
+    half: bool
+    micro_tokens: int
+
+
+def _check_vocabulary(model: Any, samples: Sequence[Sample]) -> None:
+    """Check what would otherwise end as an index error deep inside the model."""
+    rows = model.get_input_embeddings().weight.shape[0]
+    if max(max(s.input_ids) for s in samples) >= rows:
+        raise ModelError(f"the tokenizer has tokens that the model does not know (its vocabulary is {rows})")
+
+
+@contextlib.contextmanager
+def _trainable(model: Any, options: TrainOptions, shared: bool) -> Iterator[Any]:
+    """Give the network to train; a model that the caller shares is unchanged afterwards."""
+    if options.method == "lora":
+        with lora(model, options.lora_r, options.lora_alpha, options.seed) as adapted:
+            yield adapted
+    else:
+        own = copy.deepcopy(model) if shared else model
+        yield own.requires_grad_(True)
+
+
+def _run(
+    network: Any,
+    plan: Plan,
+    options: TrainOptions,
+    machine: _Machine,
+    measured: tuple[list[Sample], list[tuple[str, str]]] | None,
+    out: Path | None,
+    mark: str,
+    on_step: Callable[[dict[str, Any]], None] | None,
+) -> tuple[checkpoint.Progress, Evaluation | None]:
+    """Evaluate, take every step that a checkpoint has not taken, evaluate again."""
+    started = time.monotonic()
+    trained = {name: p for name, p in network.named_parameters() if p.requires_grad}
+    optimiser = _optimiser(network, trained, options)
+    progress = checkpoint.restore(out, mark, trained, optimiser) if out and not options.fresh else None
+    if progress is None:
+        before = evaluate_samples(network, *measured, machine.micro_tokens) if measured else None
+        progress = checkpoint.Progress(0, [], 0, 0, 0.0, before)
+    earlier = progress.seconds
+    network.train()
+    head = label_head(network)
+    with _metrics(out, progress.step) as write:
+        for step in range(progress.step, plan.steps):
+            line = _step(head, plan, step, options, machine, trained, optimiser)
+            if step == 0 and options.method == "lora":
+                check_moved(network)
+            progress = checkpoint.Progress(
+                step + 1,
+                [*progress.losses, line["loss"]],
+                progress.tokens + line["tokens"],
+                progress.label_tokens + line["label_tokens"],
+                earlier + time.monotonic() - started,
+                progress.before,
+            )
+            line["seconds"] = round(progress.seconds, 3)
+            write(line)
+            if on_step:
+                on_step(line)
+            if out and (step + 1) % options.save_every == 0 and step + 1 < plan.steps:
+                checkpoint.save(out, mark, progress, trained, optimiser)
+    network.eval()
+    after = evaluate_samples(network, *measured, machine.micro_tokens) if measured else None
+    return replace(progress, seconds=earlier + time.monotonic() - started), after
+
+
+def _step(
+    head: LabelHead,
+    plan: Plan,
+    step: int,
+    options: TrainOptions,
+    machine: _Machine,
+    trained: Mapping[str, Tensor],
+    optimiser: Optimizer,
+) -> dict[str, Any]:
+    """Take one optimiser step over one global batch; return its line of metrics."""
+    import torch
+
+    batch = plan.batch(step)
+    weight = sum(s.label_weight for s in batch)  # of the whole batch: any cut of it gives the same gradient
+    kind = machine.device.partition(":")[0]
+    loss = 0.0
+    with seeded(options.seed * 1_000_003 + step, machine.device):  # of dropout, in models whose config has it
+        for micro in micro_batches(batch, machine.micro_tokens):
+            with torch.autocast(kind, dtype=torch.bfloat16, enabled=machine.half):
+                part: Any = label_loss(head, padded(micro, machine.device)) / weight
+            part.backward()
+            loss += part.item()
+            if not math.isfinite(loss):
+                _stop(step, "loss", loss, micro)
+    norm = torch.nn.utils.clip_grad_norm_(list(trained.values()), options.clip).item()
+    if not math.isfinite(norm):
+        _stop(step, "gradient norm", norm, batch)
+    lr = options.lr_at(step, plan.steps)
+    for group in optimiser.param_groups:
+        group["lr"] = lr
+    optimiser.step()
+    optimiser.zero_grad(set_to_none=True)
+    return {
+        "step": step + 1,
+        "loss": loss,
+        "lr": lr,
+        "grad_norm": norm,
+        "tokens": sum(len(s.input_ids) for s in batch),
+        "label_tokens": sum(s.label_tokens for s in batch),
+    }
+
+
+def _stop(step: int, what: str, value: float, samples: Sequence[Sample]) -> None:
+    ids = ", ".join(s.id for s in samples)
+    raise ModelError(f"step {step + 1}: the {what} is {value}; lower the lr, or look at the rows of this batch: {ids}")
+
+
+def _optimiser(network: Any, trained: Mapping[str, Tensor], options: TrainOptions) -> Optimizer:
+    """Return AdamW over the trained parameters; norms, biases and embeddings never decay."""
+    import torch
+
+    embedded = {id(p) for m in network.modules() if isinstance(m, torch.nn.Embedding) for p in m.parameters()}
+    still = [p for p in trained.values() if p.ndim < 2 or id(p) in embedded]
+    decaying = [p for p in trained.values() if p.ndim >= 2 and id(p) not in embedded]
+    groups = [{"params": decaying, "weight_decay": options.weight_decay}, {"params": still, "weight_decay": 0.0}]
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=options.peak_lr, betas=(0.9, 0.95), fused=True)
+
+
+@contextlib.contextmanager
+def _metrics(out: Path | None, kept: int) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Give a function that appends a line to OUT/metrics.jsonl, whose first `kept` lines belong to a resumed run."""
+    if out is None:
+        yield lambda line: None
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / "metrics.jsonl"
+    old = path.read_text(encoding="utf-8").splitlines()[:kept] if kept and path.is_file() else []
+    temporary = out / ".metrics.jsonl"
+    temporary.write_text("".join(f"{line}\n" for line in old), encoding="utf-8")
+    os.replace(temporary, path)
+    with path.open("a", encoding="utf-8") as file:
+
+        def write(line: dict[str, Any]) -> None:
+            file.write(json.dumps(line) + "\n")
+            file.flush()
+
+        yield write
+
+
+def _written(network: Any, tokenizer: Any, options: TrainOptions, out: Path, base: str, identity: str) -> Path:
+    """Write OUT/adapter or OUT/model, whole or not at all."""
+    name = "adapter" if options.method == "lora" else "model"
+    fresh = out / f".{name}-new"
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    if options.method == "lora":
+        save_adapter(network, tokenizer, fresh, base, identity, name)
+    else:
+        save_full(network, tokenizer, fresh, base, identity)
+    put_in_place(fresh, out / name)
+    return out / name

@@ -1,0 +1,103 @@
+"""The options of a training run, checked when they are made."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args
+
+from datagen.errors import UsageError, did_you_mean
+
+Method = Literal["lora", "full"]
+Schedule = Literal["cosine", "linear", "constant"]
+Precision = Literal["auto", "float32", "bfloat16"]
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "method": get_args(Method),
+    "schedule": get_args(Schedule),
+    "dtype": get_args(Precision),
+}
+_LEAST_1 = ("steps", "batch_size", "max_length", "lora_r", "lora_alpha", "micro_tokens", "save_every")
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """How to fine-tune a model on rows.
+
+    Raises:
+        UsageError: an option has a value that it cannot have; the message names both.
+    """
+
+    model: str = "smollm2"  # smollm2, a directory, or a Hub id
+    method: Method = "lora"  # lora: small matrices beside every linear layer; full: every weight
+    steps: int | None = None  # optimiser steps; null: as many as `epochs` gives
+    epochs: float = 1.0  # passes over the rows, used when `steps` is null
+    lr: float | None = None  # peak learning rate; null: 2e-4 for lora, 2e-5 for full
+    batch_size: int = 16  # rows per optimiser step
+    max_length: int = 1024  # tokens, at most the model's own; longer rows are left out and reported, never cut
+    lora_r: int = 16  # rank of the LoRA matrices
+    lora_alpha: int = 32  # LoRA updates are scaled by alpha / r
+    warmup: float = 0.03  # share of the steps in which the learning rate rises, 0..1
+    schedule: Schedule = "cosine"  # of the learning rate after the warmup; cosine and linear fall to 0
+    clip: float = 1.0  # largest norm of the gradient
+    weight_decay: float = 0.0  # per step and unit of learning rate; never on norms and biases
+    device: str = "auto"  # auto, cpu, cuda, cuda:N, mps
+    dtype: Precision = "auto"  # of the arithmetic; auto: bfloat16 where the processor computes in it, else float32
+    seed: int = 17  # of the order of the rows and the first LoRA matrices
+    micro_tokens: int | None = None  # padded tokens per forward pass; null: 1024 on cpu, else 8192
+    save_every: int = 50  # steps between checkpoints
+    fresh: bool = False  # ignore a checkpoint that fits
+
+    def __post_init__(self) -> None:
+        for name, known in _CHOICES.items():
+            value = getattr(self, name)
+            if value not in known:
+                raise UsageError(f"train: option '{name}' must be one of {', '.join(known)}{_close(str(value), known)}")
+        for name in _LEAST_1:
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+                raise UsageError(f"train: option '{name}' must be a whole number of at least 1, not {value!r}")
+        for name, least, most, above in (
+            ("epochs", 0.0, math.inf, True),
+            ("lr", 0.0, 1.0, True),
+            ("warmup", 0.0, 1.0, False),
+            ("clip", 0.0, math.inf, True),
+            ("weight_decay", 0.0, 1.0, False),
+        ):
+            value = getattr(self, name)
+            if value is not None and not _within(value, least, most, above):
+                span = f"above {least:g}" if above else f"at least {least:g}"
+                top = "" if most == math.inf else f" and at most {most:g}"
+                raise UsageError(f"train: option '{name}' must be a number {span}{top}, not {value!r}")
+        if not isinstance(self.model, str) or not self.model:
+            raise UsageError("train: option 'model' must be smollm2, a directory or a Hub id")
+        if not isinstance(self.seed, int):
+            raise UsageError(f"train: option 'seed' must be a whole number, not {self.seed!r}")
+
+    @property
+    def peak_lr(self) -> float:
+        """The learning rate after the warmup."""
+        return self.lr if self.lr is not None else 2e-4 if self.method == "lora" else 2e-5
+
+    def lr_at(self, step: int, steps: int) -> float:
+        """Return the learning rate of a step (0-based) of a run; it is above 0 in every step, the first too."""
+        rising = math.ceil(self.warmup * steps)
+        if step < rising:
+            return self.peak_lr * (step + 1) / rising
+        done = (step - rising) / max(1, steps - rising)
+        share = {"constant": 1.0, "linear": 1.0 - done, "cosine": 0.5 * (1.0 + math.cos(math.pi * done))}
+        return self.peak_lr * share[self.schedule]
+
+    def results(self) -> dict[str, Any]:
+        """Return the options that change the result: what a checkpoint must share with the run that resumes it."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("fresh", "save_every")}
+
+
+def _within(value: Any, least: float, most: float, above: bool) -> bool:
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
+        return False
+    return (value > least if above else value >= least) and value <= most
+
+
+def _close(word: str, known: tuple[str, ...]) -> str:
+    hint = did_you_mean(word, known)
+    return f", not '{word}'{hint if 'did you mean' in hint else ''}"

@@ -1,0 +1,160 @@
+"""Reading a file and writing the same format gives equal records: real data, and whatever hypothesis thinks of."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from datagen.formats import alpaca, messages, prompt_completion, sharegpt
+from datagen.formats.read import read
+from datagen.formats.records import row_of
+from datagen.formats.write import export
+
+REAL = [
+    ("rows/alpaca_en_52k.jsonl.gz", "alpaca"),
+    ("rows/alpaca_zh_9k.jsonl.gz", "alpaca"),
+    ("rows/dolly_en_3k.jsonl.gz", "alpaca"),
+    ("rows/gsm8k_train_7k.jsonl.gz", "prompt_completion"),
+    ("rows/thai_wiki_qa.jsonl.gz", "alpaca"),
+    ("rows/zh_own_10k.jsonl.gz", "alpaca"),
+    ("chats/glaive_toolcall_en.jsonl.gz", "sharegpt"),
+    ("chats/messages_en_zh.jsonl.gz", "messages"),
+    ("pairs/dpo_en_zh_600.jsonl.gz", "sharegpt"),
+]
+
+
+@pytest.mark.parametrize(("name", "to"), REAL)
+def test_real_data_comes_back_equal(data, records_of, tmp_path, name, to):
+    path = data(name)
+    rows = list(read(str(path), name="a-source"))
+    assert not [r for r in rows if "reason" in r]
+    export(rows, to, tmp_path / "out.jsonl.gz", with_card=False)
+    assert records_of(tmp_path / "out.jsonl.gz") == records_of(path)
+
+
+@pytest.mark.parametrize("to", ["alpaca", "sharegpt", "messages", "prompt_completion", "parquet"])
+def test_real_pairs_are_the_same_rows_after_any_format(data, tmp_path, to):
+    rows = list(read(str(data("pairs/dpo_en_zh_600.jsonl.gz"))))
+    target = tmp_path / ("out.parquet" if to == "parquet" else "out.jsonl")
+    export(rows, to, target, with_card=False)
+    assert [r["id"] for r in read(str(target))] == [r["id"] for r in rows]
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=5,
+)
+ANY = TEXT | VALUES
+EXTRA = st.dictionaries(
+    TEXT | st.sampled_from(["source", "language", "id", "history", "_shape", "candidates"]), VALUES, max_size=2
+)
+
+
+def some(**fields):
+    """Records with any subset of the fields, and others."""
+    return st.builds(lambda known, others: {**others, **known}, st.fixed_dictionaries({}, optional=fields), EXTRA)
+
+
+TURN = some(
+    **{"from": st.sampled_from(["human", "gpt", "user", "system", "function_call", "observation", "x"])},
+    value=ANY,
+    weight=st.sampled_from([0, 1, 0.5, 1.0, True, "w"]),
+    train=VALUES,
+)
+MESSAGE = some(
+    role=st.sampled_from(["user", "assistant", "system", "developer", "tool", "x"]),
+    content=ANY
+    | st.lists(st.fixed_dictionaries({"type": st.just("text")}, optional={"text": TEXT, "value": TEXT}), max_size=2),
+    tool_calls=VALUES | st.just([{"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}]),
+    tool_call_id=ANY,
+    reasoning=ANY,
+    reasoning_content=ANY,
+    loss_weight=st.sampled_from([0, 1, 0.5, 1.0, None]),
+    weight=st.sampled_from([0, 1, 0.5, 1.0, True, None]),
+)
+CANDIDATES = st.lists(
+    st.fixed_dictionaries({"text": TEXT, "score": st.none() | st.floats(0, 1), "source": TEXT}), max_size=3
+)
+RECORDS = {
+    alpaca: some(
+        instruction=ANY,
+        input=ANY,
+        output=ANY,
+        system=ANY,
+        tools=ANY,
+        context=ANY,
+        response=ANY,
+        chosen=ANY,
+        rejected=ANY,
+        history=st.lists(st.lists(TEXT, min_size=2, max_size=2), max_size=3) | VALUES,
+        candidates=CANDIDATES,
+    ),
+    sharegpt: some(
+        conversations=st.lists(TURN, max_size=5),
+        system=ANY,
+        tools=ANY,
+        chosen=TURN | VALUES,
+        rejected=TURN | VALUES,
+        candidates=CANDIDATES,
+    ),
+    messages: some(
+        messages=st.lists(MESSAGE, max_size=5),
+        conversations=st.lists(MESSAGE, max_size=2),
+        system=ANY,
+        tools=ANY | st.lists(st.fixed_dictionaries({"name": TEXT}), max_size=2),
+        chosen=MESSAGE | st.lists(MESSAGE, max_size=3) | VALUES,
+        rejected=MESSAGE | st.lists(MESSAGE, max_size=3) | VALUES,
+    ),
+    prompt_completion: some(
+        prompt=ANY | st.lists(MESSAGE, max_size=3),
+        question=ANY,
+        completion=ANY | st.lists(MESSAGE, max_size=3),
+        answer=ANY,
+        system=ANY,
+        tools=ANY,
+        chosen=ANY | st.lists(MESSAGE, max_size=2),
+        rejected=ANY | st.lists(MESSAGE, max_size=2),
+    ),
+}
+
+
+def comes_back(shape, record):
+    if not shape.detect(record):
+        return
+    before = json.dumps(record, sort_keys=True)
+    try:
+        row = row_of(record)
+    except ValueError:
+        return  # a turn without a role: the row is unreadable as a whole
+    written = next(s for s in (messages, sharegpt, alpaca, prompt_completion) if s.detect(record)).write_record(row)
+    assert json.dumps(written, sort_keys=True) == before
+    for other in RECORDS:
+        json.dumps(other.write_record(row))  # every row can be written in every format
+
+
+@given(RECORDS[alpaca])
+def test_any_alpaca_record_comes_back(record):
+    comes_back(alpaca, record)
+
+
+@given(RECORDS[sharegpt])
+@settings(deadline=None)
+def test_any_sharegpt_record_comes_back(record):
+    comes_back(sharegpt, record)
+
+
+@given(RECORDS[messages])
+@settings(deadline=None)
+def test_any_messages_record_comes_back(record):
+    comes_back(messages, record)
+
+
+@given(RECORDS[prompt_completion])
+@settings(deadline=None)
+def test_any_prompt_completion_record_comes_back(record):
+    comes_back(prompt_completion, record)

@@ -1,0 +1,170 @@
+"""What a user may name as a source: files, folders, standard input, the Hugging Face hub."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from datagen.errors import DataError
+from datagen.formats.read import read
+from datagen.rows import new_row, table_of
+
+A = {"instruction": "Add.", "input": "", "output": "4"}
+B = {"instruction": "ลบ", "input": "", "output": "零"}
+LINES = "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in (A, B)).encode()
+
+
+def write(path: Path, content: bytes) -> str:
+    path.write_bytes(content)
+    return str(path)
+
+
+def texts(path: str):
+    return [(r["instruction"], r["output"]) for r in read(path)]
+
+
+def test_a_missing_file_names_its_neighbour(tmp_path):
+    write(tmp_path / "train.jsonl", LINES)
+    with pytest.raises(DataError, match=r"no such file or directory: .*trian\.jsonl; did you mean '.*train\.jsonl'\?"):
+        read(str(tmp_path / "trian.jsonl"))
+
+
+def test_a_folder_is_read_in_order_without_hidden_and_foreign_files(tmp_path):
+    (tmp_path / "b").mkdir()
+    (tmp_path / ".cache").mkdir()
+    for name, label in [
+        ("b/1.jsonl", "b"),
+        ("a.csv.gz", "a"),
+        (".cache/x.jsonl", "no"),
+        ("note.txt", "no"),
+        ("c.json.zst", "c"),
+    ]:
+        content = json.dumps({"instruction": label, "output": "x"}).encode()
+        if name.endswith(".csv.gz"):
+            content = gzip.compress(f"instruction,output\n{label},x\n".encode())
+        if name.endswith(".zst"):
+            content = zstandard.compress(content)
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "dataset_info.json").write_text("{}")
+    assert [t[0] for t in texts(str(tmp_path))] == ["a", "b", "c"]
+
+
+def test_a_result_folder_gives_its_kept_rows(tmp_path):
+    import pyarrow.parquet as pq
+
+    for name in ("kept", "dropped"):
+        (tmp_path / name).mkdir()
+        pq.write_table(table_of([new_row(instruction=name, output="x")]), tmp_path / name / "00000.parquet")
+    (tmp_path / "run.json").write_text("{}")
+    assert texts(str(tmp_path)) == [("kept", "x")]
+
+
+def test_a_folder_without_data_is_an_error(tmp_path):
+    with pytest.raises(DataError, match="no data file in this folder"):
+        read(str(tmp_path))
+
+
+def test_standard_input_is_copied_and_read(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from datagen.formats.read import read\n"
+        "print([r['output'] for r in read('-', stdin_copy=Path(sys.argv[1]))])"
+    )
+    copy = tmp_path / "copy"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(copy)],
+        input=gzip.compress(LINES),
+        capture_output=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONIOENCODING": "utf-8"},
+    )
+    assert done.stdout.decode().strip() == "['4', '零']"
+    assert gzip.decompress(copy.read_bytes()) == LINES
+
+
+def test_standard_input_without_a_copy_is_an_error():
+    with pytest.raises(DataError, match="standard input cannot be read here"):
+        read("-")
+
+
+class Hub(BaseHTTPRequestHandler):
+    """A hub with one dataset of two files, as far as the client asks."""
+
+    FILES = {"data/train.jsonl": LINES, "README.md": b"# A card"}  # noqa: RUF012
+
+    def do_HEAD(self):
+        self._answer(body=False)
+
+    def do_GET(self):
+        self._answer(body=True)
+
+    def _answer(self, *, body):
+        path = self.path.split("?")[0]
+        content, status = b"{}", 404
+        for name, held in self.FILES.items():
+            if path == f"/datasets/ada/sums/resolve/main/{name}" or path.endswith(f"/resolve/{'a' * 40}/{name}"):
+                content, status = held, 200
+        if path.startswith("/api/datasets/ada/sums/tree/"):
+            tree = [{"type": "file", "path": n, "size": len(c), "oid": "b" * 40} for n, c in self.FILES.items()]
+            content, status = json.dumps(tree).encode(), 200
+        elif path.startswith("/api/datasets/ada/sums"):
+            found = {"id": "ada/sums", "sha": "a" * 40, "siblings": [{"rfilename": n} for n in self.FILES]}
+            content, status = json.dumps(found).encode(), 200
+        self.send_response(status)
+        for name, value in (("ETag", '"c0ffee"'), ("X-Repo-Commit", "a" * 40), ("Content-Length", str(len(content)))):
+            self.send_header(name, value)
+        self.end_headers()
+        if body:
+            self.wfile.write(content)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def hub():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def from_hub(source, endpoint, cache):
+    """Read in a process of its own: the client takes its settings from the environment when it is imported."""
+    code = (
+        "import sys; from datagen.errors import DataError; from datagen.formats.read import read\n"
+        "try: print([r['output'] for r in read(sys.argv[1])])\n"
+        "except DataError as error: print(error)"
+    )
+    env = {**os.environ, "HF_ENDPOINT": endpoint, "HF_HOME": str(cache), "HF_HUB_DISABLE_XET": "1"}
+    env |= {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONIOENCODING": "utf-8", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    done = subprocess.run([sys.executable, "-c", code, source], capture_output=True, check=True, env=env, timeout=120)
+    return done.stdout.decode().strip()
+
+
+@pytest.mark.parametrize("source", ["hf://datasets/ada/sums", "hf://datasets/ada/sums/data/train.jsonl"])
+def test_a_dataset_of_the_hub_is_downloaded_and_read(hub, tmp_path, source):
+    pytest.importorskip("huggingface_hub")
+    assert from_hub(source, hub, tmp_path) == "['4', '零']"
+
+
+def test_a_dataset_that_the_hub_does_not_have_is_an_error_of_one_line(hub, tmp_path):
+    pytest.importorskip("huggingface_hub")
+    said = from_hub("hf://datasets/ada/none", hub, tmp_path)
+    assert said.startswith("hf://datasets/ada/none: the hub did not give this dataset")
+    assert "set HF_TOKEN" in said and "\n" not in said
+
+
+@pytest.mark.parametrize("source", ["hf://ada/sums", "hf://datasets/ada", "hf://models/ada/sums"])
+def test_a_hub_address_that_cannot_be_one_says_what_is_expected(source):
+    with pytest.raises(DataError, match="expected hf://datasets/OWNER/NAME"):
+        read(source)
