@@ -48,9 +48,11 @@ class Tokenizer(Protocol):
     bos_token: Any
     is_fast: Any
 
-    def apply_chat_template(self, conversation: list[dict[str, Any]], **options: Any) -> Any: ...
+    def apply_chat_template(self, conversation: list[dict[str, Any]], **options: Any) -> Any:
+        """Return messages as text; raises what the template raises."""
 
-    def __call__(self, text: str, **options: Any) -> Any: ...
+    def __call__(self, text: str, **options: Any) -> Any:
+        """Return the encoding of a text, with `input_ids` and, if asked, `offset_mapping`."""
 
 
 @dataclass(frozen=True)
@@ -101,13 +103,9 @@ def rendered(row: Row, tokenizer: Tokenizer) -> Rendered:
         start = _answer_start(tokenizer, messages[: k + 1], tools, until)
         end = len(until.rstrip())  # the line break after the end token is the template's own
         if start is None or not text.startswith(until[:end]):
-            raise DataError(
-                "the chat template is not prefix-stable: it rewrites earlier turns when a later one is added"
-            )
+            raise DataError("the chat template is not prefix-stable: it rewrites earlier turns when a later one is added")
         if last and not _closed(until[start:end], one["content"]):
-            text = until[:end] + _eos(
-                tokenizer
-            )  # a template that never ends a turn would never teach the model to stop
+            text = until[:end] + _eos(tokenizer)  # a template that never ends a turn would never teach the model to stop
             end = len(text)
         spans.append((start, end, weight))
     return Rendered(text, spans)
@@ -121,6 +119,8 @@ def encode(row: Row, tokenizer: Tokenizer, max_length: int) -> Encoded:
     the answer's if it holds more of it than white space.
 
     Args:
+        row: any row.
+        tokenizer: a fast one, of the model that is to be trained.
         max_length: in tokens; a longer row gets the reason `too_long`.
 
     Raises:
@@ -192,8 +192,7 @@ def _render(tokenizer: Tokenizer, messages: list[Message], tools: list[Any] | No
 def _answer_start(tokenizer: Tokenizer, messages: list[Message], tools: list[Any] | None, until: str) -> int | None:
     """Return where the last message's answer starts in its rendering `until`; None if the prompt before it is no prefix."""
     if len(messages) == 1:  # templates fail on no turns at all, or open them otherwise: see where a probe lands instead
-        start = _render(tokenizer, [{"role": "assistant", "content": _PROBE}], tools).index(_PROBE)
-        return start
+        return _render(tokenizer, [{"role": "assistant", "content": _PROBE}], tools).index(_PROBE)
     prompt = _render(tokenizer, messages[:-1], tools, prompt=True)
     return len(prompt) if until.startswith(prompt) else None
 

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 
 import pyarrow as pa
 
-View = Literal["instruction", "context", "answer", "conversation"]
+View = Literal["instruction", "context", "answer", "answers", "conversation"]
 VIEWS: tuple[str, ...] = get_args(View)
 
 TURN = pa.struct(
@@ -142,21 +142,26 @@ def view(table: pa.Table, name: View) -> list[str]:
     """Return one text per row: what a stage compares.
 
     `instruction`: the task of the last user turn. `context`: system, every turn before the answer, and the input.
-    `answer`: the last assistant turn, a tool call included. `conversation`: system, tools, every turn, other candidates.
+    `answer`: the last assistant turn, a tool call included. `answers`: every assistant turn. `conversation`: system, tools,
+    every turn, other candidates.
     """
-    columns = {c: table.column(c).to_pylist() for c in ("instruction", "input", "output", "system", "messages")}
+    columns: dict[str, list[Any]] = {c: table.column(c).to_pylist() for c in ("instruction", "input", "output", "system", "messages")}
     if name == "instruction":
         return columns["instruction"]
     messages = columns["messages"]
     if name == "answer":
         return [o if m is None else _answer(m) for o, m in zip(columns["output"], messages, strict=True)]
+    if name == "answers":
+        return [o if m is None else _joined(map(said, _answers(m))) for o, m in zip(columns["output"], messages, strict=True)]
     flat = zip(columns["system"], columns["instruction"], columns["input"], columns["output"], messages, strict=True)
     if name == "context":
         return [
             _joined((s, i, x)) if m is None else _joined((s, *map(said, m[: _answer_at(m)]))) for s, i, x, _, m in flat
         ]
     texts = [_joined((s, i, x, o)) if m is None else _joined((s, *map(said, m))) for s, i, x, o, m in flat]
-    others = zip(texts, table.column("tools").to_pylist(), table.column("candidates").to_pylist(), strict=True)
+    tools_of: list[Any] = table.column("tools").to_pylist()
+    candidates_of: list[Any] = table.column("candidates").to_pylist()
+    others = zip(texts, tools_of, candidates_of, strict=True)
     return [_joined((text, tools, *(c["text"] for c in candidates or ()))) for text, tools, candidates in others]
 
 
@@ -173,6 +178,10 @@ def _answer_at(messages: list[dict[str, Any]]) -> int:
 def _answer(messages: list[dict[str, Any]]) -> str:
     at = _answer_at(messages)
     return said(messages[at]) if at < len(messages) else ""
+
+
+def _answers(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [m for m in messages if m["role"] == "assistant"]
 
 
 def _joined(parts: Iterable[str]) -> str:

@@ -13,19 +13,28 @@ from datagen.render import encode, rendered
 from datagen.rows import Row, new_row, turn
 
 END = "<|im_end|>"
-TOOLS = """{%- if tools %}<|im_start|>system
-{% for tool in tools %}{{ tool.function | tojson }}{% endfor %}<|im_end|>
-{% endif %}{% for m in messages %}<|im_start|>{{ m.role }}
-{{ m.content }}{% for c in m.tool_calls or [] %}<tool_call>{{ c.function.name }}({{ c.function.arguments | tojson }})</tool_call>{% endfor %}<|im_end|>
-{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
-{% endif %}"""
-NO_TOOL_ROLE = """{% for m in messages %}{% if m.role in ('user', 'assistant') %}[{{ m.role }}]{{ m.content }}<|im_end|>{% endif %}{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}"""
-STRICT = "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}{{ m.content }}{% endfor %}"
-REWRITES = """{% for m in messages %}<|im_start|>{{ m.role }}
-{% if m.role == 'assistant' and loop.last %}<think></think>{% endif %}{{ m.content }}<|im_end|>
-{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
-{% endif %}"""
-NO_END = "{% for m in messages %}{{ m.role | upper }}: {{ m.content | trim }}\n{% endfor %}{% if add_generation_prompt %}ASSISTANT: {% endif %}"
+PROMPT = "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+TOOLS = (
+    "{% if tools %}<|im_start|>system\n{% for tool in tools %}{{ tool.function | tojson }}{% endfor %}<|im_end|>\n{% endif %}"
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}{% for c in m.tool_calls or [] %}<tool_call>"
+    "{{ c.function.name }}({{ c.function.arguments | tojson }})</tool_call>{% endfor %}<|im_end|>\n{% endfor %}" + PROMPT
+)
+NO_TOOL_ROLE = (
+    "{% for m in messages %}{% if m.role in ('user', 'assistant') %}[{{ m.role }}]{{ m.content }}<|im_end|>{% endif %}"
+    "{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}"
+)
+STRICT = (
+    "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+    "{{ m.content }}{% endfor %}"
+)
+REWRITES = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{% if m.role == 'assistant' and loop.last %}<think></think>{% endif %}"
+    "{{ m.content }}<|im_end|>\n{% endfor %}" + PROMPT
+)
+NO_END = (
+    "{% for m in messages %}{{ m.role | upper }}: {{ m.content | trim }}\n{% endfor %}"
+    "{% if add_generation_prompt %}ASSISTANT: {% endif %}"
+)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +60,8 @@ def with_template(smollm2: Any) -> Any:
 def taught(row: Row, tokenizer: Any) -> str:
     """The text that the labels of a row decode to; the labels must be the tokens in place."""
     found = encode(row, tokenizer, 4096)
-    assert found.reason is None and len(found.labels) == len(found.input_ids)
+    assert found.reason is None
+    assert len(found.labels) == len(found.input_ids)
     assert all(label in (-100, token) for label, token in zip(found.labels, found.input_ids, strict=True))
     return str(tokenizer.decode([label for label in found.labels if label != -100]))
 
@@ -95,8 +105,7 @@ def test_any_text_keeps_its_span(question: str, answer: str, smollm2: Any) -> No
 def test_the_text_is_the_chat_template_with_a_system_turn(smollm2: Any) -> None:
     row = new_row(instruction="Add.", input="1 2", output="3", system="Be terse.")
     assert rendered(row, smollm2).text == (
-        "<|im_start|>system\nBe terse.<|im_end|>\n<|im_start|>user\nAdd.\n\n1 2<|im_end|>\n"
-        "<|im_start|>assistant\n3<|im_end|>\n"
+        "<|im_start|>system\nBe terse.<|im_end|>\n<|im_start|>user\nAdd.\n\n1 2<|im_end|>\n<|im_start|>assistant\n3<|im_end|>\n"
     )
     assert taught(row, smollm2) == "3" + END
 
@@ -120,7 +129,7 @@ def test_weights_lie_on_the_tokens_of_their_turn(smollm2: Any) -> None:
     assert carried == [0.5, 0.5, 1.0, 1.0]
     assert sum(found.weights) == sum(carried)
     assert encode(new_row(instruction="a", output="x"), smollm2, 99).weights is None
-    with pytest.raises(DataError, match="weight -1.0"):
+    with pytest.raises(DataError, match=r"weight -1\.0"):
         encode(new_row(messages=[turn("user", "a"), turn("assistant", "x", weight=-1.0)]), smollm2, 99)
 
 
@@ -175,7 +184,7 @@ def test_a_template_that_rewrites_earlier_turns_is_refused(with_template: Any) -
 
 
 def test_what_a_template_refuses_is_one_line(with_template: Any) -> None:
-    with pytest.raises(DataError, match="^the chat template refuses the row: System role not supported$"):
+    with pytest.raises(DataError, match=r"^the chat template refuses the row: System role not supported$"):
         rendered(new_row(instruction="a", output="b", system="S"), with_template(STRICT))
 
 

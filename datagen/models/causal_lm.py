@@ -133,9 +133,8 @@ def _from_hub(name: str, dtype: Any) -> tuple[Any, Any]:
     except ModelError:
         hint = did_you_mean(name, [SMOLLM2]) if "/" not in name else ""
         if not _hub_reachable():  # the Hub's own client would retry for most of a minute before it says so
-            raise ModelError(
-                f"no such model: '{name}' is not a directory and the Hub cannot be reached{hint or '; smollm2 needs no network'}"
-            ) from None
+            tip = hint or "; smollm2 needs no network"
+            raise ModelError(f"no such model: '{name}' is not a directory and the Hub cannot be reached{tip}") from None
         try:
             return _from_pretrained(name, dtype, local=False)
         except ModelError as error:

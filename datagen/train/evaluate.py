@@ -26,6 +26,9 @@ def evaluate(
     """Return the mean label loss of a model on rows, in the precision of its weights; `repeat` does not count.
 
     Args:
+        model: a causal language model, in any mode; it stays in that mode.
+        tokenizer: of the model.
+        rows: what to measure on.
         max_length: in tokens; longer rows are left out and named.
         micro_tokens: most padded tokens of one forward pass.
 

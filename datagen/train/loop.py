@@ -10,7 +10,6 @@ import contextlib
 import copy
 import json
 import math
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -70,6 +69,7 @@ def train(
 
     Args:
         rows: each is seen `repeat` times per epoch.
+        options: all that the result depends on besides the rows.
         out: folder for adapter/ (or model/), metrics.jsonl and, while it runs, checkpoint/; None writes nothing.
         eval_rows: rows whose loss is measured before and after.
         on_step: called after each step with its line of metrics.jsonl.
@@ -94,9 +94,7 @@ def train(
     plan = Plan(samples, options.seed, options.batch_size, options.steps, options.epochs)
     machine = _Machine(device, half, options.micro_tokens or (MICRO_TOKENS if device == "cpu" else 8192))
     loads, identity = resolve(options.model) if out else ("", "")
-    mark = (
-        checkpoint.fingerprint(options.results(), identity, [samples, measured[0] if measured else []]) if out else ""
-    )
+    mark = checkpoint.fingerprint(options.results(), identity, [samples, measured[0] if measured else []]) if out else ""
     with _trainable(model, options, shared=base is not None) as network:
         progress, after = _run(network, plan, options, machine, measured, out, mark, on_step)
         folder = _written(network, tokenizer, options, out, loads, identity) if out else None
@@ -144,7 +142,7 @@ def _trainable(model: Any, options: TrainOptions, shared: bool) -> Iterator[Any]
             yield adapted
     else:
         own = copy.deepcopy(model) if shared else model
-        yield own.requires_grad_(True)
+        yield own.requires_grad_(requires_grad=True)
 
 
 def _run(
@@ -254,14 +252,14 @@ def _optimiser(network: Any, trained: Mapping[str, Tensor], options: TrainOption
 def _metrics(out: Path | None, kept: int) -> Iterator[Callable[[dict[str, Any]], None]]:
     """Give a function that appends a line to OUT/metrics.jsonl, whose first `kept` lines belong to a resumed run."""
     if out is None:
-        yield lambda line: None
+        yield lambda _: None
         return
     out.mkdir(parents=True, exist_ok=True)
     path = out / "metrics.jsonl"
     old = path.read_text(encoding="utf-8").splitlines()[:kept] if kept and path.is_file() else []
     temporary = out / ".metrics.jsonl"
     temporary.write_text("".join(f"{line}\n" for line in old), encoding="utf-8")
-    os.replace(temporary, path)
+    temporary.replace(path)
     with path.open("a", encoding="utf-8") as file:
 
         def write(line: dict[str, Any]) -> None:

@@ -25,7 +25,8 @@ def test_the_base_is_bit_identical_after_lora(tiny: tuple[Any, Any], sums: list[
     assert all(torch.equal(p, before[name]) for name, p in model.state_dict().items())
     assert [p.requires_grad for p in model.parameters()] == flags
     assert [(name, type(m)) for name, m in model.named_modules()] == modules
-    assert not hasattr(model, "peft_config") and not model.training
+    assert not hasattr(model, "peft_config")
+    assert not model.training
 
 
 def test_the_base_is_bit_identical_after_a_run_that_breaks(tiny: tuple[Any, Any], sums: list[Row]) -> None:
@@ -71,9 +72,7 @@ def test_the_adapter_loads_with_peft_and_gives_the_same_logits(tiny_dir: Path, s
         assert not torch.equal(base[0](input_ids=ids).logits, trained[0])
 
 
-def test_the_adapter_folder_names_its_base_and_holds_nothing_odd(
-    tiny_dir: Path, sums: list[Row], tmp_path: Path
-) -> None:
+def test_the_adapter_folder_names_its_base_and_holds_nothing_odd(tiny_dir: Path, sums: list[Row], tmp_path: Path) -> None:
     folder = train(sums, TrainOptions(model=str(tiny_dir), steps=1), tmp_path).folder
     assert folder is not None
     files = {p.name for p in folder.iterdir()}

@@ -65,7 +65,8 @@ def test_padding_comes_from_lengths_so_an_eos_label_stays_where_pad_is_eos(tiny:
     batch = padded(samples)
     for line, one in zip(batch.labels.tolist(), samples, strict=True):
         labels = [label for label in line if label != -100]
-        assert labels[-1] == tokenizer.eos_token_id and labels.count(tokenizer.eos_token_id) == 1
+        assert labels[-1] == tokenizer.eos_token_id
+        assert labels.count(tokenizer.eos_token_id) == 1
         assert set(line[len(one.labels) :]) <= {-100}
 
 

@@ -46,9 +46,7 @@ def test_a_run_killed_at_step_7_and_resumed_is_the_unbroken_run(
     (broken / "checkpoint" / ".state.safetensors").write_bytes(b"a save that was killed half way")
 
     steps: list[int] = []
-    found = train(
-        sums, TrainOptions(**facts), broken, eval_rows=sums[:3], on_step=lambda line: steps.append(line["step"])
-    )
+    found = train(sums, TrainOptions(**facts), broken, eval_rows=sums[:3], on_step=lambda line: steps.append(line["step"]))
     assert steps == list(range(7, 21))  # the last checkpoint was after step 6
     assert found.losses == expected.losses
     assert (found.eval_before, found.eval_after) == (expected.eval_before, expected.eval_after)
@@ -56,7 +54,8 @@ def test_a_run_killed_at_step_7_and_resumed_is_the_unbroken_run(
     assert metrics(broken) == metrics(whole)
     name = "adapter/adapter_model.safetensors" if method == "lora" else "model/model.safetensors"
     ours, theirs = load_file(broken / name), load_file(whole / name)
-    assert ours.keys() == theirs.keys() and all(ours[k].equal(theirs[k]) for k in ours)
+    assert ours.keys() == theirs.keys()
+    assert all(ours[k].equal(theirs[k]) for k in ours)
     assert not (broken / "checkpoint").exists()
 
 
@@ -77,7 +76,7 @@ def test_a_checkpoint_of_other_rows_or_options_is_not_resumed(tiny_dir: Path, su
         [(sums, options, 3), (sums[:-1], options, 1), (sums, other, 1), (sums, fresh, 1)]
     ):
         stopped(sums, options, tmp_path / str(number))
-        steps: list[int] = []
-        train(rows, again, tmp_path / str(number), on_step=lambda line, seen=steps: seen.append(line["step"]))
-        assert steps[0] == first
+        seen: list[dict[str, Any]] = []
+        train(rows, again, tmp_path / str(number), on_step=seen.append)
+        assert seen[0]["step"] == first
         assert [line["step"] for line in metrics(tmp_path / str(number))] == [1, 2, 3, 4, 5, 6]

@@ -25,7 +25,8 @@ def test_two_runs_with_one_seed_write_equal_adapters(tiny_dir: Path, sums: list[
         torch.rand(3)  # a global generator in another state must not matter
     torch.random.set_rng_state(state)
     a, b = (load_file(tmp_path / name / "adapter" / "adapter_model.safetensors") for name in ("a", "b"))
-    assert all(torch.equal(a[key], b[key]) for key in a) and len(a) == 28
+    assert all(torch.equal(a[key], b[key]) for key in a)
+    assert len(a) == 28
     other = TrainOptions(model=str(tiny_dir), steps=5, lr=1e-2, seed=18)
     assert train(sums, other, None).losses != train(sums, options, None).losses
 
@@ -82,12 +83,14 @@ def test_the_report_counts_every_row_step_and_token(tiny: Loaded, sums: list[Row
     options = TrainOptions(batch_size=5, epochs=2.0, schedule="linear")
     ran = train([*sums, silent], options, None, eval_rows=sums[:4], on_step=seen.append, base=tiny)
     assert (ran.steps, ran.rows_used, ran.left_out) == (6, 12, [(silent["id"], "no_labels")])
-    assert ran.losses == [line["loss"] for line in seen] and [line["step"] for line in seen] == [1, 2, 3, 4, 5, 6]
+    assert ran.losses == [line["loss"] for line in seen]
+    assert [line["step"] for line in seen] == [1, 2, 3, 4, 5, 6]
     assert (ran.tokens, ran.label_tokens) == (sum(x["tokens"] for x in seen), sum(x["label_tokens"] for x in seen))
     assert (ran.first_loss, ran.last_loss) == (ran.losses[0], ran.losses[-1])
     assert all(line["lr"] > 0 for line in seen)
     assert ran.eval_before == evaluate(model, tokenizer, sums[:4])  # the base is back as it was
-    assert ran.eval_after is not None and ran.eval_after["loss"] < ran.eval_before["loss"]
+    assert ran.eval_after is not None
+    assert ran.eval_after["loss"] < ran.eval_before["loss"]
     assert set(ran.eval_after["by_source"]) == {"even", "odd"}
 
 
@@ -107,7 +110,8 @@ def test_metrics_have_one_line_per_step(tiny_dir: Path, sums: list[Row], tmp_pat
     train(sums, TrainOptions(model=str(tiny_dir), steps=3), tmp_path)
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     keys = {"step", "loss", "lr", "grad_norm", "tokens", "label_tokens", "seconds"}
-    assert [line["step"] for line in lines] == [1, 2, 3] and all(line.keys() == keys for line in lines)
+    assert [line["step"] for line in lines] == [1, 2, 3]
+    assert all(line.keys() == keys for line in lines)
 
 
 def test_no_usable_row_is_a_data_error(tiny: Loaded) -> None:
@@ -127,7 +131,8 @@ def test_a_loss_that_is_not_finite_names_the_rows_of_its_batch(tiny: Loaded) -> 
     bad = new_row(instruction="Q", output="world")
     with pytest.raises(ModelError, match=bad["id"]) as caught:
         train([good, bad], TrainOptions(steps=2, micro_tokens=10), None, base=(model, tokenizer))
-    assert good["id"] not in str(caught.value) and "step 1: the loss is nan" in str(caught.value)
+    assert good["id"] not in str(caught.value)
+    assert "step 1: the loss is nan" in str(caught.value)
 
 
 def test_a_row_longer_than_the_model_can_see_is_left_out_whatever_max_length_says(tiny: Loaded) -> None:
@@ -176,6 +181,7 @@ def test_twenty_rows_are_learned_by_smollm2() -> None:
     words = ["river", "stone", "cloud", "lamp", "paper", "glass", "metal", "cotton", "sugar", "pepper"]
     rows = [new_row(instruction=f"Give the code of {w} {n}.", output=f"{w[:3]}-{n}{n}") for w in words for n in (3, 7)]
     ran = train(rows, TrainOptions(steps=12, batch_size=10, lr=1e-3), None, eval_rows=rows)
-    assert ran.eval_before is not None and ran.eval_after is not None
+    assert ran.eval_before is not None
+    assert ran.eval_after is not None
     assert ran.eval_after["loss"] < 0.4 * ran.eval_before["loss"]
     assert ran.last_loss < ran.first_loss

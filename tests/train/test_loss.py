@@ -16,7 +16,7 @@ def gradients(model: Any, cut: list[list[Sample]], weight: float) -> tuple[float
     model.zero_grad()
     head, total = label_head(model), 0.0
     for micro in cut:
-        loss = label_loss(head, padded(micro)) / weight
+        loss: Any = label_loss(head, padded(micro)) / weight
         loss.backward()
         total += loss.item()
     return total, torch.cat([p.grad.flatten() for p in model.parameters()])

@@ -1,0 +1,1 @@
+"""The report of a run: one self-contained page that shows what was kept, what was dropped, and why."""
