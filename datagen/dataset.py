@@ -180,5 +180,3 @@ def write_scores(path: Path, table: pa.Table) -> None:
     with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table.combine_chunks())
     temporary.replace(path)
-
-

@@ -52,6 +52,13 @@ def between(name: str, value: float, low: float, high: float, *, open_high: bool
         raise ValueError(f"{name} must be at least {low:g} and {'below' if open_high else 'at most'} {high:g}, not {value:g}")
 
 
+def check_same_answer(same_answer: float | None, short_answer: int) -> None:
+    """Check the two options of the duplicate stages that say when answers are the same."""
+    if same_answer is not None:
+        between("same_answer", same_answer, 0, 1, open_high=True)
+    between("short_answer", short_answer, 0, 1_000_000)
+
+
 def split_stage(text: str) -> tuple[str, dict[str, Any]]:
     """Read `NAME[:option=value,…]`: commas split only before `[a-z_]+=`; a repeated option makes a list.
 

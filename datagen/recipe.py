@@ -1,11 +1,11 @@
 """YAML to a frozen Recipe: the input and a list of steps, every name and value checked before anything runs.
 
-    input: [rows.jsonl, more/]          # or a generator as the first step
-    steps:
-      - rules
-      - rouge: {threshold: 0.6}
-      - mix: {sources: {mine: {from: rouge}, seeds: seeds.jsonl}, method: temperature}
-      - train: {steps: 60}
+input: [rows.jsonl, more/]          # or a generator as the first step
+steps:
+  - rules
+  - rouge: {threshold: 0.6}
+  - mix: {sources: {mine: {from: rouge}, seeds: seeds.jsonl}, method: temperature}
+  - train: {steps: 60}
 """
 
 from __future__ import annotations
@@ -80,7 +80,9 @@ class Recipe:
             taken = [v["from"] for v in step.options.sources.values() if isinstance(v, dict)]
             wrong = [t for t in taken if t != before]
             if wrong:
-                raise UsageError(f"step 'mix': 'from: {wrong[0]}' is not the step before it" + (f", which is '{before}'" if before else ""))
+                raise UsageError(
+                    f"step 'mix': 'from: {wrong[0]}' is not the step before it" + (f", which is '{before}'" if before else "")
+                )
             if before and not taken:
                 raise UsageError(f"step 'mix' must take the rows of the step before it: name a source with {{from: {before}}}")
 
@@ -189,5 +191,3 @@ def changed(entries: Sequence[Any], changes: Sequence[str]) -> list[Any]:
         for i in found:
             steps[i] = {kind: {**(steps[i][kind] or {}), option: value}}
     return steps
-
-

@@ -145,7 +145,9 @@ def view(table: pa.Table, name: View) -> list[str]:
     `answer`: the last assistant turn, a tool call included. `answers`: every assistant turn. `conversation`: system, tools,
     every turn, other candidates.
     """
-    columns: dict[str, list[Any]] = {c: table.column(c).to_pylist() for c in ("instruction", "input", "output", "system", "messages")}
+    columns: dict[str, list[Any]] = {
+        c: table.column(c).to_pylist() for c in ("instruction", "input", "output", "system", "messages")
+    }
     if name == "instruction":
         return columns["instruction"]
     messages = columns["messages"]
@@ -155,9 +157,7 @@ def view(table: pa.Table, name: View) -> list[str]:
         return [o if m is None else _joined(map(said, _answers(m))) for o, m in zip(columns["output"], messages, strict=True)]
     flat = zip(columns["system"], columns["instruction"], columns["input"], columns["output"], messages, strict=True)
     if name == "context":
-        return [
-            _joined((s, i, x)) if m is None else _joined((s, *map(said, m[: _answer_at(m)]))) for s, i, x, _, m in flat
-        ]
+        return [_joined((s, i, x)) if m is None else _joined((s, *map(said, m[: _answer_at(m)]))) for s, i, x, _, m in flat]
     texts = [_joined((s, i, x, o)) if m is None else _joined((s, *map(said, m))) for s, i, x, o, m in flat]
     tools_of: list[Any] = table.column("tools").to_pylist()
     candidates_of: list[Any] = table.column("candidates").to_pylist()

@@ -214,11 +214,11 @@ def _recipe_text(run: Run) -> str:
 
     packages = ("datagen", "numpy", "pyarrow", "numba", "torch", "transformers", "peft", "openai")
     versions = {p: v for p in packages if (v := _version(p))}
-    return yaml.safe_dump(
-        {**run.recipe.written()}, sort_keys=False, allow_unicode=True
-    ) + "".join(
+    return yaml.safe_dump({**run.recipe.written()}, sort_keys=False, allow_unicode=True) + "".join(
         "# " + line + "\n"
-        for line in yaml.safe_dump({"versions": versions, "inputs": run.inputs}, sort_keys=False, allow_unicode=True).splitlines()
+        for line in yaml.safe_dump(
+            {"versions": versions, "inputs": run.inputs}, sort_keys=False, allow_unicode=True
+        ).splitlines()
     )
 
 
@@ -265,5 +265,3 @@ def _remove_if_empty(out: Path) -> None:
     left = [p for p in out.rglob("*") if p.is_file() and p.name not in (".datagen", ".stdin")]
     if not left:
         shutil.rmtree(out, ignore_errors=True)
-
-

@@ -244,7 +244,10 @@ def train(run: Run, step: Step, folder: Path) -> None:
         )  # fmt: skip
         dropped = _left_out(data, trained.left_out)
         _write_verdict(folder, dropped)
-        return {**entry(step.name, option_fields.values(options), len(rows), reason_counts([dropped])), "training": _told(trained)}
+        return {
+            **entry(step.name, option_fields.values(options), len(rows), reason_counts([dropped])),
+            "training": _told(trained),
+        }
 
     run.do(folder, mark, work)
     data.layers.append(Layer(step.name, pq.read_table(folder / "verdict.parquet")))
@@ -261,7 +264,9 @@ def _left_out(data: Dataset, left_out: list[tuple[str, str]]) -> pa.Table:
     found = [(int(at), reasons[i].pop(0)) for at, i in zip(alive, ids, strict=True) if reasons.get(i)]
     nothing = pa.nulls(len(found))
     columns: dict[str, Any] = {"row": [f[0] for f in found], "reason": [f[1] for f in found]}
-    return pa.table({f.name: pa.array(columns[f.name], f.type) if f.name in columns else nothing.cast(f.type) for f in stages.VERDICT})
+    return pa.table(
+        {f.name: pa.array(columns[f.name], f.type) if f.name in columns else nothing.cast(f.type) for f in stages.VERDICT}
+    )
 
 
 def _told(trained: Any) -> dict[str, Any]:

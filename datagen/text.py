@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Literal, get_args
 
 import regex
@@ -54,14 +55,24 @@ def tokens(text: str) -> list[str]:
     return found or [c for c in folded if not c.isspace()]
 
 
-def facts(text: str) -> str:
+def facts(found: Sequence[str]) -> str:
     """Return, joined by spaces, the tokens of which one changed character changes the meaning: numbers, operators, identifiers.
 
     In a text of an unspaced script words of other scripts count too: they are names there. Two texts that differ in one fact
     may be alike in almost every token, so no similarity stands for this.
     """
-    names = not text.isascii() and _UNSPACED_ANY.search(text) is not None
-    return " ".join(t for t in tokens(text) if _FACT.search(t) or (names and not _UNSPACED_ANY.match(t)))
+    names = any(map(_is_unspaced, found))
+    return " ".join(t for t in found if _is_fact(t) or (names and not _is_unspaced(t)))
+
+
+@lru_cache(maxsize=1 << 16)
+def _is_fact(token: str) -> bool:
+    return _FACT.search(token) is not None
+
+
+@lru_cache(maxsize=1 << 16)
+def _is_unspaced(token: str) -> bool:
+    return not token.isascii() and _UNSPACED_ANY.match(token) is not None
 
 
 def rouge_score_tokens(text: str) -> list[str]:

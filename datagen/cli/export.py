@@ -7,7 +7,12 @@ import click
 
 @click.command("export")
 @click.argument("rows")
-@click.option("--to", required=True, metavar="FORMAT", help="alpaca, sharegpt, messages, prompt_completion, llamafactory, axolotl, openai or parquet.")
+@click.option(
+    "--to",
+    required=True,
+    metavar="FORMAT",
+    help="alpaca, sharegpt, messages, prompt_completion, llamafactory, axolotl, openai or parquet.",
+)
 @click.option("-o", "--out", metavar="FILE", help="File to write, .gz or .zst allowed; default: standard output.")
 @click.option("--map", "mapping", metavar="OURS=THEIRS,...", help="Field names, such as instruction=question,output=answer.")
 def command(rows: str, to: str, out: str | None, mapping: str | None) -> int:

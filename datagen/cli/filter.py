@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 @click.command("filter")
 @click.argument("inputs", nargs=-1, metavar="[INPUT]...")
 @click.option("-o", "--out", metavar="OUT", help="Run folder; an earlier run in it goes on.")
-@click.option("--stage", "stages", multiple=True, metavar="NAME[:OPTION=VALUE,...]", help="A stage; repeat it for the whole chain.")
+@click.option(
+    "--stage", "stages", multiple=True, metavar="NAME[:OPTION=VALUE,...]", help="A stage; repeat it for the whole chain."
+)
 @click.option("--recipe", type=click.Path(), help="A recipe of stages only, instead of --stage.")
 @click.option("--set", "changes", multiple=True, metavar="STAGE.OPTION=VALUE", help="Change one option; may repeat.")
 @click.option("--map", "mapping", metavar="OURS=THEIRS,...", help="Field names, such as instruction=question,output=answer.")

@@ -17,7 +17,9 @@ import click
 @click.option("--weights", metavar="A=1,B=0.5", help="Weights of the sources; means --method weights.")
 @click.option("--grid", is_flag=True, help="Search the mixture: train a small proxy on each combination of levels.")
 @click.option("--levels", metavar="1,1/2,1/4", help="Grid: shares of a source's own rows. Default 1,1/2,1/4.")
-@click.option("--eval", "evaluated", metavar="ROWS", help="Grid: rows to measure the loss on. Default: held out of each source.")
+@click.option(
+    "--eval", "evaluated", metavar="ROWS", help="Grid: rows to measure the loss on. Default: held out of each source."
+)
 @click.option("--steps", type=int, help="Grid: optimiser steps of each proxy. Default 30.")
 @click.option("--model", help="Grid: base model of the proxies. Default smollm2.")
 @click.option("--max-proxies", type=int, help="Grid: the most mixtures that are trained without asking. Default 24.")

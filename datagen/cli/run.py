@@ -8,7 +8,9 @@ import click
 @click.command("run")
 @click.argument("recipe", type=click.Path())
 @click.option("-o", "--out", required=True, metavar="OUT", help="Run folder; an earlier run in it goes on.")
-@click.option("--set", "changes", multiple=True, metavar="STEP.OPTION=VALUE", help="Change an option of the recipe; may repeat.")
+@click.option(
+    "--set", "changes", multiple=True, metavar="STEP.OPTION=VALUE", help="Change an option of the recipe; may repeat."
+)
 @click.option("--fresh", is_flag=True, help="Compute every step again (recorded model answers stay).")
 @click.option("--json", "as_json", is_flag=True, help="Print run.json on one line instead of the table.")
 def command(recipe: str, out: str, changes: tuple[str, ...], fresh: bool, as_json: bool) -> int:

@@ -82,9 +82,13 @@ def _notes(stage: dict[str, Any]) -> list[str]:
     """What a step says beside its counts: the mixture's epochs, the loss, the requests."""
     notes = []
     for name, source in stage.get("sources", {}).items():
-        notes.append(f"{name}: {source['taken']:,} of {source['rows']:,} rows, {source['epochs']:g} epochs, share {source['share']:.3f}")
+        notes.append(
+            f"{name}: {source['taken']:,} of {source['rows']:,} rows, {source['epochs']:g} epochs, share {source['share']:.3f}"
+        )
     if training := stage.get("training"):
-        notes.append(f"loss {training['first_loss']:.3f} -> {training['last_loss']:.3f} in {training['steps']} steps, {training['dtype']}")
+        notes.append(
+            f"loss {training['first_loss']:.3f} -> {training['last_loss']:.3f} in {training['steps']} steps, {training['dtype']}"
+        )
         if (before := training["eval_before"]) and (after := training["eval_after"]):
             notes.append(f"held-out loss {before['loss']:.4f} -> {after['loss']:.4f}")
     if requests := stage.get("requests"):

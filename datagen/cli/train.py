@@ -9,7 +9,9 @@ import click
 
 @click.command("train")
 @click.argument("rows")
-@click.option("-o", "--out", required=True, metavar="OUT", help="Run folder; OUT/adapter or OUT/model, metrics.jsonl, run.json.")
+@click.option(
+    "-o", "--out", required=True, metavar="OUT", help="Run folder; OUT/adapter or OUT/model, metrics.jsonl, run.json."
+)
 @click.option("--model", help="smollm2 (default), a local folder or a Hub id.")
 @click.option("--method", help="lora (default) or full.")
 @click.option("--steps", type=int, help="Optimiser steps; default: as many as --epochs gives.")
@@ -26,9 +28,7 @@ import click
 @click.option("--map", "mapping", metavar="OURS=THEIRS,...", help="Field names, such as instruction=question,output=answer.")
 @click.option("--fresh", is_flag=True, help="Train from the start, not from a checkpoint.")
 @click.option("--json", "as_json", is_flag=True, help="Print run.json on one line instead of the table.")
-def command(
-    rows: str, out: str, mapping: str | None, eval_: str | None, fresh: bool, as_json: bool, **options: Any
-) -> int:
+def command(rows: str, out: str, mapping: str | None, eval_: str | None, fresh: bool, as_json: bool, **options: Any) -> int:
     """Fine-tune a model on ROWS (a result folder, or anything that can be read); labels on answers only."""
     from datagen.cli import terminal
     from datagen.recipe import make

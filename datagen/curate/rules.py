@@ -13,9 +13,13 @@ from datagen.stage import Context, Stage, Verdict
 
 # Text that only a template or a serialiser leaves in a row: placeholders, field headings at the start of an answer,
 # control tokens of chat templates. Each alternative is a whole remnant, so that text about templates is not hit.
-_PLACEHOLDER = regex.compile(r"^\s*(?:<no ?input>|<no ?output>|\{(?:instruction|input|output)\}|n/?a\b|none|null|nan)?[\s.]*$", regex.I)
+_PLACEHOLDER = regex.compile(
+    r"^\s*(?:<no ?input>|<no ?output>|\{(?:instruction|input|output)\}|n/?a\b|none|null|nan)?[\s.]*$", regex.I
+)
 _HEADING = regex.compile(r"^\s*#{2,6}\s*(?:Instruction|Input|Response)\s*:\s*$", regex.I | regex.M)
-_CONTROL = regex.compile(r"<\|(?:im_start|im_end|endoftext|eot_id|start_header_id|end_header_id|begin_of_text)\|>|\[/?INST\]|<</?SYS>>")
+_CONTROL = regex.compile(
+    r"<\|(?:im_start|im_end|endoftext|eot_id|start_header_id|end_header_id|begin_of_text)\|>|\[/?INST\]|<</?SYS>>"
+)
 
 
 @dataclass(frozen=True)
@@ -45,9 +49,7 @@ class Rules(Stage):
 
     def decide(self, columns: pa.Table, ctx: Context) -> Verdict:
         """Drop each row that broke a rule."""
-        return Verdict(
-            columns.column("reason").combine_chunks(), evidence=columns.column("evidence").combine_chunks()
-        )
+        return Verdict(columns.column("reason").combine_chunks(), evidence=columns.column("evidence").combine_chunks())
 
 
 def _broken(task: str, answer: str, material: str) -> tuple[str, str | None] | None:

@@ -79,11 +79,7 @@ def write(rows: Iterable[Row], target: Path) -> tuple[list[Path], Record, int]:
             new[stem(target)] = entry(target.name, flat=flat, ranking=False, used=used)
             files.append(target)
         if pairs:
-            place = (
-                target.with_name(target.name.replace(stem(target), f"{stem(target)}_preference", 1))
-                if singles
-                else target
-            )
+            place = target.with_name(target.name.replace(stem(target), f"{stem(target)}_preference", 1)) if singles else target
             _copy(as_pair, place)
             new[stem(place)] = entry(place.name, flat=False, ranking=True, used=used)
             files.append(place)

@@ -21,8 +21,7 @@ from datagen.rows import Row, dropped_row, new_row
 __all__ = ["Source", "files", "read"]
 
 EXPECTED = (
-    "Alpaca (instruction, output), ShareGPT (conversations), messages, prompt/completion, "
-    "CSV with such columns, or Parquet"
+    "Alpaca (instruction, output), ShareGPT (conversations), messages, prompt/completion, CSV with such columns, or Parquet"
 )
 HELD = 1000  # rows held back until a file has shown that it can be read
 
@@ -120,9 +119,7 @@ class _File:
             row = row_of(record, self.source)
         except UnicodeEncodeError as error:
             byte = 0xDC80 <= ord(error.object[error.start]) <= 0xDCFF
-            return self._unreadable(
-                piece, "bytes that are not UTF-8" if byte else "a lone surrogate, which is no character"
-            )
+            return self._unreadable(piece, "bytes that are not UTF-8" if byte else "a lone surrogate, which is no character")
         except RecursionError:
             return self._unreadable(piece, "nested too deeply")
         except ValueError as error:
@@ -147,9 +144,7 @@ class _File:
         place = f"{self.label}: {piece.position}"
         self.first_problem = self.first_problem or f"{piece.position}: {problem}"
         row = new_row(extra=dumps({"raw": text}))
-        digest = hashlib.blake2b(
-            f"{self.label}\0{piece.position}\0".encode("utf-8", "backslashreplace"), digest_size=16
-        )
+        digest = hashlib.blake2b(f"{self.label}\0{piece.position}\0".encode("utf-8", "backslashreplace"), digest_size=16)
         digest.update(raw)
         row["id"] = digest.hexdigest()
         row["source"] = self.source
@@ -161,10 +156,6 @@ class _File:
     def _check(self) -> None:
         if self.missing and self.fields:
             theirs = ", ".join(f"'{name}'" for name in sorted(self.missing))
-            raise DataError(
-                f"{self.path}: no record has the mapped field {theirs}; the fields are: {', '.join(self.fields)}"
-            )
+            raise DataError(f"{self.path}: no record has the mapped field {theirs}; the fields are: {', '.join(self.fields)}")
         if self.first_problem and not self.good:
-            raise DataError(
-                f"{self.path}: no row could be read; expected {EXPECTED}; first problem: {self.first_problem}"
-            )
+            raise DataError(f"{self.path}: no row could be read; expected {EXPECTED}; first problem: {self.first_problem}")

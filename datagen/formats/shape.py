@@ -66,9 +66,7 @@ def renamed(record: Record, aliases: Mapping[str, tuple[str, ...]]) -> tuple[Rec
     return {back.get(key, key): value for key, value in record.items()}, names
 
 
-def finish(
-    fields: Row, record: Record, taken: Iterable[str], form: str, style: dict[str, Any], canonical: Canonical
-) -> Row:
+def finish(fields: Row, record: Record, taken: Iterable[str], form: str, style: dict[str, Any], canonical: Canonical) -> Row:
     """Return the row fields with `extra`, `source` and `language` filled from what the shape did not take.
 
     Args:
@@ -135,9 +133,7 @@ def deviation(canonical: Any, original: Any) -> Any:
     if isinstance(canonical, list) and isinstance(original, list) and len(canonical) == len(original):
         at = {str(i): p for i, (c, o) in enumerate(zip(canonical, original, strict=True)) if (p := deviation(c, o))}
         return {"length": len(canonical), "at": at} if at else None
-    if type(canonical) is type(original) and (
-        canonical == original or (canonical != canonical and original != original)
-    ):
+    if type(canonical) is type(original) and (canonical == original or (canonical != canonical and original != original)):
         return None
     if isinstance(canonical, str) and isinstance(original, (list, dict)):
         if dumps(original) == canonical:

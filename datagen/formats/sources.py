@@ -10,9 +10,7 @@ from pathlib import Path
 from datagen.errors import DataError
 
 SUFFIXES = tuple(
-    name + packed
-    for name in (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")
-    for packed in ("", ".gz", ".zst")
+    name + packed for name in (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet") for packed in ("", ".gz", ".zst")
 )
 HUB = "hf://datasets/"
 # Descriptions of datasets that lie beside the data and hold no rows.
@@ -58,9 +56,7 @@ def _folder_files(folder: Path) -> list[Path]:
         and file.is_file()
     )
     if not found:
-        raise DataError(
-            f"{folder}: no data file in this folder; expected {', '.join(SUFFIXES[::3])}, each also .gz or .zst"
-        )
+        raise DataError(f"{folder}: no data file in this folder; expected {', '.join(SUFFIXES[::3])}, each also .gz or .zst")
     return found
 
 

@@ -52,9 +52,7 @@ def tools_list(text: str) -> list[Any] | None:
     loaded = _parsed(text) if text else None
     if not isinstance(loaded, list) or not all(isinstance(tool, dict) for tool in loaded):
         return None
-    return [
-        tool if "function" in tool or "name" not in tool else {"type": "function", "function": tool} for tool in loaded
-    ]
+    return [tool if "function" in tool or "name" not in tool else {"type": "function", "function": tool} for tool in loaded]
 
 
 def tools_style(tools: Any) -> dict[str, str]:

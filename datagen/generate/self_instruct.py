@@ -137,7 +137,8 @@ async def _in_order(seeds: Sequence[Row], chat: Chat, options: SelfInstructOptio
                 index += 1
             yield await under_way.pop(0)
     finally:
-        for task in under_way:
+        # An answer under way is paid for: it goes to the journal, where a larger n finds it. A local model costs nothing.
+        for task in under_way if is_local(options.model) else ():
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
 

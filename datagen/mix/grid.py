@@ -53,7 +53,9 @@ def mixtures(sizes: Mapping[str, int], levels: Sequence[float]) -> list[dict[str
     """
     names = list(sizes)
     found = {_key(sizes.values()): _mixture("natural", sizes, [1.0] * len(names))}
-    found.setdefault(_key([1.0] * len(names)), {"name": "uniform", "levels": None, "weights": {n: 1 / len(names) for n in names}})
+    found.setdefault(
+        _key([1.0] * len(names)), {"name": "uniform", "levels": None, "weights": {n: 1 / len(names) for n in names}}
+    )
     for combination in itertools.product(sorted(set(levels), reverse=True), repeat=len(names)):
         key = _key([size * level for size, level in zip(sizes.values(), combination, strict=True)])
         label = " : ".join(f"{level:g}" for level in combination)
@@ -126,7 +128,6 @@ def search(
         on_run(n)
     ranked = sorted(runs, key=lambda r: r["loss"])  # stable: ties stay in the order of the grid
     return Found(ranked[0]["weights"], ranked, proxy(ranked[0], options.seed + 1), held)
-
 
 
 def _held_out(sizes: Mapping[str, int], options: MixOptions, eval_rows: list[Row] | None) -> dict[str, npt.NDArray[np.int64]]:

@@ -52,7 +52,9 @@ def decide(data: Dataset, sizes: Mapping[str, int], options: MixOptions, search:
     held = found.held_out if found else {}
     usable = {n: size - len(held.get(n, ())) for n, size in sizes.items()}
     if found:
-        options = MixOptions(sources=options.sources, method="weights", weights=dict(found.weights), rows=options.rows, seed=options.seed)
+        options = MixOptions(
+            sources=options.sources, method="weights", weights=dict(found.weights), rows=options.rows, seed=options.seed
+        )
     wanted = counts(usable, options)
     share = shares(usable, options)
     repeat, verdict = _taken(sizes, wanted, held, options.seed)

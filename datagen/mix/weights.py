@@ -53,7 +53,9 @@ class MixOptions:
         if unknown:
             raise ValueError(f"weights names '{min(unknown)}', which is not a source; sources: {', '.join(self.sources)}")
         if self.weights and len(self.weights) < len(self.sources):
-            raise ValueError(f"weights misses the source '{min(set(self.sources) - set(self.weights))}'; give 0 to leave it out")
+            raise ValueError(
+                f"weights misses the source '{min(set(self.sources) - set(self.weights))}'; give 0 to leave it out"
+            )
         for name, weight in self.weights.items():
             try:
                 number = float(weight)

@@ -80,11 +80,15 @@ class Chat:
         except openai.APITimeoutError:
             raise _GivenUp(f"no answer within {TIMEOUT_S:g} s") from None
         except openai.APIConnectionError as e:
-            raise ModelError(f"cannot reach {self.base_url}: {e.__cause__ or e}; is the server up and --base-url right?") from None
+            raise ModelError(
+                f"cannot reach {self.base_url}: {e.__cause__ or e}; is the server up and --base-url right?"
+            ) from None
         except (openai.AuthenticationError, openai.PermissionDeniedError):
             raise ModelError(f"{self.base_url} refuses the API key; set OPENAI_API_KEY to one that it accepts") from None
         except openai.NotFoundError:
-            raise ModelError(f"{self.base_url} does not know the model '{self.name}' (or the path {path}); check --model") from None
+            raise ModelError(
+                f"{self.base_url} does not know the model '{self.name}' (or the path {path}); check --model"
+            ) from None
         except openai.RateLimitError as e:
             if e.code == "insufficient_quota":
                 raise ModelError(f"{self.base_url}: the quota of this API key is used up") from None
@@ -107,9 +111,7 @@ def _read(key: str, raw: str) -> Completion:
         usage = answer.get("usage") or {}
         if not isinstance(text, str):
             return Completion(key, None, error="the answer holds no text")
-        return Completion(
-            key, text, choice.get("finish_reason"), usage.get("prompt_tokens"), usage.get("completion_tokens")
-        )
+        return Completion(key, text, choice.get("finish_reason"), usage.get("prompt_tokens"), usage.get("completion_tokens"))
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as e:
         return Completion(key, None, error=f"the answer cannot be read: {type(e).__name__}")
 
@@ -150,7 +152,5 @@ def opened(model: str, base_url: str | None, journal: Journal) -> Iterator[Chat]
                 f"there is no local model '{model}', and OpenAI needs a key: set OPENAI_API_KEY, name an endpoint with"
                 " --base-url, or use --model smollm2"
             )
-        client = AsyncOpenAI(
-            base_url=endpoint.base_url, api_key=key or "none", max_retries=RETRIES, timeout=TIMEOUT_S
-        )
+        client = AsyncOpenAI(base_url=endpoint.base_url, api_key=key or "none", max_retries=RETRIES, timeout=TIMEOUT_S)
         yield Chat(model, endpoint.model, endpoint.base_url, journal, client)

@@ -40,7 +40,7 @@ def served(folder: str) -> Iterator[Endpoint]:
         ModelError: the server ended or did not answer within START_TIMEOUT_S; with its last line.
     """
     port = _free_port()
-    with open("/tmp/w/serve.log","w+b") as log:
+    with tempfile.TemporaryFile() as log:
         child = subprocess.Popen(
             [sys.executable, "-m", "datagen.models.served", str(os.getpid()), folder, str(port)],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log,

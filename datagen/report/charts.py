@@ -36,15 +36,15 @@ def first_and_last(losses: Sequence[tuple[float, float]]) -> tuple[float, float]
 
 
 def smoothed(losses: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Return the centred moving mean over a tenth of the steps; the window shrinks evenly towards both ends."""
+    """Return the centred moving mean over a tenth of the steps; at both ends over what there is of the window."""
     sums = [0.0]
     for _, value in losses:
         sums.append(sums[-1] + value)
     most = max(1, len(losses) // 20)
     found = []
     for i, (step, _) in enumerate(losses):
-        half = min(most, i, len(losses) - 1 - i)
-        found.append((step, (sums[i + half + 1] - sums[i - half]) / (2 * half + 1)))
+        low, high = max(0, i - most), min(len(losses), i + most + 1)
+        found.append((step, (sums[high] - sums[low]) / (high - low)))
     return found
 
 
@@ -66,7 +66,8 @@ def curve(losses: Sequence[tuple[float, float]], width: int, height: int) -> dic
         return " ".join(f"{x(s):g},{y(v):g}" for s, v in thinned(line))
 
     return {
-        "width": width, "height": height, "left": _LEFT, "right": width - _RIGHT, "top": _TOP, "bottom": height - _BOTTOM,
+        "width": width, "height": height,
+        "left": _LEFT, "right": width - _RIGHT, "top": _TOP, "bottom": height - _BOTTOM,
         "raw": points(losses), "smooth": points(smoothed(losses)),
         "x_ticks": [(x(t), f"{t:,.0f}") for t in x_ticks if low_x <= t <= high_x],
         "y_ticks": [(y(t), f"{t:.6g}") for t in y_ticks],

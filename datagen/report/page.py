@@ -129,8 +129,7 @@ def _stage(stage: Mapping[str, Any], widest: int, palette: Mapping[str, int]) ->
     parts = [("kept", stage["rows_kept"], None), *((r, n, palette[r]) for r, n in stage["dropped"].items())]
     options = stage["options"] if isinstance(stage["options"], Mapping) else {"options": stage["options"]}
     return {
-        "name": stage["name"], "rows_in": stage["rows_in"], "rows_kept": stage["rows_kept"], "seconds": stage["seconds"],
-        "rows_dropped": sum(stage["dropped"].values()),
+        **{k: stage[k] for k in ("name", "rows_in", "rows_kept", "seconds")},
         "parts": [
             {"name": name, "rows": n, "share": n / (stage["rows_in"] or 1), "width": 100 * n / widest, "colour": colour}
             for name, n, colour in parts
@@ -195,12 +194,11 @@ def _counts(folder: Path) -> dict[str, Any]:
 
     def by(column: str) -> dict[str, Any]:
         values = table.column(column).combine_chunks().dictionary_encode()
-        codes = values.indices.to_numpy()
-        lines = [{"name": n, **told(codes == i)} for i, n in enumerate(values.dictionary.to_pylist()[:5000])]
-        lines.sort(key=lambda line: (-line["rows"], line["name"]))
-        top, rest = lines[:TABLE_ROWS], len(values.dictionary) - min(TABLE_ROWS, len(lines))
-        more = {"names": rest, "rows": len(table) - sum(line["rows"] for line in top)}
-        return {"title": column, "lines": top, "most": top[0]["rows"], "rest": more}
+        names, codes = values.dictionary.to_pylist(), values.indices.to_numpy()
+        counts = np.bincount(codes).tolist()
+        top = sorted(range(len(names)), key=lambda i: (-counts[i], names[i]))[:TABLE_ROWS]
+        rest = {"names": len(names) - len(top), "rows": len(table) - sum(counts[i] for i in top)}
+        return {"title": column, "lines": [{"name": names[i], **told(codes == i)} for i in top], "rest": rest}
 
     whole = told(slice(None))
     return {"rows": len(table), "seen": int(repeat.sum()), "tables": [by("source"), by("language")], "length": whole}
@@ -252,11 +250,11 @@ def _training(out: Path, stages: Sequence[Mapping[str, Any]]) -> dict[str, Any] 
     told = dict(step["training"]) if step else {}
     first, last = charts.first_and_last(losses) if losses else (None, None)
     before, after = told.get("eval_before") or {}, told.get("eval_after") or {}
-    names = list(dict.fromkeys([*before.get("by_source", ()), *after.get("by_source", ())]))
+    was, now = before.get("by_source", {}), after.get("by_source", {})
+    names = list(dict.fromkeys([*was, *now]))
     evals = [("all sources", before.get("loss"), after.get("loss"))] if before or after else []
-    # With one source the line by source would repeat the first.
-    for n in names if len(names) > 1 else ():
-        evals.append((n, before.get("by_source", {}).get(n), after.get("by_source", {}).get(n)))
+    if len(names) > 1:  # with one source its line would repeat the first
+        evals += [(n, was.get(n), now.get(n)) for n in names]
     folder = told.get("adapter")
     path = json.dumps(f"{out.resolve().name}/{folder}", ensure_ascii=False)
     loader = "peft.AutoPeftModelForCausalLM" if folder == "adapter" else "transformers.AutoModelForCausalLM"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,18 +91,18 @@ def _row_groups(folder: Path) -> Iterator[tuple[int, int, Any]]:
     for path in shard_paths(folder):
         with pq.ParquetFile(path) as file:
             added = [name for name in file.schema_arrow.names if name not in LEDGER.names]
-            columns = [*COLUMNS, *added]
             for group in range(file.num_row_groups):
                 count = file.metadata.row_group(group).num_rows
-                yield start, count, lambda file=file, group=group: file.read_row_group(group, columns=columns)
+                yield start, count, partial(file.read_row_group, group, columns=[*COLUMNS, *added])
                 start += count
 
 
 def positions_of(folder: Path, ids: Iterable[str]) -> dict[str, int]:
     """Return the first position of each id that a folder has.
 
-    In a ledger a row that names itself as witness (an exact duplicate) is passed over: it is not the row that was meant.
+    In a ledger a row that names itself as witness (an exact duplicate) is passed over: it is not the row meant.
     """
+    import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
@@ -110,13 +111,10 @@ def positions_of(folder: Path, ids: Iterable[str]) -> dict[str, int]:
     for path in shard_paths(folder) if len(wanted) else ():
         ledger = "witness_id" in pq.read_schema(path).names
         table = pq.read_table(path, columns=["id", "witness_id"] if ledger else ["id"])
-        here = pc.is_in(table.column("id"), value_set=wanted)
-        if ledger:
-            itself = pc.fill_null(pc.equal(table.column("id"), table.column("witness_id")), fill_value=False)
-            here = pc.and_not(here, itself)
-        hits = pc.indices_nonzero(here)
-        for at, row_id in zip(hits.to_pylist(), table.column("id").take(hits).to_pylist(), strict=True):
-            found.setdefault(row_id, start + at)
+        hits = np.flatnonzero(pc.is_in(table.column("id"), value_set=wanted).to_numpy())
+        for at, row in zip(hits.tolist(), table.take(hits).to_pylist(), strict=True):
+            if row.get("witness_id") != row["id"]:
+                found.setdefault(row["id"], start + at)
         start += len(table)
     return found
 
@@ -124,8 +122,8 @@ def positions_of(folder: Path, ids: Iterable[str]) -> dict[str, int]:
 def drops(out: Path, found: list[Group]) -> list[list[dict[str, Any]]]:
     """Return, for each group, its shown rows as {row, witness, where}.
 
-    `where` says what the witness is: `none` (the row names none), `kept`, `dropped` (kept by that stage, dropped by a later
-    one), or `elsewhere` (in neither folder: a row of another set).
+    `where` says what the witness is: `none` (the row names none), `kept`, `dropped` (kept by that stage, dropped by a
+    later one), or `elsewhere` (in neither folder: a row of another set).
     """
     rows = rows_at(out / "dropped", [at for group in found for at in group.shown])
     named = {row["witness_id"] for row in rows.values() if row["witness_id"]}

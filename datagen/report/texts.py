@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import unicodedata
 from collections.abc import Mapping
 from difflib import SequenceMatcher
@@ -19,16 +18,16 @@ _CLOSE = 0.25  # share of words two texts must have in common for marks to say a
 
 Pieces = list[tuple[str, bool]]  # text, and whether it is marked
 
-# Control characters would be dropped or replaced by a browser; their pictures are seen.
-_PICTURES = {c: 0x2400 + c for c in range(32) if c not in (9, 10, 13)} | {0x7F: 0x2421}
+# Control characters would be dropped or replaced by a browser, and those of direction would let a row show itself as
+# what it is not: all are shown as what they are.
+_PICTURES: dict[int, int | str] = {c: 0x2400 + c for c in range(32) if c not in (9, 10, 13)} | {0x7F: 0x2421}
+_PICTURES |= {c: f"[U+{c:04X}]" for c in (*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))}
 _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
-_WORD = regex.compile(
-    rf"(?=[{_UNSPACED}])\X|[[\p{{L}}\p{{M}}\p{{N}}_]--[{_UNSPACED}]]+|[^\S\n]+|\X", flags=regex.VERSION1
-)
+_WORD = regex.compile(rf"(?=[{_UNSPACED}])\X|[[\p{{L}}\p{{M}}\p{{N}}_]--[{_UNSPACED}]]+|[^\S\n]+|\X", flags=regex.VERSION1)
 
 
 def visible(text: str) -> str:
-    """Return a text with control characters as pictures (␀) and lone surrogates as escapes."""
+    """Return a text with control characters as pictures (␀, [U+202E]) and lone surrogates as escapes."""
     return text.translate(_PICTURES).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
@@ -47,7 +46,7 @@ def cut(text: str, start: int = 0, limit: int = LIMIT) -> str:
 
 
 def blocks(row: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return what a row says as (label, text), empty texts left out: turn by turn where it is a conversation."""
+    """Return what a row says as (label, text): turn by turn where it is a conversation; no empty text but the answer."""
     found = [("system", row["system"])]
     if row["messages"] is None:
         found += [(name, row[name]) for name in ("instruction", "input", "output")]
@@ -62,7 +61,11 @@ def blocks(row: Mapping[str, Any]) -> list[tuple[str, str]]:
     found.append(("tools", row["tools"]))
     found += [(f"candidate {n}", c["text"]) for n, c in enumerate(row["candidates"] or (), 1) if 1 < n <= 3]
     found = [(label, text) for label, text in found if text]
-    return found or [("raw", raw) for raw in [_raw(row["extra"])] if raw]
+    if not found:
+        return [("raw", raw) for raw in [_raw(row["extra"])] if raw]
+    if row["messages"] is None and not row["output"]:
+        found.append(("output", ""))  # that there is no answer is to be seen
+    return found
 
 
 def _raw(extra: str) -> str:
@@ -84,8 +87,8 @@ def beside(row: Mapping[str, Any], witness: Mapping[str, Any]) -> list[dict[str,
     """Return the blocks of a row and its witness side by side.
 
     Returns:
-        For each label, in order: {label, same: text or None, left, right: pieces or None where a side has no such block,
-        lengths: characters of both}.
+        For each label, in order: {label, same: text or None, left, right: pieces or None where a side has no such
+        block, lengths: characters of both}.
     """
     ours, theirs = _numbered(row), _numbered(witness)
     order = list(ours) + [key for key in theirs if key not in ours]
@@ -117,11 +120,15 @@ def compare(a: str | None, b: str | None) -> tuple[Pieces | None, Pieces | None]
     """
     if a is None or b is None:
         return [(cut(a), False)] if a is not None else None, [(cut(b), False)] if b is not None else None
-    common = len(os.path.commonprefix([a[:_COMPARED], b[:_COMPARED]]))
+    alike = zip(a[:_COMPARED], b[:_COMPARED], strict=False)
+    common = next((n for n, (x, y) in enumerate(alike) if x != y), min(len(a), len(b), _COMPARED))
     start = common - _BEFORE if common > LIMIT - _BEFORE else 0
     left, right = cut(a, start), cut(b, start)
     ours, theirs = _WORD.findall(left), _WORD.findall(right)
-    matcher = SequenceMatcher(None, ours, theirs, autojunk=False)
+    keys = [_blanks_alike(ours), _blanks_alike(theirs)]
+    if keys[0] == keys[1]:  # then the blanks are the difference
+        keys = [ours, theirs]
+    matcher = SequenceMatcher(None, *keys, autojunk=False)
     matched = [m for m in matcher.get_matching_blocks() if m.size]
     shared = sum(len("".join(ours[m.a : m.a + m.size]).strip()) for m in matched)
     if shared < _CLOSE * max(len(left), len(right)):
@@ -130,6 +137,10 @@ def compare(a: str | None, b: str | None) -> tuple[Pieces | None, Pieces | None]
         _marked(ours, [(m.a, m.a + m.size) for m in matched]),
         _marked(theirs, [(m.b, m.b + m.size) for m in matched]),
     )
+
+
+def _blanks_alike(words: list[str]) -> list[str]:
+    return [" " if word != "\n" and word.isspace() else word for word in words]
 
 
 def _marked(words: list[str], equal: list[tuple[int, int]]) -> Pieces:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -12,14 +12,14 @@ from datagen.similarity.token_lists import TokenLists, from_chunks
 TOKENS = pa.list_(pa.dictionary(pa.int32(), pa.string()))
 
 
-def tokenised(texts: Iterable[str], tokenizer: Callable[[str], list[str]]) -> pa.Array:
-    """Return one list of dictionary-encoded tokens per text, so that a stage's scores are small and exact."""
+def encoded(texts: Iterable[Sequence[str]]) -> pa.Array:
+    """Return the tokens of each text as a list of dictionary-encoded strings, so that a stage's scores are small and exact."""
     index: dict[str, int] = {}
-    lists = [[index.setdefault(t, len(index)) for t in tokenizer(text)] for text in texts]
+    lists = [[index.setdefault(t, len(index)) for t in tokens] for tokens in texts]
     offsets = np.cumsum([0, *map(len, lists)]).astype(np.int32)
     flat = np.fromiter((i for ids in lists for i in ids), np.int32, count=int(offsets[-1]))
-    tokens = pa.DictionaryArray.from_arrays(pa.array(flat), pa.array(list(index), pa.string()))
-    return pa.ListArray.from_arrays(pa.array(offsets), tokens)
+    values = pa.DictionaryArray.from_arrays(pa.array(flat), pa.array(list(index), pa.string()))
+    return pa.ListArray.from_arrays(pa.array(offsets), values)
 
 
 def token_lists(column: pa.ChunkedArray) -> TokenLists:

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from numba import njit
 
 from datagen.similarity import postings
-from datagen.similarity.postings import Index, Int32
-from datagen.similarity.rouge_l import Nearest
+from datagen.similarity.postings import Index
+from datagen.similarity.rouge_l import Nearest, Same, Scratch, Side, new_scratch, similar_answer
 from datagen.similarity.token_lists import Ids, Offsets, TokenLists, by_rarity
 
 EMPTY = np.uint64(0xFFFFFFFFFFFFFFFF)
@@ -119,7 +119,7 @@ def overlap(x: Ids, y: Ids, needed: float) -> int:
 
 @njit(cache=True)
 def run_greedy(
-    ids: Ids, offsets: Offsets, index: Index, t: float, seen: Int32, found: Int32,
+    ids: Ids, offsets: Offsets, index: Index, t: float, answers: Side, same: Same, scratch: Scratch,
     witness: npt.NDArray[np.int64], score: npt.NDArray[np.float64],
 ) -> None:  # fmt: skip
     """Fill witness and score for every row in input order; a row without a witness joins the pool."""
@@ -129,23 +129,35 @@ def run_greedy(
         m = len(x)
         if m == 0:
             continue
-        for c in range(postings.candidates(index, x, t, seen, i + 1, found)):
-            row = found[c]
+        for c in range(postings.candidates(index, x, t, scratch.seen, i + 1, scratch.found)):
+            row = scratch.found[c]
+            if same.threshold >= 0 and same.facts[row] != same.facts[i]:
+                continue
             y = ids[offsets[row] : offsets[row + 1]]
             common = overlap(x, y, t / (1 + t) * (m + len(y)) - postings.SLACK)
             similarity = common / (m + len(y) - common)
             earlier = similarity == score[i] and row < witness[i]
             if common > 0 and similarity >= t and (similarity > score[i] or earlier):
+                if same.threshold >= 0:
+                    answer = answers.ids[answers.offsets[i] : answers.offsets[i + 1]]
+                    if not similar_answer(answer, answers, row, same, x[:0], scratch):
+                        continue
                 witness[i], score[i] = row, similarity
         if witness[i] < 0:
             used = postings.insert(index, used, i, x, t)
 
 
-def greedy(sets: TokenLists, threshold: float) -> Nearest:
-    """Return, for each row in order, the kept row whose shingles it shares: Jaccard at or above `threshold` (0..1)."""
+def greedy(sets: TokenLists, threshold: float, answers: TokenLists | None = None, same: Same | None = None) -> Nearest:
+    """Return, for each row in order, the kept row whose shingles it shares: Jaccard at or above `threshold` (0..1).
+
+    With `answers` and `same` only a kept row with the same answer counts, as in `rouge_l.greedy`.
+    """
     n = len(sets)
+    if answers is None or same is None:
+        answers, same = TokenLists(np.empty(0, np.uint32), np.zeros(n + 1, np.int64), 1), Same(-1.0, 0, np.zeros(n, np.int64))
     witness, score = np.full(n, -1, np.int64), np.zeros(n)
     index = postings.new_index(sets.size, postings.index_capacity(sets.offsets, threshold))
-    seen, found = np.zeros(n, np.int32), np.empty(n, np.int32)
-    run_greedy(sets.ids, sets.offsets, index, threshold, seen, found, witness, score)
+    side = Side(answers.ids, answers.ids, answers.offsets, postings.new_index(1, 1))
+    scratch = new_scratch([answers])
+    run_greedy(sets.ids, sets.offsets, index, threshold, side, same, scratch, witness, score)
     return Nearest(witness, score)

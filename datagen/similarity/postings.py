@@ -31,9 +31,7 @@ class Index(NamedTuple):
 
 def new_index(n_tokens: int, capacity: int) -> Index:
     """Return an empty index for token ids below `n_tokens` and at most `capacity` postings."""
-    return Index(
-        np.full(n_tokens, -1, np.int32), np.zeros(n_tokens, np.int32), np.empty((max(1, capacity), 4), np.int32)
-    )
+    return Index(np.full(n_tokens, -1, np.int32), np.zeros(n_tokens, np.int32), np.empty((max(1, capacity), 4), np.int32))
 
 
 @njit(cache=True)
@@ -69,9 +67,7 @@ def postings_to_read(index: Index, keys: npt.NDArray[np.uint32], ratio: float) -
 
 
 @njit(cache=True)
-def candidates(
-    index: Index, keys: npt.NDArray[np.uint32], ratio: float, seen: Int32, mark: int, found: Int32
-) -> int:
+def candidates(index: Index, keys: npt.NDArray[np.uint32], ratio: float, seen: Int32, mark: int, found: Int32) -> int:
     """Write to `found` every indexed row that can reach the threshold with these keys; return how many.
 
     `seen` int32[n_rows] remembers the rows already met under this `mark`; `found` int32[n_rows] is scratch space.

@@ -210,28 +210,21 @@ def run_greedy(
                 answers_used = postings.insert(answers.index, answers_used, i, keys, same.threshold / (2.0 - same.threshold))
 
 
-def greedy(
-    text: TokenLists, threshold: float, answers: TokenLists | None = None, same_answer: float | None = None, short: int = 0,
-    facts: npt.NDArray[np.int64] | None = None,
-) -> Nearest:  # fmt: skip
+def greedy(text: TokenLists, threshold: float, answers: TokenLists | None = None, same: Same | None = None) -> Nearest:
     """Return, for each row in order, the kept row it repeats.
 
     Args:
         text: the compared text of each row.
         threshold: F1 in 0..1; a row goes when it is above.
-        answers: the answers, in the same order, where `same_answer` is given.
-        same_answer: F1 that the two answers must be above as well; None leaves answers out of it.
-        short: tokens; two answers of which one has fewer are the same only when they are equal.
-        facts: int64[n_rows], with `same_answer`: rows with different numbers are not compared.
+        answers: the answers, in the same order, where they matter.
+        same: what makes two of them the same.
     """
     n = len(text)
-    if answers is None or same_answer is None:
-        answers, same_answer = TokenLists(np.empty(0, np.uint32), np.zeros(n + 1, np.int64), 1), -1.0
-    same = Same(same_answer, short, np.zeros(n, np.int64) if facts is None else facts)
+    if answers is None or same is None:
+        answers, same = TokenLists(np.empty(0, np.uint32), np.zeros(n + 1, np.int64), 1), Same(-1.0, 0, np.zeros(n, np.int64))
     witness, score = np.full(n, -1, np.int64), np.zeros(n)
-    run_greedy(
-        _side(text, threshold), _side(answers, max(0.0, same_answer)), same, _scratch([text, answers]), threshold, witness, score
-    )
+    sides = _side(text, threshold), _side(answers, max(0.0, same.threshold))
+    run_greedy(*sides, same, new_scratch([text, answers]), threshold, witness, score)
     return Nearest(witness, score)
 
 
@@ -241,7 +234,8 @@ def _side(lists: TokenLists, threshold: float) -> Side:
     return Side(lists.ids, postings.sorted_keys(lists.ids, lists.offsets), lists.offsets, index)
 
 
-def _scratch(sides: Sequence[TokenLists]) -> Scratch:
+def new_scratch(sides: Sequence[TokenLists]) -> Scratch:
+    """Return work space for rows of these sides."""
     n = len(sides[0])
     longest = max((int(np.diff(s.offsets).max()) for s in sides if len(s)), default=1)
     masks = np.empty((max(1, longest), longest // 64 + 1), np.uint64)

@@ -69,9 +69,7 @@ class RougePool:
         size = len(vocabulary)
         if size > len(self._slot):
             self._slot = _room(self._slot, size, -1)
-            self._index = self._index._replace(
-                head=_room(self._index.head, size, -1), count=_room(self._index.count, size)
-            )
+            self._index = self._index._replace(head=_room(self._index.head, size, -1), count=_room(self._index.count, size))
         return x
 
     def _side(self) -> Side:

@@ -89,9 +89,7 @@ def test_chosen_and_rejected_become_candidates(rows):
 def test_export_shows_a_text_that_a_stage_changed(rows, exported):
     (row,) = rows({"instruction": 5, "output": "4", "system": None})
     row["instruction"], row["input"], row["output"], row["system"] = "six", "new", "four", "Be brief."
-    assert exported([row], "alpaca") == [
-        {"instruction": "six", "input": "new", "output": "four", "system": "Be brief."}
-    ]
+    assert exported([row], "alpaca") == [{"instruction": "six", "input": "new", "output": "four", "system": "Be brief."}]
 
 
 def test_a_changed_turn_wins_over_the_flat_columns(rows, exported):
@@ -102,9 +100,7 @@ def test_a_changed_turn_wins_over_the_flat_columns(rows, exported):
 
 
 def test_chat_goes_to_history(rows, exported):
-    (row,) = rows(
-        {"conversations": [{"from": f, "value": v} for f, v in zip(["human", "gpt"] * 2, "abcd", strict=True)]}
-    )
+    (row,) = rows({"conversations": [{"from": f, "value": v} for f, v in zip(["human", "gpt"] * 2, "abcd", strict=True)]})
     assert exported([row], "alpaca") == [{"instruction": "c", "input": "", "output": "d", "history": [["a", "b"]]}]
 
 

@@ -130,11 +130,7 @@ def test_big_numbers_keep_their_digits_and_nan_is_read(tmp_path):
 
 
 def test_a_broken_array_element_is_one_row_and_reading_goes_on(tmp_path):
-    text = (
-        json.dumps([A, A, B])
-        .replace('"Add.", "input"', '"Add." "input"', 2)
-        .replace('"Add." "input"', '"Add.", "input"', 1)
-    )
+    text = json.dumps([A, A, B]).replace('"Add.", "input"', '"Add." "input"', 2).replace('"Add." "input"', '"Add.", "input"', 1)
     rows = list(read(write(tmp_path / "in.json", text.encode())))
     assert [(r["instruction"], "reason" in r) for r in rows] == [("Add.", False), ("", True), ("ลบ", False)]
     assert rows[1]["evidence"].startswith("in.json: element 2: not JSON")
@@ -193,9 +189,7 @@ def test_columns_of_the_same_name_are_all_kept(tmp_path):
     assert json.loads(row["extra"])["note_2"] == "2"
 
 
-@pytest.mark.parametrize(
-    "content", [b"just some prose\nwithout columns\n", b'{"text": "a"}\n', b"[1, 2]", b"PAR1 not really"]
-)
+@pytest.mark.parametrize("content", [b"just some prose\nwithout columns\n", b'{"text": "a"}\n', b"[1, 2]", b"PAR1 not really"])
 def test_a_file_without_any_row_is_an_error_of_one_line(tmp_path, content):
     with pytest.raises(DataError) as error:
         list(read(write(tmp_path / "in.jsonl", content)))

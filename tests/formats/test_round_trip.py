@@ -77,9 +77,7 @@ MESSAGE = some(
     loss_weight=st.sampled_from([0, 1, 0.5, 1.0, None]),
     weight=st.sampled_from([0, 1, 0.5, 1.0, True, None]),
 )
-CANDIDATES = st.lists(
-    st.fixed_dictionaries({"text": TEXT, "score": st.none() | st.floats(0, 1), "source": TEXT}), max_size=3
-)
+CANDIDATES = st.lists(st.fixed_dictionaries({"text": TEXT, "score": st.none() | st.floats(0, 1), "source": TEXT}), max_size=3)
 RECORDS = {
     alpaca: some(
         instruction=ANY,

@@ -131,9 +131,7 @@ def test_llamafactory_takes_alpaca_when_it_says_all(tmp_path):
 
 def test_llamafactory_takes_sharegpt_for_tools_and_a_second_file_for_pairs(tmp_path):
     (tmp_path / "dataset_info.json").write_text('{"other": {"file_name": "o.json"}}')
-    call = chat(
-        ("user", "x?"), ("assistant", None, {"tool_calls": CALL}), ("tool", "1"), ("assistant", "one"), tools=TOOLS
-    )
+    call = chat(("user", "x?"), ("assistant", None, {"tool_calls": CALL}), ("tool", "1"), ("assistant", "one"), tools=TOOLS)
     done = export([one(), call, pair()], "llamafactory", tmp_path / "mine.jsonl")
     assert [f.name for f in done.files] == ["mine.jsonl", "mine_preference.jsonl"]
     singles = [json.loads(line) for line in (tmp_path / "mine.jsonl").read_text().splitlines()]

@@ -1,0 +1,41 @@
+"""When two rows have the same answer: what keeps a near-duplicate test from dropping another fact.
+
+A similarity of the whole text does not see one changed name or number. So a row counts as a repetition only when its answers
+are alike too, short ones equal, and when its facts (numbers, operators, identifiers, tools) agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from datagen.rows import view
+from datagen.similarity.columns import encoded, token_lists
+from datagen.similarity.rouge_l import Same
+from datagen.similarity.token_lists import TokenLists
+from datagen.text import facts
+
+
+def answer_columns(rows: pa.Table, texts: Sequence[Sequence[str]], split: Callable[[str], list[str]]) -> dict[str, pa.Array]:
+    """Return the score columns `answer_tokens` and `facts` of rows whose compared texts have the tokens `texts`."""
+    answers = [split(answer) for answer in view(rows, "answers")]
+    both = zip(texts, answers, rows.column("tools").to_pylist(), strict=True)
+    return {
+        "answer_tokens": encoded(answers),
+        "facts": pa.array([f"{facts(text)}\n{facts(answer)}\n{tools}" for text, answer, tools in both], pa.string()),
+    }
+
+
+def answers_of(columns: pa.Table, threshold: float | None, short: int, same_facts: bool) -> tuple[TokenLists, Same]:
+    """Return the answers of all rows and what makes two the same, for a kernel; nothing matters when threshold is None."""
+    n = len(columns)
+    unknown = np.zeros(n, np.int64)
+    if threshold is None:
+        return TokenLists(np.empty(0, np.uint32), np.zeros(n + 1, np.int64), 1), Same(-1.0, 0, unknown)
+    known = unknown
+    if same_facts:
+        # one number per distinct text, so that the kernel compares numbers
+        known = columns.column("facts").combine_chunks().dictionary_encode().indices.to_numpy().astype(np.int64)
+    return token_lists(columns.column("answer_tokens")), Same(threshold, short, known)
