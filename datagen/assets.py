@@ -40,6 +40,13 @@ def seed_file(language: str) -> Path:
     return path
 
 
-def recipe(name: str) -> Path:
-    """Return the path of a recipe that comes with datagen, such as `quickstart`."""
-    return _PACKAGE / "recipes" / f"{name}.yaml"
+def recipe(name: str) -> Path | None:
+    """Return the recipe that comes with datagen under a name such as `quickstart`, or None."""
+    path = _PACKAGE / "recipes" / f"{name}.yaml"
+    return path if path.is_file() else None
+
+
+def shipped(path: str) -> str:
+    """Return a path; one in `seed_tasks/` that is not here leads to the file that comes with datagen, where there is one."""
+    found = folder("seed_tasks") / path.removeprefix("seed_tasks/")
+    return str(found) if path.startswith("seed_tasks/") and not Path(path).exists() and found.is_file() else path

@@ -59,7 +59,7 @@ def repetition(reason: str, witness: npt.NDArray[np.int64], score: npt.NDArray[n
     """Return the verdict that drops every row with a witness (int64[n], -1 = none) for one reason."""
     dropped = witness >= 0
     return Verdict(
-        pa.array(np.where(dropped, reason, None), pa.string()),
+        pa.array([reason if d else None for d in dropped], pa.string()),
         score=pa.array(score, mask=~dropped),
         threshold=pa.array(np.full(len(witness), threshold), mask=~dropped),
         witness=pa.array(witness, mask=~dropped),
@@ -149,7 +149,7 @@ def scored(stage: Stage, rows: pa.Table, ctx: Context) -> pa.Table:
         return pa.table({**columns, ERROR: pa.nulls(len(rows), pa.string())})
     except DatagenError:
         raise
-    except Exception as e:
+    except Exception as e:  # noqa: BLE001 - whatever a row does to a stage, the row is a ledger row
         if len(rows) == 1:
             return pa.table({ERROR: pa.array([f"{type(e).__name__}: {e}"])})
         half = len(rows) // 2

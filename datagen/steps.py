@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from datagen import assets
 from datagen import options as option_fields
 from datagen import stage as stages
 from datagen.dataset import Dataset, Layer, ingest, read_column, reason_counts, write_scores
@@ -64,7 +65,6 @@ def _counted(run: Run, rows: Iterator[Row]) -> Iterator[Row]:
 
 def self_instruct(run: Run, step: Step, folder: Path) -> None:
     """Make rows with a model; every answer goes through the run's journal."""
-    from datagen import assets
     from datagen.generate import self_instruct as generator
     from datagen.models.chat import opened
     from datagen.models.journal import Journal
@@ -155,7 +155,11 @@ def mix(run: Run, step: Step, folder: Path) -> None:
     from datagen.mix import mixture
 
     options = step.options
-    paths = {n: [v] if isinstance(v, str) else list(v) for n, v in options.sources.items() if not isinstance(v, dict)}
+    paths = {
+        n: [assets.shipped(p) for p in ([v] if isinstance(v, str) else v)]
+        for n, v in options.sources.items()
+        if not isinstance(v, dict)
+    }
     digests = {n: run.digest(n, p) for n, p in paths.items()}
     read_mark = fingerprint(VERSION, list(options.sources), digests, dict(run.recipe.mapping), run.recipe.limit, run.tail)
     evaluated = run.digest("eval", [options.eval]) if options.eval else []
@@ -199,7 +203,8 @@ def _proxies(run: Run, options: Any, folder: Path) -> Callable[..., Any]:
 
     def trainer() -> Trainer:
         from datagen.models.causal_lm import load
-        from datagen.train.loop import TrainOptions, train as fit
+        from datagen.train.loop import TrainOptions
+        from datagen.train.loop import train as fit
 
         base = load(options.model)
 

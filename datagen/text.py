@@ -79,7 +79,8 @@ def rouge_score_tokens(text: str) -> list[str]:
     """Return the tokens that `rouge_score` makes: runs of a-z and 0-9, nothing for other scripts. For comparisons only."""
     from rouge_score import tokenize
 
-    return tokenize.tokenize(text, None)
+    found: list[str] = tokenize.tokenize(text, None)
+    return found
 
 
 def tokenizer(name: Tokenizer) -> Callable[[str], list[str]]:

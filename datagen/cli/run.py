@@ -14,10 +14,11 @@ import click
 @click.option("--fresh", is_flag=True, help="Compute every step again (recorded model answers stay).")
 @click.option("--json", "as_json", is_flag=True, help="Print run.json on one line instead of the table.")
 def command(recipe: str, out: str, changes: tuple[str, ...], fresh: bool, as_json: bool) -> int:
-    """Run RECIPE (a YAML file), from generation to training."""
+    """Run RECIPE (a YAML file, or `quickstart`), from generation to training."""
     from pathlib import Path
 
+    from datagen import assets
     from datagen.cli import terminal
     from datagen.recipe import load
 
-    return terminal.run(load(Path(recipe), changes), out, fresh=fresh, as_json=as_json)
+    return terminal.run(load(assets.recipe(recipe) or Path(recipe), changes), out, fresh=fresh, as_json=as_json)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 
@@ -13,7 +15,7 @@ def command(as_json: bool) -> int:
 
     from datagen import stage
 
-    found = []
+    found: list[dict[str, Any]] = []
     for name in stage.names():
         cls = stage.find(name)
         line, options = stage.described(cls)

@@ -87,7 +87,8 @@ def _notes(stage: dict[str, Any]) -> list[str]:
         )
     if training := stage.get("training"):
         notes.append(
-            f"loss {training['first_loss']:.3f} -> {training['last_loss']:.3f} in {training['steps']} steps, {training['dtype']}"
+            f"loss {training['first_loss']:.3f} -> {training['last_loss']:.3f} in {training['steps']} steps,"
+            f" {training['dtype']}"
         )
         if (before := training["eval_before"]) and (after := training["eval_after"]):
             notes.append(f"held-out loss {before['loss']:.4f} -> {after['loss']:.4f}")

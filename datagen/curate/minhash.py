@@ -41,7 +41,6 @@ class Minhash(Stage):
     def score(self, rows: pa.Table, ctx: Context) -> dict[str, pa.Array]:
         """Return the tokens of the compared text, and of the answers where they matter."""
         from datagen.similarity.columns import encoded
-
         from datagen.similarity.same_answer import answer_columns
 
         split = tokenizer(self.tokenizer)
@@ -51,7 +50,6 @@ class Minhash(Stage):
 
     def decide(self, columns: pa.Table, ctx: Context) -> Verdict:
         """Keep the first of each group of near duplicates, comparing with kept rows only."""
-        from datagen.similarity import columns as token_columns
         from datagen.similarity import jaccard
         from datagen.similarity.columns import token_lists
         from datagen.similarity.same_answer import answers_of

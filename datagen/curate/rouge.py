@@ -17,8 +17,9 @@ from datagen.text import Tokenizer, tokenizer
 class Rouge(Stage):
     """Drop rows whose task and answer a kept row repeats, by ROUGE-L.
 
-    With `same_answer=off` and `field=instruction` it is the generators' novelty test. The first of two similar rows stays;
-    the witness is the kept row most like the dropped one. All answers of a conversation count as its answer. Source: Self-Instruct and Alpaca (F1 above 0.7 goes).
+    With `same_answer=off` and `field=instruction` it is the generators' novelty test. The first of two similar rows stays; the
+    witness is the kept row most like the dropped one. All answers of a conversation count as its answer.
+    Source: Self-Instruct and Alpaca (F1 above 0.7 goes).
     """
 
     threshold: float = 0.7  # ROUGE-L F1, 0..1; above is a repetition
@@ -39,7 +40,6 @@ class Rouge(Stage):
     def score(self, rows: pa.Table, ctx: Context) -> dict[str, pa.Array]:
         """Return the tokens of the compared text, and of the answer where it matters."""
         from datagen.similarity.columns import encoded
-
         from datagen.similarity.same_answer import answer_columns
 
         split = tokenizer(self.tokenizer)

@@ -24,11 +24,12 @@ _CONTROL = regex.compile(
 
 @dataclass(frozen=True)
 class Rules(Stage):
-    """Drop rows with an empty answer or with remnants of a prompt template.
+    r"""Drop rows with an empty answer or with remnants of a prompt template.
 
-    `empty_answer`: the final answer has no visible character and calls no tool; example: `"output": " \\n"`.
-    `template_remnant`: a control token of a chat template in the task or the answer, or a `### Field:` heading alone on a line of an
-    answer; examples: `"output": "Paris.<|im_end|>"`, `"output": "### Response:\\nParis."`, `"instruction": "{instruction}"`.
+    `empty_answer`: the final answer has no visible character and calls no tool; example: `"output": " \n"`.
+    `template_remnant`: a control token of a chat template in the task or the answer, a `### Field:` heading alone on a line of
+    an answer, or a task that is a placeholder; examples: `"output": "Paris.<|im_end|>"`, `"output": "### Response:\nParis."`,
+    `"instruction": "{instruction}"`.
     """
 
     version: ClassVar[int] = 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import os
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -48,7 +47,7 @@ class Unpacked(io.RawIOBase):
                 self._rest = memoryview(next(self._chunks))
             except StopIteration:
                 return 0
-            except Exception as error:  # EOFError, zlib.error, zstandard.ZstdError (not imported here), OSError
+            except Exception as error:  # noqa: BLE001 - EOFError, zlib.error, zstandard.ZstdError (not imported here), OSError
                 self.broken = self.broken or f"the file breaks off: {error}"
                 return 0
         view = memoryview(target).cast("B")
@@ -112,7 +111,7 @@ def whole_file(target: Path) -> Iterator[IO[bytes]]:
     try:
         with temporary.open("wb") as file, _compressed(file, target) as stream:
             yield stream
-        os.replace(temporary, target)
+        temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -60,6 +60,7 @@ def _item(text: str, headings: list[regex.Match[str]], limit: int, *, cut: bool)
     """Return the task whose headings these are; its last field ends at `limit`."""
     ends = [h.start() for h in headings[1:]] + [limit]
     fields: dict[str, str] = {}
+    last = "instruction"  # a task begins with its heading
     for heading, end in zip(headings, ends, strict=True):
         name = heading["name"].lower()
         if name in fields:  # a heading inside an answer, such as "Input:" in a worked example: it belongs to that text

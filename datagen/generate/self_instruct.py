@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -125,7 +125,7 @@ def generate(seeds: Sequence[Row], chat: Chat, options: SelfInstructOptions, on_
         loop.close()
 
 
-async def _in_order(seeds: Sequence[Row], chat: Chat, options: SelfInstructOptions) -> AsyncIterator[list[Made]]:
+async def _in_order(seeds: Sequence[Row], chat: Chat, options: SelfInstructOptions) -> AsyncGenerator[list[Made]]:
     """Yield what each request made, in request order, with `concurrency` of them under way."""
     make = _one(chat, options) if options.resolved_method == "one" else _alpaca(seeds, chat, options)
     under_way: list[asyncio.Task[list[Made]]] = []

@@ -216,7 +216,8 @@ def _mixture(mix: Any) -> dict[str, Any] | None:
     }
     grid = mix.get("grid")
     ranked = [
-        {**r, "bar": [(n, w, colours.get(n, 0)) for n, w in r["weights"].items()]} for r in (grid["ranked"] if grid else ())
+        {**r, "bar": [(n, w, colours.get(n, 0)) for n, w in r["weights"].items()]}
+        for r in (grid["ranked"] if grid else ())
     ]
     return {
         "sources": [{"name": n, "colour": colours[n], **s} for n, s in sources.items()],

@@ -20,10 +20,12 @@ Pieces = list[tuple[str, bool]]  # text, and whether it is marked
 
 # Control characters would be dropped or replaced by a browser, and those of direction would let a row show itself as
 # what it is not: all are shown as what they are.
-_PICTURES: dict[int, int | str] = {c: 0x2400 + c for c in range(32) if c not in (9, 10, 13)} | {0x7F: 0x2421}
+_PICTURES = {c: chr(0x2400 + c) for c in range(32) if c not in (9, 10, 13)} | {0x7F: "\u2421"}
 _PICTURES |= {c: f"[U+{c:04X}]" for c in (*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))}
 _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
-_WORD = regex.compile(rf"(?=[{_UNSPACED}])\X|[[\p{{L}}\p{{M}}\p{{N}}_]--[{_UNSPACED}]]+|[^\S\n]+|\X", flags=regex.VERSION1)
+_WORD = regex.compile(
+    rf"(?=[{_UNSPACED}])\X|[[\p{{L}}\p{{M}}\p{{N}}_]--[{_UNSPACED}]]+|[^\S\n]+|\X", flags=regex.VERSION1
+)
 
 
 def visible(text: str) -> str:
@@ -46,7 +48,7 @@ def cut(text: str, start: int = 0, limit: int = LIMIT) -> str:
 
 
 def blocks(row: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return what a row says as (label, text): turn by turn where it is a conversation; no empty text but the answer."""
+    """Return what a row says as (label, text); a conversation turn by turn; no text is empty but the answer's."""
     found = [("system", row["system"])]
     if row["messages"] is None:
         found += [(name, row[name]) for name in ("instruction", "input", "output")]
@@ -128,7 +130,7 @@ def compare(a: str | None, b: str | None) -> tuple[Pieces | None, Pieces | None]
     keys = [_blanks_alike(ours), _blanks_alike(theirs)]
     if keys[0] == keys[1]:  # then the blanks are the difference
         keys = [ours, theirs]
-    matcher = SequenceMatcher(None, *keys, autojunk=False)
+    matcher = SequenceMatcher(None, keys[0], keys[1], autojunk=False)
     matched = [m for m in matcher.get_matching_blocks() if m.size]
     shared = sum(len("".join(ours[m.a : m.a + m.size]).strip()) for m in matched)
     if shared < _CLOSE * max(len(left), len(right)):

@@ -22,10 +22,10 @@ Int32 = npt.NDArray[np.int32]
 
 
 class Index(NamedTuple):
-    """Postings as linked lists: head int32[n_tokens] (-1 = none), count int32[n_tokens], entries int32[capacity, 4]."""
+    """Postings as linked lists: head int32[n_tokens] (-1 = none), counts int32[n_tokens], entries int32[capacity, 4]."""
 
     head: Int32
-    count: Int32
+    counts: Int32
     entries: Int32
 
 
@@ -51,7 +51,7 @@ def insert(index: Index, used: int, row: int, keys: npt.NDArray[np.uint32], rati
         entry = index.entries[used]
         entry[ROW], entry[LENGTH], entry[POSITION], entry[NEXT] = row, m, i, index.head[token]
         index.head[token] = used
-        index.count[token] += 1
+        index.counts[token] += 1
         used += 1
     return used
 
@@ -62,7 +62,7 @@ def postings_to_read(index: Index, keys: npt.NDArray[np.uint32], ratio: float) -
     total = 0
     for i in range(prefix_length(len(keys), ratio)):
         if i == 0 or keys[i - 1] != keys[i]:
-            total += index.count[keys[i]]
+            total += index.counts[keys[i]]
     return total
 
 

@@ -28,7 +28,7 @@ class Side(NamedTuple):
     ids: Ids
     keys: Ids
     offsets: Offsets
-    index: Index
+    postings: Index
 
 
 class Same(NamedTuple):
@@ -92,7 +92,7 @@ def unload(x: Ids, slot: Int32) -> None:
 
 
 @njit(cache=True)
-def popcount(v: np.uint64) -> int:
+def popcount(v: np.uint64) -> np.int64:
     """Number of bits set in 64."""
     v = v - ((v >> np.uint64(1)) & np.uint64(0x5555555555555555))
     v = (v & np.uint64(0x3333333333333333)) + ((v >> np.uint64(2)) & np.uint64(0x3333333333333333))
@@ -149,13 +149,13 @@ def most_similar(
     by_answer = False
     if same.threshold >= 0 and k > 0:
         answer_keys = np.sort(answer)[::-1]
-        by_answer = postings.postings_to_read(answers.index, answer_keys, answer_ratio) < postings.postings_to_read(
-            text.index, keys, ratio
+        by_answer = postings.postings_to_read(answers.postings, answer_keys, answer_ratio) < postings.postings_to_read(
+            text.postings, keys, ratio
         )
     if by_answer:
-        found = postings.candidates(answers.index, answer_keys, answer_ratio, scratch.seen, mark, scratch.found)
+        found = postings.candidates(answers.postings, answer_keys, answer_ratio, scratch.seen, mark, scratch.found)
     else:
-        found = postings.candidates(text.index, keys, ratio, scratch.seen, mark, scratch.found)
+        found = postings.candidates(text.postings, keys, ratio, scratch.seen, mark, scratch.found)
     if found == 0:
         return best, best_score
     load(x, scratch.slot, scratch.masks)
@@ -179,7 +179,7 @@ def similar_answer(answer: Ids, answers: Side, row: int, same: Same, x: Ids, scr
     other = answers.ids[answers.offsets[row] : answers.offsets[row + 1]]
     m, n = len(answer), len(other)
     if m == 0 or n == 0 or min(m, n) < same.short:
-        return m == n and np.all(answer == other)
+        return bool(m == n and np.all(answer == other))
     threshold = same.threshold
     if 2 * min(m, n) <= threshold * (m + n) - postings.SLACK:
         return False
@@ -188,7 +188,7 @@ def similar_answer(answer: Ids, answers: Side, row: int, same: Same, x: Ids, scr
     common = lcs(m, other, scratch.slot, scratch.masks, threshold / 2 * (m + n) - postings.SLACK)
     unload(answer, scratch.slot)
     load(x, scratch.slot, scratch.masks)
-    return f1(common, m, n) > threshold
+    return bool(f1(common, m, n) > threshold)
 
 
 @njit(cache=True)
@@ -204,10 +204,10 @@ def run_greedy(
         witness[i], score[i] = most_similar(x, answer, same.facts[i], text, answers, same, scratch, t, i + 1)
         if witness[i] < 0:
             keys = text.keys[text.offsets[i] : text.offsets[i + 1]]
-            used = postings.insert(text.index, used, i, keys, t / (2.0 - t))
+            used = postings.insert(text.postings, used, i, keys, t / (2.0 - t))
             if same.threshold >= 0:
                 keys = answers.keys[answers.offsets[i] : answers.offsets[i + 1]]
-                answers_used = postings.insert(answers.index, answers_used, i, keys, same.threshold / (2.0 - same.threshold))
+                answers_used = postings.insert(answers.postings, answers_used, i, keys, same.threshold / (2.0 - same.threshold))
 
 
 def greedy(text: TokenLists, threshold: float, answers: TokenLists | None = None, same: Same | None = None) -> Nearest:

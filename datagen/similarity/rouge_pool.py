@@ -10,7 +10,6 @@ import numpy as np
 from datagen.similarity import postings
 from datagen.similarity.rouge_l import Same, Scratch, Side, most_similar
 
-
 _ANY_ANSWER = Same(-1.0, 0, np.empty(0, np.int64))
 
 
@@ -69,7 +68,7 @@ class RougePool:
         size = len(vocabulary)
         if size > len(self._slot):
             self._slot = _room(self._slot, size, -1)
-            self._index = self._index._replace(head=_room(self._index.head, size, -1), count=_room(self._index.count, size))
+            self._index = self._index._replace(head=_room(self._index.head, size, -1), counts=_room(self._index.counts, size))
         return x
 
     def _side(self) -> Side:
