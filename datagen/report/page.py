@@ -211,14 +211,13 @@ def _mixture(mix: Any) -> dict[str, Any] | None:
     sources, colours = mix["sources"], _palette(list(mix["sources"]))
     rows, taken = (sum(s[k] for s in sources.values()) or 1 for k in ("rows", "taken"))
     bars = {
-        "in the files": [(n, s["rows"] / rows, colours[n]) for n, s in sources.items()],
-        "in the mixture": [(n, s["taken"] / taken, colours[n]) for n, s in sources.items()],
+        "rows there are": [(n, s["rows"] / rows, colours[n]) for n, s in sources.items()],
+        "rows taken": [(n, s["taken"] / taken, colours[n]) for n, s in sources.items()],
     }
     grid = mix.get("grid")
-    ranked = [
-        {**r, "bar": [(n, w, colours.get(n, 0)) for n, w in r["weights"].items()]}
-        for r in (grid["ranked"] if grid else ())
-    ]
+    ranked = [dict(r) for r in grid["ranked"]] if grid else []
+    for mixture in ranked:
+        mixture["bar"] = [(n, weight, colours.get(n, 0)) for n, weight in mixture["weights"].items()]
     return {
         "sources": [{"name": n, "colour": colours[n], **s} for n, s in sources.items()],
         "bars": bars, "ranked": ranked, "noise": _noise(grid) if ranked else "",

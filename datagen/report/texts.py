@@ -23,9 +23,8 @@ Pieces = list[tuple[str, bool]]  # text, and whether it is marked
 _PICTURES = {c: chr(0x2400 + c) for c in range(32) if c not in (9, 10, 13)} | {0x7F: "\u2421"}
 _PICTURES |= {c: f"[U+{c:04X}]" for c in (*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))}
 _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
-_WORD = regex.compile(
-    rf"(?=[{_UNSPACED}])\X|[[\p{{L}}\p{{M}}\p{{N}}_]--[{_UNSPACED}]]+|[^\S\n]+|\X", flags=regex.VERSION1
-)
+_SPACED = rf"[\p{{L}}\p{{M}}\p{{N}}_]--[{_UNSPACED}]"
+_WORD = regex.compile(rf"(?=[{_UNSPACED}])\X|[{_SPACED}]+|[^\S\n]+|\X", flags=regex.VERSION1)
 
 
 def visible(text: str) -> str:

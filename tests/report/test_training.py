@@ -76,7 +76,7 @@ def test_the_mixture_and_its_noise_in_words(tmp_path: Path, folder: Any, page_of
     text = noise([2.0, 2.001, 2.5], 2.01)
     assert "differ by 0.01. The second-ranked is 0.001 behind the best: within the noise." in text
     assert "12 requests sent, 30 answers recorded" in text
-    assert "seeds1001050 %901" in text
+    assert "seeds1001050 %901.00" in text
     assert "0.2 behind the best: more than the noise." in noise([2.0, 2.2], 2.01)
     assert "and so are 1 more" in noise([2.0, 2.001, 2.002], 2.01)
     assert "The second-ranked" not in noise([2.0], 2.01)
