@@ -26,12 +26,14 @@ class Rouge(Stage):
     field: View = "context"  # what is compared
     same_answer: float | None = 0.7  # F1 that the answers must be above too; off = answers do not matter
     short_answer: int = 20  # tokens; a shorter answer is the same only when equal
-    same_facts: bool = True  # with same_answer: numbers, operators, identifiers and tools must agree, in text and answer
+    same_facts: bool = (
+        True  # with same_answer: numbers, operators, identifiers and tools must agree, in the answer and a short answer's task
+    )
     tokenizer: Tokenizer = "graphemes"  # rouge_score: ASCII words only, for comparisons
 
     version: ClassVar[int] = 1
     reasons: ClassVar[frozenset[str]] = frozenset({"too_similar"})
-    decides: ClassVar[frozenset[str]] = frozenset({"threshold", "short_answer", "same_facts"})
+    decides: ClassVar[frozenset[str]] = frozenset({"threshold", "same_facts"})
 
     def __post_init__(self) -> None:
         between("threshold", self.threshold, 0, 1, open_high=True)
@@ -44,7 +46,7 @@ class Rouge(Stage):
 
         split = tokenizer(self.tokenizer)
         texts = [split(text) for text in view(rows, self.field)]
-        answers = {} if self.same_answer is None else answer_columns(rows, texts, split)
+        answers = {} if self.same_answer is None else answer_columns(rows, texts, split, self.short_answer)
         return {"tokens": encoded(texts), **answers}
 
     def decide(self, columns: pa.Table, ctx: Context) -> Verdict:

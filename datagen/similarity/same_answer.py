@@ -18,14 +18,18 @@ from datagen.similarity.token_lists import TokenLists
 from datagen.text import facts
 
 
-def answer_columns(rows: pa.Table, texts: Sequence[Sequence[str]], split: Callable[[str], list[str]]) -> dict[str, pa.Array]:
-    """Return the score columns `answer_tokens` and `facts` of rows whose compared texts have the tokens `texts`."""
+def answer_columns(
+    rows: pa.Table, texts: Sequence[Sequence[str]], split: Callable[[str], list[str]], short: int
+) -> dict[str, pa.Array]:
+    """Return the score columns `answer_tokens` and `facts` of rows whose compared texts have the tokens `texts`.
+
+    The facts of the text itself count only where the answer has fewer than `short` tokens: "yes" to another question is
+    another row, a long answer that comes twice is not.
+    """
     answers = [split(answer) for answer in view(rows, "answers")]
-    both = zip(texts, answers, rows.column("tools").to_pylist(), strict=True)
-    return {
-        "answer_tokens": encoded(answers),
-        "facts": pa.array([f"{facts(text)}\n{facts(answer)}\n{tools}" for text, answer, tools in both], pa.string()),
-    }
+    asked = [facts(text) if len(answer) < short else "" for text, answer in zip(texts, answers, strict=True)]
+    known = zip(asked, map(facts, answers), rows.column("tools").to_pylist(), strict=True)
+    return {"answer_tokens": encoded(answers), "facts": pa.array(["\n".join(k) for k in known], pa.string())}
 
 
 def answers_of(columns: pa.Table, threshold: float | None, short: int, same_facts: bool) -> tuple[TokenLists, Same]:

@@ -1,0 +1,73 @@
+"""Shared by the tests of commands and generators: the command line in a real process, rows in files, a real endpoint."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # for local_endpoint, under every import mode of pytest
+
+from local_endpoint import LocalEndpoint
+
+Finished = subprocess.CompletedProcess[str]
+
+
+@pytest.fixture
+def clean_environment() -> dict[str, str]:
+    """The environment of a test's processes: no endpoint and no key of the machine."""
+    return {k: v for k, v in os.environ.items() if not k.startswith("OPENAI_")} | {
+        "COLUMNS": "80",
+        "PYTHONWARNINGS": "error::Warning:datagen",
+    }
+
+
+@pytest.fixture
+def datagen(tmp_path: Path, clean_environment: dict[str, str]) -> Callable[..., Finished]:
+    """Run a command in the test's folder: `datagen("filter", "in.jsonl", "-o", "out")`."""
+
+    def run(*args: Any, stdin: str = "", env: dict[str, str] | None = None) -> Finished:
+        return subprocess.run(
+            [sys.executable, "-m", "datagen", *map(str, args)],
+            cwd=tmp_path, input=stdin, capture_output=True, text=True, env={**clean_environment, **(env or {})}, timeout=120,
+        )  # fmt: skip
+
+    return run
+
+
+@pytest.fixture
+def write_jsonl(tmp_path: Path) -> Callable[..., Path]:
+    """Write records, or lines as they are, to a file in the test's folder."""
+
+    def write(name: str, *records: Any) -> Path:
+        path = tmp_path / name
+        lines = (r if isinstance(r, str) else json.dumps(r, ensure_ascii=False) for r in records)
+        path.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def endpoint() -> Iterator[LocalEndpoint]:
+    """Give an OpenAI-compatible endpoint that answers every request."""
+    with LocalEndpoint() as server:
+        yield server
+
+
+@pytest.fixture
+def folder_bytes() -> Callable[..., dict[str, bytes]]:
+    """Read the result of a run folder: the bytes of each shard of kept/ and dropped/."""
+
+    def read(out: Path) -> dict[str, bytes]:
+        shards = sorted(p for part in ("kept", "dropped") for p in (out / part).glob("*"))
+        assert shards
+        return {str(p.relative_to(out)): p.read_bytes() for p in shards}
+
+    return read
