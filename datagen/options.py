@@ -29,7 +29,7 @@ def build(cls: type[T], options: Mapping[str, Any], where: str) -> T:
     values: dict[str, Any] = {}
     for name, value in options.items():
         if name not in fields:
-            raise UsageError(f"{where} has no option '{name}'{did_you_mean(name, fields)}")
+            raise UsageError(f"{where} has no option '{name}'{did_you_mean(str(name), fields)}")
         values[name] = _read(value, types_[name], f"{where}, option '{name}'")
     missing = [n for n, f in fields.items() if n not in values and not _has_default(f)]
     if missing:
@@ -100,7 +100,9 @@ def _read(value: Any, kind: Any, where: str) -> Any:
     if origin is tuple:
         items = value if isinstance(value, (list, tuple)) else str(value).split(",")
         return tuple(_read(item, args[0], where) for item in items)
-    if origin is dict or kind is dict or kind is Any:
+    if origin is dict and not isinstance(value, dict):
+        raise UsageError(f"{where}: expected names and values, not {value!r}")
+    if origin is dict or kind is Any:
         return value
     if isinstance(value, (list, dict)):
         raise UsageError(f"{where}: expected one {kind.__name__}, not {value!r}")
@@ -116,11 +118,11 @@ def _scalar(value: Any, kind: Any, where: str) -> Any:
     if kind in (int, float):
         try:
             number = float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             number = float("nan")
-        if isinstance(value, bool) or number != number or (kind is int and number != int(number)):
+        if isinstance(value, bool) or number != number or (kind is int and not number.is_integer()):
             raise UsageError(f"{where}: '{value}' is not {'a whole number' if kind is int else 'a number'}")
-        return kind(number) if kind is float else int(value) if not isinstance(value, float) else int(number)
+        return number if kind is float else value if isinstance(value, int) else int(number)
     if kind is str:
         return str(value)
     return value

@@ -166,6 +166,10 @@ def parse(content: Any, changes: Sequence[str] = ()) -> Recipe:
         if key not in KEYS:
             raise UsageError(f"unknown key '{key}'{did_you_mean(str(key), KEYS)}")
     paths = content.get("input") or ()
+    if not isinstance(paths, (str, list, tuple)) or not all(isinstance(path, str) for path in paths):
+        raise UsageError(f"input must be a path or a list of paths, not {paths!r}")
+    if not isinstance(content.get("map") or {}, dict):
+        raise UsageError(f"map must be a map, such as {{instruction: question}}, not {content['map']!r}")
     limit = content.get("limit")
     if limit is not None and (not isinstance(limit, int) or limit < 1):
         raise UsageError(f"limit must be a whole number of 1 or more, not {limit!r}")

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from datagen.dataset import Dataset, materialise
 from datagen.engine.local import LocalEngine
-from datagen.errors import DataError, UsageError
+from datagen.errors import DatagenError, UsageError
 from datagen.formats import read as readers
 from datagen.recipe import Recipe
 from datagen.shards import count_rows, file_digest, fingerprint, read_json, write_json, write_text
@@ -153,7 +153,7 @@ def execute(
         try:
             _steps(run)
             return _finish(run)
-        except DataError:
+        except DatagenError:
             _remove_if_empty(out)
             raise
         finally:

@@ -8,9 +8,9 @@ from typing import ClassVar
 import pyarrow as pa
 
 from datagen.options import between, check_same_answer
-from datagen.rows import View, view
+from datagen.rows import View
 from datagen.stage import Context, Stage, Verdict, repetition
-from datagen.text import Tokenizer, tokenizer
+from datagen.text import Tokenizer
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,7 @@ class Minhash(Stage):
     ngram: int = 5  # tokens per shingle
     same_answer: float | None = 0.7  # ROUGE-L F1 that the answers must be above too; off = answers do not matter
     short_answer: int = 20  # tokens; a shorter answer is the same only when equal
-    same_facts: bool = (
-        True  # with same_answer: numbers, operators, identifiers and tools must agree, in the answer and a short answer's task
-    )
+    same_facts: bool = True  # with same_answer: numbers, operators, identifiers and tools must agree
     tokenizer: Tokenizer = "graphemes"  # rouge_score: ASCII words only, for comparisons
 
     version: ClassVar[int] = 1
@@ -42,13 +40,9 @@ class Minhash(Stage):
 
     def score(self, rows: pa.Table, ctx: Context) -> dict[str, pa.Array]:
         """Return the tokens of the compared text, and of the answers where they matter."""
-        from datagen.similarity.columns import encoded
-        from datagen.similarity.same_answer import answer_columns
+        from datagen.similarity.same_answer import token_columns
 
-        split = tokenizer(self.tokenizer)
-        texts = [split(text) for text in view(rows, self.field)]
-        answers = {} if self.same_answer is None else answer_columns(rows, texts, split, self.short_answer)
-        return {"tokens": encoded(texts), **answers}
+        return token_columns(rows, self.field, self.tokenizer, self.same_answer, self.short_answer)
 
     def decide(self, columns: pa.Table, ctx: Context) -> Verdict:
         """Keep the first of each group of near duplicates, comparing with kept rows only."""

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.resource_tracker
 import os
+import signal
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from types import TracebackType
@@ -12,13 +16,16 @@ from typing import TypeVar
 A = TypeVar("A")
 B = TypeVar("B")
 
+WATCH_EVERY_S = 0.2
+
 
 class LocalEngine:
     """Runs a picklable function over items in a pool of processes that starts at its first use."""
 
     def __init__(self, workers: int | None = None) -> None:
         """Use so many processes; by default one per core this process may run on."""
-        self.workers = workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        self.workers = workers or cores or 1
         self._pool: ProcessPoolExecutor | None = None
 
     def map(self, function: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
@@ -29,8 +36,16 @@ class LocalEngine:
             return
         if self._pool is None:
             # spawn: a fork of a process with threads (Arrow's, torch's) may hang.
-            self._pool = ProcessPoolExecutor(self.workers, multiprocessing.get_context("spawn"))
-        yield from self._pool.map(function, items)
+            spawn = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(self.workers, spawn, initializer=_die_with, initargs=(os.getpid(),))
+        # Ctrl+C reaches the whole group: workers, which start here, inherit the block and leave the word to this process.
+        multiprocessing.resource_tracker.ensure_running()  # it would lift the block where it starts later
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            results = self._pool.map(function, items)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        yield from results
 
     def __enter__(self) -> LocalEngine:
         return self
@@ -38,3 +53,14 @@ class LocalEngine:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._pool is not None:
             self._pool.shutdown(wait=kind is None, cancel_futures=True)
+
+
+def _die_with(parent: int) -> None:
+    """End this worker soon after its parent is gone, SIGKILL included: an orphan would wait for work for ever."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(WATCH_EVERY_S)
+        os._exit(0)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -22,6 +22,10 @@ from datagen.errors import ModelError
 
 START_TIMEOUT_S = 180.0
 WATCH_EVERY_S = 0.5
+# By default the server takes most of the machine's memory for its cache. This is room for 32 requests of 1,024 tokens.
+BLOCK_TOKENS = 256
+CACHE_TOKENS = 32_768
+BATCH_TOKENS = 1_024
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,7 @@ def _serve_until_orphaned(parent: int, folder: str, port: int) -> None:
 
     sys.argv = [
         "transformers", "serve", folder, "--device", "cpu", "--dtype", "bfloat16", "--continuous-batching",
+        "--cb-num-blocks", str(CACHE_TOKENS // BLOCK_TOKENS), "--cb-max-batch-tokens", str(BATCH_TOKENS),
         "--host", "127.0.0.1", "--port", str(port), "--log-level", "error",
     ]  # fmt: skip
     app()

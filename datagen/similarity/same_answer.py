@@ -6,30 +6,36 @@ are alike too, short ones equal, and when its facts (numbers, operators, identif
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 import numpy as np
 import pyarrow as pa
 
-from datagen.rows import view
+from datagen.rows import View, view
 from datagen.similarity.columns import encoded, token_lists
 from datagen.similarity.rouge_l import Same
 from datagen.similarity.token_lists import TokenLists
-from datagen.text import facts
+from datagen.text import Tokenizer, facts, tokenizer
 
 
-def answer_columns(
-    rows: pa.Table, texts: Sequence[Sequence[str]], split: Callable[[str], list[str]], short: int
+def token_columns(
+    rows: pa.Table, field: View, tokenizer_name: Tokenizer, same_answer: float | None, short: int
 ) -> dict[str, pa.Array]:
-    """Return the score columns `answer_tokens` and `facts` of rows whose compared texts have the tokens `texts`.
+    """Return the score columns of a duplicate stage: `tokens` of the compared text; `answer_tokens` and `facts` if they matter.
 
     The facts of the text itself count only where the answer has fewer than `short` tokens: "yes" to another question is
     another row, a long answer that comes twice is not.
     """
+    split = tokenizer(tokenizer_name)
+    texts = [split(text) for text in view(rows, field)]
+    if same_answer is None:
+        return {"tokens": encoded(texts)}
     answers = [split(answer) for answer in view(rows, "answers")]
     asked = [facts(text) if len(answer) < short else "" for text, answer in zip(texts, answers, strict=True)]
     known = zip(asked, map(facts, answers), rows.column("tools").to_pylist(), strict=True)
-    return {"answer_tokens": encoded(answers), "facts": pa.array(["\n".join(k) for k in known], pa.string())}
+    return {
+        "tokens": encoded(texts),
+        "answer_tokens": encoded(answers),
+        "facts": pa.array(["\n".join(k) for k in known], pa.string()),
+    }
 
 
 def answers_of(columns: pa.Table, threshold: float | None, short: int, same_facts: bool) -> tuple[TokenLists, Same]:

@@ -65,7 +65,7 @@ def exported(tmp_path: Path) -> Callable[..., list[Record]]:
 
 
 @pytest.fixture
-def unchanged(rows: Callable[..., list[Record]], exported: Callable[..., list[Record]]) -> Callable[..., list[Record]]:
+def check_unchanged(rows: Callable[..., list[Record]], exported: Callable[..., list[Record]]) -> Callable[..., list[Record]]:
     """Assert that records come back as they were, types and all, and give the rows."""
 
     def check(to: str, *records: Record) -> list[Record]:

@@ -46,8 +46,8 @@ def test_plain_record_fills_three_columns_and_nothing_else(rows):
         {**PLAIN, "text": "Below is an instruction. Add.", "prompt": "Add.", "messages": "not a list"},
     ],
 )
-def test_every_way_to_write_it_comes_back(unchanged, record):
-    unchanged("alpaca", record)
+def test_every_way_to_write_it_comes_back(check_unchanged, record):
+    check_unchanged("alpaca", record)
 
 
 def test_not_a_number_is_kept(rows, exported):

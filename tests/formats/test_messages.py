@@ -85,8 +85,8 @@ TOOLS = [{"type": "function", "function": {"name": "f", "parameters": {"type": "
         {"messages": [ASK, ANSWER], "chosen": "Hello", "rejected": "Go away"},
     ],
 )
-def test_every_way_to_write_it_comes_back(unchanged, record):
-    unchanged("messages", record)
+def test_every_way_to_write_it_comes_back(check_unchanged, record):
+    check_unchanged("messages", record)
 
 
 def test_one_exchange_needs_no_messages(rows):

@@ -33,8 +33,8 @@ SYSTEM = {"role": "system", "content": "Be brief."}
         {"prompt": [{**ASK, "name": "Ada"}], "completion": [{**ANSWER, "weight": 0.5}]},
     ],
 )
-def test_every_way_to_write_it_comes_back(unchanged, record):
-    unchanged("prompt_completion", record)
+def test_every_way_to_write_it_comes_back(check_unchanged, record):
+    check_unchanged("prompt_completion", record)
 
 
 def test_question_and_answer_need_no_map(rows):

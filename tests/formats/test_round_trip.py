@@ -121,7 +121,7 @@ RECORDS = {
 }
 
 
-def comes_back(shape, record):
+def check_comes_back(shape, record):
     if not shape.detect(record):
         return
     before = json.dumps(record, sort_keys=True)
@@ -137,22 +137,22 @@ def comes_back(shape, record):
 
 @given(RECORDS[alpaca])
 def test_any_alpaca_record_comes_back(record):
-    comes_back(alpaca, record)
+    check_comes_back(alpaca, record)
 
 
 @given(RECORDS[sharegpt])
 @settings(deadline=None)
 def test_any_sharegpt_record_comes_back(record):
-    comes_back(sharegpt, record)
+    check_comes_back(sharegpt, record)
 
 
 @given(RECORDS[messages])
 @settings(deadline=None)
 def test_any_messages_record_comes_back(record):
-    comes_back(messages, record)
+    check_comes_back(messages, record)
 
 
 @given(RECORDS[prompt_completion])
 @settings(deadline=None)
 def test_any_prompt_completion_record_comes_back(record):
-    comes_back(prompt_completion, record)
+    check_comes_back(prompt_completion, record)

@@ -51,8 +51,8 @@ PAIR = {"chosen": {"from": "gpt", "value": "good"}, "rejected": {"from": "gpt", 
         {"id": "x_1", "model": "", **said(("human", "Hi"), ("gpt", "Hello"))},
     ],
 )
-def test_every_way_to_write_it_comes_back(unchanged, record):
-    unchanged("sharegpt", record)
+def test_every_way_to_write_it_comes_back(check_unchanged, record):
+    check_unchanged("sharegpt", record)
 
 
 def test_one_exchange_needs_no_messages(rows):
