@@ -6,6 +6,7 @@ that it drops. Nothing is copied in between: `kept/` and `dropped/` of a run are
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from datagen.rows import FATE, LEDGER, ROW, Row, dropped_row
-from datagen.shards import ShardWriter, read_all, read_shards
+from datagen.shards import ShardWriter, fingerprint, read_all, read_shards
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,10 @@ class Layer:
 
 @dataclass
 class Dataset:
-    """The rows of one base folder and the layers on them; `fingerprint` tells what they were made from."""
+    """The rows of one base folder and the layers on them; `mark` tells what they were made from."""
 
     folder: Path
-    fingerprint: str
+    mark: str
     layers: list[Layer] = field(default_factory=list)
 
     @property
@@ -48,6 +49,12 @@ class Dataset:
     def ids(self) -> pa.Array:
         """The ids of all rows of the base, in order."""
         return read_all(self.rows, ["id"]).column("id").combine_chunks()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """What scores of these rows depend on: what they were made from, and which rows came of it."""
+        digest = hashlib.blake2b("".join(self.ids.to_pylist()).encode(), digest_size=16)
+        return fingerprint(self.mark, digest.hexdigest())
 
     def alive(self) -> npt.NDArray[np.bool_]:
         """bool[n]: the rows that no layer dropped."""

@@ -163,6 +163,7 @@ def execute(
 def _steps(run: Run) -> None:
     from datagen import steps
 
+    steps.check(run)
     if run.recipe.input:
         steps.read_input(run)
     for position, step in enumerate(run.recipe.steps, start=1):
@@ -261,7 +262,14 @@ def _locked(out: Path) -> Iterator[None]:
 
 
 def _remove_if_empty(out: Path) -> None:
-    """Leave nothing behind when a run failed before it made anything."""
-    left = [p for p in out.rglob("*") if p.is_file() and p.name not in (".datagen", ".stdin")]
-    if not left:
+    """Leave nothing behind when a run failed before it made or bought anything."""
+    from datagen.models.journal import Journal
+
+    nothing = [".datagen", ".stdin"]
+    if (path := out / "journal.sqlite").is_file():
+        journal = Journal(path)
+        if not journal.counts()[1]:
+            nothing += [f"{path.name}{end}" for end in ("", "-wal", "-shm")]
+        journal.close()
+    if not any(p.is_file() and p.name not in nothing for p in out.rglob("*")):
         shutil.rmtree(out, ignore_errors=True)

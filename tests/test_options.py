@@ -75,7 +75,7 @@ def test_values_are_read_as_the_type_of_their_field(given: dict[str, Any], expec
     ("given", "message"),
     [
         ({"treshold": 1}, "stage 'x' has no option 'treshold'; did you mean 'threshold'?"),
-        ({1: 2}, "stage 'x' has no option '1'; known: cap, exact"),
+        ({1: 2}, "stage 'x' has no option '1'; known: cap, compared, exact, levels"),
         ({True: 2}, "stage 'x' has no option 'True'"),
         ({"threshold": "high"}, "stage 'x', option 'threshold': 'high' is not a number"),
         ({"threshold": "nan"}, "stage 'x', option 'threshold': 'nan' is not a number"),

@@ -52,14 +52,19 @@ class Commands(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
+@click.command(
+    cls=Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80}
+)
 @click.version_option(package_name="datagen", message="datagen %(version)s")
-def datagen() -> None:
+@click.pass_context
+def datagen(ctx: click.Context) -> None:
     """Make, curate, mix and prove instruction-tuning data.
 
     Every command writes a folder with kept/, dropped/ (each row with its reason) and run.json. The same command again goes on
     where it stopped. Exit codes: 0 done, 2 wrong usage or recipe, 3 data, 4 model or endpoint, 5 budget reached.
     """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
 
 
 def main(args: list[str] | None = None) -> None:

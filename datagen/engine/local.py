@@ -10,8 +10,11 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
 from typing import TypeVar
+
+from datagen.errors import DatagenError
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -45,7 +48,10 @@ class LocalEngine:
             results = self._pool.map(function, items)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        yield from results
+        try:
+            yield from results
+        except BrokenProcessPool:
+            raise DatagenError("a scoring process died, most likely for want of memory; run the same command again") from None
 
     def __enter__(self) -> LocalEngine:
         return self

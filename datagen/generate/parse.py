@@ -14,7 +14,11 @@ _HEADING = regex.compile(
     r"(?P<name>Instruction|Input|Output)(?:[*_]{1,2})?[ \t]*[:：](?:[*_]{1,2})?[ \t]*",
     regex.I | regex.M,
 )
-_SEPARATOR = regex.compile(r"\n[ \t]*#{3,}[ \t]*(?:\d+[.)]?)?[ \t]*$")
+# What stands alone on the lines between two tasks: ###, ### 5., ---, **Task 5:**.
+_SEPARATOR = regex.compile(
+    r"(?:\n[ \t]*(?:#{3,}[ \t]*(?:\d+[.)]?)?|[-*_]{3,}|(?:#{1,6}[ \t]*)?[*_]{0,2}Task[ \t]+\d+[.:：]?[*_]{0,2})[ \t]*\n*)+$",
+    regex.I,
+)
 _NO_INPUT = regex.compile(r"<\s*no\s*input\s*>|\(?\s*no input\s*\)?|n/a|none", regex.I)
 
 
@@ -63,7 +67,8 @@ def _item(text: str, headings: list[regex.Match[str]], limit: int, *, cut: bool)
     last = "instruction"  # a task begins with its heading
     for heading, end in zip(headings, ends, strict=True):
         name = heading["name"].lower()
-        if name in fields:  # a heading inside an answer, such as "Input:" in a worked example: it belongs to that text
+        # A heading inside an answer, such as "Input:" in a worked example, belongs to that text.
+        if name in fields or "output" in fields:
             fields[last] += "\n" + _clean(text[heading.start() : end])
             continue
         fields[name] = _clean(text[heading.end() : end])

@@ -1,0 +1,43 @@
+"""What each kind of step does in a run folder: one file per kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from datagen.formats import read as readers
+from datagen.recipe import Step
+from datagen.steps.generating import self_instruct
+from datagen.steps.judging import judge
+from datagen.steps.mixing import mix, source_paths
+from datagen.steps.reading import read_input
+from datagen.steps.training import train
+
+if TYPE_CHECKING:
+    from datagen.run import Run
+
+
+def kind_of(step: Step) -> Callable[[Run, Step, Path], None]:
+    """Return the function that does a step."""
+    return {"self_instruct": self_instruct, "mix": mix, "train": train}.get(step.kind, judge)
+
+
+def check(run: Run) -> None:
+    """Look for every file and model that the recipe names, before any step spends time or money."""
+    from datagen.models.causal_lm import resolve
+
+    paths = list(run.recipe.input)
+    for step in run.recipe.steps:
+        options = step.options
+        if step.kind == "mix":
+            paths += [p for named in source_paths(options).values() for p in named]
+        paths += [p for p in (getattr(options, "eval", None), getattr(options, "seeds", None)) if p]
+        if step.kind == "train" or (step.kind == "mix" and options.grid):
+            resolve(options.model)
+    for path in paths:
+        if path != "-":
+            readers.files(path)
+
+
+__all__ = ["check", "kind_of", "read_input"]

@@ -1,0 +1,104 @@
+"""A mixture of sources."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from datagen import assets
+from datagen import options as option_fields
+from datagen.dataset import Dataset, Layer, ingest, reason_counts
+from datagen.recipe import Step
+from datagen.rows import Row
+from datagen.shards import fingerprint, read_json, write_json
+from datagen.steps.entry import VERSION, entry, made, write_verdict
+from datagen.steps.reading import counted
+
+if TYPE_CHECKING:
+    from datagen.run import Run
+
+
+def mix(run: Run, step: Step, folder: Path) -> None:
+    """Read the sources as the rows of this step, decide how often each is taken, and add that as a layer."""
+    from datagen.mix import mixture
+
+    options = step.options
+    paths = source_paths(options)
+    digests = {n: run.digest(n, p) for n, p in paths.items()}
+    read_mark = fingerprint(VERSION, list(options.sources), digests, dict(run.recipe.mapping), run.recipe.limit, run.tail)
+    evaluated = run.digest("eval", [options.eval]) if options.eval else []
+    mark = fingerprint(read_mark, option_fields.values(options), evaluated)
+    before = run.datasets[-1] if run.datasets else None
+
+    def rows_of(name: str) -> Iterator[Row]:
+        if name in paths:
+            return run.read(name, paths[name])
+        assert before is not None  # a recipe without a step before has no {from: …}
+        return (mixture.renamed(r, name) for r in before.kept_rows())
+
+    def work() -> dict[str, Any]:
+        run.progress.step(step.name, None, "rows")
+        if (read_json(folder / "_read.json") or {}).get("fingerprint") != read_mark or run.fresh:
+            (folder / "_read.json").unlink(missing_ok=True)
+            sizes = ingest(folder, [(n, counted(run, rows_of(n))) for n in options.sources], step.name)
+            write_json(folder / "_read.json", {"fingerprint": read_mark, "sizes": sizes})
+        sizes = read_json(folder / "_read.json")["sizes"]
+        data = Dataset(folder, mark)
+        plan = mixture.decide(data, sizes, options, _proxies(run, options, folder))
+        write_json(run.out / "mix.json", plan.written())
+        write_verdict(folder, plan.dropped, pa.array(plan.repeat))
+        read = made(step.name, option_fields.values(options), folder)
+        dropped = {**read["dropped"], **reason_counts([plan.dropped])}
+        # Rows of the step before were counted where they were made.
+        handed_on = int(before.alive().sum()) if before else 0
+        return {
+            **entry(step.name, read["options"], read["rows_in"], dropped, sources=plan.written()["sources"]),
+            "makes_rows": True,
+            "new_rows_in": read["rows_in"] - handed_on,
+        }
+
+    run.do(folder, mark, work)
+    data = Dataset(folder, mark)
+    repeat = pq.read_table(folder / "repeat.parquet").column("repeat").to_numpy()
+    data.layers.append(Layer(step.name, pq.read_table(folder / "verdict.parquet"), repeat))
+    run.datasets.append(data)
+
+
+def source_paths(options: Any) -> dict[str, list[str]]:
+    """The paths of a mix's sources, those that ship with datagen found."""
+    found = {n: [v] if isinstance(v, str) else v for n, v in options.sources.items() if not isinstance(v, dict)}
+    return {n: [assets.shipped(p) for p in paths] for n, paths in found.items()}
+
+
+def _proxies(run: Run, options: Any, folder: Path) -> Callable[..., Any]:
+    """The trainer, as the grid needs it: the one place where mix and train meet."""
+    from datagen.mix.grid import Trainer
+
+    def trainer() -> Trainer:
+        from datagen.models.causal_lm import load
+        from datagen.train.loop import TrainOptions
+        from datagen.train.loop import train as fit
+
+        base = load(options.model)
+
+        def loss(rows: list[Row], held_out: list[Row], steps: int, seed: int) -> dict[str, float]:
+            settings = TrainOptions(model=options.model, steps=steps, batch_size=8, seed=seed)
+            after = fit(rows, settings, None, held_out, base=base).eval_after
+            assert after is not None  # rows to evaluate on were given
+            return dict(after["by_source"])
+
+        return loss
+
+    eval_rows = [r for r in run.read("", [options.eval]) if "reason" not in r] if options.eval else None
+
+    def search(table: pa.Table, sizes: dict[str, int]) -> Any:
+        from datagen.mix import grid
+
+        run.progress.step("proxies", None, "runs")
+        return grid.search(table, sizes, options, trainer, eval_rows, run.progress.at, folder)
+
+    return search

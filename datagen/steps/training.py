@@ -1,0 +1,82 @@
+"""A model fine-tuned on the rows that are left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from datagen import options as option_fields
+from datagen import stage as stages
+from datagen.dataset import Dataset, Layer, reason_counts
+from datagen.errors import DataError
+from datagen.recipe import Step
+from datagen.shards import fingerprint
+from datagen.steps.entry import VERSION, entry, write_verdict
+
+if TYPE_CHECKING:
+    from datagen.run import Run
+
+
+def train(run: Run, step: Step, folder: Path) -> None:
+    """Fine-tune a model on the rows that are left; a row that cannot be trained on is dropped with its reason."""
+    from datagen.train.loop import TrainOptions
+    from datagen.train.loop import train as fit
+
+    options, data = step.options, run.datasets[-1]
+    evaluated = run.digest("eval", [options.eval]) if options.eval else []
+    mark = fingerprint(VERSION, option_fields.values(options), evaluated, run.tail)
+
+    def work() -> dict[str, Any]:
+        rows = list(data.kept_rows())
+        if not rows:
+            raise DataError("nothing to train on: no row is left; `datagen explain` and dropped/ say why")
+        eval_rows = [r for r in run.read("", [options.eval]) if "reason" not in r] if options.eval else None
+        run.progress.step(step.name, options.steps, "steps")
+        settings = {k: v for k, v in option_fields.values(options).items() if k != "eval"} | {"fresh": run.fresh}
+        trained = fit(
+            rows, TrainOptions(**settings), run.out, eval_rows,
+            lambda line: run.progress.at(line["step"], f"loss {line['loss']:.3f}"),
+        )  # fmt: skip
+        dropped = _left_out(data, trained.left_out)
+        write_verdict(folder, dropped)
+        return {
+            **entry(step.name, option_fields.values(options), len(rows), reason_counts([dropped])),
+            "training": _told(trained),
+        }
+
+    run.do(folder, mark, work)
+    data.layers.append(Layer(step.name, pq.read_table(folder / "verdict.parquet")))
+
+
+def _left_out(data: Dataset, left_out: list[tuple[str, str]]) -> pa.Table:
+    """The verdict on rows that the trainer could not use."""
+    alive = np.flatnonzero(data.alive())
+    ids = data.ids.take(pa.array(alive)).to_pylist()
+    reasons: dict[str, list[str]] = {}
+    for row_id, reason in left_out:
+        reasons.setdefault(row_id, []).append(reason)
+    # A row of two sources has one id twice: each of its entries stands for one row, in order.
+    found = [(int(at), reasons[i].pop(0)) for at, i in zip(alive, ids, strict=True) if reasons.get(i)]
+    nothing = pa.nulls(len(found))
+    columns: dict[str, Any] = {"row": [f[0] for f in found], "reason": [f[1] for f in found]}
+    return pa.table(
+        {f.name: pa.array(columns[f.name], f.type) if f.name in columns else nothing.cast(f.type) for f in stages.VERDICT}
+    )
+
+
+def _told(trained: Any) -> dict[str, Any]:
+    """What run.json says of a training run."""
+    return {
+        "steps": trained.steps, "rows": trained.rows_used, "tokens": trained.tokens, "label_tokens": trained.label_tokens,
+        "first_loss": round(trained.first_loss, 4), "last_loss": round(trained.last_loss, 4), "dtype": trained.dtype,
+        "eval_before": _loss(trained.eval_before), "eval_after": _loss(trained.eval_after),
+        "adapter": None if trained.folder is None else trained.folder.name,
+    }  # fmt: skip
+
+
+def _loss(evaluation: Any) -> dict[str, Any] | None:
+    return None if evaluation is None else {k: evaluation[k] for k in ("loss", "by_source", "tokens")}
