@@ -117,8 +117,10 @@ def make_step(kind: str, options: Mapping[str, Any], taken: Sequence[str] = ()) 
 
 
 def _check_from(kind: str, options: Mapping[str, Any]) -> None:
-    for name, value in (options.get("sources") or {}).items() if kind == "mix" else ():
-        if isinstance(value, dict) and list(value) != ["from"]:
+    sources = options.get("sources") if kind == "mix" else None
+    for name, value in sources.items() if isinstance(sources, dict) else ():
+        paths = value if isinstance(value, list) else [value]
+        if not (paths and all(isinstance(p, str) for p in paths)) and not (isinstance(value, dict) and list(value) == ["from"]):
             raise UsageError(f"step 'mix', source '{name}': expected a path, a list of paths or {{from: STEP}}, not {value}")
 
 
@@ -168,15 +170,16 @@ def parse(content: Any, changes: Sequence[str] = ()) -> Recipe:
     paths = content.get("input") or ()
     if not isinstance(paths, (str, list, tuple)) or not all(isinstance(path, str) for path in paths):
         raise UsageError(f"input must be a path or a list of paths, not {paths!r}")
-    if not isinstance(content.get("map") or {}, dict):
-        raise UsageError(f"map must be a map, such as {{instruction: question}}, not {content['map']!r}")
+    mapping = content.get("map") or {}
+    if not isinstance(mapping, dict) or not all(isinstance(name, str) for pair in mapping.items() for name in pair):
+        raise UsageError(f"map must be a map of names, such as {{instruction: question}}, not {mapping!r}")
     limit = content.get("limit")
-    if limit is not None and (not isinstance(limit, int) or limit < 1):
+    if limit is not None and (type(limit) is not int or limit < 1):
         raise UsageError(f"limit must be a whole number of 1 or more, not {limit!r}")
     return make(
         changed(content["steps"], changes),
         input=tuple(map(str, [paths] if isinstance(paths, str) else paths)),
-        mapping=content.get("map") or {},
+        mapping=mapping,
         limit=limit,
     )
 
@@ -191,7 +194,10 @@ def changed(entries: Sequence[Any], changes: Sequence[str]) -> list[Any]:
             raise UsageError(f"--set {change}: expected STEP.option=value, such as rouge.threshold=0.6")
         found = [i for i, s in enumerate(steps) if isinstance(s, dict) and kind in s]
         if not found:
-            raise UsageError(f"--set {change}: there is no step '{kind}'{did_you_mean(kind, [k for s in steps for k in s])}")
+            known = [str(k) for s in steps if isinstance(s, dict) for k in s]
+            raise UsageError(f"--set {change}: there is no step '{kind}'{did_you_mean(kind, known)}")
         for i in found:
-            steps[i] = {kind: {**(steps[i][kind] or {}), option: value}}
+            before = steps[i][kind] or {}
+            if isinstance(before, dict):  # `make` names an entry that is no map of options
+                steps[i] = {**steps[i], kind: {**before, option: value}}
     return steps

@@ -150,8 +150,9 @@ def scored(stage: Stage, rows: pa.Table, ctx: Context) -> pa.Table:
     except DatagenError:
         raise
     except Exception as e:  # noqa: BLE001 - whatever a row does to a stage, the row is a ledger row
-        if len(rows) == 1:
-            return pa.table({ERROR: pa.array([f"{type(e).__name__}: {e}"])})
+        if len(rows) < 2:
+            missing = {n: pa.nulls(len(rows), kind) for n, kind in stage.adds.items()}
+            return pa.table({**missing, ERROR: pa.array([f"{type(e).__name__}: {e}"] * len(rows), pa.string())})
         half = len(rows) // 2
         parts = [scored(stage, rows.slice(0, half), ctx), scored(stage, rows.slice(half), ctx)]
         return pa.concat_tables(parts, promote_options="default")
@@ -175,7 +176,10 @@ def apply(stage: Stage, columns: pa.Table, alive: npt.NDArray[np.bool_], ctx: Co
     errors = columns.column(ERROR)
     broken = alive & np.asarray(errors.is_valid())
     seen = np.flatnonzero(alive & ~broken)
-    verdict = stage.decide(columns.drop_columns([ERROR]).take(pa.array(seen)), ctx)
+    if len(seen):
+        verdict = stage.decide(columns.drop_columns([ERROR]).take(pa.array(seen)), ctx)
+    else:  # where every row broke, no column of scores is there
+        verdict = Verdict(pa.nulls(0, pa.string()))
     reasons = verdict.reason.to_numpy(zero_copy_only=False)
     if len(reasons) != len(seen):
         raise DatagenError(f"stage '{stage.name}' judged {len(reasons)} of {len(seen)} rows")

@@ -138,7 +138,7 @@ def test_a_stage_is_split_at_the_first_colon_and_before_names(text: str, expecte
 
 
 def test_a_piece_without_an_equals_sign_is_refused():
-    with pytest.raises(UsageError, match="--stage rouge:0.6: '0.6' is not option=value"):
+    with pytest.raises(UsageError, match=r"--stage rouge:0\.6: '0.6' is not option=value"):
         split_stage("rouge:0.6")
 
 

@@ -38,7 +38,7 @@ __all__ = ["TrainOptions", "Trained", "train"]
 class Trained:
     """What a run did.
 
-    Losses are mean label losses in nats per token. `first_loss` and `last_loss` are means over the first and last tenth of
+    Losses are mean label losses in nats per token. `first_loss` and `last_loss` are means over the first and last quarter of
     the steps. `rows_used` and `left_out` (row id, reason) add up to the rows given.
     """
 
@@ -100,11 +100,11 @@ def train(
         folder = _written(network, tokenizer, options, out, loads, identity) if out else None
     if out:
         checkpoint.remove(out)
-    tenth = max(1, plan.steps // 10)
+    quarter = max(1, plan.steps // 4)
     return Trained(
         losses=progress.losses,
-        first_loss=sum(progress.losses[:tenth]) / tenth,
-        last_loss=sum(progress.losses[-tenth:]) / tenth,
+        first_loss=sum(progress.losses[:quarter]) / quarter,
+        last_loss=sum(progress.losses[-quarter:]) / quarter,
         eval_before=progress.before,
         eval_after=after,
         steps=plan.steps,

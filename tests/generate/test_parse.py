@@ -109,7 +109,11 @@ def test_a_worked_example_stays_in_the_answer_of_a_task_without_input() -> None:
 
 
 def test_only_the_last_task_of_a_cut_completion_is_cut_off() -> None:
-    text = "4. Instruction: Name the capital of England.\n4. Output: London\n###\n5. Instruction: Tell a story.\n5. Output: Once upon a"
+    text = """4. Instruction: Name the capital of England.
+4. Output: London
+###
+5. Instruction: Tell a story.
+5. Output: Once upon a"""
     assert items(text, cut=True) == [LONDON, Item("Tell a story.", "", "Once upon a", "cut_off")]
 
 
@@ -150,7 +154,7 @@ def test_what_the_prompt_wrote_already_is_the_beginning() -> None:
 
 
 PIECES = st.sampled_from(
-    ["Instruction:", "Input:", "Output:", "4. ", "\n", "###", "**", " ", "2020.", "<noinput>", "text", "文", "：", "Task 5", "---"]
+    ["Instruction:", "Input:", "Output:", "4. ", "\n", "###", "**", " ", "2020.", "<noinput>", "文", "：", "Task 5", "---"]
 )  # fmt: skip
 
 

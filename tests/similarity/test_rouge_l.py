@@ -116,7 +116,7 @@ def test_rows_of_several_machine_words_get_the_decisions_of_brute_force(rows: li
 @pytest.mark.parametrize("n", [63, 64, 65, 127, 128, 129, 200])
 def test_the_score_is_that_of_rouge_score_around_the_word_length(n: int) -> None:
     row = [f"{i % 7}-{i % 11}" for i in range(n)]
-    rows = [row, row, row[1:], row[: n // 2] + ["new"] + row[n // 2 :]]
+    rows = [row, row, row[1:], [*row[: n // 2], "new", *row[n // 2 :]]]
     assert by_kernel(rows, 0.5) == brute_force(rows, 0.5)
     assert by_kernel(rows, 0.5)[1] == (0, 1.0)
 

@@ -1,0 +1,118 @@
+"""The layering of DESIGN.md §1, read from the import statements; nothing heavy for `--help`; everything says what it is."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "datagen"
+FILES = sorted(p for p in PACKAGE.rglob("*.py") if "_assets" not in p.parts)
+HEAVY = {"torch", "transformers", "ray", "openai", "pandas", "numba", "pyarrow", "numpy", "peft", "jinja2", "yaml", "tqdm"}
+MOST_LINES, MOST_FUNCTION_LINES = 300, 60
+
+# An import goes strictly downward, or stays in its room. `run` and `steps` are one room: the folder, and what is done in it.
+LEVELS = {
+    "errors": 0,
+    "options": 1, "rows": 1, "text": 1, "quotas": 1, "assets": 1,
+    "shards": 2, "formats": 2, "render": 2,
+    "stage": 3, "models": 3, "similarity": 3, "dataset": 3,
+    "generate": 4, "curate": 4, "mix": 4, "train": 4, "engine": 4,
+    "recipe": 5, "report": 5,
+    "run": 6,
+    "api": 7,
+    "cli": 8,
+    "datagen": 9, "__main__": 9,
+}  # fmt: skip
+ROOMS = {"steps": "run"}
+NAMES = {".".join(p.with_suffix("").relative_to(PACKAGE.parent).parts).removesuffix(".__init__"): p for p in FILES}
+
+
+def room(module: str) -> str:
+    """The room of a module: `datagen.train.loss` is in train."""
+    name = module.split(".")[1] if "." in module else module
+    return ROOMS.get(name, name)
+
+
+def imported(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the line and the full name of everything that a file imports, inside functions and for types only too."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}:{node.lineno}: a relative import"
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                yield node.lineno, whole if whole in NAMES else str(node.module)
+
+
+def test_every_module_has_its_level() -> None:
+    assert {room(name) for name in NAMES} == set(LEVELS)
+
+
+def test_imports_go_downward_only() -> None:
+    wrong = []
+    for name, path in NAMES.items():
+        for line, target in imported(path):
+            if target.split(".")[0] != "datagen" or room(target) == room(name):
+                continue
+            if LEVELS[room(target)] >= LEVELS[room(name)]:
+                wrong.append(f"{path.relative_to(PACKAGE.parent)}:{line} ({name}) imports {target}")
+    assert wrong == []
+
+
+@pytest.mark.parametrize("path", [*(PACKAGE / "cli").glob("*.py"), PACKAGE / "__init__.py", PACKAGE / "errors.py"], ids=str)
+def test_the_command_line_imports_only_click_and_the_standard_library_at_its_top(path: Path) -> None:
+    for node in ast.parse(path.read_text("utf-8")).body:
+        names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+        names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
+        for name in names:
+            assert name.split(".")[0] in {*sys.stdlib_module_names, "click"} or name == "datagen.errors", f"{path}: {name}"
+
+
+@pytest.mark.parametrize("code", ["import datagen", "from datagen.cli import datagen; datagen.get_help"])
+def test_importing_datagen_loads_nothing_heavy(code: str) -> None:
+    program = f"import sys; {code}; print(*sorted(set(sys.modules) & {HEAVY!r}))"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "\n"
+
+
+def public(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]:
+    """Yield the public functions and classes of a file, and the public methods of its public classes."""
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    for node in tree.body:
+        if isinstance(node, kinds) and not node.name.startswith("_"):
+            yield node
+            if isinstance(node, ast.ClassDef):
+                yield from (n for n in node.body if isinstance(n, kinds) and not n.name.startswith("_"))
+
+
+def test_everything_public_says_what_it_is() -> None:
+    silent = []
+    for path in FILES:
+        tree = ast.parse(path.read_text("utf-8"))
+        if tree.body and not ast.get_docstring(tree):
+            silent.append(str(path))
+        silent += [f"{path}:{node.lineno} {node.name}" for node in public(tree) if not ast.get_docstring(node)]
+    assert silent == []
+
+
+def test_files_and_functions_are_short() -> None:
+    long = []
+    for path in FILES:
+        text = path.read_text("utf-8")
+        if (lines := len(text.splitlines())) > MOST_LINES:
+            long.append(f"{path}: {lines} lines")
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                length = (node.end_lineno or node.lineno) - node.lineno + 1
+                if length > MOST_FUNCTION_LINES:
+                    long.append(f"{path}:{node.lineno} {node.name}: {length} lines")
+    assert long == []
+
+
+def test_no_module_is_named_after_nothing() -> None:
+    assert not {p.stem for p in FILES} & {"utils", "util", "common", "helpers", "base", "misc"}

@@ -1,0 +1,284 @@
+"""What every stage owes: no row is lost, and the same verdicts however the rows are cut."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pickle
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from datagen import recipe, stage
+from datagen.dataset import read_column, write_scores
+from datagen.rows import LEDGER, ROW, Row, new_row, table_of, turn
+from datagen.run import Result, execute
+from datagen.shards import ShardWriter, read_all
+from datagen.stage import Context, Stage
+
+CALL = '{"name": "weather", "arguments": {"city": "%s"}}'
+STORY = "Once upon a time a small fox lived beside a quiet river and every morning it walked to the old mill to look for bread."
+ZH = "请写一篇关于{}的短文，说明它的历史、现状和未来的发展方向，并给出两个具体的例子。"
+TH = "ช่วยเขียนบทความสั้นเกี่ยวกับ{} โดยอธิบายประวัติความเป็นมาและยกตัวอย่างให้ชัดเจน"
+ANSWER_ZH = "它有很长的历史，最早可以追溯到古代，今天在许多城市都能看到，未来还会继续发展下去。"
+ANSWER_TH = "เรื่องนี้มีประวัติยาวนานตั้งแต่สมัยโบราณและยังพบเห็นได้ในหลายเมืองจนถึงทุกวันนี้"
+
+
+def _fixture() -> list[Row]:
+    """About sixty rows: three scripts, empty fields, tool calls, conversations, duplicates and remnants of templates."""
+    rows = [
+        new_row(instruction=f"What is the capital of {c}?", output=c[::-1], language="en")
+        for c in ("Peru", "Chad", "Fiji", "Oman")
+    ]
+    rows += [
+        new_row(instruction=f"Name {n} animals of the {p}.", output=f"{p} {n}") for n in range(2, 6) for p in ("sea", "forest")
+    ]
+    rows += [new_row(instruction=ZH.format(w), output=w + ANSWER_ZH, language="zh") for w in ("丝绸之路", "苏州园林", "京剧")]
+    rows += [new_row(instruction=TH.format(w), output=w + ANSWER_TH, language="th") for w in ("ข้าว", "มวยไทย", "ผ้าไหม")]
+    rows += [new_row(instruction=ZH.format("丝绸之路") + "谢谢", output="丝绸之路" + ANSWER_ZH, language="zh")]
+    rows += [new_row(instruction=TH.format("ข้าว") + "ครับ", output="ข้าว" + ANSWER_TH, language="th")]
+    rows += [
+        new_row(instruction=f"Tell a story about a fox{end}", output=STORY) for end in ("", ".", " and a mill.", ", please")
+    ]
+    rows += [new_row(instruction="Continue.", input=STORY, output=f"It found {n} loaves.") for n in ("two", "three", "four")]
+    rows += [new_row(instruction="Say nothing.", output=o) for o in ("", " \n")]
+    rows += [
+        new_row(instruction=i, output="Something.") for i in ("", "{instruction}", "<noinput>", "none", "ok?", "???", "😀")
+    ]
+    rows += [
+        new_row(instruction=f"Task {n}", output=o)
+        for n, o in enumerate(("Paris.<|im_end|>", "### Response:\nParis.", "Output: 1"))
+    ]
+    rows += [new_row(instruction="Same task", output=o, source=o) for o in ("a", "b", "c")]
+    for city in ("Bangkok", "Taipei", "Lima"):
+        asked = [turn("user", f"Is it raining in {city}?"), turn("assistant", None, tool_calls=CALL % city)]
+        told = [turn("tool", '{"rain": true}', tool_call_id="1"), turn("assistant", "Yes, take an umbrella.")]
+        rows.append(new_row(instruction=f"Is it raining in {city}?", tools='[{"name": "weather"}]', messages=asked))
+        rows.append(new_row(instruction="Is it?", output="Yes.", system="Be kind.", tools="[]", messages=[*asked, *told]))
+    rows += [new_row(instruction="Hi", messages=[turn("user", "Hi"), turn("assistant", "Hello."), turn("user", "Bye")])]
+    rows += [new_row(messages=[]), new_row(instruction="a\u0301\u200b", output="\x00\x1f")]
+    rows += [new_row(instruction="Rank", output="b", candidates=[{"text": "b", "score": 1.0, "source": "m"}])]
+    return [*rows, *(dict(r) for r in rows[:4]), *(dict(r, source="again") for r in rows[11:13])]
+
+
+ROWS = _fixture()
+NAMES = stage.names()
+
+
+def write_rows(folder: Path, rows: list[Row]) -> Path:
+    with ShardWriter(folder, ROW) as writer:
+        for row in rows:
+            writer.add(row)
+    return folder
+
+
+def run_of(tmp_path: Path, steps: list[Any], rows: list[Row] = ROWS, out: str = "out") -> Result:
+    return execute(recipe.make(steps, input=(str(write_rows(tmp_path / "in", rows)),)), tmp_path / out)
+
+
+def kept_and_dropped(result: Result) -> tuple[pa.Table, pa.Table]:
+    return read_all(result.folder / "kept"), read_all(result.folder / "dropped")
+
+
+def verdicts(made: Stage, rows: list[Row], size: int, folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Score the rows in batches, read the scores back from disk, decide; return scores and verdicts."""
+    folder.mkdir()
+    table = table_of(rows)
+    for n, at in enumerate(range(0, max(1, len(rows)), size)):
+        write_scores(folder / f"{n:05d}.arrow", stage.scored(made, table.slice(at, size), Context()))
+    columns = read_column(folder)
+    judged = stage.apply(made, columns, np.ones(len(rows), bool), Context())
+    return columns.to_pylist(), judged.to_pylist()
+
+
+def test_the_fixture_holds_what_it_says() -> None:
+    assert 50 <= len(ROWS) <= 75
+    assert len({r["id"] for r in ROWS}) == len(ROWS) - 6
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_stage_has_one_name_a_sentence_and_frozen_options(name: str) -> None:
+    made = stage.make(name, {})
+    assert made.name == name
+    assert (Path(stage.__file__).parent / "curate" / f"{name}.py").is_file()
+    assert stage.described(type(made))[0].endswith(".")
+    assert made.reasons
+    assert stage.ERROR not in made.reasons
+    assert made.decides <= {f.name for f in dataclasses.fields(made)}
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        made.anything = 1  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_stage_pickles(name: str) -> None:
+    made = stage.make(name, {})
+    assert pickle.loads(pickle.dumps(made)) == made
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_row_ends_as_one_kept_or_one_dropped_row(name: str, tmp_path: Path) -> None:
+    result = run_of(tmp_path, [name])
+    kept, dropped = kept_and_dropped(result)
+    assert Counter(kept.column("id").to_pylist() + dropped.column("id").to_pylist()) == Counter(r["id"] for r in ROWS)
+    assert result.summary["rows_in"] == len(ROWS) == len(kept) + len(dropped)
+    assert (result.summary["rows_kept"], result.summary["rows_dropped"]) == (len(kept), len(dropped))
+    mine = [r for r in dropped.to_pylist() if r["stage"] == name]
+    assert {r["reason"] for r in mine} <= stage.find(name).reasons
+    assert {r["witness_id"] for r in mine} - {None} <= set(kept.column("id").to_pylist())
+    by_id = {r["id"]: r for r in reversed(ROWS)}
+    order = list(by_id)[::-1]
+    assert [order.index(r["id"]) for r in mine] == sorted(order.index(r["id"]) for r in mine)
+    assert [{k: r[k] for k in ROW.names} for r in kept.to_pylist()] == [by_id[i] for i in kept.column("id").to_pylist()]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_batch_size_changes_neither_scores_nor_verdicts(name: str, tmp_path: Path) -> None:
+    made = stage.make(name, {})
+    whole = verdicts(made, ROWS, len(ROWS), tmp_path / "all")
+    assert len(whole[0]) == len(ROWS)
+    assert all(s["error"] is None for s in whole[0])
+    assert verdicts(made, ROWS, 1, tmp_path / "one") == whole
+    assert verdicts(made, ROWS, 7, tmp_path / "seven") == whole
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_second_run_agrees_and_the_same_folder_has_nothing_to_do(name: str, tmp_path: Path) -> None:
+    first, again = run_of(tmp_path, [name]), run_of(tmp_path, [name])
+    other = run_of(tmp_path, [name], out="other")
+    assert (first.worked, again.worked) == (True, False)
+    for part in ("kept", "dropped"):
+        shards = [(r.folder / part / "00000.parquet").read_bytes() for r in (first, other)]
+        assert shards[0] == shards[1]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_empty_dataset_works(name: str, tmp_path: Path) -> None:
+    assert verdicts(stage.make(name, {}), [], 7, tmp_path / "scores") == ([], [])
+    kept, dropped = kept_and_dropped(run_of(tmp_path, [name], []))
+    assert (len(kept), len(dropped)) == (0, 0)
+    assert kept.schema.names[: len(ROW)] == ROW.names
+    assert dropped.schema.names[: len(LEDGER)] == LEDGER.names
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_stage_after_one_that_drops_everything_works(name: str, tmp_path: Path) -> None:
+    empty = [new_row(instruction=f"task {i}") for i in range(3)]
+    kept, dropped = kept_and_dropped(run_of(tmp_path, ["rules", name], empty))
+    assert (len(kept), dropped.column("reason").to_pylist()) == (0, ["empty_answer"] * 3)
+
+
+BREAKS = '''
+from __future__ import annotations
+from dataclasses import dataclass
+from typing import ClassVar
+import pyarrow as pa
+from datagen.similarity.columns import encoded, token_lists
+from datagen.stage import Context, Stage, Verdict
+
+@dataclass(frozen=True)
+class Breaks(Stage):
+    """Break on a word."""
+
+    word: str = "BREAK"  # a row whose task is this breaks
+    reason: str = "long"  # given to rows of more than four tokens
+    reasons: ClassVar[frozenset[str]] = frozenset({"long"})
+
+    @property
+    def adds(self) -> dict[str, pa.DataType]:
+        return {"words": pa.int64()}
+
+    def score(self, rows: pa.Table, ctx: Context) -> dict[str, pa.Array]:
+        texts = [t.split() for t in rows.column("instruction").to_pylist()]
+        max(len(t) for t in texts)  # an empty batch breaks too
+        if any(t == [self.word] or self.word == "*" for t in texts):
+            raise ValueError(f"met {self.word}")
+        return {"tokens": encoded(texts), "words": pa.array([len(t) for t in texts], pa.int64())}
+
+    def decide(self, columns: pa.Table, ctx: Context) -> Verdict:
+        lists = token_lists(columns.column("tokens"))
+        lengths = (lists.offsets[1:] - lists.offsets[:-1]).tolist()
+        return Verdict(pa.array([self.reason if n > 4 else None for n in lengths], pa.string()))
+'''
+TASKS = ["one", "one two", "BREAK", "a b c d e", "x y", "a b c"]
+
+
+@pytest.fixture
+def user_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Put a user's stage on the path; return its dotted name, another for every test."""
+    package = f"stages_of_{tmp_path.name}"
+    (tmp_path / package).mkdir()
+    (tmp_path / package / "__init__.py").write_text("")
+    (tmp_path / package / "breaks.py").write_text(BREAKS)
+    monkeypatch.syspath_prepend(tmp_path)
+    return f"{package}.breaks"
+
+
+def test_a_row_that_breaks_a_stage_is_the_only_row_with_the_reason_error(user_stage: str, tmp_path: Path) -> None:
+    rows = [new_row(instruction=t, output="ok") for t in TASKS]
+    result = run_of(tmp_path, [user_stage], rows)
+    kept, dropped = kept_and_dropped(result)
+    assert kept.column("instruction").to_pylist() == ["one", "one two", "x y", "a b c"]
+    assert dropped.select(["instruction", "stage", "reason", "evidence"]).to_pylist() == [
+        {"instruction": "BREAK", "stage": user_stage, "reason": "error", "evidence": "ValueError: met BREAK"},
+        {"instruction": "a b c d e", "stage": user_stage, "reason": "long", "evidence": None},
+    ]
+    assert result.errors == 1
+
+
+def test_the_command_ends_with_3_and_processes_the_rest(
+    user_stage: str, tmp_path: Path, datagen: Callable[..., Any], write_jsonl: Callable[..., Path]
+) -> None:
+    write_jsonl("in.jsonl", *({"instruction": t, "output": "ok"} for t in TASKS))
+    done = datagen("filter", "in.jsonl", "-o", "out", "--stage", f"{user_stage}:word=BREAK", "--json")
+    assert done.returncode == 3
+    assert "1 rows broke a stage" in done.stderr
+    assert json.loads(done.stdout)["stages"][1]["dropped"] == {"error": 1, "long": 1}
+    assert len(read_all(tmp_path / "out" / "kept")) == 4
+
+
+def test_a_stage_that_every_row_breaks_loses_no_row(user_stage: str, tmp_path: Path) -> None:
+    rows = [new_row(instruction=t, output="ok") for t in TASKS]
+    result = run_of(tmp_path, [{user_stage: {"word": "*"}}, "minhash"], rows)
+    kept, dropped = kept_and_dropped(result)
+    assert (len(kept), dropped.column("reason").to_pylist()) == (0, ["error"] * len(TASKS))
+    assert "words" in kept.schema.names
+
+
+def test_a_stage_that_breaks_on_an_empty_batch_does_not_hang(user_stage: str, tmp_path: Path) -> None:
+    kept, dropped = kept_and_dropped(run_of(tmp_path, [user_stage], []))
+    assert (len(kept), len(dropped)) == (0, 0)
+
+
+def test_a_column_that_a_stage_adds_stays_with_kept_and_dropped_rows(user_stage: str, tmp_path: Path) -> None:
+    kept, dropped = kept_and_dropped(
+        run_of(tmp_path, [user_stage, "rules"], [new_row(instruction=t, output="ok") for t in TASKS])
+    )
+    assert kept.column("words").to_pylist() == [1, 2, 2, 3]
+    assert dropped.column("words").to_pylist() == [None, 5]
+    assert kept.schema.field("words").type == pa.int64()
+
+
+def test_a_reason_that_a_stage_does_not_declare_is_an_error(user_stage: str, tmp_path: Path) -> None:
+    with pytest.raises(stage.DatagenError, match=f"stage '{user_stage}' gave the undeclared reason 'huge'"):
+        run_of(tmp_path, [{user_stage: {"reason": "huge"}}], [new_row(instruction="a b c d e", output="ok")])
+    assert not (tmp_path / "out" / "run.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("ruge", "there is no stage 'ruge'; did you mean 'rouge'?"),
+        ("no.such.module", "there is no stage 'no.such.module'"),
+        ("../rouge", "is not the name of a stage"),
+        ("datagen.stage", "stage 'datagen.stage': datagen.stage defines 0 subclasses of Stage; it must define one"),
+    ],
+)
+def test_a_name_that_is_no_stage_is_an_error_that_helps(name: str, message: str) -> None:
+    with pytest.raises(stage.UsageError) as error:
+        stage.find(name)
+    assert message in str(error.value)
