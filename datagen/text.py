@@ -35,8 +35,9 @@ _TOKEN = regex.compile(
 _ASCII_TOKEN = re.compile(r"[0-9]+(?:[.,][0-9]+)+|[a-z0-9_]+(?:'[a-z]+)*|-(?=[ \t-\r]?[0-9(])|[*/%#@&\\+<=>^`|~$]")
 _FACT = regex.compile(r"[\p{N}_\p{S}*/%#@&\\-]")
 _UNSPACED_ANY = regex.compile(f"[{_UNSPACED}]")
-# Invisible characters inside words (soft hyphen, zero-width space, word joiner, byte-order mark): not part of any word.
-_INVISIBLE = dict.fromkeys((0x00AD, 0x200B, 0x2060, 0xFEFF))
+# Invisible characters inside words (soft hyphen, zero-width space, word joiner, byte-order mark) belong to no word; the
+# typographic apostrophe is the plain one.
+_FOLDED: dict[int, str | None] = {**dict.fromkeys((0x00AD, 0x200B, 0x2060, 0xFEFF)), 0x2019: "'"}
 
 
 def tokens(text: str) -> list[str]:
@@ -50,7 +51,7 @@ def tokens(text: str) -> list[str]:
         found = _ASCII_TOKEN.findall(folded)
     else:
         # Folding may leave NFC (ΐ unfolds), hence the second pass.
-        folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold()).translate(_INVISIBLE)
+        folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold()).translate(_FOLDED)
         found = _TOKEN.findall(folded)
     return found or [c for c in folded if not c.isspace()]
 

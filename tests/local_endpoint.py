@@ -11,6 +11,7 @@ import random
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
@@ -125,5 +126,6 @@ class _Handler(BaseHTTPRequestHandler):
         if status != 200:
             self.send_header("Retry-After", "0")
             self.send_header("retry-after-ms", "1")  # the client reads a Retry-After of 0 as none and backs off
-        self.end_headers()
-        self.wfile.write(data)
+        with suppress(ConnectionError):  # who asked may have been killed meanwhile
+            self.end_headers()
+            self.wfile.write(data)

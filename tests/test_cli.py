@@ -138,7 +138,8 @@ def test_everything_that_can_go_wrong_is_one_line_and_leaves_nothing_behind(
 ) -> None:
     recipes = {
         "broken": "steps: [", "key": "stpes: []\nsteps: [rules]\ninput: a", "list": "- rules",
-        "input": "input: 5\nsteps: [rules]", "option": "input: rows.jsonl\nsteps: [rouge: {treshold: 1}]", "map": "input: rows.jsonl\nmap: 3\nsteps: [rules]",
+        "input": "input: 5\nsteps: [rules]",
+        "option": "input: rows.jsonl\nsteps: [rouge: {treshold: 1}]", "map": "input: rows.jsonl\nmap: 3\nsteps: [rules]",
         "trains": "input: rows.jsonl\nsteps: [rules, train: {}]",
     }  # fmt: skip
     for name, text in recipes.items():

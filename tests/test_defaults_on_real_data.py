@@ -146,15 +146,12 @@ def test_one_question_about_sixty_countries_is_sixty_rows(
     assert filtered(about_capitals(language, question, answer)).dropped.column("instruction").to_pylist() == []
 
 
-FEW_WORDS = pytest.mark.xfail(strict=True, reason="a Thai sentence of six words has over 20 graphemes: no short answer")
-
-
 @pytest.mark.parametrize(
     ("language", "question", "answer"),
     [
         ("en", "What is the capital of {}?", "The capital of {} is {}."),
         ("zh", "{}的首都是哪里？", "{}的首都是{}。"),
-        pytest.param("th", "เมืองหลวงของ{}คืออะไร", "เมืองหลวงของ{}คือ{}", marks=FEW_WORDS),
+        pytest.param("th", "เมืองหลวงของ{}คืออะไร", "เมืองหลวงของ{}คือ{}"),
     ],
 )
 def test_sixty_answers_of_one_sentence_are_sixty_rows(language: str, question: str, answer: str, filtered: Filtered) -> None:

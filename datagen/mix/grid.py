@@ -97,11 +97,11 @@ def search(
         DataError: a source is empty, or too small to hold rows out of.
         UsageError: more mixtures than `max_proxies`; says how many and how long they would take.
     """
-    held = _held_out(sizes, options, eval_rows)
+    held = _held_out(table, sizes, options, eval_rows)
     usable = {n: size - len(held[n]) for n, size in sizes.items()}
     plans = mixtures(usable, options.level_values())
     fit = trainer()
-    ordered = _ordered(table, sizes, options)
+    ordered = _ordered(table, sizes, held, options)
     if eval_rows is None:
         starts = dict(zip(sizes, np.cumsum([0, *sizes.values()])[:-1], strict=True))
         positions = np.concatenate([starts[n] + held[n] for n in sizes])
@@ -130,24 +130,39 @@ def search(
     return Found(ranked[0]["weights"], ranked, proxy(ranked[0], options.seed + 1), held)
 
 
-def _held_out(sizes: Mapping[str, int], options: MixOptions, eval_rows: list[Row] | None) -> dict[str, npt.NDArray[np.int64]]:
-    """Return the rows that each source keeps out of training: the last of its order."""
+def _held_out(
+    table: pa.Table, sizes: Mapping[str, int], options: MixOptions, eval_rows: list[Row] | None
+) -> dict[str, npt.NDArray[np.int64]]:
+    """Return the rows that each source keeps out of training: the last of its order, and whatever else is measured on."""
     empty = [n for n, size in sizes.items() if size < (10 if eval_rows is None else 1)]
     if empty:
         raise DataError(
             f"mix --grid: the source '{empty[0]}' has {sizes[empty[0]]} rows, too few to hold some out; give --eval ROWS"
             if sizes[empty[0]] else f"mix --grid: the source '{empty[0]}' has no rows"
         )  # fmt: skip
-    if eval_rows is not None:
-        return {n: np.empty(0, np.int64) for n in sizes}
-    return {n: order(size, n, options.seed)[size - min(HELD_OUT_ROWS, size // 10) :] for n, size in sizes.items()}
+    ids = table.column("id").to_pylist()
+    starts = dict(zip(sizes, np.cumsum([0, *sizes.values()])[:-1].tolist(), strict=True))
+    if eval_rows is None:
+        last = {n: order(size, n, options.seed)[size - min(HELD_OUT_ROWS, size // 10) :] for n, size in sizes.items()}
+        measured = {ids[starts[n] + at] for n, places in last.items() for at in places}
+    else:
+        measured = {row["id"] for row in eval_rows}
+    # One row may stand in two sources: none of them may train on it.
+    held = {n: [at for at in range(size) if ids[starts[n] + at] in measured] for n, size in sizes.items()}
+    gone = [n for n, size in sizes.items() if len(held[n]) == size]
+    if gone:
+        raise DataError(f"mix --grid: every row of the source '{gone[0]}' is also measured on; give other --eval ROWS")
+    return {n: np.array(places, np.int64) for n, places in held.items()}
 
 
-def _ordered(table: pa.Table, sizes: Mapping[str, int], options: MixOptions) -> dict[str, list[Row]]:
-    """Return the rows of each source in its order, as many as any proxy may need."""
+def _ordered(
+    table: pa.Table, sizes: Mapping[str, int], held: Mapping[str, npt.NDArray[np.int64]], options: MixOptions
+) -> dict[str, list[Row]]:
+    """Return the rows of each source in its order, held-out ones left out, as many as any proxy may need."""
     found, start = {}, 0
     for name, size in sizes.items():
-        first = order(size, name, options.seed)[: options.steps * BATCH_ROWS]
+        places = order(size, name, options.seed)
+        first = places[~np.isin(places, held[name])][: options.steps * BATCH_ROWS]
         found[name] = table.take(pa.array(start + first)).to_pylist()
         start += size
     return found
@@ -173,6 +188,6 @@ def _too_many(
     minutes = (time.monotonic() - started) / steps * options.steps * (len(plans) + 1) / 60
     return (
         f"{len(plans)} mixtures of {len(usable)} sources at {len(options.levels)} levels need {len(plans) + 1} proxies of"
-        f" {options.steps} steps, about {max(1, round(minutes))} minutes here; give fewer --levels, or allow them with"
+        f" {options.steps} steps, about {max(1, round(minutes))} min here; give fewer --levels, or allow them with"
         f" --max-proxies {len(plans)}"
     )

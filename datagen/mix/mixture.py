@@ -26,7 +26,7 @@ class Plan:
     """A decided mixture.
 
     Shapes: repeat int32[n_rows], 0 where a row is not taken; dropped: the VERDICT rows of those, reasons `over_quota` (score:
-    the row's place in its source's order; threshold: how many distinct rows were taken) and `held_out`.
+    the row's place in its source's order; threshold: how many rows were wanted, repeats counted) and `held_out`.
     """
 
     repeat: npt.NDArray[np.int32]
@@ -75,9 +75,8 @@ def _taken(
     parts, tables, start = [], [VERDICT.empty_table()], 0
     for name, size in sizes.items():
         places, out = order(size, name, seed), held.get(name, np.empty(0, np.int64))
-        # Held-out rows are the last of the order, so what is taken stays a prefix.
         here = np.zeros(size, np.int32)
-        free = places[: size - len(out)]
+        free = places[~np.isin(places, out)]  # a fixed order, so that what is taken is a prefix of it
         here[free] = repeats(len(free), wanted[name])
         rank = np.empty(size, np.int64)
         rank[places] = np.arange(size)

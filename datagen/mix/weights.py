@@ -45,6 +45,8 @@ class MixOptions:
                 raise ValueError(f"{name} must be 1 or more, not {value}")
         if (self.method == "weights") != bool(self.weights):
             raise ValueError("the method 'weights' and the option weights go together, such as weights a=1,b=0.5")
+        if self.grid and (self.method != "proportional" or self.cap is not None):
+            raise ValueError("with grid the proxies choose the weights; leave out method, weights and cap")
         self._check_weights()
         self.level_values()
 

@@ -12,7 +12,7 @@ from numba import njit
 
 from datagen.similarity import postings
 from datagen.similarity.postings import Index
-from datagen.similarity.rouge_l import Nearest, Same, Scratch, Side, new_scratch, similar_answer
+from datagen.similarity.rouge_l import ANY_ANSWER, Nearest, Same, Scratch, Side, new_scratch, same_answer
 from datagen.similarity.token_lists import Ids, Offsets, TokenLists, by_rarity
 
 EMPTY = np.uint64(0xFFFFFFFFFFFFFFFF)
@@ -138,10 +138,8 @@ def run_greedy(
             similarity = common / (m + len(y) - common)
             earlier = similarity == score[i] and row < witness[i]
             if common > 0 and similarity >= t and (similarity > score[i] or earlier):
-                if same.threshold >= 0:
-                    answer = answers.ids[answers.offsets[i] : answers.offsets[i + 1]]
-                    if not similar_answer(answer, answers, row, same, x[:0], scratch):
-                        continue
+                if same.threshold >= 0 and not same_answer(i, row, answers, same, x[:0], scratch):
+                    continue
                 witness[i], score[i] = row, similarity
         if witness[i] < 0:
             used = postings.insert(index, used, i, x, t)
@@ -154,7 +152,7 @@ def greedy(sets: TokenLists, threshold: float, answers: TokenLists | None = None
     """
     n = len(sets)
     if answers is None or same is None:
-        answers, same = TokenLists(np.empty(0, np.uint32), np.zeros(n + 1, np.int64), 1), Same(-1.0, 0, np.zeros(n, np.int64))
+        answers, same = TokenLists(np.empty(0, np.uint32), np.zeros(n + 1, np.int64), 1), ANY_ANSWER
     witness, score = np.full(n, -1, np.int64), np.zeros(n)
     index = postings.new_index(sets.size, postings.index_capacity(sets.offsets, threshold))
     side = Side(answers.ids, answers.ids, answers.offsets, postings.new_index(1, 1))

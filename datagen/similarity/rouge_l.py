@@ -35,21 +35,28 @@ class Same(NamedTuple):
     """What makes two answers the same.
 
     threshold: F1 that they must be above, negative = answers do not matter. short: tokens; two answers of which one has fewer
-    are the same only when equal. facts int64[n_rows]: rows with different numbers here are never the same.
+    are the same only when equal. facts int64[n_rows]: rows with different numbers here are never the same. tasks uint32 and
+    task_offsets int64[n_rows + 1]: what each row asks, numbered as its answer is, for `other_entity`.
     """
 
     threshold: float
     short: int
     facts: npt.NDArray[np.int64]
+    tasks: Ids
+    task_offsets: Offsets
+
+
+ANY_ANSWER = Same(-1.0, 0, np.empty(0, np.int64), np.empty(0, np.uint32), np.zeros(1, np.int64))
 
 
 class Scratch(NamedTuple):
-    """Work space: slot int32[n_tokens] (-1), masks uint64[longest row, words], seen and found int32[n_rows]."""
+    """Work space: slot int32[n_tokens] (-1), masks uint64[longest, words], seen, found int32[n_rows], flags uint8[n_tokens]."""
 
     slot: Int32
     masks: npt.NDArray[np.uint64]
     seen: Int32
     found: Int32
+    flags: npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -133,9 +140,9 @@ def lcs(m: int, y: Ids, slot: Int32, masks: npt.NDArray[np.uint64], needed: floa
 
 @njit(cache=True)
 def most_similar(
-    x: Ids, answer: Ids, fact: int, text: Side, answers: Side, same: Same, scratch: Scratch, t: float, mark: int
+    i: int, x: Ids, answer: Ids, text: Side, answers: Side, same: Same, scratch: Scratch, t: float, mark: int
 ) -> tuple[int, float]:
-    """Return the kept row nearest to x above t, and its F1; -1 and 0.0 when there is none. The earliest of equals.
+    """Return the kept row nearest to x (row i) above t, and its F1; -1 and 0.0 when there is none. The earliest of equals.
 
     Where answers matter only a kept row with the same facts and the same answer counts (see `Same`), and the side with the
     shorter posting lists is looked up: one template over many answers, or one answer over many tasks, stays cheap.
@@ -161,12 +168,12 @@ def most_similar(
     load(x, scratch.slot, scratch.masks)
     for c in range(found):
         row = scratch.found[c]
-        if same.threshold >= 0 and same.facts[row] != fact:
+        if same.threshold >= 0 and same.facts[row] != same.facts[i]:
             continue
         y = text.ids[text.offsets[row] : text.offsets[row + 1]]
         score = f1(lcs(m, y, scratch.slot, scratch.masks, t / 2 * (m + len(y)) - postings.SLACK), m, len(y))
         if score > t and (score > best_score or (score == best_score and row < best)):
-            if same.threshold >= 0 and not similar_answer(answer, answers, row, same, x, scratch):
+            if same.threshold >= 0 and not same_answer(i, row, answers, same, x, scratch):
                 continue
             best, best_score = row, score
     unload(x, scratch.slot)
@@ -174,12 +181,21 @@ def most_similar(
 
 
 @njit(cache=True)
-def similar_answer(answer: Ids, answers: Side, row: int, same: Same, x: Ids, scratch: Scratch) -> bool:
-    """Whether the answer is that of a kept row: equal, or with F1 above the threshold; leaves x loaded as it was."""
+def same_answer(i: int, row: int, answers: Side, same: Same, x: Ids, scratch: Scratch) -> bool:
+    """Whether row i has the answer of a kept row: equal, or F1 above the threshold and no other entity; leaves x loaded."""
+    answer = answers.ids[answers.offsets[i] : answers.offsets[i + 1]]
     other = answers.ids[answers.offsets[row] : answers.offsets[row + 1]]
     m, n = len(answer), len(other)
-    if m == 0 or n == 0 or min(m, n) < same.short:
-        return bool(m == n and np.all(answer == other))
+    if m == n and np.all(answer == other):
+        return True
+    if min(m, n) < same.short:
+        return False
+    task = same.tasks[same.task_offsets[i] : same.task_offsets[i + 1]]
+    other_task = same.tasks[same.task_offsets[row] : same.task_offsets[row + 1]]
+    if other_entity(task, answer, other_task, other, scratch.flags) or other_entity(
+        other_task, other, task, answer, scratch.flags
+    ):
+        return False
     threshold = same.threshold
     if 2 * min(m, n) <= threshold * (m + n) - postings.SLACK:
         return False
@@ -192,6 +208,26 @@ def similar_answer(answer: Ids, answers: Side, row: int, same: Same, x: Ids, scr
 
 
 @njit(cache=True)
+def other_entity(task: Ids, answer: Ids, other_task: Ids, other_answer: Ids, flags: npt.NDArray[np.uint8]) -> bool:
+    """Whether some token is new both in the task and in the answer: the row is about something else in the same words."""
+    for token in other_task:
+        flags[token] |= 1
+    for token in other_answer:
+        flags[token] |= 2
+    for token in task:
+        if not flags[token] & 1:
+            flags[token] |= 4
+    found = False
+    for token in answer:
+        if flags[token] & 4 and not flags[token] & 2:
+            found = True
+    for tokens in (task, answer, other_task, other_answer):
+        for token in tokens:
+            flags[token] = 0
+    return found
+
+
+@njit(cache=True)
 def run_greedy(
     text: Side, answers: Side, same: Same, scratch: Scratch, t: float,
     witness: npt.NDArray[np.int64], score: npt.NDArray[np.float64],
@@ -201,7 +237,7 @@ def run_greedy(
     for i in range(len(witness)):
         x = text.ids[text.offsets[i] : text.offsets[i + 1]]
         answer = answers.ids[answers.offsets[i] : answers.offsets[i + 1]]
-        witness[i], score[i] = most_similar(x, answer, same.facts[i], text, answers, same, scratch, t, i + 1)
+        witness[i], score[i] = most_similar(i, x, answer, text, answers, same, scratch, t, i + 1)
         if witness[i] < 0:
             keys = text.keys[text.offsets[i] : text.offsets[i + 1]]
             used = postings.insert(text.postings, used, i, keys, t / (2.0 - t))
@@ -221,7 +257,7 @@ def greedy(text: TokenLists, threshold: float, answers: TokenLists | None = None
     """
     n = len(text)
     if answers is None or same is None:
-        answers, same = TokenLists(np.empty(0, np.uint32), np.zeros(n + 1, np.int64), 1), Same(-1.0, 0, np.zeros(n, np.int64))
+        answers, same = TokenLists(np.empty(0, np.uint32), np.zeros(n + 1, np.int64), 1), ANY_ANSWER
     witness, score = np.full(n, -1, np.int64), np.zeros(n)
     sides = _side(text, threshold), _side(answers, max(0.0, same.threshold))
     run_greedy(*sides, same, new_scratch([text, answers]), threshold, witness, score)
@@ -236,7 +272,7 @@ def _side(lists: TokenLists, threshold: float) -> Side:
 
 def new_scratch(sides: Sequence[TokenLists]) -> Scratch:
     """Return work space for rows of these sides."""
-    n = len(sides[0])
+    n, size = len(sides[0]), max(s.size for s in sides)
     longest = max((int(np.diff(s.offsets).max()) for s in sides if len(s)), default=1)
     masks = np.empty((max(1, longest), longest // 64 + 1), np.uint64)
-    return Scratch(np.full(max(s.size for s in sides), -1, np.int32), masks, np.zeros(n, np.int32), np.empty(n, np.int32))
+    return Scratch(np.full(size, -1, np.int32), masks, np.zeros(n, np.int32), np.empty(n, np.int32), np.zeros(size, np.uint8))

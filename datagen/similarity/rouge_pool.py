@@ -8,9 +8,7 @@ from typing import Any
 import numpy as np
 
 from datagen.similarity import postings
-from datagen.similarity.rouge_l import Same, Scratch, Side, most_similar
-
-_ANY_ANSWER = Same(-1.0, 0, np.empty(0, np.int64))
+from datagen.similarity.rouge_l import ANY_ANSWER, Scratch, Side, most_similar
 
 
 class RougePool:
@@ -31,6 +29,7 @@ class RougePool:
         self._index = postings.new_index(1024, 1024)
         self._slot = np.full(1024, -1, np.int32)
         self._seen = np.zeros(256, np.int32)
+        self._flags = np.zeros(1, np.uint8)  # for answers, which a pool does not compare
 
     def __len__(self) -> int:
         return self._rows
@@ -40,10 +39,10 @@ class RougePool:
         x = self._numbered(tokens)
         self._mark += 1
         masks = np.empty((max(1, len(x)), len(x) // 64 + 1), np.uint64)
-        scratch = Scratch(self._slot, masks, self._seen, np.empty(max(1, self._rows), np.int32))
+        scratch = Scratch(self._slot, masks, self._seen, np.empty(max(1, self._rows), np.int32), self._flags)
         nothing = np.empty(0, np.uint32)
         side = self._side()
-        row, score = most_similar(x, nothing, 0, side, side, _ANY_ANSWER, scratch, self.threshold, self._mark)
+        row, score = most_similar(0, x, nothing, side, side, ANY_ANSWER, scratch, self.threshold, self._mark)
         return (int(row), float(score)) if row >= 0 else None
 
     def add(self, tokens: Sequence[str]) -> int:

@@ -1,7 +1,8 @@
 """When two rows have the same answer: what keeps a near-duplicate test from dropping another fact.
 
 A similarity of the whole text does not see one changed name or number. So a row counts as a repetition only when its answers
-are alike too, short ones equal, and when its facts (numbers, operators, identifiers, tools) agree.
+are alike too, short ones equal, when its facts (numbers, operators, identifiers, tools) agree, and when no token is new both
+in its task and in its answer, as the name of another entity is.
 """
 
 from __future__ import annotations
@@ -11,17 +12,18 @@ import pyarrow as pa
 
 from datagen.rows import View, view
 from datagen.similarity.columns import encoded, token_lists
-from datagen.similarity.rouge_l import Same
-from datagen.similarity.token_lists import TokenLists
+from datagen.similarity.rouge_l import ANY_ANSWER, Same
+from datagen.similarity.token_lists import TokenLists, split_at
 from datagen.text import Tokenizer, facts, tokenizer
 
 
 def token_columns(
     rows: pa.Table, field: View, tokenizer_name: Tokenizer, same_answer: float | None, short: int
 ) -> dict[str, pa.Array]:
-    """Return the score columns of a duplicate stage: `tokens` of the compared text; `answer_tokens` and `facts` if they matter.
+    """Return the score columns of a duplicate stage: tokens of the compared text and, if answers matter, what they need.
 
-    The facts of the text itself count only where the answer has fewer than `short` tokens: "yes" to another question is
+    `tokens`; then `task_tokens` and `answer_tokens` of the task and all answers, and `facts`.
+    The facts of the task itself count only where the answer has fewer than `short` tokens: "yes" to another question is
     another row, a long answer that comes twice is not.
     """
     split = tokenizer(tokenizer_name)
@@ -29,10 +31,12 @@ def token_columns(
     if same_answer is None:
         return {"tokens": encoded(texts)}
     answers = [split(answer) for answer in view(rows, "answers")]
-    asked = [facts(text) if len(answer) < short else "" for text, answer in zip(texts, answers, strict=True)]
+    tasks = texts if field == "context" else [split(text) for text in view(rows, "context")]
+    asked = [facts(task) if len(answer) < short else "" for task, answer in zip(tasks, answers, strict=True)]
     known = zip(asked, map(facts, answers), rows.column("tools").to_pylist(), strict=True)
     return {
         "tokens": encoded(texts),
+        "task_tokens": encoded(tasks),
         "answer_tokens": encoded(answers),
         "facts": pa.array(["\n".join(k) for k in known], pa.string()),
     }
@@ -41,11 +45,13 @@ def token_columns(
 def answers_of(columns: pa.Table, threshold: float | None, short: int, same_facts: bool) -> tuple[TokenLists, Same]:
     """Return the answers of all rows and what makes two the same, for a kernel; nothing matters when threshold is None."""
     n = len(columns)
-    unknown = np.zeros(n, np.int64)
     if threshold is None:
-        return TokenLists(np.empty(0, np.uint32), np.zeros(n + 1, np.int64), 1), Same(-1.0, 0, unknown)
-    known = unknown
+        return TokenLists(np.empty(0, np.uint32), np.zeros(n + 1, np.int64), 1), ANY_ANSWER
+    known = np.zeros(n, np.int64)
     if same_facts:
         # one number per distinct text, so that the kernel compares numbers
         known = columns.column("facts").combine_chunks().dictionary_encode().indices.to_numpy().astype(np.int64)
-    return token_lists(columns.column("answer_tokens")), Same(threshold, short, known)
+    # One vocabulary for both: a token of the task is looked for in the answer.
+    both = token_lists(pa.chunked_array([*columns.column("task_tokens").chunks, *columns.column("answer_tokens").chunks]))
+    tasks, answers = split_at(both, n)
+    return answers, Same(threshold, short, known, tasks.ids, tasks.offsets)

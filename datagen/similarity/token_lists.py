@@ -55,6 +55,13 @@ def from_strings(rows: Iterable[Sequence[str]]) -> TokenLists:
     return from_chunks([(list(index), flat, offsets)])
 
 
+def split_at(lists: TokenLists, n: int) -> tuple[TokenLists, TokenLists]:
+    """Return the first n rows and the rest; both keep the one numbering."""
+    at = lists.offsets[n]
+    rest = TokenLists(lists.ids[at:], lists.offsets[n:] - at, lists.size)
+    return TokenLists(lists.ids[:at], lists.offsets[: n + 1], lists.size), rest
+
+
 def by_rarity(ids: Ids, size: int) -> Ids:
     """Renumber ids below `size` so that a more frequent one gets a smaller number, ties by the old number."""
     counts = np.bincount(ids, minlength=size)

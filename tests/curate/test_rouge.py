@@ -93,7 +93,6 @@ def test_a_long_answer_that_comes_twice_is_a_repetition_whatever_number_the_task
     assert drops(rows, short_answer=100) == []
 
 
-@pytest.mark.xfail(strict=True, reason="no rule sees another name between two long, parallel answers")
 @pytest.mark.parametrize(
     ("one", "other"),
     [
@@ -111,7 +110,6 @@ def test_a_long_answer_that_comes_twice_is_a_repetition_whatever_number_the_task
             ("法国的首都是哪里？请介绍一下。", "法国的首都是巴黎，它位于塞纳河畔，是法国最大的城市和文化中心。"),
             ("德国的首都是哪里？请介绍一下。", "德国的首都是柏林，它位于施普雷河畔，是德国最大的城市和文化中心。"),
         ),
-        (("Add the prices.", CODE), ("Add the prices.", CODE.replace("return result", "return item"))),
     ],
 )
 def test_another_name_in_a_long_answer_stays(one: tuple[str, str], other: tuple[str, str]) -> None:

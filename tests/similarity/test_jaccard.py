@@ -15,7 +15,7 @@ from rouge_score.rouge_scorer import _score_lcs
 
 from datagen.similarity.jaccard import greedy, shingles
 from datagen.similarity.rouge_l import Same
-from datagen.similarity.token_lists import from_strings
+from datagen.similarity.token_lists import from_strings, split_at
 from datagen.text import tokens
 
 THRESHOLDS = [0.3, 1 / 3, 0.5, 0.6, 2 / 3, 0.7, 0.75, 0.8, 0.9, 1.0]
@@ -29,6 +29,12 @@ def ngrams(row: Sequence[str], n: int) -> set[tuple[str, ...]]:
     if len(row) < n:
         return {(f"short {len(row)}", *row)} if row else set()
     return {tuple(row[i : i + n]) for i in range(len(row) - n + 1)}
+
+
+def other_entity(i: int, j: int, rows: Lists, answers: Lists) -> bool:
+    """Whether one of the two rows has a token, in its task and in its answer, that the other has in neither place."""
+    new = [set(rows[a]) & set(answers[a]) - set(rows[b]) - set(answers[b]) for a, b in ((i, j), (j, i))]
+    return any(new)
 
 
 def brute_force(rows: Lists, n: int, t: float, answers: Lists = (), facts: Sequence[int] = ()) -> Found:
@@ -45,7 +51,8 @@ def brute_force(rows: Lists, n: int, t: float, answers: Lists = (), facts: Seque
             if repeats and answers:
                 short = min(len(answers[i]), len(answers[j])) < 3
                 alike = answers[i] == answers[j] if short else _score_lcs(answers[i], answers[j]).fmeasure > 0.7
-                repeats = alike and facts[i] == facts[j]
+                entity = answers[i] != answers[j] and other_entity(i, j, rows, answers)
+                repeats = alike and facts[i] == facts[j] and not entity
             if repeats:
                 nearest = (j, score)
         found.append(nearest)
@@ -55,8 +62,13 @@ def brute_force(rows: Lists, n: int, t: float, answers: Lists = (), facts: Seque
 
 
 def by_kernel(rows: Lists, n: int, t: float, answers: Lists = (), facts: Sequence[int] = ()) -> Found:
-    same = Same(0.7, 3, np.array(facts, np.int64)) if answers else None
-    nearest = greedy(shingles(from_strings(rows), n), t, from_strings(answers) if answers else None, same)
+    sets = shingles(from_strings(rows), n)
+    if not answers:
+        nearest = greedy(sets, t)
+    else:
+        tasks, said = split_at(from_strings([*rows, *answers]), len(rows))
+        same = Same(0.7, 3, np.array(facts, np.int64), tasks.ids, tasks.offsets)
+        nearest = greedy(sets, t, said, same)
     return list(zip(nearest.witness.tolist(), nearest.score.tolist(), strict=True))
 
 
@@ -103,7 +115,7 @@ def test_shingles_are_the_sets_of_ngrams(rows: list[list[str]], n: int) -> None:
 def test_with_answers_the_decisions_are_those_of_the_definition(
     rows: list[list[str]], n: int, t: float, data: st.DataObject
 ) -> None:
-    answers = data.draw(st.lists(row_of("xy", 6), min_size=len(rows), max_size=len(rows)))
+    answers = data.draw(st.lists(row_of("xyab", 6), min_size=len(rows), max_size=len(rows)))
     facts = data.draw(st.lists(st.integers(0, 1), min_size=len(rows), max_size=len(rows)))
     assert by_kernel(rows, n, t, answers, facts) == brute_force(rows, n, t, answers, facts)
 

@@ -17,7 +17,7 @@ from rouge_score.rouge_scorer import _score_lcs
 
 from datagen.similarity.rouge_l import Same, greedy
 from datagen.similarity.rouge_pool import RougePool
-from datagen.similarity.token_lists import from_strings
+from datagen.similarity.token_lists import from_strings, split_at
 from datagen.text import tokens
 
 ALPACA = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "rows" / "alpaca_en_52k.jsonl.gz"
@@ -37,6 +37,12 @@ def same_answer(one: Sequence[str], other: Sequence[str], threshold: float, shor
     return similarity(one, other) > threshold
 
 
+def other_entity(i: int, j: int, rows: Lists, answers: Lists) -> bool:
+    """Whether one of the two rows has a token, in its task and in its answer, that the other has in neither place."""
+    new = [set(rows[a]) & set(answers[a]) - set(rows[b]) - set(answers[b]) for a, b in ((i, j), (j, i))]
+    return any(new)
+
+
 def brute_force(
     rows: Lists, t: float, answers: Lists = (), facts: Sequence[int] = (), answer_t: float = 0.0, short: int = 0
 ) -> Found:
@@ -49,7 +55,9 @@ def brute_force(
             score = similarity(rows[j], row)
             repeats = score > t and score > nearest[1]
             if repeats and answers:
-                repeats = facts[i] == facts[j] and same_answer(answers[i], answers[j], answer_t, short)
+                alike = same_answer(answers[i], answers[j], answer_t, short)
+                entity = list(answers[i]) != list(answers[j]) and other_entity(i, j, rows, answers)
+                repeats = facts[i] == facts[j] and alike and not entity
             if repeats:
                 nearest = (j, score)
         found.append(nearest)
@@ -61,8 +69,12 @@ def brute_force(
 def by_kernel(
     rows: Lists, t: float, answers: Lists = (), facts: Sequence[int] = (), answer_t: float = 0.0, short: int = 0
 ) -> Found:
-    same = Same(answer_t, short, np.array(facts, np.int64)) if answers else None
-    nearest = greedy(from_strings(rows), t, from_strings(answers) if answers else None, same)
+    if not answers:
+        nearest = greedy(from_strings(rows), t)
+    else:
+        tasks, said = split_at(from_strings([*rows, *answers]), len(rows))
+        same = Same(answer_t, short, np.array(facts, np.int64), tasks.ids, tasks.offsets)
+        nearest = greedy(from_strings(rows), t, said, same)
     return list(zip(nearest.witness.tolist(), nearest.score.tolist(), strict=True))
 
 
@@ -126,7 +138,7 @@ def answered(draw: st.DrawFn) -> tuple[Lists, Lists, list[int]]:
     """Rows, their answers and the number of their facts."""
     rows = draw(st.one_of(st.lists(row_of("abc", 7), max_size=12), mutated(4, 20)))
     n = len(rows)
-    answers = draw(st.lists(row_of("xyz", 8), min_size=n, max_size=n))
+    answers = draw(st.lists(row_of("xyzab", 8), min_size=n, max_size=n))
     return rows, answers, draw(st.lists(st.integers(0, 1), min_size=n, max_size=n))
 
 
