@@ -143,7 +143,7 @@ def test_too_many_mixtures_are_refused_with_the_numbers(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as error:
         searched(tmp_path, {"a": 30, "b": 20}, trainer, levels=("1", "1/2", "1/4"), max_proxies=5)
     assert str(error.value) == (
-        "6 mixtures of 2 sources at 3 levels need 7 proxies of 2 steps, about 1 minutes here; give fewer --levels, or allow"
+        "6 mixtures of 2 sources at 3 levels need 7 proxies of 2 steps, about 1 min here; give fewer --levels, or allow"
         " them with --max-proxies 6"
     )
     assert len(trainer.calls) == 1  # the one that was timed
