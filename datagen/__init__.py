@@ -9,6 +9,7 @@ Everything is imported when it is first used: `import datagen` alone loads nothi
 
 from __future__ import annotations
 
+import importlib
 import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -20,29 +21,38 @@ __version__ = "0.1.0"
 __all__ = ["filter", "mix", "opened", "read", "run", "stages", "train", "write"]
 
 
-class _Face(ModuleType):
-    """The package as people use it: `datagen.mix` is the function, though a room of that name exists.
+class _Room(ModuleType):
+    """A room that is also a function: `datagen.mix` is the package, and calling it is the command."""
 
-    Importing a submodule sets it as an attribute of its package, which would hide a function of the same name; a property
-    comes first. (PEP 562's `__getattr__` is asked only when there is no attribute.)
-    """
-
-    def __dir__(self) -> list[str]:
-        return sorted({*vars(self), *__all__})
-
-
-def _lazy(name: str) -> property:
-    def get(_: ModuleType) -> Any:
+    def __call__(self, *args: Any, **options: Any) -> Any:
         from datagen import api
 
-        return getattr(api, name)
-
-    def leave(_: ModuleType, room: object) -> None:
-        """A submodule of the same name was imported; sys.modules has it, and `from datagen.mix import …` finds it there."""
-
-    return property(get, leave)
+        return getattr(api, self.__name__.removeprefix("datagen."))(*args, **options)
 
 
-for _name in __all__:
-    setattr(_Face, _name, _lazy(_name))
+class _Face(ModuleType):
+    """The package: three of its functions share their name with a room, which an import sets as an attribute.
+
+    (PEP 562's `__getattr__` is asked only where there is no attribute, and so serves the other names.)
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _ROOMS and type(value) is ModuleType:
+            value.__class__ = _Room
+        super().__setattr__(name, value)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return importlib.import_module(f"datagen.{name}")
+    if name in __all__:
+        return getattr(importlib.import_module("datagen.api"), name)
+    raise AttributeError(f"module 'datagen' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+_ROOMS = ("mix", "run", "train")
 sys.modules[__name__].__class__ = _Face

@@ -46,6 +46,12 @@ def values(options: Any) -> dict[str, Any]:
     return {name: list(v) if isinstance(v, tuple) else v for name, v in found.items()}
 
 
+def choices(cls: type[Any]) -> dict[str, tuple[Any, ...]]:
+    """Return the legal values of each option that has a closed set of them."""
+    found = {name: kind for name, kind in typing.get_type_hints(cls).items() if get_origin(kind) is Literal}
+    return {name: get_args(kind) for name, kind in found.items()}
+
+
 def between(name: str, value: float, low: float, high: float, *, open_high: bool = False) -> None:
     """Raise ValueError unless low <= value <= high (< high with `open_high`); for `__post_init__`."""
     if not (low <= value <= high) or (open_high and value == high):

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from datagen import assets, stage
 from datagen import options as option_fields
-from datagen import stage
 from datagen.errors import DataError, UsageError, did_you_mean
 from datagen.generate.self_instruct import SelfInstructOptions
 from datagen.mix.weights import MixOptions
@@ -83,6 +83,8 @@ class Recipe:
                 raise UsageError(
                     f"step 'mix': 'from: {wrong[0]}' is not the step before it" + (f", which is '{before}'" if before else "")
                 )
+            if len(taken) > 1:
+                raise UsageError(f"step 'mix': two sources take the rows of '{taken[0]}'; one may")
             if before and not taken:
                 raise UsageError(f"step 'mix' must take the rows of the step before it: name a source with {{from: {before}}}")
 
@@ -148,8 +150,9 @@ def load(path: Path, changes: Sequence[str] = (), inputs: Sequence[str] = ()) ->
     """
     import yaml
 
+    path = assets.recipe(str(path)) or path
     if not path.is_file():
-        raise DataError(f"no such recipe: {path}")
+        raise DataError(f"no such recipe: {path}; one that comes with datagen is quickstart")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as e:
@@ -184,6 +187,19 @@ def parse(content: Any, changes: Sequence[str] = ()) -> Recipe:
     )
 
 
+def _names(entries: Sequence[Any]) -> list[str]:
+    """The names that entries will have as steps: their kind, or kind_2 for the second of a kind; "" for what is no step."""
+    names: list[str] = []
+    for entry in entries:
+        kind = str(next(iter(entry))) if isinstance(entry, dict) and len(entry) == 1 else ""
+        name, n = kind, 1
+        while kind and name in names:
+            n += 1
+            name = f"{kind}_{n}"
+        names.append(name)
+    return names
+
+
 def changed(entries: Sequence[Any], changes: Sequence[str]) -> list[Any]:
     """Return steps with `STEP.option=value` changes applied; raises UsageError for a step that is not among them."""
     steps = [{e: {}} if isinstance(e, str) else e for e in entries]
@@ -192,12 +208,13 @@ def changed(entries: Sequence[Any], changes: Sequence[str]) -> list[Any]:
         kind, dot, option = target.rpartition(".")
         if not equals or not dot:
             raise UsageError(f"--set {change}: expected STEP.option=value, such as rouge.threshold=0.6")
-        found = [i for i, s in enumerate(steps) if isinstance(s, dict) and kind in s]
+        names = _names(steps)
+        # A kind means every step of it, a numbered name the one.
+        found = [i for i, name in enumerate(names) if name and kind in (name, *steps[i])]
         if not found:
-            known = [str(k) for s in steps if isinstance(s, dict) for k in s]
-            raise UsageError(f"--set {change}: there is no step '{kind}'{did_you_mean(kind, known)}")
+            raise UsageError(f"--set {change}: there is no step '{kind}'{did_you_mean(kind, filter(None, names))}")
         for i in found:
-            before = steps[i][kind] or {}
-            if isinstance(before, dict):  # `make` names an entry that is no map of options
-                steps[i] = {**steps[i], kind: {**before, option: value}}
+            [(entry, before)] = steps[i].items()
+            if before is None or isinstance(before, dict):  # `make` names an entry that is no map of options
+                steps[i] = {entry: {**(before or {}), option: value}}
     return steps

@@ -10,48 +10,22 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from datagen.dataset import Dataset, materialise
+from datagen.dataset import materialise
 from datagen.engine.local import LocalEngine
 from datagen.errors import DatagenError, UsageError
-from datagen.formats import read as readers
 from datagen.recipe import Recipe
-from datagen.shards import count_rows, file_digest, fingerprint, read_json, write_json, write_text
+from datagen.shards import count_rows, fingerprint, read_json, write_json, write_text
 from datagen.stage import ERROR
+from datagen.work import Progress, Run, Silent
 
 FORMAT = 1  # of the run folder: bump when its files change
-
-
-class Progress(Protocol):
-    """What a run tells of itself: the step that begins, and how far it is."""
-
-    def step(self, name: str, total: int | None, unit: str) -> None:
-        """A step begins; `total` is None where it is not known."""
-
-    def at(self, done: int, note: str = "") -> None:
-        """So much of the step is done."""
-
-    def close(self) -> None:
-        """The run is over."""
-
-
-class Silent:
-    """Progress that nobody watches."""
-
-    def step(self, name: str, total: int | None, unit: str) -> None:
-        """Say nothing."""
-
-    def at(self, done: int, note: str = "") -> None:
-        """Say nothing."""
-
-    def close(self) -> None:
-        """Say nothing."""
 
 
 @dataclass
@@ -61,75 +35,12 @@ class Result:
     folder: Path
     summary: dict[str, Any]
     worked: bool
+    replaced: bool = False  # a finished result of other input or options stood here
 
     @property
     def errors(self) -> int:
         """Rows that broke a stage."""
         return sum(int(s["dropped"].get(ERROR, 0)) for s in self.summary["stages"])
-
-
-@dataclass
-class Run:
-    """A recipe at work in a folder."""
-
-    recipe: Recipe
-    out: Path
-    progress: Progress
-    engine: LocalEngine
-    fresh: bool = False
-    worked: bool = False
-    datasets: list[Dataset] = field(default_factory=list)
-    stages: list[dict[str, Any]] = field(default_factory=list)
-    inputs: dict[str, list[list[str]]] = field(default_factory=dict)  # name -> [file, sha256]
-    tail: str = ""  # fingerprint of everything so far
-
-    def begin(self) -> None:
-        """Mark the folder as incomplete: something is about to change."""
-        self.worked = True
-        (self.out / "run.json").unlink(missing_ok=True)
-
-    def folder(self, position: int, name: str) -> Path:
-        """The folder of a step."""
-        return self.out / f"{position:02d}-{name}"
-
-    def do(self, folder: Path, mark: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """Run a step unless its marker holds this fingerprint; return the step's entry of run.json, and note it.
-
-        Args:
-            folder: the step's folder.
-            mark: fingerprint of all that the step depends on.
-            work: does the step and returns its entry without `seconds`.
-        """
-        done = read_json(folder / "_done.json")
-        if not done or done.get("fingerprint") != mark or self.fresh:
-            self.begin()
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / "_done.json").unlink(missing_ok=True)
-            started = time.monotonic()
-            entry = {**work(), "seconds": round(time.monotonic() - started, 3)}
-            done = {"fingerprint": mark, "entry": entry}
-            write_json(folder / "_done.json", done)
-        self.tail = mark
-        self.stages.append(done["entry"])
-        return dict(done["entry"])
-
-    def digest(self, name: str, paths: list[str]) -> list[list[str]]:
-        """Return, and remember for recipe.yaml, the names and hashes of the files behind paths."""
-        copy = self.out / ".stdin"
-        found = [d for p in paths for d in file_digest(readers.files(p, copy))]
-        self.inputs[name] = found
-        return found
-
-    def read(self, name: str, paths: list[str]) -> Iterator[dict[str, Any]]:
-        """Yield the rows of paths, standard input from the copy that `digest` made."""
-        left = self.recipe.limit
-        for path in paths:
-            source = str(self.out / ".stdin") if path == "-" else path
-            for row in readers.read(source, name=name, mapping=self.recipe.mapping or None, limit=left):
-                yield row
-                left = None if left is None else left - 1
-            if left == 0:
-                return
 
 
 def execute(
@@ -150,9 +61,12 @@ def execute(
     progress = progress or Silent()
     with _locked(out), LocalEngine(workers) as engine:
         run = Run(recipe, out, progress, engine, fresh)
+        before = read_json(out / "run.json")
         try:
             _steps(run)
-            return _finish(run)
+            result = _finish(run)
+            result.replaced = bool(before) and before["fingerprint"] != result.summary["fingerprint"]
+            return result
         except DatagenError:
             _remove_if_empty(out)
             raise
@@ -174,7 +88,8 @@ def _finish(run: Run) -> Result:
     """Write kept/, dropped/, recipe.yaml, the report and, last, run.json; or nothing when all of it is there."""
     mark = fingerprint(FORMAT, run.tail, [s.written() for s in run.recipe.steps])
     before = read_json(run.out / "run.json")
-    if before and before.get("fingerprint") == mark and not run.worked:
+    there = all((run.out / name).exists() for name in ("kept", "dropped", "report.html"))
+    if before and before.get("fingerprint") == mark and there and not run.worked:
         return Result(run.out, before, worked=False)
     run.begin()
     started = time.monotonic()
@@ -201,12 +116,24 @@ def _finish(run: Run) -> Result:
 
 
 def _tidy(run: Run) -> None:
-    """Remove the folders of steps that the recipe no longer has."""
+    """Remove what steps made that the recipe no longer has, and the copy of standard input."""
+    kinds = {s.kind for s in run.recipe.steps}
+    for name, kind in (("mix.json", "mix"), ("metrics.jsonl", "train"), ("adapter", "train"), ("model", "train")):
+        if kind not in kinds:
+            _remove(run.out / name)
+    _remove(run.out / ".stdin")
     names = {run.folder(0, "input").name} if run.recipe.input else set()
     names |= {run.folder(i, s.name).name for i, s in enumerate(run.recipe.steps, start=1)}
     for folder in run.out.glob("[0-9][0-9]-*"):
         if folder.name not in names:
             shutil.rmtree(folder)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _recipe_text(run: Run) -> str:
@@ -241,8 +168,8 @@ def _locked(out: Path) -> Iterator[None]:
 
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file; -o names a folder")
-    mine = ("recipe.yaml", "run.json", ".datagen", "journal.sqlite")
-    if out.is_dir() and any(out.iterdir()) and not any((out / m).exists() for m in mine):
+    others = [p for p in out.iterdir() if not p.name.startswith("journal.sqlite")] if out.is_dir() else []
+    if others and not (out / ".datagen").exists():
         raise UsageError(f"{out} holds other files; give -o a folder that is new, empty or an earlier run's")
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ import inspect
 import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -73,7 +73,6 @@ class Stage:
     version: ClassVar[int] = 1  # bump when results change: enters the fingerprints
     reasons: ClassVar[frozenset[str]] = frozenset()  # every reason that decide() may give
     decides: ClassVar[frozenset[str]] = frozenset()  # options that change decide() only, not the scores
-    parallel: ClassVar[Literal["rows", "device"]] = "rows"  # how score() runs
 
     @property
     def name(self) -> str:
@@ -111,7 +110,7 @@ def find(name: str) -> type[Stage]:
     Raises:
         UsageError: there is no such module, or it does not define exactly one Stage.
     """
-    if not name.replace(".", "").replace("_", "").isalnum():
+    if not all(part.isidentifier() for part in name.split(".")):
         raise UsageError(f"'{name}' is not the name of a stage{did_you_mean(name, names())}")
     path = name if "." in name else f"datagen.curate.{name}"
     try:
@@ -119,7 +118,10 @@ def find(name: str) -> type[Stage]:
     except ModuleNotFoundError as e:
         if e.name is not None and not f"{path}.".startswith(f"{e.name}."):
             raise UsageError(f"stage '{name}' needs the module '{e.name}': pip install {e.name}") from None
-        raise UsageError(f"there is no stage '{name}'{did_you_mean(name, names())}") from None
+        where = f": cannot import {path}" if "." in name else did_you_mean(name, names())
+        raise UsageError(f"there is no stage '{name}'{where}") from None
+    except Exception as e:  # noqa: BLE001 - a user's module may fail in any way when it is imported
+        raise UsageError(f"stage '{name}': {path} cannot be imported: {type(e).__name__}: {e}") from None
     found = [
         c for c in vars(module).values()
         if inspect.isclass(c) and issubclass(c, Stage) and c is not Stage and c.__module__ == path
@@ -135,7 +137,7 @@ def make(name: str, options: Mapping[str, Any]) -> Stage:
 
 
 def described(cls: type[Stage]) -> tuple[str, list[tuple[str, Any]]]:
-    """Return the first line of a stage's docstring and its options with their defaults."""
+    """Return the first line of a stage's docstring and its options with their defaults; see `options.choices`."""
     return (cls.__doc__ or "").split("\n")[0], [(f.name, f.default) for f in fields(cls)]
 
 

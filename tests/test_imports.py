@@ -23,19 +23,19 @@ LEVELS = {
     "stage": 3, "models": 3, "similarity": 3, "dataset": 3,
     "generate": 4, "curate": 4, "mix": 4, "train": 4, "engine": 4,
     "recipe": 5, "report": 5,
-    "run": 6,
-    "api": 7,
-    "cli": 8,
-    "datagen": 9, "__main__": 9,
+    "work": 6,
+    "steps": 7,
+    "run": 8,
+    "api": 9,
+    "cli": 10,
+    "datagen": 11, "__main__": 11,
 }  # fmt: skip
-ROOMS = {"steps": "run"}
 NAMES = {".".join(p.with_suffix("").relative_to(PACKAGE.parent).parts).removesuffix(".__init__"): p for p in FILES}
 
 
 def room(module: str) -> str:
     """The room of a module: `datagen.train.loss` is in train."""
-    name = module.split(".")[1] if "." in module else module
-    return ROOMS.get(name, name)
+    return module.split(".")[1] if "." in module else module
 
 
 def imported(path: Path) -> Iterator[tuple[int, str]]:

@@ -180,6 +180,7 @@ def test_a_killed_generation_buys_no_recorded_answer_twice_and_gives_the_rows_of
                 time.sleep(0.002)
             os.killpg(process.pid, signal.SIGKILL)
             assert process.wait(10) == -signal.SIGKILL
+            time.sleep(0.3)  # what was on its way to the server arrives
             paid, sent = recorded(out), server.requests
             assert len(paid) < needed
 
@@ -190,7 +191,8 @@ def test_a_killed_generation_buys_no_recorded_answer_twice_and_gives_the_rows_of
             assert folder_bytes(out) == whole
 
             copy.mkdir()
-            shutil.copy(out / "journal.sqlite", copy)
+            for name in (".datagen", "journal.sqlite"):
+                shutil.copy(out / name, copy)
             sent = server.requests
             assert started("run", recipe, "-o", copy, "--fresh").wait() == 0
             assert server.requests == sent, "the journal did not hold every answer"

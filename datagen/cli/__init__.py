@@ -69,6 +69,8 @@ def datagen(ctx: click.Context) -> None:
 
 def main(args: list[str] | None = None) -> None:
     """Run the command line; every error is one line on stderr and an exit code."""
+    if "" not in sys.path:
+        sys.path.append("")  # a stage of the user's own may lie in the current folder
     try:
         code: Any = datagen.main(args, standalone_mode=False)
     except DatagenError as e:

@@ -29,6 +29,8 @@ def command(rows: str, to: str, out: str | None, mapping: str | None) -> int:
 
     if to not in FORMATS:
         raise UsageError(f"--to {to}: there is no such format{did_you_mean(to, FORMATS)}")
+    if out and Path(out).is_dir():
+        raise UsageError(f"{out} is a folder; -o names a file, such as {Path(out, to)}.jsonl")
     found = read(rows, mapping=terminal.pairs(mapping, "--map") or None)
     done = export(found, to, Path(out) if out else None)
     for note in done.notes:

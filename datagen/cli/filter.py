@@ -55,6 +55,7 @@ def _recipe(
     from datagen.api import DEFAULT_STAGES
     from datagen.errors import UsageError
     from datagen.options import split_stage
+    from datagen.stage import find
 
     if stages and path:
         raise UsageError("give --stage or --recipe, not both")
@@ -63,6 +64,8 @@ def _recipe(
         made = dataclasses.replace(made, mapping=mapping or made.mapping, limit=limit or made.limit)
     else:
         entries = [dict([split_stage(s)]) for s in stages] or list(DEFAULT_STAGES)
+        for entry in entries:
+            find(entry if isinstance(entry, str) else next(iter(entry)))
         if not inputs:
             raise UsageError("filter needs something to read: a file, a folder, - for standard input, or hf://datasets/...")
         made = recipes.make(recipes.changed(entries, changes), input=inputs, mapping=mapping, limit=limit)

@@ -49,6 +49,13 @@ def command(
     given = {k: v for k, v in options.items() if v is not None}
     if weights:
         given = {"method": "weights", **given, "weights": terminal.pairs(weights, "--weights")}
+    if "temperature" in given:
+        given.setdefault("method", "temperature")
+    alone = [f"--{k.replace('_', '-')}" for k in ("steps", "model", "max_proxies") if k in given]
+    alone += ["--levels"] if levels else []
+    alone += ["--eval"] if evaluated else []
+    if alone and not given["grid"]:
+        raise UsageError(f"{alone[0]} goes with --grid only")
     if levels:
         given["levels"] = levels.split(",")
     if evaluated:

@@ -17,8 +17,7 @@ def command(recipe: str, out: str, changes: tuple[str, ...], fresh: bool, as_jso
     """Run RECIPE (a YAML file, or `quickstart`), from generation to training."""
     from pathlib import Path
 
-    from datagen import assets
     from datagen.cli import terminal
     from datagen.recipe import load
 
-    return terminal.run(load(assets.recipe(recipe) or Path(recipe), changes), out, fresh=fresh, as_json=as_json)
+    return terminal.run(load(Path(recipe), changes), out, fresh=fresh, as_json=as_json)

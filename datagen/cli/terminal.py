@@ -55,27 +55,42 @@ def run(recipe: Recipe, out: str, *, fresh: bool = False, as_json: bool = False)
         show(result.summary)
         if not result.worked:
             click.echo(f"nothing to do: {out} is complete (--fresh computes it again)")
+        if result.replaced:
+            click.echo(f"{out} held a finished result of other input or options; it was replaced")
         click.echo(f"rows: {Path(out, 'kept')}   drops: {Path(out, 'dropped')}   report: {Path(out, 'report.html')}")
+        if example := _a_dropped_id(Path(out)):
+            click.echo(f"why a row went: datagen explain {out} {example[:12]}")
     if result.errors:
         click.echo(f"datagen: {result.errors} rows broke a stage; dropped/ has them with the reason 'error'", err=True)
         return 3
     return 0
 
 
+def _a_dropped_id(folder: Path) -> str | None:
+    """The id of the last dropped row, which is most likely one that a stage judged; None when all were kept."""
+    import pyarrow.parquet as pq
+
+    from datagen.shards import shard_paths
+
+    ids = pq.read_table(shard_paths(folder / "dropped")[-1], columns=["id"]).column("id")
+    return str(ids[-1]) if len(ids) else None
+
+
 def show(summary: dict[str, Any]) -> None:
     """Print the table of a run: rows in, kept and dropped per stage, 80 columns wide."""
-    click.echo(f"{'stage':<16}{'in':>9}{'kept':>9}{'dropped':>9}{'seconds':>9}  reasons")
+    wide = max([14, *(len(s["name"]) for s in summary["stages"])]) + 2
+    click.echo(f"{'stage':<{wide}}{'in':>9}{'kept':>9}{'dropped':>9}{'seconds':>9}  reasons")
     for stage in summary["stages"]:
         reasons = [f"{reason} {count:,}" for reason, count in stage["dropped"].items()]
         lost = stage["rows_in"] - stage["rows_kept"]
-        head = f"{stage['name'][:15]:<16}{stage['rows_in']:>9,}{stage['rows_kept']:>9,}{lost:>9,}{stage['seconds']:>9.1f}  "
+        head = f"{stage['name']:<{wide}}{stage['rows_in']:>9,}{stage['rows_kept']:>9,}{lost:>9,}{stage['seconds']:>9.1f}  "
         click.echo(head + (reasons[0] if reasons else ""))
         for reason in reasons[1:]:
             click.echo(" " * len(head) + reason)
         for line in _notes(stage):
             click.echo(f"  {line}")
     lost = summary["rows_in"] - summary["rows_kept"]
-    click.echo(f"{'all':<16}{summary['rows_in']:>9,}{summary['rows_kept']:>9,}{lost:>9,}{summary['seconds']:>9.1f}")
+    click.echo(f"{'all':<{wide}}{summary['rows_in']:>9,}{summary['rows_kept']:>9,}{lost:>9,}{summary['seconds']:>9.1f}")
 
 
 def _notes(stage: dict[str, Any]) -> list[str]:
@@ -83,7 +98,8 @@ def _notes(stage: dict[str, Any]) -> list[str]:
     notes = []
     for name, source in stage.get("sources", {}).items():
         notes.append(
-            f"{name}: {source['taken']:,} of {source['rows']:,} rows, {source['epochs']:g} epochs, share {source['share']:.3f}"
+            f"{name}: {source['taken']:,} from {source['rows']:,} rows ({source['epochs']:.2f} epochs),"
+            f" share {source['share']:.3f}"
         )
     if training := stage.get("training"):
         notes.append(

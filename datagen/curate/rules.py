@@ -17,9 +17,9 @@ _PLACEHOLDER = regex.compile(
     r"^\s*(?:<no ?input>|<no ?output>|\{(?:instruction|input|output)\}|n/?a\b|none|null|nan)?[\s.]*$", regex.I
 )
 _HEADING = regex.compile(r"^\s*#{2,6}\s*(?:Instruction|Input|Response)\s*:\s*$", regex.I | regex.M)
-_CONTROL = regex.compile(
-    r"<\|(?:im_start|im_end|endoftext|eot_id|start_header_id|end_header_id|begin_of_text)\|>|\[/?INST\]|<</?SYS>>"
-)
+_MARKER = r"<\|(?:im_start|im_end|endoftext|eot_id|start_header_id|end_header_id|begin_of_text)\|>|\[/?INST\]|<</?SYS>>"
+_CONTROL = regex.compile(rf"\A\s*(?:{_MARKER})|(?:{_MARKER})\s*\Z|<\|im_start\|>(?:system|user|assistant)\b")
+_VISIBLE = regex.compile(r"[^\p{C}\p{Z}]")
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Rules(Stage):
     r"""Drop rows with an empty answer or with remnants of a prompt template.
 
     `empty_answer`: the final answer has no visible character and calls no tool; example: `"output": " \n"`.
-    `template_remnant`: a control token of a chat template in the task or the answer, a `### Field:` heading alone on a line of
-    an answer, or a task that is a placeholder; examples: `"output": "Paris.<|im_end|>"`, `"output": "### Response:\nParis."`,
-    `"instruction": "{instruction}"`.
+    `template_remnant`: a control token of a chat template at an end of the task or the answer, or one that opens a turn; a
+    `### Field:` heading alone on a line of an answer; a task that is a placeholder. Examples: `"output": "Paris.<|im_end|>"`,
+    `"output": "### Response:\nParis."`, `"instruction": "{instruction}"`.
     """
 
     version: ClassVar[int] = 1
@@ -55,7 +55,7 @@ class Rules(Stage):
 
 def _broken(task: str, answer: str, material: str) -> tuple[str, str | None] | None:
     """Return the reason and the evidence of the first rule that a row breaks."""
-    if not answer.strip():
+    if not _VISIBLE.search(answer):
         return "empty_answer", None
     for text, patterns in ((answer, (_CONTROL, _HEADING)), (task, (_CONTROL,)), (material, (_CONTROL,))):
         for pattern in patterns:

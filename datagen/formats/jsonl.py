@@ -64,7 +64,8 @@ def lines(path: Path) -> Iterator[Piece]:
 def write(texts: Iterable[str], stream: IO[bytes], *, array: bool) -> None:
     """Write JSON texts, one per line; as the elements of one array where asked."""
     if not array:
-        stream.writelines(f"{text}\n".encode() for text in texts)
+        for text in texts:  # zstandard's writer has no writelines
+            stream.write(f"{text}\n".encode())
         return
     before = b"[\n"
     for text in texts:

@@ -67,7 +67,8 @@ def row_of(record: object, source: str = "") -> Row:
             if source:
                 fields["source"] = source
             return new_row(**fields)
-    raise ValueError(f"no known fields; it has: {', '.join(map(str, record)) or 'none'}")
+    there = ", ".join(map(str, record)) or "none"
+    raise ValueError(f"no known fields; it has: {there}; name them with --map instruction=FIELD,output=FIELD")
 
 
 def _kind(value: object) -> str:

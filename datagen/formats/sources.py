@@ -47,6 +47,8 @@ def files(path: str, stdin_copy: Path | None = None) -> list[Path]:
 def _folder_files(folder: Path) -> list[Path]:
     if (folder / "kept").is_dir() and (folder / "run.json").is_file():
         return sorted((folder / "kept").glob("*.parquet"))
+    if (folder / ".datagen").exists():
+        raise DataError(f"{folder} is an unfinished run; run its command again to complete it, then read it")
     found = sorted(
         file
         for file in folder.rglob("*")

@@ -11,22 +11,22 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from datagen import assets
 from datagen.errors import ModelError, UsageError
+from datagen.generate.background import BackgroundLoop
 from datagen.generate.parse import Item, items
 from datagen.models.chat import Chat, Completion, is_local
 from datagen.options import between
 from datagen.rows import Row, dropped_row, new_row
-from datagen.similarity.rouge_pool import RougePool
 from datagen.text import tokens
 
 STAGE = "self_instruct"
-REASONS = frozenset({"unparsed", "cut_off", "empty_task", "empty_answer", "too_similar", "request_failed"})
+REASONS = frozenset({"unparsed", "cut_off", "empty_task", "empty_answer", "too_similar", "over_quota", "request_failed"})
 STALL = 100  # requests in a row that keep nothing before the run stops
 
 
@@ -72,6 +72,11 @@ class SelfInstructOptions:
         return "one" if is_local(self.model) and self.base_url is None else "alpaca"
 
 
+def prompts(options: SelfInstructOptions) -> list[str]:
+    """Names of the prompt templates that a run uses; their text decides its rows."""
+    return ["answer"] if options.resolved_method == "one" else ["self_instruct"]
+
+
 @dataclass(frozen=True)
 class Made:
     """A parsed task, its answer's completion, and where it came from."""
@@ -99,30 +104,28 @@ def generate(seeds: Sequence[Row], chat: Chat, options: SelfInstructOptions, on_
     """
     if not seeds:
         raise UsageError("self_instruct needs at least one seed task; check --seeds")
-    loop = asyncio.new_event_loop()
-    stream = _in_order(seeds, chat, options)
     pool = _Novelty(seeds, options.threshold)
     kept = barren = 0
-    try:
-        while kept < options.n:
-            before = kept
-            for made in loop.run_until_complete(anext(stream)):
-                row = _judged(made, pool, chat.name, options.language)
-                yield row
-                kept += "reason" not in row
-                if kept == options.n:
-                    break
-            on_kept(kept)
-            barren = 0 if kept > before else barren + 1
-            if barren == STALL:
-                raise ModelError(
-                    f"the last {STALL} requests kept nothing ({kept} of {options.n} rows so far, all saved); try another model,"
-                    " more seed tasks or a higher threshold"
-                )
-    finally:
-        loop.run_until_complete(stream.aclose())
-        loop.run_until_complete(chat.client.close())
-        loop.close()
+    with BackgroundLoop() as loop:
+        stream = _in_order(seeds, chat, options)
+        try:
+            while kept < options.n:
+                before = kept
+                for made in loop.run(anext(stream)):
+                    row = _judged(made, pool, chat.name, options.language, full=kept == options.n)
+                    kept += "reason" not in row
+                    yield row
+                on_kept(kept)
+                barren = 0 if kept > before else barren + 1
+                if barren == STALL:
+                    raise ModelError(
+                        f"the last {STALL} requests kept nothing ({kept} of {options.n} rows so far; every answer is in the"
+                        " journal); try another model, more seed tasks or a higher threshold"
+                    )
+        finally:
+            # An answer under way is paid for: closing waits for it, and the journal keeps it for a larger n.
+            loop.run(stream.aclose())
+            loop.run(chat.client.close())
 
 
 async def _in_order(seeds: Sequence[Row], chat: Chat, options: SelfInstructOptions) -> AsyncGenerator[list[Made]]:
@@ -143,12 +146,12 @@ async def _in_order(seeds: Sequence[Row], chat: Chat, options: SelfInstructOptio
         await asyncio.gather(*under_way, return_exceptions=True)
 
 
-def _one(chat: Chat, options: SelfInstructOptions) -> Callable[[int], asyncio.Future[list[Made]]]:
+def _one(chat: Chat, options: SelfInstructOptions) -> Callable[[int], Coroutine[Any, Any, list[Made]]]:
     """One task per request, sampled from the bare user turn; then its answer."""
     head, end = user_turn(Path(chat.model))
     system = assets.prompt("answer", options.language).strip()
     ask = {"prompt": head, "max_tokens": options.max_task_tokens, "temperature": options.temperature, "stop": [end]}
-    prompt_hash = assets_hash(head, system)
+    prompt_hash = _prompt_hash(head, system)
 
     async def make(index: int) -> list[Made]:
         task = await chat.complete("completions", ask, index)
@@ -161,7 +164,7 @@ def _one(chat: Chat, options: SelfInstructOptions) -> Callable[[int], asyncio.Fu
         reason = "request_failed" if answer.text is None else "cut_off" if answer.finish_reason == "length" else None
         return [Made(Item(item.instruction, "", (answer.text or "").strip(), reason), answer, prompt_hash, ())]
 
-    return make  # type: ignore[return-value]
+    return make
 
 
 def _task_item(task: Completion) -> Item:
@@ -171,13 +174,13 @@ def _task_item(task: Completion) -> Item:
     return Item(text, reason="cut_off" if task.finish_reason == "length" else None if text else "empty_task")
 
 
-def _alpaca(seeds: Sequence[Row], chat: Chat, options: SelfInstructOptions) -> Callable[[int], asyncio.Future[list[Made]]]:
+def _alpaca(seeds: Sequence[Row], chat: Chat, options: SelfInstructOptions) -> Callable[[int], Coroutine[Any, Any, list[Made]]]:
     """Several tasks with their answers per request, after a few seed tasks drawn from (seed, index)."""
     from jinja2.sandbox import SandboxedEnvironment
 
     source = assets.prompt("self_instruct", options.language)
     template = SandboxedEnvironment(trim_blocks=True).from_string(source)
-    prompt_hash = assets_hash(source)
+    prompt_hash = _prompt_hash(source)
 
     async def make(index: int) -> list[Made]:
         drawn = random.Random(f"{options.seed}:{index}").sample(seeds, min(options.examples, len(seeds)))
@@ -193,13 +196,15 @@ def _alpaca(seeds: Sequence[Row], chat: Chat, options: SelfInstructOptions) -> C
         found = items(answer.text, cut=answer.finish_reason == "length")
         return [Made(item, answer, prompt_hash, parents) for item in found]
 
-    return make  # type: ignore[return-value]
+    return make
 
 
 class _Novelty:
     """The seeds and the rows kept so far, and the test of a new task against them."""
 
     def __init__(self, seeds: Sequence[Row], threshold: float) -> None:
+        from datagen.similarity.rouge_pool import RougePool
+
         self.threshold = threshold
         self._pool = RougePool(threshold)
         self._ids: list[tuple[str, str | None]] = []
@@ -216,8 +221,8 @@ class _Novelty:
         return None if hit is None else (*self._ids[hit[0]], hit[1])
 
 
-def _judged(made: Made, pool: _Novelty, model: str, language: str) -> Row:
-    """Return the row of a task, with a reason where it is not kept; a kept one joins the pool."""
+def _judged(made: Made, pool: _Novelty, model: str, language: str, *, full: bool) -> Row:
+    """Return the row of a task, with a reason where it is not kept; a kept one joins the pool, unless that is `full`."""
     item, completion = made.item, made.completion
     row = new_row(
         instruction=item.instruction, input=item.input, output=item.output, language=language,
@@ -236,6 +241,8 @@ def _judged(made: Made, pool: _Novelty, model: str, language: str) -> Row:
         return dropped_row(
             row, STAGE, "too_similar", score=score, threshold=pool.threshold, witness_id=witness, evidence=evidence
         )
+    if full:
+        return dropped_row(row, STAGE, "over_quota")
     pool.add(row)
     return row
 
@@ -264,7 +271,7 @@ def user_turn(folder: Path) -> tuple[str, str]:
     return head, tail.strip().split("\n")[0]
 
 
-def assets_hash(*texts: str) -> str:
+def _prompt_hash(*texts: str) -> str:
     """Return the digest by which a row names the prompt it came from."""
     import hashlib
 

@@ -27,6 +27,7 @@ from datagen.rows import Row
 from datagen.shards import fingerprint, read_json, write_json
 
 BATCH_ROWS = 8
+MOST_COMBINATIONS = 20_000  # before equal ones are taken together
 HELD_OUT_ROWS = 32  # of each source at most; a tenth of a small one
 Trainer = Callable[[list[Row], list[Row], int, int], dict[str, float]]  # rows, held-out, steps, seed -> loss by source
 
@@ -97,15 +98,20 @@ def search(
         DataError: a source is empty, or too small to hold rows out of.
         UsageError: more mixtures than `max_proxies`; says how many and how long they would take.
     """
+    combinations = len(set(options.level_values())) ** len(sizes)
+    if combinations > MOST_COMBINATIONS:
+        raise UsageError(
+            f"{len(sizes)} sources at {len(options.levels)} levels are {combinations:,} combinations; give fewer --levels"
+        )
     held = _held_out(table, sizes, options, eval_rows)
     usable = {n: size - len(held[n]) for n, size in sizes.items()}
     plans = mixtures(usable, options.level_values())
-    fit = trainer()
     ordered = _ordered(table, sizes, held, options)
     if eval_rows is None:
         starts = dict(zip(sizes, np.cumsum([0, *sizes.values()])[:-1], strict=True))
         positions = np.concatenate([starts[n] + held[n] for n in sizes])
         eval_rows = table.take(pa.array(positions)).to_pylist()
+    fit = trainer()
     if len(plans) > options.max_proxies:
         raise UsageError(_too_many(plans, usable, ordered, eval_rows, fit, options))
     measured = fingerprint([r["id"] for r in eval_rows])

@@ -85,6 +85,7 @@ def _taken(
         fate: dict[str, Any] = {
             "row": start + left, "reason": reason, "score": rank[left].astype(float),
             "threshold": np.full(len(left), float(wanted[name])),
+            "evidence": [f"place {rank[row] + 1} of {size} in the order of {name}; {wanted[name]} taken" for row in left],
         }  # fmt: skip
         columns = [pa.array(fate[f.name], f.type) if f.name in fate else pa.nulls(len(left), f.type) for f in VERDICT]
         tables.append(pa.table(columns, schema=VERDICT))

@@ -41,6 +41,33 @@ def resolve(model: str) -> tuple[str, str]:
     return str(folder.resolve()), sha256_of([folder / "config.json", *weights])
 
 
+def find_model(model: str) -> None:
+    """Make sure that a model can be had, without loading it: here, in the Hub's local cache, or on the Hub.
+
+    Raises:
+        ModelError: it cannot, with what to name instead.
+    """
+    path, _ = resolve(model)
+    if Path(path).is_dir():
+        return
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache
+
+    hint = did_you_mean(model, [SMOLLM2]) if "/" not in model else ""
+    try:
+        if isinstance(try_to_load_from_cache(model, "config.json"), str):
+            return
+        if not _hub_reachable():
+            tip = hint or "; smollm2 needs no network"
+            raise ModelError(f"no such model: '{model}' is not a directory and the Hub cannot be reached{tip}")
+        with quiet():
+            hf_hub_download(model, "config.json")
+    except ModelError:
+        raise
+    except Exception as error:
+        found = hint if "did you mean" in hint else ""
+        raise ModelError(f"no such model: '{model}' is not a directory, nor on the Hub: {_first_line(error)}{found}") from error
+
+
 def load(model: str, device: str = "auto", dtype: str = "auto") -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Return a causal language model on its device, in evaluation mode, and its tokenizer.
 

@@ -39,7 +39,10 @@ class Completion:
 
 @dataclass
 class Chat:
-    """A model at an endpoint; `name` is the user's name for it, which enters request keys, `model` the endpoint's own."""
+    """A model at an endpoint.
+
+    `name` enters request keys (a local folder's with the hash of its weights); `model` is the endpoint's own name for it.
+    """
 
     name: str
     model: str
@@ -93,9 +96,17 @@ class Chat:
             if e.code == "insufficient_quota":
                 raise ModelError(f"{self.base_url}: the quota of this API key is used up") from None
             raise _GivenUp("still rate-limited after every retry") from None
+        except (openai.BadRequestError, openai.UnprocessableEntityError) as e:
+            # The same request would be refused for ever, and so would its like.
+            raise ModelError(f"{self.base_url} refuses the request (HTTP {e.status_code}): {_said(e.response.text)}") from None
         except openai.APIStatusError as e:
-            raise _GivenUp(f"HTTP {e.status_code}") from None
+            raise _GivenUp(f"HTTP {e.status_code}: {_said(e.response.text)}") from None
         return str(answer.text)
+
+
+def _said(body: str) -> str:
+    """The endpoint's own words on one line, cut to what a line holds."""
+    return " ".join(body.split())[:200]
 
 
 class _GivenUp(Exception):
@@ -131,7 +142,7 @@ def opened(model: str, base_url: str | None, journal: Journal) -> Iterator[Chat]
         ModelError: no such model, no key where one is needed, or a server that does not start.
         UsageError: a base URL that is not one.
     """
-    from openai import AsyncOpenAI
+    from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
     from datagen.models.causal_lm import resolve
     from datagen.models.served import Endpoint, served
@@ -152,5 +163,11 @@ def opened(model: str, base_url: str | None, journal: Journal) -> Iterator[Chat]
                 f"there is no local model '{model}', and OpenAI needs a key: set OPENAI_API_KEY, name an endpoint with"
                 " --base-url, or use --model smollm2"
             )
-        client = AsyncOpenAI(base_url=endpoint.base_url, api_key=key or "none", max_retries=RETRIES, timeout=TIMEOUT_S)
-        yield Chat(model, endpoint.model, endpoint.base_url, journal, client)
+        # A server on this machine is not behind the user's proxy.
+        here = "://127.0.0.1:" in endpoint.base_url or "://localhost:" in endpoint.base_url
+        client = AsyncOpenAI(
+            base_url=endpoint.base_url, api_key=key or "none", max_retries=RETRIES, timeout=TIMEOUT_S,
+            http_client=DefaultAsyncHttpxClient(trust_env=False) if here else None,
+        )  # fmt: skip
+        name = f"{model}@{resolve(model)[1][:16]}" if is_local(model) and model != "smollm2" else model
+        yield Chat(name, endpoint.model, endpoint.base_url, journal, client)

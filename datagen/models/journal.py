@@ -31,9 +31,9 @@ class Journal:
     """The requests and raw answers of one run folder."""
 
     def __init__(self, path: Path) -> None:
-        """Open or create the file."""
+        """Open or create the file; one thread at a time may use it."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(path, isolation_level=None)
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=FULL")
         self._db.executescript(_TABLES)

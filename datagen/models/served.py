@@ -70,11 +70,12 @@ def _free_port() -> int:
 
 def _wait_until_up(child: subprocess.Popen[bytes], port: int, log: object) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     while time.monotonic() < deadline:
         if child.poll() is not None:
             break
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2) as answer:
+            with direct.open(f"http://127.0.0.1:{port}/health", timeout=2) as answer:
                 if answer.status == 200:
                     return
         except OSError:

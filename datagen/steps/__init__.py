@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from datagen import assets
+from datagen.errors import UsageError
 from datagen.formats import read as readers
+from datagen.models.causal_lm import find_model
 from datagen.recipe import Step
 from datagen.steps.generating import self_instruct
 from datagen.steps.judging import judge
 from datagen.steps.mixing import mix, source_paths
 from datagen.steps.reading import read_input
 from datagen.steps.training import train
-
-if TYPE_CHECKING:
-    from datagen.run import Run
+from datagen.work import Run
 
 
 def kind_of(step: Step) -> Callable[[Run, Step, Path], None]:
@@ -24,9 +24,11 @@ def kind_of(step: Step) -> Callable[[Run, Step, Path], None]:
 
 
 def check(run: Run) -> None:
-    """Look for every file and model that the recipe names, before any step spends time or money."""
-    from datagen.models.causal_lm import resolve
+    """Look for every file and model that the recipe names, before any step spends time or money.
 
+    Raises:
+        DatagenError: one is not there, or lies in the run folder itself, or standard input is named twice.
+    """
     paths = list(run.recipe.input)
     for step in run.recipe.steps:
         options = step.options
@@ -34,10 +36,14 @@ def check(run: Run) -> None:
             paths += [p for named in source_paths(options).values() for p in named]
         paths += [p for p in (getattr(options, "eval", None), getattr(options, "seeds", None)) if p]
         if step.kind == "train" or (step.kind == "mix" and options.grid):
-            resolve(options.model)
-    for path in paths:
-        if path != "-":
-            readers.files(path)
+            find_model(options.model)
+            run.identity(options.model)
+    if paths.count("-") > 1:
+        raise UsageError("standard input (-) can be read once only; save it to a file and name that")
+    for path in (assets.shipped(p) for p in paths if p != "-"):
+        if not path.startswith("hf://") and run.out.resolve() in (place := Path(path).resolve(), *place.parents):
+            raise UsageError(f"{path} lies in the run folder {run.out}, which this run rewrites; give another -o")
+        readers.files(path)
 
 
 __all__ = ["check", "kind_of", "read_input"]

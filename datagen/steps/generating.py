@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from datagen import assets
 from datagen import options as option_fields
@@ -11,25 +11,25 @@ from datagen.dataset import Dataset, ingest
 from datagen.recipe import Step
 from datagen.shards import fingerprint
 from datagen.steps.entry import VERSION, made
-
-if TYPE_CHECKING:
-    from datagen.run import Run
+from datagen.work import Run
 
 
 def self_instruct(run: Run, step: Step, folder: Path) -> None:
     """Make rows with a model; every answer goes through the run's journal."""
     from datagen.generate import self_instruct as generator
-    from datagen.models.chat import opened
+    from datagen.models.chat import is_local, opened
     from datagen.models.journal import Journal
 
     options = step.options
     seed_path = options.seeds or str(assets.seed_file(options.language))
     # Only what changes rows: not the address, not the number of requests in flight.
     matter = {k: v for k, v in option_fields.values(options).items() if k not in ("base_url", "concurrency", "seeds")}
-    mark = fingerprint(VERSION, matter, run.digest("seeds", [seed_path]))
+    prompts = [assets.prompt(name, options.language) for name in generator.prompts(options)]
+    weights = run.identity(options.model) if is_local(options.model) else options.model
+    mark = fingerprint(VERSION, matter, prompts, weights, run.digest(f"{step.name}.seeds", [seed_path]))
 
     def work() -> dict[str, Any]:
-        seeds = [r for r in run.read("seeds", [seed_path]) if "reason" not in r]
+        seeds = run.side_rows("seeds", seed_path)
         run.progress.step(step.name, options.n, "rows")
         journal = Journal(run.out / "journal.sqlite")
         try:

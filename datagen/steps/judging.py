@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -14,9 +14,7 @@ from datagen.dataset import Dataset, Layer, read_column, reason_counts, write_sc
 from datagen.recipe import Step
 from datagen.shards import fingerprint, read_json, shard_paths, write_json
 from datagen.steps.entry import VERSION, entry, write_verdict
-
-if TYPE_CHECKING:
-    from datagen.run import Run
+from datagen.work import Run
 
 
 def judge(run: Run, step: Step, folder: Path) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from datagen import assets
 from datagen import options as option_fields
 from datagen.dataset import Dataset, Layer, ingest, reason_counts
 from datagen.recipe import Step
@@ -17,9 +16,7 @@ from datagen.rows import Row
 from datagen.shards import fingerprint, read_json, write_json
 from datagen.steps.entry import VERSION, entry, made, write_verdict
 from datagen.steps.reading import counted
-
-if TYPE_CHECKING:
-    from datagen.run import Run
+from datagen.work import Run
 
 
 def mix(run: Run, step: Step, folder: Path) -> None:
@@ -28,10 +25,10 @@ def mix(run: Run, step: Step, folder: Path) -> None:
 
     options = step.options
     paths = source_paths(options)
-    digests = {n: run.digest(n, p) for n, p in paths.items()}
+    digests = {n: run.digest(f"{step.name}.{n}", p) for n, p in paths.items()}
     read_mark = fingerprint(VERSION, list(options.sources), digests, dict(run.recipe.mapping), run.recipe.limit, run.tail)
-    evaluated = run.digest("eval", [options.eval]) if options.eval else []
-    mark = fingerprint(read_mark, option_fields.values(options), evaluated)
+    evaluated = run.digest(f"{step.name}.eval", [options.eval]) if options.eval else []
+    mark = fingerprint(read_mark, option_fields.values(options), evaluated, run.identity(options.model) if options.grid else "")
     before = run.datasets[-1] if run.datasets else None
 
     def rows_of(name: str) -> Iterator[Row]:
@@ -69,9 +66,9 @@ def mix(run: Run, step: Step, folder: Path) -> None:
 
 
 def source_paths(options: Any) -> dict[str, list[str]]:
-    """The paths of a mix's sources, those that ship with datagen found."""
+    """The paths of a mix's sources."""
     found = {n: [v] if isinstance(v, str) else v for n, v in options.sources.items() if not isinstance(v, dict)}
-    return {n: [assets.shipped(p) for p in paths] for n, paths in found.items()}
+    return {n: list(paths) for n, paths in found.items()}
 
 
 def _proxies(run: Run, options: Any, folder: Path) -> Callable[..., Any]:
@@ -93,7 +90,7 @@ def _proxies(run: Run, options: Any, folder: Path) -> Callable[..., Any]:
 
         return loss
 
-    eval_rows = [r for r in run.read("", [options.eval]) if "reason" not in r] if options.eval else None
+    eval_rows = run.side_rows("eval", options.eval) if options.eval else None
 
     def search(table: pa.Table, sizes: dict[str, int]) -> Any:
         from datagen.mix import grid

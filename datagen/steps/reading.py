@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from datagen.dataset import Dataset, ingest
+from datagen.errors import DataError
 from datagen.rows import Row
 from datagen.shards import fingerprint
 from datagen.steps.entry import VERSION, made
-
-if TYPE_CHECKING:
-    from datagen.run import Run
+from datagen.work import Run
 
 
 def read_input(run: Run) -> None:
     """Step 0: the input files, as rows on disk."""
     folder, paths = run.folder(0, "input"), list(run.recipe.input)
-    mark = fingerprint(VERSION, run.digest("input", paths), dict(run.recipe.mapping), run.recipe.limit)
+    files = run.digest("input", paths)
+    mark = fingerprint(VERSION, files, dict(run.recipe.mapping), run.recipe.limit)
+
+    # An empty dataset is one; an empty text is most likely a failed producer, and must not replace an earlier result.
+    text = not any(name.endswith(".parquet") for name, _ in files)
+    if text and next(iter(run.read("", paths)), None) is None:
+        raise DataError(f"{', '.join(paths)}: nothing to read, not one row; check the input")
 
     def work() -> dict[str, Any]:
         run.progress.step("input", None, "rows")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,9 +16,7 @@ from datagen.errors import DataError
 from datagen.recipe import Step
 from datagen.shards import fingerprint
 from datagen.steps.entry import VERSION, entry, write_verdict
-
-if TYPE_CHECKING:
-    from datagen.run import Run
+from datagen.work import Run
 
 
 def train(run: Run, step: Step, folder: Path) -> None:
@@ -27,21 +25,21 @@ def train(run: Run, step: Step, folder: Path) -> None:
     from datagen.train.loop import train as fit
 
     options, data = step.options, run.datasets[-1]
-    evaluated = run.digest("eval", [options.eval]) if options.eval else []
-    mark = fingerprint(VERSION, option_fields.values(options), evaluated, run.tail)
+    evaluated = run.digest(f"{step.name}.eval", [options.eval]) if options.eval else []
+    mark = fingerprint(VERSION, options.results(), run.identity(options.model), evaluated, run.tail)
 
     def work() -> dict[str, Any]:
         rows = list(data.kept_rows())
         if not rows:
             raise DataError("nothing to train on: no row is left; `datagen explain` and dropped/ say why")
-        eval_rows = [r for r in run.read("", [options.eval]) if "reason" not in r] if options.eval else None
+        eval_rows = run.side_rows("eval", options.eval) if options.eval else None
         run.progress.step(step.name, options.steps, "steps")
         settings = {k: v for k, v in option_fields.values(options).items() if k != "eval"} | {"fresh": run.fresh}
         trained = fit(
             rows, TrainOptions(**settings), run.out, eval_rows,
             lambda line: run.progress.at(line["step"], f"loss {line['loss']:.3f}"),
         )  # fmt: skip
-        dropped = _left_out(data, trained.left_out)
+        dropped = _left_out(data, trained.left_out, options.max_length)
         write_verdict(folder, dropped)
         return {
             **entry(step.name, option_fields.values(options), len(rows), reason_counts([dropped])),
@@ -52,7 +50,7 @@ def train(run: Run, step: Step, folder: Path) -> None:
     data.layers.append(Layer(step.name, pq.read_table(folder / "verdict.parquet")))
 
 
-def _left_out(data: Dataset, left_out: list[tuple[str, str]]) -> pa.Table:
+def _left_out(data: Dataset, left_out: list[tuple[str, str]], max_length: int) -> pa.Table:
     """The verdict on rows that the trainer could not use."""
     alive = np.flatnonzero(data.alive())
     ids = data.ids.take(pa.array(alive)).to_pylist()
@@ -62,7 +60,14 @@ def _left_out(data: Dataset, left_out: list[tuple[str, str]]) -> pa.Table:
     # A row of two sources has one id twice: each of its entries stands for one row, in order.
     found = [(int(at), reasons[i].pop(0)) for at, i in zip(alive, ids, strict=True) if reasons.get(i)]
     nothing = pa.nulls(len(found))
-    columns: dict[str, Any] = {"row": [f[0] for f in found], "reason": [f[1] for f in found]}
+    # A row that broke the template comes as `error: message`: a reason and its evidence.
+    split = [reason.partition(": ") for _, reason in found]
+    columns: dict[str, Any] = {
+        "row": [at for at, _ in found],
+        "reason": [reason for reason, _, _ in split],
+        "evidence": [message or None for _, _, message in split],
+        "threshold": [float(max_length) if reason == "too_long" else None for reason, _, _ in split],
+    }
     return pa.table(
         {f.name: pa.array(columns[f.name], f.type) if f.name in columns else nothing.cast(f.type) for f in stages.VERDICT}
     )

@@ -1,0 +1,129 @@
+"""A recipe at work in a folder: what its steps share, the markers by which they are skipped, and what a run tells of itself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from datagen import assets
+from datagen.dataset import Dataset
+from datagen.engine.local import LocalEngine
+from datagen.errors import DataError
+from datagen.formats import read as readers
+from datagen.models.causal_lm import resolve
+from datagen.recipe import Recipe
+from datagen.rows import Row
+from datagen.shards import file_digest, read_json, write_json
+
+
+class Progress(Protocol):
+    """What a run tells of itself: the step that begins, and how far it is."""
+
+    def step(self, name: str, total: int | None, unit: str) -> None:
+        """A step begins; `total` is None where it is not known."""
+
+    def at(self, done: int, note: str = "") -> None:
+        """So much of the step is done."""
+
+    def close(self) -> None:
+        """The run is over."""
+
+
+class Silent:
+    """Progress that nobody watches."""
+
+    def step(self, name: str, total: int | None, unit: str) -> None:
+        """Say nothing."""
+
+    def at(self, done: int, note: str = "") -> None:
+        """Say nothing."""
+
+    def close(self) -> None:
+        """Say nothing."""
+
+
+@dataclass
+class Run:
+    """A recipe at work in a folder."""
+
+    recipe: Recipe
+    out: Path
+    progress: Progress
+    engine: LocalEngine
+    fresh: bool = False
+    worked: bool = False
+    datasets: list[Dataset] = field(default_factory=list)
+    stages: list[dict[str, Any]] = field(default_factory=list)
+    inputs: dict[str, list[list[str]]] = field(default_factory=dict)  # role -> [file, sha256]
+    models: dict[str, str] = field(default_factory=dict)  # name -> identity, each looked up once
+    tail: str = ""  # fingerprint of everything so far
+
+    def begin(self) -> None:
+        """Mark the folder as incomplete: something is about to change."""
+        self.worked = True
+        (self.out / "run.json").unlink(missing_ok=True)
+
+    def folder(self, position: int, name: str) -> Path:
+        """The folder of a step."""
+        return self.out / f"{position:02d}-{name}"
+
+    def do(self, folder: Path, mark: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Run a step unless its marker holds this fingerprint; return the step's entry of run.json, and note it.
+
+        Args:
+            folder: the step's folder.
+            mark: fingerprint of all that the step depends on.
+            work: does the step and returns its entry without `seconds`.
+        """
+        done = read_json(folder / "_done.json")
+        if not done or done.get("fingerprint") != mark or self.fresh:
+            self.begin()
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "_done.json").unlink(missing_ok=True)
+            started = time.monotonic()
+            entry = {**work(), "seconds": round(time.monotonic() - started, 3)}
+            done = {"fingerprint": mark, "entry": entry}
+            write_json(folder / "_done.json", done)
+        self.tail = mark
+        self.stages.append(done["entry"])
+        return dict(done["entry"])
+
+    def digest(self, role: str, paths: list[str]) -> list[list[str]]:
+        """Return the names and hashes of the files behind paths, and remember them under a role for recipe.yaml."""
+        found = [d for p in paths for d in file_digest(readers.files(assets.shipped(p), self.out / ".stdin"))]
+        self.inputs[role] = found
+        return found
+
+    def read(self, name: str, paths: list[str]) -> Iterator[Row]:
+        """Yield the rows of paths under the recipe's map and limit, standard input from the copy that `digest` made."""
+        left = self.recipe.limit
+        for path in paths:
+            source = str(self.out / ".stdin") if path == "-" else assets.shipped(path)
+            for row in readers.read(source, name=name, mapping=self.recipe.mapping or None, limit=left):
+                yield row
+                left = None if left is None else left - 1
+            if left == 0:
+                return
+
+    def side_rows(self, what: str, path: str) -> list[Row]:
+        """Return the rows that a step needs beside its input (seeds, rows to evaluate on): all of them, or an error.
+
+        Raises:
+            DataError: a piece cannot be read, or there is no row.
+        """
+        rows = list(readers.read(assets.shipped(path)))
+        lost = [r for r in rows if "reason" in r]
+        if lost:
+            raise DataError(f"{what}: {len(lost)} of {len(rows)} rows cannot be read, first {lost[0]['evidence']}")
+        if not rows:
+            raise DataError(f"{what}: {path} holds no rows")
+        return rows
+
+    def identity(self, model: str) -> str:
+        """Return what a model is: the hash of its weights where it is here, else its name."""
+        if model not in self.models:
+            self.models[model] = resolve(model)[1]
+        return self.models[model]
