@@ -15,7 +15,7 @@ FILES = sorted(p for p in PACKAGE.rglob("*.py") if "_assets" not in p.parts)
 HEAVY = {"torch", "transformers", "ray", "openai", "pandas", "numba", "pyarrow", "numpy", "peft", "jinja2", "yaml", "tqdm"}
 MOST_LINES, MOST_FUNCTION_LINES = 300, 60
 
-# An import goes strictly downward, or stays in its room. `run` and `steps` are one room: the folder, and what is done in it.
+# An import goes strictly downward, or stays in its room.
 LEVELS = {
     "errors": 0,
     "options": 1, "rows": 1, "text": 1, "quotas": 1, "assets": 1,

@@ -60,8 +60,8 @@ class Commands(click.Group):
 def datagen(ctx: click.Context) -> None:
     """Make, curate, mix and prove instruction-tuning data.
 
-    Every command writes a folder with kept/, dropped/ (each row with its reason) and run.json. The same command again goes on
-    where it stopped. Exit codes: 0 done, 2 wrong usage or recipe, 3 data, 4 model or endpoint, 5 budget reached.
+    A run is a folder with kept/, dropped/ (each row with its reason) and run.json. The same command again goes on where it
+    stopped. Exit codes: 0 done, 2 wrong usage or recipe, 3 data, 4 model or endpoint, 5 budget reached.
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
