@@ -13,34 +13,7 @@ from numba import njit
 from datagen.similarity import postings
 from datagen.similarity.postings import Index
 from datagen.similarity.rouge_l import ANY_ANSWER, Nearest, Same, Scratch, Side, new_scratch, same_answer
-from datagen.similarity.token_lists import Ids, Offsets, TokenLists, by_rarity
-
-EMPTY = np.uint64(0xFFFFFFFFFFFFFFFF)
-
-
-@njit(cache=True)
-def number_pairs(left: Ids, right: Ids) -> Ids:
-    """Return one dense id per distinct pair (left[i], right[i]), numbered by first appearance."""
-    n = len(left)
-    size = 16
-    while size < 2 * n:
-        size *= 2
-    keys = np.full(size, EMPTY, np.uint64)
-    values = np.empty(size, np.uint32)
-    ids = np.empty(n, np.uint32)
-    next_id = 0
-    for i in range(n):
-        key = (np.uint64(left[i]) << np.uint64(32)) | np.uint64(right[i])
-        h = key * np.uint64(0x9E3779B97F4A7C15)
-        at = (h ^ (h >> np.uint64(29))) & np.uint64(size - 1)
-        while keys[at] != EMPTY and keys[at] != key:
-            at = (at + np.uint64(1)) & np.uint64(size - 1)
-        if keys[at] == EMPTY:
-            keys[at] = key
-            values[at] = next_id
-            next_id += 1
-        ids[i] = values[at]
-    return ids
+from datagen.similarity.token_lists import Ids, Offsets, TokenLists, by_rarity, number_pairs
 
 
 @njit(cache=True)
@@ -138,7 +111,7 @@ def run_greedy(
             similarity = common / (m + len(y) - common)
             earlier = similarity == score[i] and row < witness[i]
             if common > 0 and similarity >= t and (similarity > score[i] or earlier):
-                if same.threshold >= 0 and not same_answer(i, row, answers, same, x[:0], scratch):
+                if same.threshold >= 0 and not same_answer(i, row, answers, same, scratch):
                     continue
                 witness[i], score[i] = row, similarity
         if witness[i] < 0:

@@ -17,13 +17,13 @@ from numba import njit
 
 from datagen.similarity import postings
 from datagen.similarity.postings import Index, Int32
-from datagen.similarity.token_lists import Ids, Offsets, TokenLists
+from datagen.similarity.token_lists import Ids, Offsets, TokenLists, by_rarity, number_pairs
 
 ONES = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
 class Side(NamedTuple):
-    """One compared text of every row: ids and keys (ids in falling order) uint32[n_tokens], offsets, its index."""
+    """One compared text of every row: ids and keys (falling, rarest first) uint32[n_tokens], offsets, the index of the keys."""
 
     ids: Ids
     keys: Ids
@@ -50,10 +50,11 @@ ANY_ANSWER = Same(-1.0, 0, np.empty(0, np.int64), np.empty(0, np.uint32), np.zer
 
 
 class Scratch(NamedTuple):
-    """Work space: slot int32[n_tokens] (-1), masks uint64[longest, words], seen, found int32[n_rows], flags uint8[n_tokens]."""
+    """Work space: slot int32[n_tokens] (-1), masks uint64[64], carries uint8[longest], seen and found int32[n_rows], flags."""
 
     slot: Int32
     masks: npt.NDArray[np.uint64]
+    carries: npt.NDArray[np.uint8]
     seen: Int32
     found: Int32
     flags: npt.NDArray[np.uint8]
@@ -79,26 +80,6 @@ def f1(common: int, m: int, n: int) -> float:
 
 
 @njit(cache=True)
-def load(x: Ids, slot: Int32, masks: npt.NDArray[np.uint64]) -> None:
-    """Set the bit masks of a row's tokens: bit i of its token's mask says that the token stands at position i."""
-    words = (len(x) + 63) // 64
-    used = 0
-    for i in range(len(x)):
-        if slot[x[i]] < 0:
-            slot[x[i]] = used
-            masks[used, :words] = 0
-            used += 1
-        masks[slot[x[i]], i >> 6] |= np.uint64(1) << np.uint64(i & 63)
-
-
-@njit(cache=True)
-def unload(x: Ids, slot: Int32) -> None:
-    """Forget the tokens that `load` set."""
-    for i in range(len(x)):
-        slot[x[i]] = -1
-
-
-@njit(cache=True)
 def popcount(v: np.uint64) -> np.int64:
     """Number of bits set in 64."""
     v = v - ((v >> np.uint64(1)) & np.uint64(0x5555555555555555))
@@ -108,54 +89,60 @@ def popcount(v: np.uint64) -> np.int64:
 
 
 @njit(cache=True)
-def lcs(m: int, y: Ids, slot: Int32, masks: npt.NDArray[np.uint64], needed: float) -> int:
-    """Length of the longest common subsequence of y with the loaded row of m tokens; 0 when it cannot reach `needed`."""
-    known = 0
-    for token in y:
-        known += slot[token] >= 0
-    if known < needed:
-        return 0
-    words = (m + 63) // 64
-    state = np.full(words, ONES, np.uint64)
-    for token in y:
-        at = slot[token]
-        if at < 0:
-            continue
-        carry = np.uint64(0)
-        for w in range(words):
-            v = state[w]
-            u = v & masks[at, w]
-            total = v + u
-            overflow = np.uint64(total < v)
-            total += carry
-            overflow |= np.uint64(total < carry)
-            state[w] = total | (v - u)
-            carry = overflow
+def lcs(x: Ids, y: Ids, scratch: Scratch, needed: float) -> int:
+    """Length of the longest common subsequence; 0 as soon as it cannot reach `needed`.
+
+    x is taken in blocks of 64 tokens, one machine word each; what a block carries over at each token of y is kept for the
+    next, so that the space is linear in the rows.
+    """
+    slot, masks, carries = scratch.slot, scratch.masks, scratch.carries
+    m, n = len(x), len(y)
     length = 0
-    for w in range(words):
-        valid = ONES if m - 64 * w >= 64 else (np.uint64(1) << np.uint64(m - 64 * w)) - np.uint64(1)
-        length += popcount(~state[w] & valid)
+    for start in range(0, m, 64):
+        if length + min(m - start, n) < needed:
+            return 0
+        size = min(64, m - start)
+        used = 0
+        for i in range(size):
+            token = x[start + i]
+            if slot[token] < 0:
+                slot[token] = used
+                masks[used] = 0
+                used += 1
+            masks[slot[token]] |= np.uint64(1) << np.uint64(i)
+        state = ONES
+        for j in range(n):
+            at = slot[y[j]]
+            carry = np.uint64(carries[j]) if start else np.uint64(0)
+            u = state & masks[at] if at >= 0 else np.uint64(0)
+            total = state + u
+            overflow = total < state
+            total += carry
+            carries[j] = overflow or total < carry
+            state = total | (state - u)
+        for i in range(size):
+            slot[x[start + i]] = -1
+        valid = ONES if size == 64 else (np.uint64(1) << np.uint64(size)) - np.uint64(1)
+        length += popcount(~state & valid)
     return length
 
 
 @njit(cache=True)
 def most_similar(
-    i: int, x: Ids, answer: Ids, text: Side, answers: Side, same: Same, scratch: Scratch, t: float, mark: int
+    i: int, x: Ids, keys: Ids, answer_keys: Ids, text: Side, answers: Side, same: Same, scratch: Scratch, t: float, mark: int
 ) -> tuple[int, float]:
     """Return the kept row nearest to x (row i) above t, and its F1; -1 and 0.0 when there is none. The earliest of equals.
 
     Where answers matter only a kept row with the same facts and the same answer counts (see `Same`), and the side with the
     shorter posting lists is looked up: one template over many answers, or one answer over many tasks, stays cheap.
     """
-    m, k = len(x), len(answer)
+    m = len(x)
     best, best_score = -1, 0.0
     if m == 0:
         return best, best_score
     ratio, answer_ratio = t / (2.0 - t), same.threshold / (2.0 - same.threshold)
-    keys = np.sort(x)[::-1]
     by_answer = False
-    if same.threshold >= 0 and k > 0:
-        answer_keys = np.sort(answer)[::-1]
+    if same.threshold >= 0 and len(answer_keys) > 0:
         by_answer = postings.postings_to_read(answers.postings, answer_keys, answer_ratio) < postings.postings_to_read(
             text.postings, keys, ratio
         )
@@ -163,32 +150,28 @@ def most_similar(
         found = postings.candidates(answers.postings, answer_keys, answer_ratio, scratch.seen, mark, scratch.found)
     else:
         found = postings.candidates(text.postings, keys, ratio, scratch.seen, mark, scratch.found)
-    if found == 0:
-        return best, best_score
-    load(x, scratch.slot, scratch.masks)
     for c in range(found):
         row = scratch.found[c]
         if same.threshold >= 0 and same.facts[row] != same.facts[i]:
             continue
         y = text.ids[text.offsets[row] : text.offsets[row + 1]]
-        score = f1(lcs(m, y, scratch.slot, scratch.masks, t / 2 * (m + len(y)) - postings.SLACK), m, len(y))
+        score = f1(lcs(x, y, scratch, t / 2 * (m + len(y)) - postings.SLACK), m, len(y))
         if score > t and (score > best_score or (score == best_score and row < best)):
-            if same.threshold >= 0 and not same_answer(i, row, answers, same, x, scratch):
+            if same.threshold >= 0 and not same_answer(i, row, answers, same, scratch):
                 continue
             best, best_score = row, score
-    unload(x, scratch.slot)
     return best, best_score
 
 
 @njit(cache=True)
-def same_answer(i: int, row: int, answers: Side, same: Same, x: Ids, scratch: Scratch) -> bool:
-    """Whether row i has the answer of a kept row: equal, or F1 above the threshold and no other entity; leaves x loaded."""
+def same_answer(i: int, row: int, answers: Side, same: Same, scratch: Scratch) -> bool:
+    """Whether row i has the answer of a kept row: equal, or with F1 above the threshold and about no other entity."""
     answer = answers.ids[answers.offsets[i] : answers.offsets[i + 1]]
     other = answers.ids[answers.offsets[row] : answers.offsets[row + 1]]
     m, n = len(answer), len(other)
     if m == n and np.all(answer == other):
         return True
-    if min(m, n) < same.short:
+    if min(m, n) < same.short or 2 * min(m, n) <= same.threshold * (m + n) - postings.SLACK:
         return False
     task = same.tasks[same.task_offsets[i] : same.task_offsets[i + 1]]
     other_task = same.tasks[same.task_offsets[row] : same.task_offsets[row + 1]]
@@ -196,15 +179,8 @@ def same_answer(i: int, row: int, answers: Side, same: Same, x: Ids, scratch: Sc
         other_task, other, task, answer, scratch.flags
     ):
         return False
-    threshold = same.threshold
-    if 2 * min(m, n) <= threshold * (m + n) - postings.SLACK:
-        return False
-    unload(x, scratch.slot)
-    load(answer, scratch.slot, scratch.masks)
-    common = lcs(m, other, scratch.slot, scratch.masks, threshold / 2 * (m + n) - postings.SLACK)
-    unload(answer, scratch.slot)
-    load(x, scratch.slot, scratch.masks)
-    return bool(f1(common, m, n) > threshold)
+    common = lcs(answer, other, scratch, same.threshold / 2 * (m + n) - postings.SLACK)
+    return bool(f1(common, m, n) > same.threshold)
 
 
 @njit(cache=True)
@@ -236,14 +212,15 @@ def run_greedy(
     used = answers_used = 0
     for i in range(len(witness)):
         x = text.ids[text.offsets[i] : text.offsets[i + 1]]
-        answer = answers.ids[answers.offsets[i] : answers.offsets[i + 1]]
-        witness[i], score[i] = most_similar(i, x, answer, text, answers, same, scratch, t, i + 1)
+        keys = text.keys[text.offsets[i] : text.offsets[i + 1]]
+        answer_keys = answers.keys[answers.offsets[i] : answers.offsets[i + 1]]
+        witness[i], score[i] = most_similar(i, x, keys, answer_keys, text, answers, same, scratch, t, i + 1)
         if witness[i] < 0:
-            keys = text.keys[text.offsets[i] : text.offsets[i + 1]]
             used = postings.insert(text.postings, used, i, keys, t / (2.0 - t))
             if same.threshold >= 0:
-                keys = answers.keys[answers.offsets[i] : answers.offsets[i + 1]]
-                answers_used = postings.insert(answers.postings, answers_used, i, keys, same.threshold / (2.0 - same.threshold))
+                answers_used = postings.insert(
+                    answers.postings, answers_used, i, answer_keys, same.threshold / (2.0 - same.threshold)
+                )
 
 
 def greedy(text: TokenLists, threshold: float, answers: TokenLists | None = None, same: Same | None = None) -> Nearest:
@@ -259,20 +236,34 @@ def greedy(text: TokenLists, threshold: float, answers: TokenLists | None = None
     if answers is None or same is None:
         answers, same = TokenLists(np.empty(0, np.uint32), np.zeros(n + 1, np.int64), 1), ANY_ANSWER
     witness, score = np.full(n, -1, np.int64), np.zeros(n)
-    sides = _side(text, threshold), _side(answers, max(0.0, same.threshold))
+    groups = same.facts if same.threshold >= 0 else None
+    sides = _side(text, threshold, groups), _side(answers, max(0.0, same.threshold), groups)
     run_greedy(*sides, same, new_scratch([text, answers]), threshold, witness, score)
     return Nearest(witness, score)
 
 
-def _side(lists: TokenLists, threshold: float) -> Side:
+def _side(lists: TokenLists, threshold: float, groups: npt.NDArray[np.int64] | None) -> Side:
+    """Return a side with an empty index; rows of different groups are never compared, so they share no key."""
     ratio = threshold / (2.0 - threshold)
-    index = postings.new_index(lists.size, postings.index_capacity(lists.offsets, ratio))
-    return Side(lists.ids, postings.sorted_keys(lists.ids, lists.offsets), lists.offsets, index)
+    ids, size = lists.ids, lists.size
+    if groups is not None and len(ids):
+        ids = number_pairs(ids, np.repeat(groups, np.diff(lists.offsets)).astype(np.uint32))
+        size = int(ids.max()) + 1
+        ids = by_rarity(ids, size)
+    index = postings.new_index(size, postings.index_capacity(lists.offsets, ratio))
+    return Side(lists.ids, postings.sorted_keys(ids, lists.offsets), lists.offsets, index)
 
 
 def new_scratch(sides: Sequence[TokenLists]) -> Scratch:
     """Return work space for rows of these sides."""
     n, size = len(sides[0]), max(s.size for s in sides)
-    longest = max((int(np.diff(s.offsets).max()) for s in sides if len(s)), default=1)
-    masks = np.empty((max(1, longest), longest // 64 + 1), np.uint64)
-    return Scratch(np.full(size, -1, np.int32), masks, np.zeros(n, np.int32), np.empty(n, np.int32), np.zeros(size, np.uint8))
+    longest = max((int(np.diff(s.offsets).max()) for s in sides if len(s)), default=0)
+    return scratch_for(n, size, longest)
+
+
+def scratch_for(n: int, size: int, longest: int) -> Scratch:
+    """Return work space for n rows of at most `longest` tokens with ids below `size`."""
+    return Scratch(
+        np.full(size, -1, np.int32), np.zeros(64, np.uint64), np.zeros(longest, np.uint8),
+        np.zeros(n, np.int32), np.empty(n, np.int32), np.zeros(size, np.uint8),
+    )  # fmt: skip

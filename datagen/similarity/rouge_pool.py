@@ -29,6 +29,9 @@ class RougePool:
         self._index = postings.new_index(1024, 1024)
         self._slot = np.full(1024, -1, np.int32)
         self._seen = np.zeros(256, np.int32)
+        self._masks = np.zeros(64, np.uint64)
+        self._carries = np.zeros(256, np.uint8)
+        self._longest = 0
         self._flags = np.zeros(1, np.uint8)  # for answers, which a pool does not compare
 
     def __len__(self) -> int:
@@ -38,11 +41,13 @@ class RougePool:
         """Return the position and F1 of the kept text most like this one above the threshold, or None."""
         x = self._numbered(tokens)
         self._mark += 1
-        masks = np.empty((max(1, len(x)), len(x) // 64 + 1), np.uint64)
-        scratch = Scratch(self._slot, masks, self._seen, np.empty(max(1, self._rows), np.int32), self._flags)
-        nothing = np.empty(0, np.uint32)
+        longest = max(self._longest, len(x))
+        self._carries = _room(self._carries, longest)
+        found = np.empty(max(1, self._rows), np.int32)
+        scratch = Scratch(self._slot, self._masks, self._carries, self._seen, found, self._flags)
+        keys, nothing = np.sort(x)[::-1], np.empty(0, np.uint32)
         side = self._side()
-        row, score = most_similar(0, x, nothing, side, side, ANY_ANSWER, scratch, self.threshold, self._mark)
+        row, score = most_similar(0, x, keys, nothing, side, side, ANY_ANSWER, scratch, self.threshold, self._mark)
         return (int(row), float(score)) if row >= 0 else None
 
     def add(self, tokens: Sequence[str]) -> int:
@@ -58,6 +63,7 @@ class RougePool:
         keys = np.sort(x)[::-1]
         self._postings = postings.insert(self._index, self._postings, self._rows, keys, self._ratio)
         self._rows += 1
+        self._longest = max(self._longest, len(x))
         return self._rows - 1
 
     def _numbered(self, tokens: Sequence[str]) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:

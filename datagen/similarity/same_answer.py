@@ -13,7 +13,7 @@ import pyarrow as pa
 from datagen.rows import View, view
 from datagen.similarity.columns import encoded, token_lists
 from datagen.similarity.rouge_l import ANY_ANSWER, Same
-from datagen.similarity.token_lists import TokenLists, split_at
+from datagen.similarity.token_lists import Ids, TokenLists, number_pairs, split_at
 from datagen.text import Tokenizer, facts, tokenizer
 
 
@@ -34,10 +34,13 @@ def token_columns(
     tasks = texts if field == "context" else [split(text) for text in view(rows, "context")]
     asked = [facts(task) if len(answer) < short else "" for task, answer in zip(tasks, answers, strict=True)]
     known = zip(asked, map(facts, answers), rows.column("tools").to_pylist(), strict=True)
+    # Short answers must be equal: rows are grouped by them, and different groups are not compared at all.
+    brief = [" ".join(answer) if len(answer) < short else None for answer in answers]
     return {
         "tokens": encoded(texts),
         "task_tokens": encoded(tasks),
         "answer_tokens": encoded(answers),
+        "short_answers": pa.array(brief, pa.string()),
         "facts": pa.array(["\n".join(k) for k in known], pa.string()),
     }
 
@@ -47,11 +50,17 @@ def answers_of(columns: pa.Table, threshold: float | None, short: int, same_fact
     n = len(columns)
     if threshold is None:
         return TokenLists(np.empty(0, np.uint32), np.zeros(n + 1, np.int64), 1), ANY_ANSWER
-    known = np.zeros(n, np.int64)
+    known = _numbered(columns.column("short_answers"))
     if same_facts:
-        # one number per distinct text, so that the kernel compares numbers
-        known = columns.column("facts").combine_chunks().dictionary_encode().indices.to_numpy().astype(np.int64)
+        known = number_pairs(known, _numbered(columns.column("facts")))
     # One vocabulary for both: a token of the task is looked for in the answer.
     both = token_lists(pa.chunked_array([*columns.column("task_tokens").chunks, *columns.column("answer_tokens").chunks]))
     tasks, answers = split_at(both, n)
-    return answers, Same(threshold, short, known, tasks.ids, tasks.offsets)
+    return answers, Same(threshold, short, known.astype(np.int64), tasks.ids, tasks.offsets)
+
+
+def _numbered(column: pa.ChunkedArray) -> Ids:
+    """One number per distinct text, null among them, so that the kernel compares numbers."""
+    codes = column.combine_chunks().dictionary_encode(null_encoding="encode").indices
+    numbers: Ids = codes.to_numpy().astype(np.uint32)
+    return numbers

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
 Ids = npt.NDArray[np.uint32]
 Offsets = npt.NDArray[np.int64]
+
+EMPTY = np.uint64(0xFFFFFFFFFFFFFFFF)  # no pair of ids: both would be the largest
 
 
 @dataclass(frozen=True)
@@ -68,3 +71,28 @@ def by_rarity(ids: Ids, size: int) -> Ids:
     rank = np.empty(size, np.uint32)
     rank[np.argsort(-counts, kind="stable")] = np.arange(size, dtype=np.uint32)
     return rank[ids]
+
+
+@njit(cache=True)
+def number_pairs(left: Ids, right: Ids) -> Ids:
+    """Return one dense id per distinct pair (left[i], right[i]), numbered by first appearance."""
+    n = len(left)
+    size = 16
+    while size < 2 * n:
+        size *= 2
+    keys = np.full(size, EMPTY, np.uint64)
+    values = np.empty(size, np.uint32)
+    ids = np.empty(n, np.uint32)
+    next_id = 0
+    for i in range(n):
+        key = (np.uint64(left[i]) << np.uint64(32)) | np.uint64(right[i])
+        h = key * np.uint64(0x9E3779B97F4A7C15)
+        at = (h ^ (h >> np.uint64(29))) & np.uint64(size - 1)
+        while keys[at] != EMPTY and keys[at] != key:
+            at = (at + np.uint64(1)) & np.uint64(size - 1)
+        if keys[at] == EMPTY:
+            keys[at] = key
+            values[at] = next_id
+            next_id += 1
+        ids[i] = values[at]
+    return ids
