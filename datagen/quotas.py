@@ -18,11 +18,15 @@ def quotas(weights: Sequence[float], total: int) -> list[int]:
     if any(not 0 <= w < float("inf") for w in weights):
         raise ValueError(f"weights must be 0 or more, not {list(weights)}")
     counts = [0] * len(weights)
-    heap = [(-w, i) for i, w in enumerate(weights) if w > 0]
-    if total and not heap:
+    if total and not any(weights):
         raise ValueError("all weights are zero")
+    # With this divisor no count is above its final one; one less leaves room for rounding. A few seats remain.
+    if (spare := total - len(weights)) > 0:
+        divisor = sum(weights) / spare
+        counts = [max(0, int(w / divisor + 0.5) - 1) for w in weights]
+    heap = [(-w / (2 * n + 1), i) for i, (w, n) in enumerate(zip(weights, counts, strict=True)) if w > 0]
     heapq.heapify(heap)
-    for _ in range(total):
+    for _ in range(total - sum(counts)):
         _, i = heap[0]
         counts[i] += 1
         heapq.heapreplace(heap, (-weights[i] / (2 * counts[i] + 1), i))

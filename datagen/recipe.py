@@ -121,6 +121,8 @@ def make_step(kind: str, options: Mapping[str, Any], taken: Sequence[str] = ()) 
 def _check_from(kind: str, options: Mapping[str, Any]) -> None:
     sources = options.get("sources") if kind == "mix" else None
     for name, value in sources.items() if isinstance(sources, dict) else ():
+        if not isinstance(name, str) or not name:
+            raise UsageError(f"step 'mix': the name of a source is a text, not {name!r}; put it in quotes")
         paths = value if isinstance(value, list) else [value]
         if not (paths and all(isinstance(p, str) for p in paths)) and not (isinstance(value, dict) and list(value) == ["from"]):
             raise UsageError(f"step 'mix', source '{name}': expected a path, a list of paths or {{from: STEP}}, not {value}")
@@ -154,13 +156,28 @@ def load(path: Path, changes: Sequence[str] = (), inputs: Sequence[str] = ()) ->
     if not path.is_file():
         raise DataError(f"no such recipe: {path}; one that comes with datagen is quickstart")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as e:
+        content = yaml.load(path.read_text(encoding="utf-8"), _loader())  # noqa: S506 - it is a SafeLoader
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as e:
         raise UsageError(f"{path}: not valid YAML: {' '.join(str(e).split())}") from None
     try:
         return parse({**content, "input": list(inputs)} if inputs and isinstance(content, dict) else content, changes)
     except UsageError as e:
         raise UsageError(f"{path}: {e}") from None
+
+
+def _loader() -> Any:
+    """Return YAML's SafeLoader, but a key that stands twice in one map is an error: the first would be lost in silence."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+            keys = [key.value for key, _ in node.value]
+            twice = [k for k in keys if keys.count(k) > 1]
+            if twice:
+                raise yaml.constructor.ConstructorError(None, None, f"the key '{twice[0]}' stands twice", node.start_mark)
+            return super().construct_mapping(node, deep)
+
+    return Loader
 
 
 def parse(content: Any, changes: Sequence[str] = ()) -> Recipe:

@@ -19,7 +19,7 @@ from typing import Any
 
 from datagen.dataset import materialise
 from datagen.engine.local import LocalEngine
-from datagen.errors import DatagenError, UsageError
+from datagen.errors import UsageError
 from datagen.recipe import Recipe
 from datagen.shards import count_rows, fingerprint, read_json, write_json, write_text
 from datagen.stage import ERROR
@@ -60,14 +60,14 @@ def execute(
     """
     progress = progress or Silent()
     with _locked(out), LocalEngine(workers) as engine:
-        run = Run(recipe, out, progress, engine, fresh)
         before = read_json(out / "run.json")
+        run = Run(recipe, out, progress, engine, fresh, before=before)
         try:
             _steps(run)
             result = _finish(run)
-            result.replaced = bool(before) and before["fingerprint"] != result.summary["fingerprint"]
+            result.replaced = before is not None and before.get("fingerprint") != result.summary["fingerprint"]
             return result
-        except DatagenError:
+        except Exception:
             _remove_if_empty(out)
             raise
         finally:
@@ -88,14 +88,13 @@ def _finish(run: Run) -> Result:
     """Write kept/, dropped/, recipe.yaml, the report and, last, run.json; or nothing when all of it is there."""
     mark = fingerprint(FORMAT, run.tail, [s.written() for s in run.recipe.steps])
     before = read_json(run.out / "run.json")
-    there = all((run.out / name).exists() for name in ("kept", "dropped", "report.html"))
-    if before and before.get("fingerprint") == mark and there and not run.worked:
+    if before and before.get("fingerprint") == mark and not run.worked and _whole(run.out, before):
         return Result(run.out, before, worked=False)
     run.begin()
     started = time.monotonic()
     run.progress.step("write", None, "rows")
     materialise(run.datasets, run.out)
-    _tidy(run)
+    _tidy(run, {s.get("name", "") for s in (before or run.before or {}).get("stages", ())})
     write_text(run.out / "recipe.yaml", _recipe_text(run))
     made = sum(s.get("new_rows_in", s["rows_in"]) for s in run.stages if s.get("makes_rows"))
     summary = {
@@ -115,17 +114,26 @@ def _finish(run: Run) -> Result:
     return Result(run.out, summary, worked=True)
 
 
-def _tidy(run: Run) -> None:
-    """Remove what steps made that the recipe no longer has, and the copy of standard input."""
+def _whole(out: Path, summary: dict[str, Any]) -> bool:
+    """Whether the folder still holds what its run.json says."""
+    try:
+        counts = count_rows(out / "kept"), count_rows(out / "dropped")
+    except (OSError, ValueError):  # pyarrow's errors are ValueErrors
+        return False
+    return counts == (summary.get("rows_kept"), summary.get("rows_dropped")) and (out / "report.html").is_file()
+
+
+def _tidy(run: Run, before: set[str]) -> None:
+    """Remove what the steps `before` made that the recipe no longer has, and the copy of standard input."""
     kinds = {s.kind for s in run.recipe.steps}
     for name, kind in (("mix.json", "mix"), ("metrics.jsonl", "train"), ("adapter", "train"), ("model", "train")):
-        if kind not in kinds:
+        if kind in before - kinds:
             _remove(run.out / name)
     _remove(run.out / ".stdin")
     names = {run.folder(0, "input").name} if run.recipe.input else set()
     names |= {run.folder(i, s.name).name for i, s in enumerate(run.recipe.steps, start=1)}
     for folder in run.out.glob("[0-9][0-9]-*"):
-        if folder.name not in names:
+        if folder.name not in names and (folder / "_done.json").is_file():
             shutil.rmtree(folder)
 
 

@@ -137,11 +137,12 @@ def write_text(path: Path, text: str) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Return the JSON value of a file, or None where it is absent or cut off."""
+    """Return the JSON object of a file, or None where it is absent, cut off or something else."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return None
+    return value if isinstance(value, dict) else None
 
 
 def fingerprint(*parts: Any) -> str:

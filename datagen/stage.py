@@ -120,7 +120,7 @@ def find(name: str) -> type[Stage]:
             raise UsageError(f"stage '{name}' needs the module '{e.name}': pip install {e.name}") from None
         where = f": cannot import {path}" if "." in name else did_you_mean(name, names())
         raise UsageError(f"there is no stage '{name}'{where}") from None
-    except Exception as e:  # noqa: BLE001 - a user's module may fail in any way when it is imported
+    except (Exception, SystemExit) as e:  # noqa: BLE001 - a user's module may fail in any way when it is imported
         raise UsageError(f"stage '{name}': {path} cannot be imported: {type(e).__name__}: {e}") from None
     found = [
         c for c in vars(module).values()
@@ -151,7 +151,7 @@ def scored(stage: Stage, rows: pa.Table, ctx: Context) -> pa.Table:
         return pa.table({**columns, ERROR: pa.nulls(len(rows), pa.string())})
     except DatagenError:
         raise
-    except Exception as e:  # noqa: BLE001 - whatever a row does to a stage, the row is a ledger row
+    except (Exception, SystemExit) as e:  # noqa: BLE001 - whatever a row does to a stage, the row is a ledger row
         if len(rows) < 2:
             missing = {n: pa.nulls(len(rows), kind) for n, kind in stage.adds.items()}
             return pa.table({**missing, ERROR: pa.array([f"{type(e).__name__}: {e}"] * len(rows), pa.string())})

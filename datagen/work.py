@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -58,6 +59,7 @@ class Run:
     datasets: list[Dataset] = field(default_factory=list)
     stages: list[dict[str, Any]] = field(default_factory=list)
     inputs: dict[str, list[list[str]]] = field(default_factory=dict)  # role -> [file, sha256]
+    before: dict[str, Any] | None = None  # run.json of the result that stood here
     models: dict[str, str] = field(default_factory=dict)  # name -> identity, each looked up once
     tail: str = ""  # fingerprint of everything so far
 
@@ -79,13 +81,16 @@ class Run:
             work: does the step and returns its entry without `seconds`.
         """
         done = read_json(folder / "_done.json")
+        if done and done.get("files") != _sizes(folder):  # something was deleted or cut off: nothing in here can be trusted
+            shutil.rmtree(folder)
+            done = None
         if not done or done.get("fingerprint") != mark or self.fresh:
             self.begin()
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "_done.json").unlink(missing_ok=True)
             started = time.monotonic()
             entry = {**work(), "seconds": round(time.monotonic() - started, 3)}
-            done = {"fingerprint": mark, "entry": entry}
+            done = {"fingerprint": mark, "entry": entry, "files": _sizes(folder)}
             write_json(folder / "_done.json", done)
         self.tail = mark
         self.stages.append(done["entry"])
@@ -127,3 +132,9 @@ class Run:
         if model not in self.models:
             self.models[model] = resolve(model)[1]
         return self.models[model]
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    """The size in bytes of every file of a step but its marker."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "_done.json")
+    return {p.relative_to(folder).as_posix(): p.stat().st_size for p in files}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -21,6 +22,9 @@ COMMANDS = {
     "stages": "List the curation stages and their options.",
     "explain": "Show every fate of one row, its witness beside it.",
 }
+
+
+STOPPED = "stopped; everything finished so far is saved, the same command goes on"
 
 
 class Commands(click.Group):
@@ -73,24 +77,32 @@ def main(args: list[str] | None = None) -> None:
         sys.path.append("")  # a stage of the user's own may lie in the current folder
     try:
         code: Any = datagen.main(args, standalone_mode=False)
-    except DatagenError as e:
-        _fail(str(e), e.exit_code)
-    except click.exceptions.Abort:
-        _fail("stopped; everything finished so far is saved, the same command goes on", 130)
-    except click.UsageError as e:
-        where = f" (see {e.ctx.command_path} --help)" if e.ctx else ""
-        _fail(f"{e.format_message()}{where}", 2)
-    except click.ClickException as e:
-        _fail(e.format_message(), 2)
+    except Exception as e:
+        if os.environ.get("DATAGEN_DEBUG") and not isinstance(e, (DatagenError, click.ClickException, click.exceptions.Abort)):
+            raise
+        _fail(*_told(e))
     except KeyboardInterrupt:
-        _fail("stopped; everything finished so far is saved, the same command goes on", 130)
-    except BrokenPipeError:
+        _fail(STOPPED, 130)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _told(error: Exception) -> tuple[str, int]:
+    """Return the line and the exit code of what ended a command."""
+    if isinstance(error, DatagenError):
+        return str(error), error.exit_code
+    if isinstance(error, click.exceptions.Abort):
+        return STOPPED, 130
+    if isinstance(error, click.ClickException):
+        context = getattr(error, "ctx", None)
+        where = f" (see {context.command_path} --help)" if context else ""
+        return f"{error.format_message()}{where}", 2
+    if isinstance(error, BrokenPipeError):
         sys.stderr.close()
         sys.exit(0)
-    except OSError as e:
-        place = f": {e.filename}" if e.filename else ""
-        _fail(f"{e.strerror or e}{place}", 3)
-    sys.exit(code if isinstance(code, int) else 0)
+    if isinstance(error, OSError):
+        place = f": {error.filename}" if error.filename else ""
+        return f"{error.strerror or error}{place}", 3
+    return f"unexpected {type(error).__name__}: {error}; set DATAGEN_DEBUG=1 to see where, and please report it", 1
 
 
 def _fail(message: str, code: int) -> None:

@@ -24,13 +24,15 @@ def command(rows: str, to: str, out: str | None, mapping: str | None) -> int:
 
     from datagen.cli import terminal
     from datagen.errors import UsageError, did_you_mean
-    from datagen.formats.read import read
+    from datagen.formats.read import files, read
     from datagen.formats.write import FORMATS, export
 
     if to not in FORMATS:
         raise UsageError(f"--to {to}: there is no such format{did_you_mean(to, FORMATS)}")
     if out and Path(out).is_dir():
         raise UsageError(f"{out} is a folder; -o names a file, such as {Path(out, to)}.jsonl")
+    if out and Path(out).exists() and any(Path(out).samefile(f) for f in files(rows)):
+        raise UsageError(f"{out} is what is being read; give another -o")
     found = read(rows, mapping=terminal.pairs(mapping, "--map") or None)
     done = export(found, to, Path(out) if out else None)
     for note in done.notes:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.option("--recipe", type=click.Path(), help="A recipe of stages only, instead of --stage.")
 @click.option("--set", "changes", multiple=True, metavar="STAGE.OPTION=VALUE", help="Change one option; may repeat.")
 @click.option("--map", "mapping", metavar="OURS=THEIRS,...", help="Field names, such as instruction=question,output=answer.")
-@click.option("--limit", type=click.IntRange(1), help="Read only so many rows.")
+@click.option("--limit", type=click.IntRange(1, 2**31), help="Read only so many rows.")
 @click.option("--fresh", is_flag=True, help="Compute every stage again.")
 @click.option("--dry-run", is_flag=True, help="Show the files, the first rows and the stages; write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print run.json on one line instead of the table.")

@@ -72,7 +72,8 @@ def _a_dropped_id(folder: Path) -> str | None:
 
     from datagen.shards import shard_paths
 
-    ids = pq.read_table(shard_paths(folder / "dropped")[-1], columns=["id"]).column("id")
+    shards = shard_paths(folder / "dropped")
+    ids = pq.read_table(shards[-1], columns=["id"]).column("id") if shards else []
     return str(ids[-1]) if len(ids) else None
 
 
@@ -122,5 +123,7 @@ def pairs(values: tuple[str, ...] | str | None, option: str) -> dict[str, str]:
         name, equals, value = piece.partition("=")
         if not equals or not name.strip():
             raise UsageError(f"{option}: '{piece}' is not name=value")
+        if name.strip() in found:
+            raise UsageError(f"{option}: '{name.strip()}' stands twice")
         found[name.strip()] = value.strip()
     return found

@@ -122,7 +122,7 @@ class _File:
             return self._unreadable(piece, "bytes that are not UTF-8" if byte else "a lone surrogate, which is no character")
         except RecursionError:
             return self._unreadable(piece, "nested too deeply")
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             return self._unreadable(piece, str(error))
         self.good += 1
         return row

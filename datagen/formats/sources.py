@@ -55,6 +55,7 @@ def _folder_files(folder: Path) -> list[Path]:
         if file.name.lower().endswith(SUFFIXES)
         and file.name not in NOT_DATA
         and not any(part.startswith(".") for part in file.relative_to(folder).parts)
+        and not any((above / ".datagen").exists() for above in file.parents if folder in above.parents)
         and file.is_file()
     )
     if not found:

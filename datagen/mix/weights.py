@@ -41,8 +41,9 @@ class MixOptions:
             raise ValueError("needs sources, such as NAME=PATH")
         between("temperature", self.temperature, 1, float("inf"))
         for name, value in (("cap", self.cap), ("rows", self.rows), ("steps", self.steps), ("max_proxies", self.max_proxies)):
-            if value is not None and value < 1:
-                raise ValueError(f"{name} must be 1 or more, not {value}")
+            if value is not None and not 1 <= value < 2**31:
+                raise ValueError(f"{name} must be 1 or more and below {2**31:,}, not {value}")
+        between("seed", self.seed, 0, 2**63)
         if (self.method == "weights") != bool(self.weights):
             raise ValueError("the method 'weights' and the option weights go together, such as weights a=1,b=0.5")
         if self.grid and (self.method != "proportional" or self.cap is not None):
@@ -90,7 +91,8 @@ def shares(sizes: Mapping[str, int], options: MixOptions) -> dict[str, float]:
     """
     capped = {n: min(size, options.cap or size) for n, size in sizes.items()}
     if options.method == "weights":
-        raw = {n: float(options.weights[n]) if r else 0.0 for n, r in capped.items()}
+        most = max(float(w) for w in options.weights.values())  # so that no sum overflows
+        raw = {n: float(options.weights[n]) / most if r else 0.0 for n, r in capped.items()}
     elif options.method == "equal":
         raw = {n: float(r > 0) for n, r in capped.items()}
     else:

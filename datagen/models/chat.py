@@ -105,8 +105,9 @@ class Chat:
 
 
 def _said(body: str) -> str:
-    """The endpoint's own words on one line, cut to what a line holds."""
-    return " ".join(body.split())[:200]
+    """The endpoint's own words on one line, cut to what a line holds, without the key that it may repeat."""
+    key = os.environ.get("OPENAI_API_KEY")
+    return " ".join((body.replace(key, "***") if key else body).split())[:200]
 
 
 class _GivenUp(Exception):
@@ -122,8 +123,9 @@ def _read(key: str, raw: str) -> Completion:
         usage = answer.get("usage") or {}
         if not isinstance(text, str):
             return Completion(key, None, error="the answer holds no text")
+        text.encode()  # a lone surrogate cannot be stored
         return Completion(key, text, choice.get("finish_reason"), usage.get("prompt_tokens"), usage.get("completion_tokens"))
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as e:
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as e:
         return Completion(key, None, error=f"the answer cannot be read: {type(e).__name__}")
 
 

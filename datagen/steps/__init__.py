@@ -43,6 +43,8 @@ def check(run: Run) -> None:
     for path in (assets.shipped(p) for p in paths if p != "-"):
         if not path.startswith("hf://") and run.out.resolve() in (place := Path(path).resolve(), *place.parents):
             raise UsageError(f"{path} lies in the run folder {run.out}, which this run rewrites; give another -o")
+        if Path(path).is_dir() and not (Path(path) / "run.json").exists() and Path(path).resolve() in run.out.resolve().parents:
+            raise UsageError(f"the run folder {run.out} lies in the input {path}, which would read it; give another -o")
         readers.files(path)
 
 

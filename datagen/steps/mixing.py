@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from datagen import options as option_fields
 from datagen.dataset import Dataset, Layer, ingest, reason_counts
+from datagen.errors import DataError
 from datagen.recipe import Step
 from datagen.rows import Row
 from datagen.shards import fingerprint, read_json, write_json
@@ -44,6 +45,9 @@ def mix(run: Run, step: Step, folder: Path) -> None:
             sizes = ingest(folder, [(n, counted(run, rows_of(n))) for n in options.sources], step.name)
             write_json(folder / "_read.json", {"fingerprint": read_mark, "sizes": sizes})
         sizes = read_json(folder / "_read.json")["sizes"]
+        empty = [name for name, size in sizes.items() if not size]
+        if empty:
+            raise DataError(f"mix: the source '{empty[0]}' has no rows; leave it out, or check what made it")
         data = Dataset(folder, mark)
         plan = mixture.decide(data, sizes, options, _proxies(run, options, folder))
         write_json(run.out / "mix.json", plan.written())

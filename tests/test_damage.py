@@ -1,0 +1,127 @@
+"""What is deleted, cut off or hostile after or during a run is healed, named or refused; it never loses a row."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from datagen.errors import UsageError
+from datagen.models import chat
+from datagen.quotas import quotas
+from datagen.recipe import make
+from datagen.run import Result, execute
+from datagen.shards import count_rows
+
+LINES = [json.dumps({"instruction": f"Name the number {i} in words", "output": f"It is written {i}."}) for i in range(40)]
+
+
+def filtered(tmp_path: Path, **options: float) -> Result:
+    (tmp_path / "rows.jsonl").write_text("\n".join([*LINES, LINES[0], "not json"]))
+    return execute(make(["rules", {"minhash": options}], input=(str(tmp_path / "rows.jsonl"),)), tmp_path / "out")
+
+
+def counts(out: Path) -> tuple[int, int]:
+    return count_rows(out / "kept"), count_rows(out / "dropped")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "00-input/dropped/00000.parquet",
+        "00-input/rows/00000.parquet",
+        "02-minhash/verdict.parquet",
+        "02-minhash/scores/00000.arrow",
+    ],
+)
+@pytest.mark.parametrize("harm", ["deleted", "cut off"])
+def test_a_damaged_step_is_done_again(tmp_path: Path, name: str, harm: str) -> None:
+    filtered(tmp_path)
+    path = tmp_path / "out" / name
+    if harm == "deleted":
+        path.unlink()
+    else:
+        os.truncate(path, path.stat().st_size // 2)
+    again = filtered(tmp_path, threshold=0.9)
+    assert counts(tmp_path / "out") == (again.summary["rows_kept"], again.summary["rows_dropped"])
+    assert again.summary["rows_in"] == 42 == sum(counts(tmp_path / "out"))
+
+
+@pytest.mark.parametrize("part", ["kept", "dropped"])
+def test_a_damaged_result_is_written_again_and_not_called_complete(tmp_path: Path, part: str) -> None:
+    before = filtered(tmp_path)
+    (tmp_path / "out" / part / "00000.parquet").unlink()
+    again = filtered(tmp_path)
+    assert again.worked
+    assert counts(tmp_path / "out") == (before.summary["rows_kept"], before.summary["rows_dropped"])
+
+
+@pytest.mark.parametrize("text", ["[1]", "5", "{", ""])
+def test_a_marker_that_is_no_marker_counts_as_none(tmp_path: Path, text: str) -> None:
+    filtered(tmp_path)
+    for name in ("run.json", "01-rules/_done.json"):
+        (tmp_path / "out" / name).write_text(text)
+    assert filtered(tmp_path).worked
+
+
+def test_a_folder_of_the_user_inside_the_run_folder_stays(tmp_path: Path) -> None:
+    filtered(tmp_path)
+    mine = tmp_path / "out" / "07-notes" / "precious.txt"
+    mine.parent.mkdir()
+    mine.write_text("x")
+    (tmp_path / "out" / "adapter").mkdir()
+    filtered(tmp_path, threshold=0.8)
+    assert mine.read_text() == "x"
+    assert (tmp_path / "out" / "adapter").is_dir()
+
+
+def test_the_run_folder_is_not_read_and_not_written_inside_an_input(tmp_path: Path) -> None:
+    filtered(tmp_path)
+    for source, out in ((tmp_path / "out" / "kept", tmp_path / "out"), (tmp_path, tmp_path / "out")):
+        with pytest.raises(UsageError, match="give another -o"):
+            execute(make(["rules"], input=(str(source),)), out)
+
+
+def test_an_answer_of_two_hundred_thousand_tokens_is_a_row_like_another(tmp_path: Path) -> None:
+    rows = [{"instruction": "Count", "output": "word " * 200_000}, {"instruction": "Count", "output": "word " * 199_999}]
+    (tmp_path / "long.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    done = execute(make(["minhash", "rouge"], input=(str(tmp_path / "long.jsonl"),)), tmp_path / "out")
+    assert done.summary["rows_kept"] == 1
+
+
+def test_a_folder_with_nothing_readable_in_text_does_not_replace_a_result(tmp_path: Path) -> None:
+    filtered(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-m", "datagen", "filter", "-", "-o", str(tmp_path / "out")], input=b"", capture_output=True
+    )
+    assert done.returncode == 3
+    assert (tmp_path / "out" / "run.json").is_file()
+    assert len(pq.read_table(tmp_path / "out" / "kept")) == 40
+
+
+@pytest.mark.parametrize("raw", ["[" * 100_000, '{"choices": [{"text": "a \\ud800 b"}]}', "{}", "", '{"choices": []}'])
+def test_an_answer_that_cannot_be_read_is_a_completion_without_text(raw: str) -> None:
+    answer = chat._read("key", raw)
+    assert answer.text is None
+    assert answer.error
+
+
+def test_the_key_is_in_no_text_of_an_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-123")
+    assert chat._said("bad Bearer sk-secret-123\nthere") == "bad Bearer *** there"
+
+
+def test_a_count_of_a_billion_takes_no_time_and_is_what_small_ones_grow_to() -> None:
+    assert sum(quotas([0.5, 0.3, 0.2], 10**9)) == 10**9
+    assert quotas([1e308 / 4, 1e308 / 4], 10) == [5, 5]
+    before = [0, 0, 0]
+    for total in range(1, 400):
+        counts = quotas([0.613, 0.3, 0.087], total)
+        assert sum(counts) == total
+        assert all(a <= b for a, b in zip(before, counts, strict=True))
+        before = counts
