@@ -87,14 +87,14 @@ def _steps(run: Run) -> None:
 def _finish(run: Run) -> Result:
     """Write kept/, dropped/, recipe.yaml, the report and, last, run.json; or nothing when all of it is there."""
     mark = fingerprint(FORMAT, run.tail, [s.written() for s in run.recipe.steps])
-    before = read_json(run.out / "run.json")
+    before = run.before
     if before and before.get("fingerprint") == mark and not run.worked and _whole(run.out, before):
         return Result(run.out, before, worked=False)
     run.begin()
     started = time.monotonic()
     run.progress.step("write", None, "rows")
     materialise(run.datasets, run.out)
-    _tidy(run, {s.get("name", "") for s in (before or run.before or {}).get("stages", ())})
+    _tidy(run, {s.get("name", "") for s in (before or {}).get("stages", ())})
     write_text(run.out / "recipe.yaml", _recipe_text(run))
     made = sum(s.get("new_rows_in", s["rows_in"]) for s in run.stages if s.get("makes_rows"))
     summary = {

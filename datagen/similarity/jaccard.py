@@ -12,7 +12,7 @@ from numba import njit
 
 from datagen.similarity import postings
 from datagen.similarity.postings import Index
-from datagen.similarity.rouge_l import ANY_ANSWER, Nearest, Same, Scratch, Side, new_scratch, same_answer
+from datagen.similarity.rouge_l import Nearest, Same, Scratch, Side, compared, new_scratch, same_answer
 from datagen.similarity.token_lists import Ids, Offsets, TokenLists, by_rarity, number_pairs
 
 
@@ -124,8 +124,7 @@ def greedy(sets: TokenLists, threshold: float, answers: TokenLists | None = None
     With `answers` and `same` only a kept row with the same answer counts, as in `rouge_l.greedy`.
     """
     n = len(sets)
-    if answers is None or same is None:
-        answers, same = TokenLists(np.empty(0, np.uint32), np.zeros(n + 1, np.int64), 1), ANY_ANSWER
+    answers, same = compared(answers, same, n)
     witness, score = np.full(n, -1, np.int64), np.zeros(n)
     index = postings.new_index(sets.size, postings.index_capacity(sets.offsets, threshold))
     side = Side(answers.ids, answers.ids, answers.offsets, postings.new_index(1, 1))

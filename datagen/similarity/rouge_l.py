@@ -223,6 +223,13 @@ def run_greedy(
                 )
 
 
+def compared(answers: TokenLists | None, same: Same | None, n: int) -> tuple[TokenLists, Same]:
+    """Return the answers of n rows and what makes two the same as a kernel takes them: none, and any, where there are none."""
+    if answers is None or same is None:
+        return TokenLists(np.empty(0, np.uint32), np.zeros(n + 1, np.int64), 1), ANY_ANSWER
+    return answers, same
+
+
 def greedy(text: TokenLists, threshold: float, answers: TokenLists | None = None, same: Same | None = None) -> Nearest:
     """Return, for each row in order, the kept row it repeats.
 
@@ -233,8 +240,7 @@ def greedy(text: TokenLists, threshold: float, answers: TokenLists | None = None
         same: what makes two of them the same.
     """
     n = len(text)
-    if answers is None or same is None:
-        answers, same = TokenLists(np.empty(0, np.uint32), np.zeros(n + 1, np.int64), 1), ANY_ANSWER
+    answers, same = compared(answers, same, n)
     witness, score = np.full(n, -1, np.int64), np.zeros(n)
     groups = same.facts if same.threshold >= 0 else None
     sides = _side(text, threshold, groups), _side(answers, max(0.0, same.threshold), groups)
@@ -258,11 +264,6 @@ def new_scratch(sides: Sequence[TokenLists]) -> Scratch:
     """Return work space for rows of these sides."""
     n, size = len(sides[0]), max(s.size for s in sides)
     longest = max((int(np.diff(s.offsets).max()) for s in sides if len(s)), default=0)
-    return scratch_for(n, size, longest)
-
-
-def scratch_for(n: int, size: int, longest: int) -> Scratch:
-    """Return work space for n rows of at most `longest` tokens with ids below `size`."""
     return Scratch(
         np.full(size, -1, np.int32), np.zeros(64, np.uint64), np.zeros(longest, np.uint8),
         np.zeros(n, np.int32), np.empty(n, np.int32), np.zeros(size, np.uint8),

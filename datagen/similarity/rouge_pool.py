@@ -31,7 +31,6 @@ class RougePool:
         self._seen = np.zeros(256, np.int32)
         self._masks = np.zeros(64, np.uint64)
         self._carries = np.zeros(256, np.uint8)
-        self._longest = 0
         self._flags = np.zeros(1, np.uint8)  # for answers, which a pool does not compare
 
     def __len__(self) -> int:
@@ -41,8 +40,6 @@ class RougePool:
         """Return the position and F1 of the kept text most like this one above the threshold, or None."""
         x = self._numbered(tokens)
         self._mark += 1
-        longest = max(self._longest, len(x))
-        self._carries = _room(self._carries, longest)
         found = np.empty(max(1, self._rows), np.int32)
         scratch = Scratch(self._slot, self._masks, self._carries, self._seen, found, self._flags)
         keys, nothing = np.sort(x)[::-1], np.empty(0, np.uint32)
@@ -55,6 +52,7 @@ class RougePool:
         x = self._numbered(tokens)
         start, end = self._offsets[self._rows], self._offsets[self._rows] + len(x)
         self._ids = _room(self._ids, end)
+        self._carries = _room(self._carries, len(x))
         self._offsets = _room(self._offsets, self._rows + 2)
         self._seen = _room(self._seen, self._rows + 1)
         self._index = self._index._replace(entries=_room(self._index.entries, self._postings + len(x)))
@@ -63,7 +61,6 @@ class RougePool:
         keys = np.sort(x)[::-1]
         self._postings = postings.insert(self._index, self._postings, self._rows, keys, self._ratio)
         self._rows += 1
-        self._longest = max(self._longest, len(x))
         return self._rows - 1
 
     def _numbered(self, tokens: Sequence[str]) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from datagen.rows import View, view
 from datagen.similarity.columns import encoded, token_lists
-from datagen.similarity.rouge_l import ANY_ANSWER, Same
+from datagen.similarity.rouge_l import Same
 from datagen.similarity.token_lists import Ids, TokenLists, number_pairs, split_at
 from datagen.text import Tokenizer, facts, tokenizer
 
@@ -45,17 +45,18 @@ def token_columns(
     }
 
 
-def answers_of(columns: pa.Table, threshold: float | None, short: int, same_facts: bool) -> tuple[TokenLists, Same]:
-    """Return the answers of all rows and what makes two the same, for a kernel; nothing matters when threshold is None."""
-    n = len(columns)
+def answers_of(
+    columns: pa.Table, threshold: float | None, short: int, same_facts: bool
+) -> tuple[TokenLists | None, Same | None]:
+    """Return the answers of all rows and what makes two the same, for a kernel; two None when threshold is None."""
     if threshold is None:
-        return TokenLists(np.empty(0, np.uint32), np.zeros(n + 1, np.int64), 1), ANY_ANSWER
+        return None, None
     known = _numbered(columns.column("short_answers"))
     if same_facts:
         known = number_pairs(known, _numbered(columns.column("facts")))
     # One vocabulary for both: a token of the task is looked for in the answer.
     both = token_lists(pa.chunked_array([*columns.column("task_tokens").chunks, *columns.column("answer_tokens").chunks]))
-    tasks, answers = split_at(both, n)
+    tasks, answers = split_at(both, len(columns))
     return answers, Same(threshold, short, known.astype(np.int64), tasks.ids, tasks.offsets)
 
 

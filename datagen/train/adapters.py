@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -121,16 +120,3 @@ def write_base(folder: Path, base: str, base_id: str) -> None:
     """Write `base.json`: which weights this was trained from."""
     facts = {"base": base, "base_id": base_id}
     (folder / "base.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-
-
-def put_in_place(fresh: Path, target: Path) -> None:
-    """Rename a finished folder to its place, over an older one.
-
-    A kill between the two renames leaves old and new whole, under their hidden names; never a mixture.
-    """
-    aside = target.with_name(f".{target.name}-old")
-    shutil.rmtree(aside, ignore_errors=True)
-    if target.exists():
-        target.rename(aside)
-    fresh.rename(target)
-    shutil.rmtree(aside, ignore_errors=True)

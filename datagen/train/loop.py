@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 from datagen.errors import DataError, ModelError
 from datagen.models.causal_lm import computes_in_bfloat16, load, pick_device, resolve
 from datagen.rows import Row
+from datagen.shards import replace_folder
 from datagen.train import checkpoint
-from datagen.train.adapters import check_moved, lora, put_in_place, save_adapter, save_full, seeded
+from datagen.train.adapters import check_moved, lora, save_adapter, save_full, seeded
 from datagen.train.batches import MICRO_TOKENS, Plan, Sample, micro_batches, padded, samples_of
 from datagen.train.evaluate import Evaluation, evaluate_samples
 from datagen.train.loss import LabelHead, label_head, label_loss
@@ -279,5 +280,5 @@ def _written(network: Any, tokenizer: Any, options: TrainOptions, out: Path, bas
         save_adapter(network, tokenizer, fresh, base, identity, name)
     else:
         save_full(network, tokenizer, fresh, base, identity)
-    put_in_place(fresh, out / name)
+    replace_folder(fresh, out / name)
     return out / name

@@ -10,7 +10,8 @@ import torch
 from datagen.errors import ModelError
 from datagen.models.causal_lm import load, resolve
 from datagen.rows import Row
-from datagen.train.adapters import check_moved, lora, put_in_place
+from datagen.shards import replace_folder
+from datagen.train.adapters import check_moved, lora
 from datagen.train.loop import TrainOptions, train
 
 
@@ -100,6 +101,6 @@ def test_a_finished_folder_replaces_an_older_one(tmp_path: Path) -> None:
     for text in ("old", "new"):
         (tmp_path / "fresh").mkdir()
         (tmp_path / "fresh" / "file").write_text(text)
-        put_in_place(tmp_path / "fresh", tmp_path / "target")
+        replace_folder(tmp_path / "fresh", tmp_path / "target")
     assert [p.name for p in tmp_path.iterdir()] == ["target"]
     assert (tmp_path / "target" / "file").read_text() == "new"
