@@ -15,10 +15,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from datagen.api import filter, mix, opened, read, run, stages, train, write  # noqa: A004
+    from datagen.api import filter, magpie, mix, opened, read, run, self_instruct, stages, train, write  # noqa: A004
 
 __version__ = "0.1.0"
-__all__ = ["filter", "mix", "opened", "read", "run", "stages", "train", "write"]
+__all__ = ["filter", "magpie", "mix", "opened", "read", "run", "self_instruct", "stages", "train", "write"]
 
 
 class _Room(ModuleType):

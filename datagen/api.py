@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from datagen import recipe as recipes
 from datagen import stage
-from datagen.errors import DataError
+from datagen.errors import BudgetError, DataError, ModelError
 from datagen.formats.read import read as read_rows
 from datagen.formats.write import Exported, export
 from datagen.rows import Row
@@ -68,6 +68,20 @@ def filter(  # noqa: A001  (the command's name)
     return _finished(execute(made, Path(out)))
 
 
+def self_instruct(out: str | Path, n: int = 100, **options: Any) -> Finished:
+    """Make rows from seed tasks with a model; as `datagen self-instruct`. Options are those of `SelfInstructOptions`.
+
+    Raises:
+        DatagenError: with one line; what was made until a cap or the endpoint ended it is in `out`.
+    """
+    return _finished(execute(recipes.make([{"self_instruct": {"n": n, **options}}]), Path(out)))
+
+
+def magpie(out: str | Path, n: int = 100, **options: Any) -> Finished:
+    """Make rows from the bare user turn of a model; as `datagen magpie`. Options are those of `MagpieOptions`."""
+    return _finished(execute(recipes.make([{"magpie": {"n": n, **options}}]), Path(out)))
+
+
 def mix(sources: Mapping[str, str | Path | Sequence[str]], out: str | Path, **options: Any) -> Finished:
     """Mix sources by T5's rules or by a grid of proxies; as `datagen mix`. Options are those of `MixOptions`."""
     named = {n: str(p) if isinstance(p, (str, Path)) else [str(x) for x in p] for n, p in sources.items()}
@@ -110,4 +124,7 @@ def opened(folder: str | Path) -> Finished:
 def _finished(result: Result) -> Finished:
     if result.errors:
         raise DataError(f"{result.errors} rows broke a stage; they are in {result.folder}/dropped with the reason 'error'")
+    if result.stopped:
+        kind = {e.exit_code: e for e in (BudgetError, ModelError, DataError)}[result.stopped["exit_code"]]
+        raise kind(f"{result.stopped['message']}; what was made until then is in {result.folder}")
     return Finished(result.folder, result.summary)

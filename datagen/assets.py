@@ -1,4 +1,4 @@
-"""The prompts and seed tasks that come with datagen, read from a checkout or from the wheel.
+"""The prompts, seed tasks and topics that come with datagen, read from a checkout or from the wheel.
 
 In a checkout they lie at the top (`prompts/`, `seed_tasks/`); the wheel carries them as `datagen/_assets/`.
 """
@@ -22,22 +22,34 @@ def prompt(name: str, language: str) -> str:
     """Return the text of a prompt template, such as `self_instruct` in `en`.
 
     Raises:
-        UsageError: there is no such prompt in that language; the message lists the languages that there are.
+        UsageError: there is no such prompt, or not in that language; the message lists what there is.
     """
-    path = folder("prompts") / f"{name}.{language}.jinja"
-    if not path.is_file():
-        known = sorted(p.name.split(".")[1] for p in folder("prompts").glob(f"{name}.*.jinja"))
-        raise UsageError(f"there is no prompt '{name}' in '{language}'{did_you_mean(language, known)}")
-    return path.read_text(encoding="utf-8")
+    there = {path.name: path for path in folder("prompts").glob("*.jinja")}
+    if path := there.get(f"{name}.{language}.jinja"):
+        return path.read_text(encoding="utf-8")
+    known = [file.split(".")[1] for file in there if file.split(".")[0] == name]
+    if known:
+        raise UsageError(f"there is no prompt {name!r} in {language!r}{did_you_mean(language, known)}")
+    raise UsageError(f"there is no prompt {name!r}{did_you_mean(name, {file.split('.')[0] for file in there})}")
 
 
 def seed_file(language: str) -> Path:
     """Return the file of seed tasks of a language; raises UsageError when there is none."""
-    path = folder("seed_tasks") / f"{language}.jsonl"
-    if not path.is_file():
-        known = [p.stem for p in folder("seed_tasks").glob("*.jsonl")]
-        raise UsageError(f"there are no seed tasks in '{language}'{did_you_mean(language, known)}; give --seeds PATH")
-    return path
+    return _of_language("{}.jsonl", "seed tasks", language, "--seeds PATH")
+
+
+def topics_file(language: str) -> Path:
+    """Return the file of topics of a language; raises UsageError when there is none."""
+    return _of_language("topics.{}.yaml", "topics", language, "a file of topics")
+
+
+def _of_language(pattern: str, what: str, language: str, instead: str) -> Path:
+    """Return the file in `seed_tasks/` whose name holds the language; the languages that there are stand in the message."""
+    head, tail = pattern.split("{}")
+    there = {p.name.removeprefix(head).removesuffix(tail): p for p in folder("seed_tasks").glob(pattern.format("*"))}
+    if language not in there:
+        raise UsageError(f"there are no {what} in {language!r}{did_you_mean(language, there)}; give {instead}")
+    return there[language]
 
 
 def recipe(name: str) -> Path | None:

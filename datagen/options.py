@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import types
 import typing
 from collections.abc import Mapping
@@ -106,6 +107,8 @@ def _read(value: Any, kind: Any, where: str) -> Any:
     if origin is tuple:
         items = value if isinstance(value, (list, tuple)) else str(value).split(",")
         return tuple(_read(item, args[0], where) for item in items)
+    if origin is dict and isinstance(value, str):
+        value = _object(value)
     if origin is dict and not isinstance(value, dict):
         raise UsageError(f"{where}: expected names and values, not {value!r}")
     if origin is dict or kind is Any:
@@ -113,6 +116,14 @@ def _read(value: Any, kind: Any, where: str) -> Any:
     if isinstance(value, (list, dict)):
         raise UsageError(f"{where}: expected one {kind.__name__}, not {value!r}")
     return _scalar(value, kind, where)
+
+
+def _object(text: str) -> Any:
+    """Return what a text holds as JSON, as the command line gives a map of values; the text itself when it is not JSON."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _scalar(value: Any, kind: Any, where: str) -> Any:

@@ -18,11 +18,11 @@ from typing import Any
 from datagen import assets, stage
 from datagen import options as option_fields
 from datagen.errors import DataError, UsageError, did_you_mean
-from datagen.generate.self_instruct import SelfInstructOptions
+from datagen.generate.generation import OPTIONS as GENERATOR_OPTIONS
 from datagen.mix.weights import MixOptions
 from datagen.train.loop import TrainOptions
 
-GENERATORS = ("self_instruct",)
+GENERATORS = tuple(GENERATOR_OPTIONS)
 KEYS = ("input", "map", "limit", "steps")
 
 
@@ -33,12 +33,12 @@ class TrainStep(TrainOptions):
     eval: str | None = None  # rows to measure the loss on before and after
 
 
-OPTIONS: dict[str, type[Any]] = {"self_instruct": SelfInstructOptions, "mix": MixOptions, "train": TrainStep}
+OPTIONS: dict[str, type[Any]] = {**GENERATOR_OPTIONS, "mix": MixOptions, "train": TrainStep}
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step: its unique name in the recipe, its kind (a stage, `self_instruct`, `mix` or `train`) and its options."""
+    """One step: its unique name in the recipe, its kind (a stage, a generator, `mix` or `train`) and its options."""
 
     name: str
     kind: str

@@ -35,7 +35,9 @@ GENERATION = pa.struct(
         ("prompt_hash", pa.string()),
         ("request_key", pa.string()),
         ("input_tokens", pa.int64()),
-        ("output_tokens", pa.int64()),
+        ("output_tokens", pa.int64()),  # reasoning among them
+        ("reasoning_tokens", pa.int64()),
+        ("cost_usd", pa.float64()),  # this row's share of what its requests cost
     ]
 )
 ROW = pa.schema(

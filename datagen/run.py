@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from datagen.errors import UsageError
 from datagen.recipe import Recipe
 from datagen.shards import count_rows, fingerprint, read_json, write_json, write_text
 from datagen.stage import ERROR
-from datagen.work import Progress, Run, Silent
+from datagen.work import Progress, Run, Silent, installed
 
 FORMAT = 1  # of the run folder: bump when its files change
 
@@ -38,20 +37,28 @@ class Result:
     replaced: bool = False  # a finished result of other input or options stood here
 
     @property
+    def stopped(self) -> dict[str, Any] | None:
+        """Exit code and message of a step that ended before its aim (a budget, an endpoint), or None."""
+        found: dict[str, Any] | None = self.summary["stages"][-1].get("stopped") if self.summary["stages"] else None
+        return found
+
+    @property
     def errors(self) -> int:
         """Rows that broke a stage."""
         return sum(int(s["dropped"].get(ERROR, 0)) for s in self.summary["stages"])
 
 
 def execute(
-    recipe: Recipe, out: Path, *, fresh: bool = False, progress: Progress | None = None, workers: int | None = None
-) -> Result:
+    recipe: Recipe, out: Path, *, fresh: bool = False, offline: bool = False, progress: Progress | None = None,
+    workers: int | None = None,
+) -> Result:  # fmt: skip
     """Run a recipe in a folder, going on where an earlier run of it stopped; return the finished run.
 
     Args:
         recipe: what to do.
         out: the run folder; made where it does not exist.
         fresh: recompute every step (the journal of bought answers stays).
+        offline: ask no model; generators take their answers from the journal alone.
         progress: told what is going on.
         workers: processes that score; by default one per core.
 
@@ -61,17 +68,49 @@ def execute(
     progress = progress or Silent()
     with _locked(out), LocalEngine(workers) as engine:
         before = read_json(out / "run.json")
-        run = Run(recipe, out, progress, engine, fresh, before=before)
+        recipe_before = (out / "recipe.yaml").read_text("utf-8") if before and (out / "recipe.yaml").is_file() else None
+        run = Run(recipe, out, progress, engine, fresh, offline, before=before)
         try:
             _steps(run)
             result = _finish(run)
             result.replaced = before is not None and before.get("fingerprint") != result.summary["fingerprint"]
             return result
         except Exception:
+            if before and recipe_before and run.worked and not run.stages:
+                # The first step failed, and the result that stood here is as it was: it is not lost to a mistaken command.
+                write_text(out / "recipe.yaml", recipe_before)
+                write_json(out / "run.json", before)
             _remove_if_empty(out)
             raise
         finally:
             progress.close()
+
+
+def estimate(recipe: Recipe, out: Path, probes: int) -> dict[str, Any]:
+    """Send the first requests of a generator's run and return what the whole of it would take; see `generate.estimate`.
+
+    Args:
+        recipe: one whose first step is a generator.
+        out: the run folder; the answers stay in its journal, and the run buys none of them again.
+        probes: how many requests.
+
+    Raises:
+        DatagenError: as `execute`.
+    """
+    from datagen import steps
+    from datagen.generate.estimate import probe
+    from datagen.steps.generating import ready
+
+    step = recipe.steps[0]
+    with _locked(out), LocalEngine(1) as engine:
+        run = Run(recipe, out, Silent(), engine)
+        try:
+            steps.check(run)
+            with ready(run, step, probes) as loop:
+                return probe(loop, step.options.n, min(step.options.concurrency, step.options.ahead), step.options.rpm)
+        except Exception:
+            _remove_if_empty(out)
+            raise
 
 
 def _steps(run: Run) -> None:
@@ -82,6 +121,8 @@ def _steps(run: Run) -> None:
         steps.read_input(run)
     for position, step in enumerate(run.recipe.steps, start=1):
         steps.kind_of(step)(run, step, run.folder(position, step.name))
+        if run.stopped:  # the steps after it wait for all of its rows
+            return
 
 
 def _finish(run: Run) -> Result:
@@ -95,10 +136,10 @@ def _finish(run: Run) -> Result:
     run.progress.step("write", None, "rows")
     materialise(run.datasets, run.out)
     _tidy(run, {s.get("name", "") for s in (before or {}).get("stages", ())})
-    write_text(run.out / "recipe.yaml", _recipe_text(run))
+    write_text(run.out / "recipe.yaml", run.written())
     made = sum(s.get("new_rows_in", s["rows_in"]) for s in run.stages if s.get("makes_rows"))
     summary = {
-        "datagen": _version(),
+        "datagen": installed(),
         "rows_in": made,
         "rows_kept": count_rows(run.out / "kept"),
         "rows_dropped": count_rows(run.out / "dropped"),
@@ -144,27 +185,6 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _recipe_text(run: Run) -> str:
-    """The recipe with every option spelled out, the versions it ran on and the hash of each input file."""
-    import yaml
-
-    packages = ("datagen", "numpy", "pyarrow", "numba", "torch", "transformers", "peft", "openai")
-    versions = {p: v for p in packages if (v := _version(p))}
-    return yaml.safe_dump({**run.recipe.written()}, sort_keys=False, allow_unicode=True) + "".join(
-        "# " + line + "\n"
-        for line in yaml.safe_dump(
-            {"versions": versions, "inputs": run.inputs}, sort_keys=False, allow_unicode=True
-        ).splitlines()
-    )
-
-
-def _version(package: str = "datagen") -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return ""
-
-
 @contextmanager
 def _locked(out: Path) -> Iterator[None]:
     """Hold the run folder alone.
@@ -198,13 +218,13 @@ def _locked(out: Path) -> Iterator[None]:
 
 def _remove_if_empty(out: Path) -> None:
     """Leave nothing behind when a run failed before it made or bought anything."""
-    from datagen.models.journal import Journal
+    from datagen.models.journal import FREE, Journal
 
-    nothing = [".datagen", ".stdin"]
     if (path := out / "journal.sqlite").is_file():
         journal = Journal(path)
-        if not journal.counts()[1]:
-            nothing += [f"{path.name}{end}" for end in ("", "-wal", "-shm")]
+        paid = any(a.outcome != FREE for a in journal.attempts())
         journal.close()
-    if not any(p.is_file() and p.name not in nothing for p in out.rglob("*")):
+        if paid:
+            return
+    if not (out / "run.json").exists() and not any(out.rglob("_done.json")) and not any((out / "kept").glob("*")):
         shutil.rmtree(out, ignore_errors=True)

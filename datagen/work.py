@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,7 +18,9 @@ from datagen.formats import read as readers
 from datagen.models.causal_lm import resolve
 from datagen.recipe import Recipe
 from datagen.rows import Row
-from datagen.shards import file_digest, read_json, write_json
+from datagen.shards import file_digest, read_json, write_json, write_text
+
+PACKAGES = ("datagen", "numpy", "pyarrow", "numba", "torch", "transformers", "peft", "openai")  # named in recipe.yaml
 
 
 class Progress(Protocol):
@@ -55,6 +58,7 @@ class Run:
     progress: Progress
     engine: LocalEngine
     fresh: bool = False
+    offline: bool = False  # generators answer from the journal alone
     worked: bool = False
     datasets: list[Dataset] = field(default_factory=list)
     stages: list[dict[str, Any]] = field(default_factory=list)
@@ -64,9 +68,26 @@ class Run:
     tail: str = ""  # fingerprint of everything so far
 
     def begin(self) -> None:
-        """Mark the folder as incomplete: something is about to change."""
-        self.worked = True
+        """Mark the folder as incomplete, something is about to change, and say what: `datagen reparse` reads it."""
         (self.out / "run.json").unlink(missing_ok=True)
+        if not self.worked:
+            write_text(self.out / "recipe.yaml", self.written())
+        self.worked = True
+
+    @property
+    def stopped(self) -> dict[str, Any] | None:
+        """Why the last step ended before its aim, or None."""
+        found: dict[str, Any] | None = self.stages[-1].get("stopped") if self.stages else None
+        return found
+
+    def written(self) -> str:
+        """The recipe with every option spelled out, the versions it runs on and the hash of each input file read so far."""
+        import yaml
+
+        notes = {"versions": {p: v for p in PACKAGES if (v := installed(p))}, "inputs": self.inputs}
+        told = yaml.safe_dump(notes, sort_keys=False, allow_unicode=True)
+        recipe = yaml.safe_dump(self.recipe.written(), sort_keys=False, allow_unicode=True)
+        return recipe + "".join(f"# {line}\n" for line in told.splitlines())
 
     def folder(self, position: int, name: str) -> Path:
         """The folder of a step."""
@@ -90,7 +111,8 @@ class Run:
             (folder / "_done.json").unlink(missing_ok=True)
             started = time.monotonic()
             entry = {**work(), "seconds": round(time.monotonic() - started, 3)}
-            done = {"fingerprint": mark, "entry": entry, "files": _sizes(folder)}
+            # What stopped before its aim is never done: the same command goes on with it.
+            done = {"fingerprint": "" if entry.get("stopped") else mark, "entry": entry, "files": _sizes(folder)}
             write_json(folder / "_done.json", done)
         self.tail = mark
         self.stages.append(done["entry"])
@@ -138,3 +160,11 @@ def _sizes(folder: Path) -> dict[str, int]:
     """The size in bytes of every file of a step but its marker."""
     files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "_done.json")
     return {p.relative_to(folder).as_posix(): p.stat().st_size for p in files}
+
+
+def installed(package: str = "datagen") -> str:
+    """Return the version of an installed package, "" where it is not there."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""

@@ -1,131 +1,298 @@
-"""A real OpenAI-compatible HTTP server on loopback: its text depends on the request body alone, its misbehaviour is scripted.
+"""A real OpenAI-compatible HTTP/1.1 server on loopback: its text depends on the request body, its misbehaviour on a script.
 
-`LocalEndpoint(script={2: "429"})` answers the second request that arrives with 429 and every other one normally.
+`LocalEndpoint(script={2: "429"})` answers the second request that arrives with 429 and every other one normally; `faults` gives
+shares of requests instead: `{"429": 0.1, "cut": 0.05}`. Names of misbehaviours:
+
+- refusals: 429, 500, 502, 503, 504, 401, 404, quota, context (too long a prompt), echo (the API key in the message);
+- connections: hang (no answer), hang_up (closed without one), reset (RST in mid-body), slow (in drips, `slow_s` in all);
+- answers: cut (finish_reason length), broken (half of the JSON), no_choices, null_text, no_usage, reasoning
+  (reasoning_content), think (in the content), think_cut (that never ends), huge (50 times the real usage).
+
+Of `faults` the first two kinds but context and what stops a run depend on (seed, body, how often it came) and never meet a body
+four times in a row; the others on (seed, body) alone. `lacks` (of completions, chat, n, seed, logprobs, max_tokens, stop,
+json_schema) answers 400 or 404; what it `ignores` it takes no notice of. Response ids and times differ with every answer.
+
+As a process: `python tests/local_endpoint.py --port-file P --log L …`; the log has a JSON line for each request that arrives
+(n, pid, time, path, body: its hash, fault, billed: tokens in and out) and one when its answer is sent or lost (n, pid,
+finished, status).
 """
 
 from __future__ import annotations
 
-import hashlib
+import argparse
+import asyncio
 import json
-import random
+import os
+import signal
+import socket
+import struct
 import threading
 import time
-from collections.abc import Mapping
-from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-SYLLABLES = [c + v for c in "bdfgklmnprstvz" for v in "aeiou"]
-FAILURES = {"429": 429, "500": 500, "401": 401, "404": 404}
-MISBEHAVIOUR = {*FAILURES, "quota", "cut", "broken", "no_choices", "no_usage", "null_text", "hang_up"}
+from endpoint_faults import MISBEHAVIOUR, REFUSALS, Faults, Reply, answer, drawn_length, heeded, refusal, unsupported
+from invented_answers import digest, invented_tasks
 
-
-def invented_tasks(body: Mapping[str, Any], tasks: int = 5, first: int = 4) -> str:
-    """Return the completion that the server gives for a body: tasks of random words, drawn from the body's hash."""
-    draw = random.Random(hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest())
-
-    def words(n: int) -> str:
-        return " ".join("".join(draw.choices(SYLLABLES, k=3)) for _ in range(n))
-
-    parts = []
-    for n in range(first, first + tasks):
-        material = words(5) if draw.random() < 0.3 else "<noinput>"
-        task = "Name three fruits that grow in winter" if draw.random() < 0.15 else f"Tell {words(7)}"
-        answer = "" if draw.random() < 0.1 else f"It is {words(12)}."
-        parts.append(f"{n}. Instruction: {task}\n{n}. Input: {material}\n{n}. Output: {answer}\n")
-    return "###\n".join(parts)
+__all__ = ["LocalEndpoint", "invented_tasks"]
+PATHS = ("/v1/chat/completions", "/v1/completions")
+DRIPS = 20
+REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 429: "Too Many Requests"}
 
 
 class LocalEndpoint:
-    """The server; `bodies` are the requests in the order of their arrival, as parsed JSON."""
+    """The server; `bodies` are the requests in the order of their arrival, as parsed JSON, `paths` where they went."""
 
-    def __init__(self, script: Mapping[int, str] | None = None, *, always: str = "", delay_s: float = 0.0) -> None:
+    def __init__(
+        self, script: Mapping[int, str] | None = None, *, always: str = "", delay_s: float = 0.0,
+        faults: Mapping[str, float] | None = None, seed: int = 0, retry_after: str | None = None, slow_s: float = 1.0,
+        output_tokens: str = "", lacks: Collection[str] = (), ignores: Collection[str] = (), log: Path | None = None,
+        port: int = 0,
+    ) -> None:  # fmt: skip
+        """Bind the port; the module's docstring has the names of faults, `endpoint_faults` the forms of the other options."""
         self.script, self.always, self.delay_s = dict(script or {}), always, delay_s
-        assert {*self.script.values(), always} <= MISBEHAVIOUR | {""}
+        wrong = {*self.script.values(), always, *(faults or {})} - MISBEHAVIOUR - {""}
+        assert not wrong, f"no such misbehaviour: {wrong}"
+        self.retry_after, self.slow_s, self.lacks, self.ignores = retry_after, slow_s, lacks, ignores
         self.bodies: list[dict[str, Any]] = []
         self.paths: list[str] = []
-        self._lock = threading.Lock()
-        handler = type("Handler", (_Handler,), {"endpoint": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
-        self.base_url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+        self.billed = [0, 0]  # tokens in and out, of all that the model did, whether it arrived or not
+        self._faults, self._length = Faults(faults or {}, seed), drawn_length(output_tokens)
+        self._log = None if log is None else os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        self._socket = socket.create_server(("127.0.0.1", port), backlog=1024)
+        self.base_url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/v1"
+        self._loop = asyncio.new_event_loop()
+        self._up = threading.Event()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self.connections: set[_Connection] = set()
 
     @property
     def requests(self) -> int:
         """How many requests arrived."""
         return len(self.bodies)
 
-    def arrived(self, path: str, body: dict[str, Any]) -> str:
-        """Count a request and return how to misbehave on it."""
-        with self._lock:
-            self.bodies.append(body)
-            self.paths.append(path)
-            return self.script.get(len(self.bodies), self.always)
-
     def __enter__(self) -> LocalEndpoint:
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        self._thread.start()
+        self._up.wait()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+        if self._log is not None:
+            os.close(self._log)
+            self._log = None
+
+    def _serve(self) -> None:
+        """Answer until the loop is stopped."""
+        asyncio.set_event_loop(self._loop)
+        server = self._loop.run_until_complete(
+            self._loop.create_server(lambda: _Connection(self, self._loop), sock=self._socket)
+        )
+        self._loop.call_soon(self._up.set)
+        self._loop.run_forever()
+        server.close()
+        for connection in list(self.connections):
+            connection.abort()
+        self._loop.run_until_complete(asyncio.sleep(0))
+
+    def arrived(self, path: str, body: dict[str, Any], authorization: str) -> tuple[int, str, Reply]:
+        """Count a request; return its number, how to misbehave on it, and what to send."""
+        self.bodies.append(body)
+        self.paths.append(path)
+        number, key = len(self.bodies), digest(body)
+        fault = self.script.get(number, self.always) or self._faults.of(key)
+        reply = self._reply(path, body, fault, authorization, f"local-{os.getpid()}-{number}")
+        self.billed[0] += reply.billed[0]
+        self.billed[1] += reply.billed[1]
+        told = {"n": number, "pid": os.getpid(), "time": time.time(), "path": path, "body": key, "fault": fault}
+        self.say({**told, "billed": reply.billed})
+        return number, fault, reply
+
+    def _reply(self, path: str, body: dict[str, Any], fault: str, authorization: str, name: str) -> Reply:
+        if path not in PATHS:
+            return Reply(404, json.dumps({"error": {"message": f"no such path: {path}"}}).encode())
+        if (refused := unsupported(body, path, self.lacks)) is not None:
+            return refused
+        if fault in REFUSALS and fault != "504":
+            return refusal(fault, self.retry_after, authorization)
+        made = answer(heeded(body, self.ignores), path, fault, self._length, name)
+        if fault == "504":  # a gateway that gave up: the model did not
+            return Reply(504, refusal(fault, self.retry_after).data, made.billed)
+        return made
+
+    def listed(self, path: str) -> Reply:
+        """Return the answer to a GET."""
+        if path == "/v1/models" and "models" not in self.lacks:
+            return Reply(200, json.dumps({"object": "list", "data": [{"id": "local", "object": "model"}]}).encode())
+        return Reply(200, b"{}") if path == "/health" else Reply(404, b'{"error": {"message": "Not Found"}}')
+
+    def say(self, line: dict[str, Any]) -> None:
+        """Append a line to the log."""
+        if self._log is not None:
+            os.write(self._log, json.dumps(line).encode() + b"\n")
 
 
-class _Handler(BaseHTTPRequestHandler):
-    endpoint: LocalEndpoint
-    protocol_version = "HTTP/1.1"
+class _Connection(asyncio.Protocol):
+    """One connection: requests one after the other."""
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  (the name of the base class)
-        """Say nothing."""
+    def __init__(self, endpoint: LocalEndpoint, loop: asyncio.AbstractEventLoop) -> None:
+        self._endpoint, self._loop = endpoint, loop
+        self._read = b""
+        self._number: int | None = None  # of the request that is being answered
+        self._busy = self._last = False
+        self._status = 0
+        self._timer: asyncio.TimerHandle | None = None
 
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        wrong = self.endpoint.arrived(self.path, body)
-        time.sleep(self.endpoint.delay_s)
-        if wrong == "hang_up":
-            self.close_connection = True
-        elif self.path not in ("/v1/chat/completions", "/v1/completions"):
-            self._send(404, {"error": {"message": f"no such path: {self.path}"}})
-        elif wrong == "quota":
-            self._send(429, {"error": {"message": "quota used up", "code": "insufficient_quota"}})
-        elif wrong in FAILURES:
-            self._send(FAILURES[wrong], {"error": {"message": f"scripted {wrong}", "code": None}})
-        elif wrong == "broken":
-            self._send_bytes(200, b'{"id": "x", "choices": [{"mess')
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        transport.set_write_buffer_limits(high=0)  # `resume_writing` then means that all is sent
+        self._endpoint.connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._endpoint.connections.discard(self)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._over(finished=False)
+
+    def abort(self) -> None:
+        """Close it with RST and leave out what is not sent."""
+        self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        self._read += data
+        if not self._busy:
+            self._next()
+
+    def resume_writing(self) -> None:
+        self._over(finished=True)
+
+    def _next(self) -> None:
+        """Take a request, when all of it is here."""
+        end = self._read.find(b"\r\n\r\n")
+        if end < 0:
+            return
+        first, *lines = self._read[:end].decode("latin-1").split("\r\n")
+        headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        length, begin = int(headers.get("content-length", 0)), end + 4
+        if len(self._read) < begin + length:
+            return
+        raw, self._read = self._read[begin : begin + length], self._read[begin + length :]
+        method, path, _ = first.split(" ")
+        self._busy, self._last = True, headers.get("connection", "").lower() == "close"
+        if method == "POST":
+            self._asked(path, raw, headers.get("authorization", ""))
         else:
-            self._send(200, self._answer(body, wrong))
+            self._send(self._endpoint.listed(path))
 
-    def _answer(self, body: dict[str, Any], wrong: str) -> dict[str, Any]:
-        chat = self.path.endswith("/chat/completions")
-        text: str | None = invented_tasks(body)
-        if wrong == "cut":
-            text = str(text)[:-30]
-        if wrong == "null_text":
-            text = None
-        said: dict[str, Any] = {"message": {"role": "assistant", "content": text}} if chat else {"text": text}
-        choice = {"index": 0, "finish_reason": "length" if wrong == "cut" else "stop", **said}
-        answer = {
-            "id": "local",
-            "object": "chat.completion" if chat else "text_completion",
-            "created": 0,
-            "model": body["model"],
-            "choices": [] if wrong == "no_choices" else [choice],
-        }
-        if wrong != "no_usage":
-            answer["usage"] = {"prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 150}
-        return answer
+    def _asked(self, path: str, raw: bytes, authorization: str) -> None:
+        try:
+            body = json.loads(raw)
+        except ValueError:
+            self._send(Reply(400, b'{"error": {"message": "We could not parse the JSON body of your request."}}'))
+            return
+        self._number, fault, reply = self._endpoint.arrived(path, body, authorization)
+        self._later(self._endpoint.delay_s, lambda: self._sent(fault, reply))
 
-    def _send(self, status: int, content: dict[str, Any]) -> None:
-        self._send_bytes(status, json.dumps(content).encode())
+    def _later(self, seconds: float, do: Callable[[], None]) -> None:
+        if seconds > 0:
+            self._timer = self._loop.call_later(seconds, do)
+        else:
+            do()
 
-    def _send_bytes(self, status: int, data: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        if status != 200:
-            self.send_header("Retry-After", "0")
-            self.send_header("retry-after-ms", "1")  # the client reads a Retry-After of 0 as none and backs off
-        with suppress(ConnectionError):  # who asked may have been killed meanwhile
-            self.end_headers()
-            self.wfile.write(data)
+    def _sent(self, fault: str, reply: Reply) -> None:
+        """Send a reply as a fault wants it."""
+        if fault == "hang" and reply.status == 200:
+            return
+        if fault == "hang_up" and reply.status == 200:
+            self._transport.close()
+        elif fault == "reset" and reply.status == 200:
+            data = _bytes(reply)
+            self._transport.write(data[: -len(reply.data) // 2])
+            self._later(0.01, self.abort)
+        elif fault == "slow" and reply.status == 200:
+            self._drip(_bytes(reply), reply.status)
+        else:
+            self._send(reply)
+
+    def _drip(self, data: bytes, status: int, part: int = 1) -> None:
+        piece = -(-len(data) // DRIPS)
+        if part * piece >= len(data):
+            self._status = status
+        self._transport.write(data[(part - 1) * piece : part * piece])
+        if self._status:
+            self._flushed()
+        else:
+            self._later(self._endpoint.slow_s / DRIPS, lambda: self._drip(data, status, part + 1))
+
+    def _send(self, reply: Reply) -> None:
+        self._status = reply.status
+        self._transport.write(_bytes(reply))
+        self._flushed()
+
+    def _flushed(self) -> None:
+        if self._transport.get_write_buffer_size() == 0:
+            self._over(finished=True)
+
+    def _over(self, *, finished: bool) -> None:
+        """Say that a request is done with, once; take the next."""
+        if not self._busy or (finished and not self._status):
+            return
+        if self._number is not None:
+            told = {"n": self._number, "pid": os.getpid(), "finished": finished, "status": self._status if finished else 0}
+            self._endpoint.say(told)
+        self._busy, self._number, self._status, self._timer = False, None, 0, None
+        if self._last:
+            self._transport.close()
+        elif finished and self._read:
+            self._loop.call_soon(self._next)
+
+
+def _bytes(reply: Reply) -> bytes:
+    head = [
+        f"HTTP/1.1 {reply.status} {REASONS.get(reply.status, 'Error')}", "Content-Type: application/json",
+        f"Content-Length: {len(reply.data)}", *reply.headers,
+    ]  # fmt: skip
+    return "\r\n".join([*head, "", ""]).encode() + reply.data
+
+
+def main() -> None:
+    """Serve until SIGTERM, Ctrl+C, or (with --with-parent) the end of the process that started this one."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--port-file", type=Path, required=True)
+    parser.add_argument("--log", type=Path)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--delay-ms", type=float, default=0)
+    parser.add_argument("--faults", default="", help="NAME:SHARE,…")
+    parser.add_argument("--script", type=Path, help='JSON: {"2": "429"}')
+    parser.add_argument("--output-tokens", default="", help="uniform:LEAST:MOST or fixed:N")
+    parser.add_argument("--retry-after", help="SECONDS, date:SECONDS or ms:MILLISECONDS")
+    parser.add_argument("--slow-s", type=float, default=1.0)
+    parser.add_argument("--lacks", default="")
+    parser.add_argument("--ignores", default="")
+    parser.add_argument("--with-parent", action="store_true")
+    given = parser.parse_args()
+    faults = {name: float(part) for name, part in (f.split(":") for f in given.faults.split(",") if f)}
+    script = {int(n): name for n, name in json.loads(given.script.read_text()).items()} if given.script else {}
+    ended, parent = threading.Event(), os.getppid()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    with LocalEndpoint(
+        script, delay_s=given.delay_ms / 1000, faults=faults, seed=given.seed, retry_after=given.retry_after,
+        slow_s=given.slow_s, output_tokens=given.output_tokens, lacks=given.lacks.split(","),
+        ignores=given.ignores.split(","), log=given.log,
+    ) as server:  # fmt: skip
+        new = given.port_file.with_name(f"{given.port_file.name}.{os.getpid()}.tmp")
+        new.write_text(server.base_url.rsplit(":", 1)[1].removesuffix("/v1"))
+        new.replace(given.port_file)
+        while not ended.wait(0.5) and (not given.with_parent or os.getppid() == parent):
+            pass
+
+
+if __name__ == "__main__":
+    main()

@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from datagen.errors import UsageError
-from datagen.models import chat
+from datagen.models import completion
+from datagen.models.secrets import one_line
 from datagen.quotas import quotas
 from datagen.recipe import make
 from datagen.run import Result, execute
@@ -106,14 +107,14 @@ def test_a_folder_with_nothing_readable_in_text_does_not_replace_a_result(tmp_pa
 
 @pytest.mark.parametrize("raw", ["[" * 100_000, '{"choices": [{"text": "a \\ud800 b"}]}', "{}", "", '{"choices": []}'])
 def test_an_answer_that_cannot_be_read_is_a_completion_without_text(raw: str) -> None:
-    answer = chat._read("key", raw)
+    answer = completion.read("key", raw)
     assert answer.text is None
     assert answer.error
 
 
 def test_the_key_is_in_no_text_of_an_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-123")
-    assert chat._said("bad Bearer sk-secret-123\nthere") == "bad Bearer *** there"
+    assert one_line("bad Bearer sk-secret-123\nthere", ("sk-secret-123",)) == "bad Bearer *** there"
 
 
 def test_a_count_of_a_billion_takes_no_time_and_is_what_small_ones_grow_to() -> None:

@@ -18,7 +18,7 @@ MOST_LINES, MOST_FUNCTION_LINES = 300, 60
 # An import goes strictly downward, or stays in its room.
 LEVELS = {
     "errors": 0,
-    "options": 1, "rows": 1, "text": 1, "quotas": 1, "assets": 1,
+    "options": 1, "rows": 1, "text": 1, "quotas": 1, "assets": 1, "language": 1, "verbs": 1,
     "shards": 2, "formats": 2, "render": 2,
     "stage": 3, "models": 3, "similarity": 3, "dataset": 3,
     "generate": 4, "curate": 4, "mix": 4, "train": 4, "engine": 4,
@@ -71,7 +71,8 @@ def test_the_command_line_imports_only_click_and_the_standard_library_at_its_top
         names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
         names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
         for name in names:
-            assert name.split(".")[0] in {*sys.stdlib_module_names, "click"} or name == "datagen.errors", f"{path}: {name}"
+            light = name == "datagen.errors" or name.startswith("datagen.cli.")  # which are held to this themselves
+            assert light or name.split(".")[0] in {*sys.stdlib_module_names, "click"}, f"{path}: {name}"
 
 
 @pytest.mark.parametrize("code", ["import datagen", "from datagen.cli import datagen; datagen.get_help"])

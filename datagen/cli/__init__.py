@@ -13,6 +13,7 @@ from datagen.errors import DatagenError
 
 COMMANDS = {
     "self-instruct": "Make new tasks and answers from seed tasks with a model.",
+    "magpie": "Make tasks and answers from a model's bare user turn.",
     "filter": "Curate rows by a chain of stages; every drop has a reason.",
     "mix": "Mix sources by T5's rules, or search the mixture with small proxies.",
     "train": "Fine-tune a model on rows: a LoRA adapter, or the whole model.",
@@ -20,6 +21,8 @@ COMMANDS = {
     "run": "Run a recipe, from generation to training.",
     "report": "Write report.html of a finished run again.",
     "stages": "List the curation stages and their options.",
+    "doctor": "Probe an endpoint: what works, and which generators that allows.",
+    "reparse": "Make a generator's rows again from its recorded answers.",
     "explain": "Show every fate of one row, its witness beside it.",
 }
 

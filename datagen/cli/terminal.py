@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,11 +45,14 @@ class Bar:
             self._bar = None
 
 
-def run(recipe: Recipe, out: str, *, fresh: bool = False, as_json: bool = False) -> int:
-    """Execute a recipe, show its progress and its table; return the exit code (3 when rows broke a stage)."""
+def run(recipe: Recipe, out: str, *, fresh: bool = False, offline: bool = False, as_json: bool = False) -> int:
+    """Execute a recipe, show its progress and its table.
+
+    Return the exit code: 3 when rows broke a stage, that of the error where a generator stopped before its aim.
+    """
     from datagen.run import execute
 
-    result = execute(recipe, Path(out), fresh=fresh, progress=Bar())
+    result = execute(recipe, Path(out), fresh=fresh, offline=offline, progress=Bar())
     if as_json:
         click.echo(json.dumps({**result.summary, "folder": out, "worked": result.worked}, ensure_ascii=False))
     else:
@@ -63,6 +67,49 @@ def run(recipe: Recipe, out: str, *, fresh: bool = False, as_json: bool = False)
     if result.errors:
         click.echo(f"datagen: {result.errors} rows broke a stage; dropped/ has them with the reason 'error'", err=True)
         return 3
+    if (stopped := result.stopped) and not offline:
+        click.echo(f"datagen: {stopped['message']}; {_all_saved(result.summary, out)}", err=True)
+        return int(stopped["exit_code"])
+    if stopped and not as_json:
+        click.echo(f"{stopped['message']}; the command that made it goes on from there")
+    return 0
+
+
+def _all_saved(summary: dict[str, Any], out: str) -> str:
+    """What an early stop leaves, and the command that goes on."""
+    step = summary["stages"][-1]
+    wanted = step["options"].get("n")
+    words = list(sys.argv[1:])
+    for option in ("--budget-usd", "--max-requests"):
+        # The cap that was reached is raised; which of two it was, the message has said.
+        at = words.index(option) + 1 if option in words else 0
+        if 0 < at < len(words) and step["stopped"]["exit_code"] == 5:
+            words[at] = f"{2 * float(words[at]):g}"
+    return f"{step['rows_kept']:,} of {wanted:,} rows are in {out}/kept; go on with: {shlex.join(['datagen', *words])}"
+
+
+def estimate(recipe: Recipe, out: str, probes: int, *, as_json: bool = False) -> int:
+    """Send the first requests of a generator's run and say what the whole of it would take."""
+    from datagen.run import estimate as quoted
+
+    found = quoted(recipe, Path(out), probes)
+    if as_json:
+        click.echo(json.dumps({**found, "folder": out}))
+        return 0
+    spent = f", ${found['spent_usd']:.4f}" if found["usd"] is not None else ""
+    click.echo(f"{found['probes']} requests kept {found['kept']} rows ({found['sent']} sent now{spent}; all in the journal)")
+    if not found["kept"]:
+        click.echo("no row was kept, so nothing can be said; --probes 32 sends more requests")
+        return 0
+    click.echo(f"{found['rows']:,} rows take, with 95 % intervals:")
+    for name, unit in (("requests", ""), ("tokens", ""), ("usd", "$"), ("seconds", "")):
+        if found[name] is None:
+            why = "no price is known; --price-in, --price-out" if name == "usd" else "all of it was recorded before"
+            click.echo(f"  {name:<9} unknown ({why})")
+            continue
+        middle, low, high = (f"{unit}{v:,.4f}" if unit else f"{v:,.0f}" for v in found[name])
+        click.echo(f"  {name:<9}{middle:>14}   {low} to {high}")
+    click.echo("A pool that grows keeps less of each request: the later rows of a large run cost more than the first.")
     return 0
 
 
@@ -110,7 +157,26 @@ def _notes(stage: dict[str, Any]) -> list[str]:
         if (before := training["eval_before"]) and (after := training["eval_after"]):
             notes.append(f"held-out loss {before['loss']:.4f} -> {after['loss']:.4f}")
     if requests := stage.get("requests"):
-        notes.append(f"{requests['sent']:,} requests sent, {requests['recorded']:,} answers in the journal")
+        notes += _of_generation(stage, requests)
+    return notes
+
+
+def _of_generation(stage: dict[str, Any], requests: dict[str, int]) -> list[str]:
+    """The funnel of a generation: requests, items, rows kept; what they used and cost."""
+    notes = [
+        f"{requests['judged']:,} requests -> {stage['rows_in']:,} items -> {stage['rows_kept']:,} kept;"
+        f" {requests['sent']:,} sent now, {requests['recorded']:,} answers recorded"
+    ]
+    if requests["cut_off"] or requests["given_up"]:
+        notes.append(f"{requests['given_up']:,} requests given up, {requests['cut_off']:,} attempts cut off")
+    used = stage["usage"]
+    cost = ""
+    if stage["cost"]:
+        held = f" + ${stage['cost']['held_usd']:.4f} held" if stage["cost"]["held_usd"] else ""
+        cost = f"; ${stage['cost']['usd']:.4f}{held}, ${stage['cost']['usd_per_kept_row']:.6f} per row"
+    notes.append(
+        f"{used['input_tokens']:,} tokens in, {used['output_tokens']:,} out, {used['tokens_per_kept_row']:,.0f} per row{cost}"
+    )
     return notes
 
 

@@ -1,40 +1,50 @@
-"""An event loop in a thread of its own, for generators that are plain iterators outside and concurrent inside."""
+"""An async source as a plain iterator: its event loop runs in a thread of its own, inside a notebook's loop too."""
 
 from __future__ import annotations
 
 import asyncio
+import queue
 import threading
-from collections.abc import Awaitable
-from concurrent.futures import Future, wait
-from types import TracebackType
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import TypeVar
 
 T = TypeVar("T")
+END = object()
+CLOSE_S = 3.0  # for what an interrupted source does in its `finally`
 
 
-class BackgroundLoop:
-    """Runs coroutines to their end from plain code, inside a notebook's loop too; Ctrl+C stops the waiting, not the loop."""
+def streamed(source: Callable[[], AsyncIterator[T]]) -> Iterator[T]:
+    """Yield what an async iterator yields, as fast as it comes.
 
-    def __enter__(self) -> BackgroundLoop:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
-        self._waiting: Future[Any] | None = None
-        return self
+    The source is never held up by its consumer: it puts its items in a queue and goes on. What it raises is raised here;
+    when the consumer stops early (Ctrl+C too), the source is cancelled and has CLOSE_S to end.
+    """
+    items: queue.SimpleQueue[object] = queue.SimpleQueue()
+    loop = asyncio.new_event_loop()
 
-    def run(self, work: Awaitable[T]) -> T:
-        """Run a coroutine in the loop and return its result; one that an interrupt left unfinished is cancelled first."""
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.cancel()
-            wait([self._waiting], timeout=5)
+    async def pump() -> None:
+        try:
+            async for item in source():
+                items.put(item)
+        finally:
+            items.put(END)
 
-        async def done() -> T:
-            return await work
+    task = loop.create_task(pump())
+    thread = threading.Thread(target=loop.run_until_complete, args=(_quiet(task),), daemon=True)
+    thread.start()
+    try:
+        while (item := items.get()) is not END:
+            yield item  # type: ignore[misc]
+        thread.join()
+        task.result()
+    finally:
+        if not task.done():
+            loop.call_soon_threadsafe(task.cancel)
+            thread.join(CLOSE_S)
+        if not thread.is_alive():
+            loop.close()
 
-        self._waiting = asyncio.run_coroutine_threadsafe(done(), self._loop)
-        result: T = self._waiting.result()
-        return result
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(timeout=5)
+async def _quiet(task: asyncio.Task[None]) -> None:
+    """Wait for a task whatever becomes of it; who made it looks at its result."""
+    await asyncio.wait([task])

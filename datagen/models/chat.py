@@ -1,40 +1,34 @@
-"""The one client of language models: any OpenAI-compatible endpoint, every answer through the journal."""
+"""The one client of language models: any OpenAI-compatible endpoint, every attempt and every answer through the journal."""
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+import asyncio
+import random
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from datagen.errors import ModelError, UsageError
-from datagen.models.journal import Journal, request_key
+from datagen.errors import ModelError
+from datagen.models import completion, failures
+from datagen.models.budget import Budget, worst_case
+from datagen.models.completion import Completion
+from datagen.models.journal import ANSWERED, FREE, Attempt, Journal, request_key
+from datagen.models.pace import Pace
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
-TIMEOUT_S = 120.0
-RETRIES = 4  # of one request, with the client's exponential back-off and Retry-After
+ATTEMPTS = 6  # to send one request
+FIRST_ATTEMPTS = 3  # while the endpoint has not answered anything: most likely its address is wrong
+BACK_OFF_S = 0.5  # before the second attempt; doubled each time
+LONGEST_BACK_OFF_S = 60.0
 
 Path_ = Literal["chat/completions", "completions"]
 
 
-@dataclass(frozen=True)
-class Completion:
-    """One answer of a model, or the reason why there is none.
-
-    `text` is None where the request was given up; `error` then says why. Tokens are what the endpoint reported.
-    """
-
-    key: str
-    text: str | None
-    finish_reason: str | None = None
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    error: str | None = None
+class NotRecordedError(ModelError):
+    """A request that is not in the journal, in a run that buys nothing."""
 
 
 @dataclass
@@ -42,14 +36,30 @@ class Chat:
     """A model at an endpoint.
 
     `name` enters request keys (a local folder's with the hash of its weights); `model` is the endpoint's own name for it.
+    Without a `client` it answers from the journal only.
     """
 
     name: str
     model: str
     base_url: str
     journal: Journal
-    client: AsyncOpenAI
-    sent: int = 0  # requests that were not found in the journal
+    client: AsyncOpenAI | None
+    budget: Budget
+    pace: Pace = field(default_factory=Pace)
+    concurrency: int = 16
+    timeout_s: float = 300.0
+    retry_failed: bool = False
+    paid: bool = True  # false where the model is served here: what is cut off has cost nothing
+    secrets: Sequence[str] = ()  # what no message and no file may show
+    extra: Mapping[str, Any] = field(default_factory=dict)  # what the user adds to every body; null takes a key away
+    sent: int = 0  # attempts sent to the endpoint
+    seconds: list[float] = field(default_factory=list)  # that each answered attempt took
+    answered: bool = False  # whether the endpoint has answered at all
+
+    def __post_init__(self) -> None:
+        """Make the slots of which every request under way takes one."""
+        self._slots = asyncio.Semaphore(self.concurrency)
+        self._limit_name = "max_tokens"
 
     async def complete(self, path: Path_, body: Mapping[str, Any], draw: int) -> Completion:
         """Return the answer to a request, from the journal where it is recorded.
@@ -61,115 +71,92 @@ class Chat:
 
         Raises:
             ModelError: the endpoint cannot be reached or refuses every request (key, quota, unknown model).
+            BudgetError: a cap has no room for it.
         """
+        body = {k: v for k, v in {**body, **self.extra}.items() if v is not None}
         key = request_key(self.name, path, body, draw)
         raw = self.journal.answer(key)
+        if raw is None and not self.retry_failed and (said := self.journal.given_up(key)) is not None:
+            return Completion(key, None, error=said)
         if raw is None:
-            self.journal.asked(key, path, body, draw, self.base_url)
+            if self.client is None:
+                raise NotRecordedError("the journal has no answer to the next request")
+            async with self._slots:
+                raw = await self._bought(key, path, body, draw)
+        if raw is None:
+            return Completion(key, None, error=self.journal.given_up(key))
+        return completion.read(key, raw)
+
+    async def _bought(self, key: str, path: Path_, body: Mapping[str, Any], draw: int) -> str | None:
+        """Send a request until it is answered or given up; return the raw answer, or None."""
+        most, tried = worst_case(body), 0
+        while True:
+            tried += 1
+            mark = await self.pace.start(most.input + most.output)
+            reserved = await self.budget.reserve(most)
+            number = await self.journal.asked(key, self.name, path, body, draw, self.base_url, most)
             self.sent += 1
             try:
-                raw = await self._send(path, {"model": self.model, **body})
-            except _GivenUp as e:
-                return Completion(key, None, error=str(e))
-            self.journal.answered(key, raw)
-        return _read(key, raw)
+                limit_name, started = self._limit_name, time.monotonic()
+                async with asyncio.timeout(self.timeout_s):
+                    raw = await self._send(path, body, limit_name)
+            except asyncio.CancelledError:
+                if not self.paid:  # else the attempt stays without an outcome: cut off
+                    await self.journal.failed(number, FREE, "no longer needed")
+                raise
+            except Exception as e:  # noqa: BLE001 - every failure is sorted and recorded
+                if failures.wants_max_completion_tokens(e) and limit_name == "max_tokens":
+                    self._limit_name = "max_completion_tokens"
+                    failure = failures.Failure("retry", FREE, "max_tokens is called max_completion_tokens here", 0.0)
+                    tried -= 1
+                else:
+                    failure = failures.sort(e, self.base_url, self.model, self.secrets, answered=self.answered)
+                self.budget.settle(reserved, Attempt(most, failure.outcome, None))
+                if failure.outcome == FREE:
+                    self.pace.used(mark, 0)
+                await self.journal.failed(number, failure.outcome, failure.said)
+                if not await self._goes_on(failure, key, tried):
+                    return None
+            else:
+                self.answered = True
+                self.seconds.append(time.monotonic() - started)
+                used = completion.used_by(raw)
+                await self.journal.answered(number, key, raw, used)
+                self.budget.settle(reserved, Attempt(most, ANSWERED, used))
+                self.pace.used(mark, used.input + used.output if used else most.input + most.output)
+                return raw
 
-    async def _send(self, path: Path_, body: dict[str, Any]) -> str:
-        import openai
+    async def _goes_on(self, failure: failures.Failure, key: str, tried: int) -> bool:
+        """Wait before the next attempt, or record that there is none; raises ModelError where every request would fail."""
+        lost = failure.at_last == "stop" and tried >= (ATTEMPTS if self.answered else FIRST_ATTEMPTS)
+        if failure.then == "stop" or lost:
+            raise ModelError(failure.said)
+        if failure.then == "give_up" or tried >= ATTEMPTS:
+            times = f" ({tried} attempts)" if tried > 1 else ""
+            await self.journal.give_up(key, f"{failure.said}{times}")
+            return False
+        wait = failure.retry_after_s
+        if wait is None:
+            wait = min(LONGEST_BACK_OFF_S, BACK_OFF_S * 2 ** (tried - 1)) * random.uniform(0.5, 1)
+        if failure.limit:
+            self.pace.hold(wait)
+        await asyncio.sleep(wait)
+        return True
 
-        api = self.client.chat.completions if path == "chat/completions" else self.client.completions
-        try:
-            answer = await api.with_raw_response.create(**body)
-        except openai.APITimeoutError:
-            raise _GivenUp(f"no answer within {TIMEOUT_S:g} s") from None
-        except openai.APIConnectionError as e:
-            raise ModelError(
-                f"cannot reach {self.base_url}: {e.__cause__ or e}; is the server up and --base-url right?"
-            ) from None
-        except (openai.AuthenticationError, openai.PermissionDeniedError):
-            raise ModelError(f"{self.base_url} refuses the API key; set OPENAI_API_KEY to one that it accepts") from None
-        except openai.NotFoundError:
-            raise ModelError(
-                f"{self.base_url} does not know the model '{self.name}' (or the path {path}); check --model"
-            ) from None
-        except openai.RateLimitError as e:
-            if e.code == "insufficient_quota":
-                raise ModelError(f"{self.base_url}: the quota of this API key is used up") from None
-            raise _GivenUp("still rate-limited after every retry") from None
-        except (openai.BadRequestError, openai.UnprocessableEntityError) as e:
-            # The same request would be refused for ever, and so would its like.
-            raise ModelError(f"{self.base_url} refuses the request (HTTP {e.status_code}): {_said(e.response.text)}") from None
-        except openai.APIStatusError as e:
-            raise _GivenUp(f"HTTP {e.status_code}: {_said(e.response.text)}") from None
-        return str(answer.text)
+    async def _send(self, path: Path_, body: Mapping[str, Any], limit_name: str) -> str:
+        assert self.client is not None
+        sent = dict(body)
+        if "max_tokens" in sent:
+            sent[limit_name] = sent.pop("max_tokens")
+        known = {k: sent.pop(k) for k in ("messages", "prompt") if k in sent}
+        api: Any = self.client.chat.completions if path == "chat/completions" else self.client.completions
+        answer = await api.with_raw_response.create(model=self.model, **known, extra_body=sent)
+        text = str(answer.text)
+        for secret in self.secrets:  # an endpoint may repeat the key that it was given
+            text = text.replace(secret, "***")
+        return text
 
-
-def _said(body: str) -> str:
-    """The endpoint's own words on one line, cut to what a line holds, without the key that it may repeat."""
-    key = os.environ.get("OPENAI_API_KEY")
-    return " ".join((body.replace(key, "***") if key else body).split())[:200]
-
-
-class _GivenUp(Exception):
-    """This one request failed for good; the run goes on."""
-
-
-def _read(key: str, raw: str) -> Completion:
-    """Read a raw answer; one that cannot be read is a completion without text, never an exception."""
-    try:
-        answer = json.loads(raw)
-        choice = answer["choices"][0]
-        text = choice["message"]["content"] if "message" in choice else choice["text"]
-        usage = answer.get("usage") or {}
-        if not isinstance(text, str):
-            return Completion(key, None, error="the answer holds no text")
-        text.encode()  # a lone surrogate cannot be stored
-        return Completion(key, text, choice.get("finish_reason"), usage.get("prompt_tokens"), usage.get("completion_tokens"))
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as e:
-        return Completion(key, None, error=f"the answer cannot be read: {type(e).__name__}")
-
-
-def is_local(model: str) -> bool:
-    """Whether a model is served here: the embedded one, or a folder with a config.json."""
-    return model == "smollm2" or Path(model, "config.json").is_file()
-
-
-@contextlib.contextmanager
-def opened(model: str, base_url: str | None, journal: Journal) -> Iterator[Chat]:
-    """Open a model by its name: served here when it is local and no endpoint is named, else at the endpoint.
-
-    The endpoint is `base_url`, else OPENAI_BASE_URL, else OpenAI itself; the key comes from OPENAI_API_KEY only.
-
-    Raises:
-        ModelError: no such model, no key where one is needed, or a server that does not start.
-        UsageError: a base URL that is not one.
-    """
-    from openai import AsyncOpenAI, DefaultAsyncHttpxClient
-
-    from datagen.models.causal_lm import resolve
-    from datagen.models.served import Endpoint, served
-
-    base_url = base_url or (None if is_local(model) else os.environ.get("OPENAI_BASE_URL"))
-    if base_url and not base_url.startswith(("http://", "https://")):
-        raise UsageError(f"--base-url {base_url} is not a URL; give one such as http://127.0.0.1:8000/v1")
-    with contextlib.ExitStack() as stack:
-        if base_url:
-            endpoint = Endpoint(base_url, model)
-        elif is_local(model):
-            endpoint = stack.enter_context(served(resolve(model)[0]))
-        else:
-            endpoint = Endpoint("https://api.openai.com/v1", model)
-        key = None if is_local(model) and not base_url else os.environ.get("OPENAI_API_KEY")
-        if key is None and endpoint.base_url.startswith("https://api.openai.com"):
-            raise ModelError(
-                f"there is no local model '{model}', and OpenAI needs a key: set OPENAI_API_KEY, name an endpoint with"
-                " --base-url, or use --model smollm2"
-            )
-        # A server on this machine is not behind the user's proxy.
-        here = "://127.0.0.1:" in endpoint.base_url or "://localhost:" in endpoint.base_url
-        client = AsyncOpenAI(
-            base_url=endpoint.base_url, api_key=key or "none", max_retries=RETRIES, timeout=TIMEOUT_S,
-            http_client=DefaultAsyncHttpxClient(trust_env=False) if here else None,
-        )  # fmt: skip
-        name = f"{model}@{resolve(model)[1][:16]}" if is_local(model) and model != "smollm2" else model
-        yield Chat(name, endpoint.model, endpoint.base_url, journal, client)
+    async def close(self) -> None:
+        """Close the connections."""
+        if self.client is not None:
+            await self.client.close()

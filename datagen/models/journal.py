@@ -1,62 +1,202 @@
-"""Every request to a model and its raw answer, on disk before anything reads it.
+"""Every request to a model, every attempt to send it and every raw answer, on disk before anything reads them.
 
 One SQLite file per run folder (WAL, synchronous=FULL). A request's key is the hash of the model, the API path, the body and
 the index of the draw; the endpoint's address stands beside it and is never hashed, so that a run can go on elsewhere. A
-request whose answer is recorded is never sent again.
+request whose answer is recorded is never sent again. An attempt without an outcome was cut off, by a kill or by Ctrl+C: whether
+it was billed nobody knows, so it is held at its worst case.
+
+A thread of its own writes: what many requests have to say at one time is one transaction and one fsync.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
+import queue
 import sqlite3
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from datagen.errors import DataError
+
+VERSION = 1  # of the tables: bump when they change
 _TABLES = """
-CREATE TABLE IF NOT EXISTS request (key TEXT PRIMARY KEY, path TEXT NOT NULL, body TEXT NOT NULL, draw INTEGER NOT NULL,
-                                    endpoint TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS request (key TEXT PRIMARY KEY, model TEXT NOT NULL, path TEXT NOT NULL, body TEXT NOT NULL,
+                                    draw INTEGER NOT NULL, endpoint TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS attempt (id INTEGER PRIMARY KEY, key TEXT NOT NULL, most_input INTEGER NOT NULL,
+                                    most_output INTEGER NOT NULL, outcome TEXT, said TEXT, input_tokens INTEGER,
+                                    output_tokens INTEGER);
 CREATE TABLE IF NOT EXISTS answer (key TEXT PRIMARY KEY REFERENCES request(key), raw TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS given_up (key TEXT PRIMARY KEY REFERENCES request(key), said TEXT NOT NULL);
 """
+ANSWERED, FREE, UNKNOWN = "answered", "free", "unknown"
+
+Statement = tuple[str, tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Numbers of tokens that go in and come out, reasoning among the latter."""
+
+    input: int
+    output: int
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One sending of a request.
+
+    `outcome` is `answered`, `free` (refused before any work), `unknown` (a failure that may have been billed), or None: cut
+    off. `used` is what the endpoint reported, None where it did not.
+    """
+
+    most: Tokens
+    outcome: str | None
+    used: Tokens | None
 
 
 def request_key(model: str, path: str, body: Mapping[str, Any], draw: int) -> str:
     """Return the key of a request: hex of a 128-bit digest of model, API path, body and draw index."""
     text = json.dumps([model, path, body, draw], ensure_ascii=False, sort_keys=True)
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 class Journal:
-    """The requests and raw answers of one run folder."""
+    """The requests, attempts and raw answers of one run folder."""
 
     def __init__(self, path: Path) -> None:
-        """Open or create the file; one thread at a time may use it."""
+        """Open or create the file.
+
+        Raises:
+            DataError: it is not a journal, or one of another version.
+        """
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=FULL")
-        self._db.executescript(_TABLES)
+        self._path = path
+        self._queue: queue.SimpleQueue[tuple[Sequence[Statement], Future[None]] | None] = queue.SimpleQueue()
+        try:
+            self._db = self._opened()
+            version = self._db.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0 and self._db.execute("SELECT 1 FROM sqlite_master").fetchone():
+                version = -1
+            if version not in (0, VERSION):
+                raise DataError(f"{path} is of another version of datagen; give another -o")
+            self._db.executescript(f"{_TABLES} PRAGMA user_version = {VERSION};")
+            self._next = 1 + (self._db.execute("SELECT max(id) FROM attempt").fetchone()[0] or 0)
+        except sqlite3.Error as e:
+            raise DataError(f"{path} cannot be used as a journal: {e}; restore it, or give another -o") from None
+        self._writer = threading.Thread(target=self._write_all, daemon=True)
+        self._writer.start()
+
+    def _opened(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=30)
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
+        return db
 
     def answer(self, key: str) -> str | None:
         """Return the recorded raw answer of a request, or None."""
         found = self._db.execute("SELECT raw FROM answer WHERE key = ?", (key,)).fetchone()
         return found[0] if found else None
 
-    def asked(self, key: str, path: str, body: Mapping[str, Any], draw: int, endpoint: str) -> None:
-        """Record a request, before it is sent."""
-        row = (key, path, json.dumps(body, ensure_ascii=False), draw, endpoint)
-        self._db.execute("INSERT OR REPLACE INTO request VALUES (?, ?, ?, ?, ?)", row)
+    def given_up(self, key: str) -> str | None:
+        """Return why a request was given up, or None."""
+        found = self._db.execute("SELECT said FROM given_up WHERE key = ?", (key,)).fetchone()
+        return found[0] if found else None
 
-    def answered(self, key: str, raw: str) -> None:
-        """Record the raw answer of a request, before it is parsed."""
-        self._db.execute("INSERT OR REPLACE INTO answer VALUES (?, ?)", (key, raw))
+    async def asked(
+        self, key: str, model: str, path: str, body: Mapping[str, Any], draw: int, endpoint: str, most: Tokens
+    ) -> int:
+        """Record a request and an attempt to send it; on disk when this returns. Return the attempt's number.
 
-    def counts(self) -> tuple[int, int]:
-        """Number of requests recorded, and of those answered."""
-        asked = self._db.execute("SELECT count(*) FROM request").fetchone()[0]
-        return int(asked), int(self._db.execute("SELECT count(*) FROM answer").fetchone()[0])
+        Args:
+            key: the request's key.
+            model: the model's name, as it enters the key.
+            path: the API path.
+            body: the request without its model.
+            draw: index that tells equal requests apart.
+            endpoint: the address that it goes to.
+            most: the most tokens that it can cost.
+        """
+        number, self._next = self._next, self._next + 1
+        request = (key, model, path, json.dumps(body, ensure_ascii=False), draw, endpoint)
+        await self._write(
+            ("INSERT OR REPLACE INTO request VALUES (?, ?, ?, ?, ?, ?)", request),
+            (
+                "INSERT INTO attempt (id, key, most_input, most_output) VALUES (?, ?, ?, ?)",
+                (number, key, most.input, most.output),
+            ),
+        )
+        return number
+
+    async def answered(self, attempt: int, key: str, raw: str, used: Tokens | None) -> None:
+        """Record the raw answer to an attempt; on disk when this returns, before anything parses it."""
+        spent = (ANSWERED, used and used.input, used and used.output, attempt)
+        await self._write(
+            ("INSERT OR REPLACE INTO answer VALUES (?, ?)", (key, raw)),
+            ("DELETE FROM given_up WHERE key = ?", (key,)),
+            ("UPDATE attempt SET outcome = ?, input_tokens = ?, output_tokens = ? WHERE id = ?", spent),
+        )
+
+    async def failed(self, attempt: int, outcome: str, said: str) -> None:
+        """Record that an attempt failed: `free` or `unknown`, and the endpoint's words."""
+        await self._write(("UPDATE attempt SET outcome = ?, said = ? WHERE id = ?", (outcome, said, attempt)))
+
+    async def give_up(self, key: str, said: str) -> None:
+        """Record that a request is given up: it is not sent again unless that is asked for."""
+        await self._write(("INSERT OR REPLACE INTO given_up VALUES (?, ?)", (key, said)))
+
+    def attempts(self) -> Iterator[Attempt]:
+        """Yield every attempt ever made in this folder."""
+        columns = "most_input, most_output, outcome, input_tokens, output_tokens"
+        for most_in, most_out, outcome, used_in, used_out in self._db.execute(f"SELECT {columns} FROM attempt"):  # noqa: S608
+            used = None if used_in is None or used_out is None else Tokens(used_in, used_out)
+            yield Attempt(Tokens(most_in, most_out), outcome, used)
+
+    def counts(self) -> dict[str, int]:
+        """Return how many requests were `asked`, `recorded` and `given_up`, and of `attempts` how many were `cut_off`."""
+        found = self._db.execute(
+            "SELECT (SELECT count(*) FROM request), (SELECT count(*) FROM answer), (SELECT count(*) FROM given_up),"
+            " (SELECT count(*) FROM attempt), (SELECT count(*) FROM attempt WHERE outcome IS NULL)"
+        ).fetchone()
+        return dict(zip(("asked", "recorded", "given_up", "attempts", "cut_off"), map(int, found), strict=True))
 
     def close(self) -> None:
-        """Close the file; everything in it is already on disk."""
+        """Write what is waiting and close the file."""
+        self._queue.put(None)
+        self._writer.join()
         self._db.close()
+
+    async def _write(self, *statements: Statement) -> None:
+        done: Future[None] = Future()
+        self._queue.put((statements, done))
+        await asyncio.shield(asyncio.wrap_future(done))  # what was begun is written, whoever stops waiting
+
+    def _write_all(self) -> None:
+        """Write what comes in, all that waits in one transaction, until the journal is closed."""
+        db = self._opened()
+        last = False
+        while not last:
+            waiting = [self._queue.get()]
+            while not self._queue.empty():
+                waiting.append(self._queue.get())
+            last = None in waiting
+            work = [w for w in waiting if w is not None]
+            try:
+                db.execute("BEGIN")
+                for statements, _ in work:
+                    for sql, values in statements:
+                        db.execute(sql, values)
+                db.execute("COMMIT")
+                for _, done in work:
+                    done.set_result(None)
+            except sqlite3.Error as e:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                for _, done in work:
+                    done.set_exception(DataError(f"{self._path} cannot be written: {e}; nothing more is bought"))
+        db.close()

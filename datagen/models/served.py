@@ -54,12 +54,8 @@ def served(folder: str) -> Iterator[Endpoint]:
             _wait_until_up(child, port, log)
             yield Endpoint(f"http://127.0.0.1:{port}/v1", folder)
         finally:
-            child.terminate()
-            try:
-                child.wait(timeout=5)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
+            child.kill()  # it holds nothing to save, and Ctrl+C must not wait for it
+            child.wait()
 
 
 def _free_port() -> int:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from datagen.report import charts, samples, texts
+from datagen.report import charts, generation, samples, texts
 from datagen.rows import LEDGER
 from datagen.shards import count_rows, read_json, read_shards, write_text
 
@@ -39,7 +39,7 @@ def write_report(out: Path, summary: dict[str, Any]) -> Path:
         "kept": _kept(out / "kept"),
         "mixture": _mixture(read_json(out / "mix.json")),
         "training": _training(out, stages),
-        "generation": [_generation(s) for s in stages if "requests" in s],
+        "generation": [generation.told(s, palette) for s in stages if "requests" in s],
     }
     # A folder's name or an option may hold what UTF-8 cannot.
     page = _template().render(context).encode("utf-8", "backslashreplace").decode("utf-8")
@@ -266,11 +266,4 @@ def _training(out: Path, stages: Sequence[Mapping[str, Any]]) -> dict[str, Any] 
         "charts": [charts.curve(losses, *size) for size in ((880, 320), (400, 280))] if losses else [],
         "steps": len(losses), "folder": folder, "with_peft": folder == "adapter",
         "code": f"{imports}\nmodel = {loader}.from_pretrained({path})\n{tokenizer}",
-    }  # fmt: skip
-
-
-def _generation(stage: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "name": stage["name"], "rows_in": stage["rows_in"], "rows_kept": stage["rows_kept"], **stage["requests"],
-        "model": (stage["options"] or {}).get("model"),
     }  # fmt: skip

@@ -129,9 +129,12 @@ def lcs(x: Ids, y: Ids, scratch: Scratch, needed: float) -> int:
 
 @njit(cache=True)
 def most_similar(
-    i: int, x: Ids, keys: Ids, answer_keys: Ids, text: Side, answers: Side, same: Same, scratch: Scratch, t: float, mark: int
-) -> tuple[int, float]:
+    i: int, x: Ids, keys: Ids, answer_keys: Ids, text: Side, answers: Side, same: Same, scratch: Scratch, t: float, mark: int,
+    among: int,
+) -> tuple[int, float]:  # fmt: skip
     """Return the kept row nearest to x (row i) above t, and its F1; -1 and 0.0 when there is none. The earliest of equals.
+
+    Only rows before the position `among` count.
 
     Where answers matter only a kept row with the same facts and the same answer counts (see `Same`), and the side with the
     shorter posting lists is looked up: one template over many answers, or one answer over many tasks, stays cheap.
@@ -152,6 +155,8 @@ def most_similar(
         found = postings.candidates(text.postings, keys, ratio, scratch.seen, mark, scratch.found)
     for c in range(found):
         row = scratch.found[c]
+        if row >= among:
+            continue
         if same.threshold >= 0 and same.facts[row] != same.facts[i]:
             continue
         y = text.ids[text.offsets[row] : text.offsets[row + 1]]
@@ -214,7 +219,7 @@ def run_greedy(
         x = text.ids[text.offsets[i] : text.offsets[i + 1]]
         keys = text.keys[text.offsets[i] : text.offsets[i + 1]]
         answer_keys = answers.keys[answers.offsets[i] : answers.offsets[i + 1]]
-        witness[i], score[i] = most_similar(i, x, keys, answer_keys, text, answers, same, scratch, t, i + 1)
+        witness[i], score[i] = most_similar(i, x, keys, answer_keys, text, answers, same, scratch, t, i + 1, i)
         if witness[i] < 0:
             used = postings.insert(text.postings, used, i, keys, t / (2.0 - t))
             if same.threshold >= 0:

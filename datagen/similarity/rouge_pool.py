@@ -36,15 +36,21 @@ class RougePool:
     def __len__(self) -> int:
         return self._rows
 
-    def nearest(self, tokens: Sequence[str]) -> tuple[int, float] | None:
-        """Return the position and F1 of the kept text most like this one above the threshold, or None."""
+    def nearest(self, tokens: Sequence[str], among: int | None = None) -> tuple[int, float] | None:
+        """Return the position and F1 of the kept text most like this one above the threshold, or None.
+
+        Args:
+            tokens: the text.
+            among: look only at so many texts, the first that were kept.
+        """
         x = self._numbered(tokens)
         self._mark += 1
         found = np.empty(max(1, self._rows), np.int32)
         scratch = Scratch(self._slot, self._masks, self._carries, self._seen, found, self._flags)
         keys, nothing = np.sort(x)[::-1], np.empty(0, np.uint32)
         side = self._side()
-        row, score = most_similar(0, x, keys, nothing, side, side, ANY_ANSWER, scratch, self.threshold, self._mark)
+        limit = self._rows if among is None else among
+        row, score = most_similar(0, x, keys, nothing, side, side, ANY_ANSWER, scratch, self.threshold, self._mark, limit)
         return (int(row), float(score)) if row >= 0 else None
 
     def add(self, tokens: Sequence[str]) -> int:

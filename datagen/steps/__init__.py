@@ -9,8 +9,8 @@ from datagen import assets
 from datagen.errors import UsageError
 from datagen.formats import read as readers
 from datagen.models.causal_lm import find_model
-from datagen.recipe import Step
-from datagen.steps.generating import self_instruct
+from datagen.recipe import GENERATORS, Step
+from datagen.steps.generating import generate
 from datagen.steps.judging import judge
 from datagen.steps.mixing import mix, source_paths
 from datagen.steps.reading import read_input
@@ -20,7 +20,7 @@ from datagen.work import Run
 
 def kind_of(step: Step) -> Callable[[Run, Step, Path], None]:
     """Return the function that does a step."""
-    return {"self_instruct": self_instruct, "mix": mix, "train": train}.get(step.kind, judge)
+    return {**dict.fromkeys(GENERATORS, generate), "mix": mix, "train": train}.get(step.kind, judge)
 
 
 def check(run: Run) -> None:

@@ -2,44 +2,91 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from datagen import assets
 from datagen import options as option_fields
 from datagen.dataset import Dataset, ingest
+from datagen.errors import BudgetError
 from datagen.recipe import Step
+from datagen.rows import Row
 from datagen.shards import fingerprint
 from datagen.steps.entry import VERSION, made
 from datagen.work import Run
 
+if TYPE_CHECKING:
+    from datagen.generate.loop import Loop
 
-def self_instruct(run: Run, step: Step, folder: Path) -> None:
+
+def seed_path(step: Step) -> str | None:
+    """The file of a generator's seed tasks; None where it takes none."""
+    given: str | None = step.options.seeds
+    return given or (str(assets.seed_file(step.options.language)) if step.kind == "self_instruct" else None)
+
+
+def generate(run: Run, step: Step, folder: Path) -> None:
     """Make rows with a model; every answer goes through the run's journal."""
-    from datagen.generate import self_instruct as generator
-    from datagen.models.chat import is_local, opened
-    from datagen.models.journal import Journal
+    from datagen.generate import generation
+    from datagen.models.options import TRAVEL, is_local
 
     options = step.options
-    seed_path = options.seeds or str(assets.seed_file(options.language))
-    # Only what changes rows: not the address, not the number of requests in flight.
-    matter = {k: v for k, v in option_fields.values(options).items() if k not in ("base_url", "concurrency", "seeds")}
-    prompts = [assets.prompt(name, options.language) for name in generator.prompts(options)]
+    # What changes neither a request nor what is made of its answer is no part of the fingerprint.
+    matter = {k: v for k, v in option_fields.values(options).items() if k not in (*TRAVEL, "seeds", "topics")}
     weights = run.identity(options.model) if is_local(options.model) else options.model
-    mark = fingerprint(VERSION, matter, prompts, weights, run.digest(f"{step.name}.seeds", [seed_path]))
+    sides = {name: run.digest(f"{step.name}.{name}", [path]) for name, path in _files(step).items()}
+    mark = fingerprint(VERSION, matter, generation.prompts(step.kind, options), weights, sides, options.looks_back)
 
     def work() -> dict[str, Any]:
-        seeds = run.side_rows("seeds", seed_path)
         run.progress.step(step.name, options.n, "rows")
-        journal = Journal(run.out / "journal.sqlite")
-        try:
-            with opened(options.model, options.base_url, journal) as chat:
-                rows = generator.generate(seeds, chat, options, run.progress.at)
-                ingest(folder, [("", rows)], step.name)
-                requests = {"sent": chat.sent, "recorded": journal.counts()[1]}
-        finally:
-            journal.close()
-        return {**made(step.name, option_fields.values(options), folder), "requests": requests}
+        return {**_generated(run, step, folder), "options": option_fields.values(options)}
 
     run.do(folder, mark, work)
     run.datasets.append(Dataset(folder, mark))
+
+
+def _files(step: Step) -> dict[str, str]:
+    """The files beside its options that a generator's rows depend on, by role."""
+    topics = step.options.topics
+    named = {
+        "seeds": seed_path(step),
+        "topics": str(assets.topics_file(step.options.language)) if topics == "default" else topics,
+    }
+    return {name: path for name, path in named.items() if path}
+
+
+def _generated(run: Run, step: Step, folder: Path) -> dict[str, Any]:
+    """Make and write the rows; return the step's entry."""
+    from datagen.generate import generation
+
+    with ready(run, step) as loop:
+        ingest(folder, [("", _watched(loop, run))], step.name)
+        found = generation.account(loop)
+    entry = made(step.name, {}, folder)
+    if (stopped := loop.funnel.stopped) is not None and not entry["rows_in"]:
+        more = "; nothing was made: raise it, or give the options of the run that is in the journal"
+        raise type(stopped)(f"{stopped}{more if stopped.exit_code == BudgetError.exit_code else ''}")
+    return {**entry, **found}
+
+
+@contextlib.contextmanager
+def ready(run: Run, step: Step, requests: int | None = None) -> Iterator[Loop]:
+    """Open the journal and the model of a generator's step and give its loop; `requests` ends it after so many."""
+    from datagen.generate import generation
+    from datagen.models.journal import Journal
+    from datagen.models.opening import opened
+
+    path = seed_path(step)
+    seeds: list[Row] = run.side_rows("seeds", path) if path else []
+    journal = Journal(run.out / "journal.sqlite")
+    with contextlib.closing(journal), opened(step.options, journal, offline=run.offline) as chat:
+        yield generation.loop(step.kind, seeds, chat, step.options, requests)
+
+
+def _watched(loop: Loop, run: Run) -> Iterator[Row]:
+    """Yield the rows of a loop and tell the progress what came of them."""
+    for row in loop.rows():
+        run.progress.at(loop.funnel.kept, loop.funnel.note())
+        yield row

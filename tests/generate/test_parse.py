@@ -153,6 +153,108 @@ def test_what_the_prompt_wrote_already_is_the_beginning() -> None:
     assert items(" Name the capital of England.\nOutput: London", cut=False, prefix="Instruction:") == [LONDON]
 
 
+def test_a_last_task_without_output_is_unparsed_and_cut_off_where_the_completion_was_cut() -> None:
+    text = "4. Instruction: Name the capital of England.\n4. Output: London\n###\n5. Instruction: Tell a sto"
+    assert items(text, cut=False)[1:] == [Item("Tell a sto", reason="unparsed")]
+    assert items(text, cut=True) == [LONDON, Item("Tell a sto", reason="cut_off")]
+
+
+def test_words_before_the_first_task_are_no_item_unless_they_are_long() -> None:
+    tasks = "Instruction: Name the capital of England.\nOutput: London"
+    assert items(f"Sure! Here are the tasks you asked for:\n\n{tasks}", cut=False) == [LONDON]
+    story = "Once upon a time. " * 30
+    assert items(f"{story}\n\n{tasks}", cut=False) == [Item(story.strip(), reason="unparsed"), LONDON]
+
+
+def test_a_closing_remark_goes_only_when_a_separator_tells_it_from_the_answer() -> None:
+    task = "Instruction: Name the capital of England.\nOutput: London"
+    assert items(f"{task}\n\n---\n\nI hope this helps!", cut=False) == [LONDON]
+    assert items(f"{task}\n\nI hope this helps!", cut=False) == [Item(LONDON.instruction, "", "London\n\nI hope this helps!")]
+    assert items(f"{task}\n---\nThe capital since 1066.", cut=False)[0].output.endswith("1066.")
+
+
+def test_thoughts_before_the_answer_hold_drafts_and_no_tasks() -> None:
+    task = "Instruction: Name the capital of England.\nOutput: London"
+    assert items(f"<think>\n1. Instruction: a draft\nOutput: none\n</think>\n\n{task}", cut=False) == [LONDON]
+    assert items("<think>\nInstruction: a draft", cut=True) == [Item("<think>\nInstruction: a draft", reason="cut_off")]
+
+
+def test_a_fence_around_the_whole_completion_or_around_each_task_goes() -> None:
+    one = "```\n4. Instruction: Name the capital of England.\n4. Output: London\n```"
+    two = "```\n5. Instruction: Say hi.\n5. Output: hi\n```"
+    hi = Item("Say hi.", "", "hi")
+    assert items(f"Sure:\n{one}\nI hope this helps!", cut=False) == [LONDON]
+    assert items(f"{one}\n\n{two}", cut=False) == [LONDON, hi]
+    code = "```\nInstruction: Print x.\nOutput:\n```python\nprint(x)\n```\n```"
+    assert items(code, cut=False) == [Item("Print x.", "", "```python\nprint(x)\n```")]
+
+
+def test_a_code_block_in_an_answer_keeps_its_fences_and_its_headings() -> None:
+    text = "Instruction: A\nOutput:\n```\nInstruction: x\nOutput: y\n```\ndone\n\nInstruction: Say hi.\nOutput: hi"
+    shown = "```\nInstruction: x\nOutput: y\n```\ndone"
+    assert items(text, cut=False) == [Item("A", "", shown), Item("Say hi.", "", "hi")]
+
+
+def test_a_code_block_that_never_ends_swallows_no_task() -> None:
+    text = "1. Instruction: A\n1. Output:\n```python\nx = 1\n2. Instruction: Say hi.\n2. Output:\n```js\nhi()\n```"
+    assert items(text, cut=False) == [Item("A", "", "```python\nx = 1"), Item("Say hi.", "", "```js\nhi()\n```")]
+
+
+def test_a_block_quote_loses_its_marks() -> None:
+    london = "> 1. Instruction: Name the capital of England.\n> 1. Output: London"
+    text = f"Here:\n{london}\n>\n> 2. Instruction: Say hi.\n> 2. Output: hi"
+    assert items(text, cut=False) == [LONDON, Item("Say hi.", "", "hi")]
+    mail = "Instruction: Answer the mail.\nOutput:\n> Are you there?\nYes."
+    assert items(mail, cut=False) == [Item("Answer the mail.", "", "> Are you there?\nYes.")]
+    poem = "Instruction: Quote it.\nOutput:\n> To be\n> or not"
+    assert items(poem, cut=False) == [Item("Quote it.", "", "> To be\n> or not")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "- Instruction: Name the capital of England.\n- Input: N/A\n- Output: London",
+        "* **Instruction:** Name the capital of England.\n* **Output:** London",
+        "1. **Instruction:** Name the capital of England.\n   - **Input:** none\n   - **Output:** London",
+        "**Instruction: Name the capital of England.**\n**Output: London**",
+        "**Instruction**\nName the capital of England.\n\n**Output**\nLondon",
+        "### Instruction\nName the capital of England.\n### Input\n\n### Output\nLondon",
+        "## Task 4: Capitals\n**Instruction:** Name the capital of England.\n**Output:** London\n\n## Task 5: Greetings",
+        "Instruction 4: Name the capital of England.\nInput 4: (none)\nOutput 4: London",
+        "Task 4 - Instruction: Name the capital of England.\nTask 4 - Output: London",
+        "[Instruction]: Name the capital of England.\n[Output]: London",
+        "(4) Instruction: Name the capital of England.\n(4) Output: London",
+        "Instruction: Name the capital of England.\r\nInput: <noinput>\r\nOutput: London\r\n###\r\n",
+        "\ufeffInstruction: Name the capital of England.\n\u200bOutput: London",
+    ],
+)
+def test_more_ways_in_which_models_write_the_headings(text: str) -> None:
+    after = "Instruction: Say hi.\nOutput: hi" if text.endswith("Greetings") else ""
+    assert items(f"{text}\n{after}", cut=False)[0] == LONDON
+
+
+def test_text_below_a_heading_loses_the_indentation_of_the_list_and_keeps_its_own() -> None:
+    text = """1. **Instruction:** Double x.
+   - **Output:**
+     def f(x):
+         return 2 * x
+2. **Instruction:** Say hi.
+   - **Output:** hi
+     there"""
+    assert items(text, cut=False) == [
+        Item("Double x.", "", "def f(x):\n    return 2 * x"),
+        Item("Say hi.", "", "hi\nthere"),
+    ]
+    bare = "- Instruction: Double x.\n- Output: def f(x):\n    return 2 * x"
+    assert items(bare, cut=False) == [Item("Double x.", "", "def f(x):\n    return 2 * x")]
+
+
+def test_an_answer_may_end_with_a_drawing() -> None:
+    chart = "7 |\n\n----------"
+    text = f"4. Instruction: Draw.\n4. Output: {chart}\n###\n5. Instruction: Sign.\n5. Output: Yours,\n\n_____"
+    assert items(text, cut=False) == [Item("Draw.", "", chart), Item("Sign.", "", "Yours,\n\n_____")]
+
+
 PIECES = st.sampled_from(
     ["Instruction:", "Input:", "Output:", "4. ", "\n", "###", "**", " ", "2020.", "<noinput>", "文", "：", "Task 5", "---"]
 )  # fmt: skip

@@ -2,38 +2,72 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datagen.models.journal import Journal, request_key
+from datagen.errors import DataError
+from datagen.models.journal import Attempt, Journal, Tokens, request_key
 
 BODY = {"messages": [{"role": "user", "content": "สวัสดี"}], "temperature": 0.9}
+MOST = Tokens(100, 50)
 
 
 def test_a_recorded_answer_is_given_back_as_it_came(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "journal.sqlite")
-    key = request_key("m", "chat/completions", BODY, 0)
-    assert journal.answer(key) is None
-    journal.asked(key, "chat/completions", BODY, 0, "http://127.0.0.1:1/v1")
-    assert journal.answer(key) is None
-    journal.answered(key, '{"broken')
-    assert journal.answer(key) == '{"broken'
-    assert journal.counts() == (1, 1)
-    journal.close()
+    async def use(journal: Journal) -> None:
+        key = request_key("m", "chat/completions", BODY, 0)
+        assert journal.answer(key) is None
+        attempt = await journal.asked(key, "m", "chat/completions", BODY, 0, "http://127.0.0.1:1/v1", MOST)
+        assert journal.answer(key) is None
+        assert journal.counts()["cut_off"] == 1
+        await journal.answered(attempt, key, '{"broken', None)
+        assert journal.answer(key) == '{"broken'
+
+    with closing(Journal(tmp_path / "journal.sqlite")) as journal:
+        asyncio.run(use(journal))
+        assert journal.counts() == {"asked": 1, "recorded": 1, "given_up": 0, "attempts": 1, "cut_off": 0}
+        assert list(journal.attempts()) == [Attempt(MOST, "answered", None)]
 
 
-def test_a_request_asked_twice_is_one_request(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "journal.sqlite")
-    for endpoint in ("http://a/v1", "http://b/v1"):
-        journal.asked("k", "completions", BODY, 3, endpoint)
-    assert journal.counts() == (1, 0)
-    journal.close()
+def test_each_attempt_of_a_request_is_remembered_with_what_became_of_it(tmp_path: Path) -> None:
+    async def use(journal: Journal) -> None:
+        for endpoint in ("http://a/v1", "http://b/v1", "http://c/v1"):
+            last = await journal.asked("k", "m", "completions", BODY, 3, endpoint, MOST)
+            if "a/" in endpoint:
+                await journal.failed(last, "free", "HTTP 500")
+        await journal.give_up("k", "HTTP 500")
+        assert journal.given_up("k") == "HTTP 500"
+        await journal.answered(last, "k", "{}", Tokens(7, 3))
+
+    with closing(Journal(tmp_path / "journal.sqlite")) as journal:
+        asyncio.run(use(journal))
+        assert [(a.outcome, a.used) for a in journal.attempts()] == [
+            ("free", None),
+            (None, None),
+            ("answered", Tokens(7, 3)),
+        ]
+        assert journal.given_up("k") is None, "what was answered after all is not given up"
+
+
+def test_many_writers_at_one_time_share_transactions_and_lose_nothing(tmp_path: Path) -> None:
+    async def one(journal: Journal, i: int) -> None:
+        attempt = await journal.asked(str(i), "m", "completions", {"i": i}, i, "http://a/v1", MOST)
+        await journal.answered(attempt, str(i), f"answer {i}", Tokens(i, 1))
+
+    async def all_of_them(journal: Journal) -> None:
+        await asyncio.gather(*(one(journal, i) for i in range(500)))
+
+    with closing(Journal(tmp_path / "journal.sqlite")) as journal:
+        asyncio.run(all_of_them(journal))
+        assert [journal.answer(str(i)) for i in range(500)] == [f"answer {i}" for i in range(500)]
+        assert sum(a.used.input for a in journal.attempts() if a.used) == sum(range(500))
 
 
 def test_the_key_knows_the_model_the_path_the_body_and_the_draw() -> None:
@@ -54,30 +88,46 @@ def test_the_order_of_the_fields_of_a_body_is_nothing_to_the_key(body: dict[str,
     assert request_key("m", "completions", body, 0) == request_key("m", "completions", turned, 0)
 
 
-def test_the_file_holds_texts_readable_without_datagen_and_no_key(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "deep" / "journal.sqlite")
-    journal.asked("k", "chat/completions", BODY, 0, "http://127.0.0.1:1/v1")
-    journal.answered("k", '{"choices": []}')
-    journal.close()
+def test_the_file_holds_texts_readable_without_datagen(tmp_path: Path) -> None:
+    with closing(Journal(tmp_path / "deep" / "journal.sqlite")) as journal:
+        asyncio.run(journal.asked("k", "m", "chat/completions", BODY, 0, "http://127.0.0.1:1/v1", MOST))
     with closing(sqlite3.connect(tmp_path / "deep" / "journal.sqlite")) as db:
-        columns = {row[1] for table in ("request", "answer") for row in db.execute(f"PRAGMA table_info({table})")}
-        assert columns == {"key", "path", "body", "draw", "endpoint", "raw"}
-        assert "สวัสดี" in db.execute("SELECT body FROM request").fetchone()[0]
+        found = db.execute("SELECT model, path, body, draw, endpoint FROM request").fetchone()
+    assert found[:2] == ("m", "chat/completions")
+    assert "สวัสดี" in found[2]
+
+
+@pytest.mark.parametrize("content", [b"this is no database at all, only a file of words" * 50, None])
+def test_a_file_that_is_no_journal_is_refused_and_left_alone(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "journal.sqlite"
+    if content is None:
+        with closing(sqlite3.connect(path)) as db:
+            db.execute("CREATE TABLE request (key TEXT)")
+    else:
+        path.write_bytes(content)
+    before = path.read_bytes()
+    with pytest.raises(DataError, match=r"journal\.sqlite") as refused:
+        Journal(path)
+    assert "\n" not in str(refused.value)
+    assert path.read_bytes()[:16] == before[:16]
 
 
 def test_an_answer_recorded_before_a_sudden_death_is_there(tmp_path: Path) -> None:
     program = (
-        "import os, pathlib, signal, sys\n"
-        "from datagen.models.journal import Journal\n"
+        "import asyncio, os, pathlib, signal, sys\n"
+        "from datagen.models.journal import Journal, Tokens\n"
         "journal = Journal(pathlib.Path(sys.argv[1]))\n"
-        "for i in range(50):\n"
-        "    journal.asked(str(i), 'completions', {}, i, 'http://a/v1')\n"
-        "    journal.answered(str(i), f'answer {i}')\n"
-        "os.kill(os.getpid(), signal.SIGKILL)\n"
+        "async def use():\n"
+        "    for i in range(50):\n"
+        "        attempt = await journal.asked(str(i), 'm', 'completions', {}, i, 'http://a/v1', Tokens(1, 1))\n"
+        "        await journal.answered(attempt, str(i), f'answer {i}', None)\n"
+        "    await journal.asked('50', 'm', 'completions', {}, 50, 'http://a/v1', Tokens(1, 1))\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "asyncio.run(use())\n"
     )
     done = subprocess.run([sys.executable, "-c", program, str(tmp_path / "journal.sqlite")], check=False)
     assert done.returncode == -9
-    journal = Journal(tmp_path / "journal.sqlite")
-    assert journal.counts() == (50, 50)
-    assert journal.answer("49") == "answer 49"
-    journal.close()
+    with closing(Journal(tmp_path / "journal.sqlite")) as journal:
+        counts = journal.counts()
+        assert (counts["asked"], counts["recorded"], counts["cut_off"]) == (51, 50, 1)
+        assert journal.answer("49") == "answer 49"

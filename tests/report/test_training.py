@@ -56,7 +56,11 @@ def test_odd_metrics(tmp_path: Path, lines: str, trained: Any) -> None:
 
 def test_the_mixture_and_its_noise_in_words(tmp_path: Path, folder: Any, page_of: Any) -> None:
     summary = folder(tmp_path, [new_row(instruction="a", output="b")], [])
-    summary["stages"][0]["requests"] = {"sent": 12, "recorded": 30}
+    summary["stages"][0]["requests"] = dict.fromkeys(["judged", "sent", "asked", "attempts"], 12) | {
+        "recorded": 30,
+        "given_up": 0,
+        "cut_off": 1,
+    }
     sources = {n: {"rows": 100, "held_out": 10, "share": 0.5, "taken": 90, "epochs": 1.0} for n in ("seeds", "docs")}
 
     def run(name: str, loss: float) -> dict[str, Any]:
@@ -75,7 +79,7 @@ def test_the_mixture_and_its_noise_in_words(tmp_path: Path, folder: Any, page_of
 
     text = noise([2.0, 2.001, 2.5], 2.01)
     assert "differ by 0.01. The second-ranked is 0.001 behind the best: within the noise." in text
-    assert "12 requests sent, 30 answers recorded" in text
+    assert "30 answers recorded, 1 attempt cut off" in text
     assert "seeds1001050 %901.00" in text
     assert "0.2 behind the best: more than the noise." in noise([2.0, 2.2], 2.01)
     assert "and so are 1 more" in noise([2.0, 2.001, 2.002], 2.01)

@@ -1,0 +1,122 @@
+"""The local endpoint of `tests/` as a process, what its log says was bought, and the table of claims that rests on it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PROJECT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(PROJECT / "tests"))
+
+from invented_answers import digest  # noqa: E402  (needs the path above)
+
+START_S = 20.0
+
+
+@dataclass
+class Arrival:
+    """One request that arrived: `body` is its hash, `billed` tokens in and out, `status` 0 where no answer was sent in full."""
+
+    n: int
+    pid: int
+    time: float
+    body: str
+    fault: str
+    billed: tuple[int, int]
+    status: int = 0
+
+
+class EndpointProcess:
+    """`tests/local_endpoint.py` at work; every start of one with the same log adds to it."""
+
+    def __init__(self, folder: Path, *options: Any, log: str = "endpoint.jsonl") -> None:
+        """Start it and wait until it listens."""
+        self.log, port_file = folder / log, folder / f"port-{time.monotonic_ns()}"
+        script = str(PROJECT / "tests" / "local_endpoint.py")
+        self.process = subprocess.Popen(
+            [sys.executable, script, "--port-file", str(port_file), "--log", str(self.log), "--with-parent", *map(str, options)]
+        )
+        deadline = time.monotonic() + START_S
+        while not port_file.exists():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                sys.exit("the local endpoint did not start")
+            time.sleep(0.01)
+        self.port = int(port_file.read_text())
+        self.base_url = f"http://127.0.0.1:{self.port}/v1"
+
+    def __enter__(self) -> EndpointProcess:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.process.terminate()
+        self.process.wait(10)
+
+
+def arrivals(log: Path) -> list[Arrival]:
+    """Read a log: the requests in the order of their arrival."""
+    found: dict[tuple[int, int], Arrival] = {}
+    for line in log.read_bytes().split(b"\n"):
+        told = json.loads(line) if line.endswith(b"}") else {}  # the last line may be on its way
+        if "body" in told:
+            del told["path"]
+            found[told["pid"], told["n"]] = Arrival(**{**told, "billed": tuple(told["billed"])})
+        elif told.get("finished"):
+            found[told["pid"], told["n"]].status = told["status"]
+    return list(found.values())
+
+
+def body_hash(body: str, model: str = "local") -> str:
+    """Return the hash by which the log names a request whose body, without its model, is this JSON."""
+    return digest({"model": model, **json.loads(body)})
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment without the endpoint and the key of the machine."""
+    return {k: v for k, v in os.environ.items() if not k.startswith("OPENAI_")} | {"COLUMNS": "100"}
+
+
+def command(out: Path, base_url: str, *options: Any) -> list[str]:
+    """The command line of a generation at an endpoint."""
+    words = [sys.executable, "-m", "datagen", "self-instruct", "-o", out, "--model", "local", "--base-url", base_url, *options]
+    return [str(w) for w in words]
+
+
+class Claims:
+    """A table of what was asked and what was reached; `end` exits with 1 where one of them does not hold."""
+
+    def __init__(self, title: str) -> None:
+        """Begin a table."""
+        self._title = title
+        self._rows: list[tuple[str, str, str, bool]] = []
+
+    def add(self, claim: str, asked: Any, reached: Any, *, holds: bool | None = None) -> None:
+        """Add a claim; it holds when what was reached is what was asked, unless `holds` says."""
+        asked, reached = (f"{v:,}" if isinstance(v, int) else str(v) for v in (asked, reached))
+        self._rows.append((claim, asked, reached, asked == reached if holds is None else holds))
+
+    def show(self) -> bool:
+        """Print the table; return whether all claims hold."""
+        head = (self._title, "asked", "reached")
+        wide = [max(len(row[i]) for row in (head, *self._rows)) for i in range(3)]
+        print(f"\n{head[0]:<{wide[0]}}  {head[1]:>{wide[1]}}  {head[2]:>{wide[2]}}")
+        for claim, asked, reached, holds in self._rows:
+            print(f"{claim:<{wide[0]}}  {asked:>{wide[1]}}  {reached:>{wide[2]}}{'' if holds else '  FAILED'}")
+        return all(row[3] for row in self._rows)
+
+
+def end(*tables: Claims) -> None:
+    """Print every table; exit with 1 where a claim does not hold."""
+    shown = [table.show() for table in tables]
+    sys.exit(0 if all(shown) else 1)
+
+
+def dollars(billed: Any, price_in: float, price_out: float) -> float:
+    """What tokens cost at prices per million: pairs of tokens in and out."""
+    went_in, came_out = (sum(part) for part in zip(*billed, strict=True)) if (billed := list(billed)) else (0, 0)
+    return (went_in * price_in + came_out * price_out) / 1e6

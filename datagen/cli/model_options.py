@@ -1,0 +1,70 @@
+"""The options that every command which asks a model shares, as click options; off = a model's or a method's own default."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+Command = Callable[..., Any]
+
+MODEL = [
+    click.option("--model", help="smollm2 (embedded, default), a local folder, or a model of the endpoint."),
+    click.option("--base-url", metavar="URL", help="An OpenAI-compatible endpoint; also OPENAI_BASE_URL. Key: OPENAI_API_KEY."),
+    click.option("--temperature", metavar="T", help="0..2, or off: the endpoint's default."),
+    click.option("--top-p", metavar="P", help="0..1. Default: the endpoint's."),
+    click.option("--extra-body", metavar="JSON", help='More parameters of a request, such as {"top_k": 20}.'),
+    click.option("--max-output-tokens", type=int, help="Of one completion, reasoning included. Default 3072."),
+    click.option("--concurrency", type=int, help="Requests in flight. Default 16."),
+    click.option("--rpm", type=float, help="Requests per minute. Default: no limit."),
+    click.option("--tpm", type=int, help="Tokens per minute, in and out. Default: no limit."),
+    click.option("--timeout-s", type=float, help="Of one attempt. Default 300."),
+]
+MONEY = [
+    click.option("--budget-usd", type=float, metavar="USD", help="Hard cap over the whole life of OUT; exit code 5."),
+    click.option("--max-requests", type=int, help="Hard cap on requests sent, over the whole life of OUT; exit code 5."),
+    click.option("--price-in", type=float, metavar="USD", help="Per million input tokens. Default: genai-prices."),
+    click.option("--price-out", type=float, metavar="USD", help="Per million output tokens."),
+    click.option("--retry-failed", is_flag=True, default=None, help="Ask again what an earlier run gave up."),
+]
+GENERATOR = [
+    click.option("--language", help="en (default), zh or th: of prompts, seed tasks and results."),
+    click.option("--seeds", metavar="PATH", help="Seed tasks; default: those that come with datagen."),
+    click.option("--topics", metavar="FILE", help="Topics that requests go through; default: a taxonomy that comes along."),
+    click.option("--subtopics", type=int, metavar="K", help="Sub-topics that the model names for each topic without one."),
+    click.option("--threshold", type=float, help="ROUGE-L F1 above which a task is not new. Default 0.7."),
+    click.option("--rules", metavar="NAMES", help="length,punctuation (default), keywords, program, ascii; alpaca; off."),
+    click.option("--answer-temperature", metavar="T", help="Where an answer is asked for by itself. Default 0.3."),
+    click.option("--window", type=int, help="How far back a request sees the kept rows. Default 16."),
+    click.option("--stall", type=int, help="Requests in a row that keep nothing before it stops. Default 100."),
+    click.option("--seed", type=int, help="Which examples a prompt shows. Default 17."),
+]
+RUN = [
+    click.option("--estimate", is_flag=True, help="Send --probes requests, quote cost, time and rows; nothing else."),
+    click.option("--probes", type=click.IntRange(2, 10_000), default=8, show_default=True, help="Requests of --estimate."),
+    click.option("--fresh", is_flag=True, help="Make the rows again from the recorded answers."),
+    click.option("--json", "as_json", is_flag=True, help="Print run.json on one line instead of the table."),
+]
+
+
+def options(*groups: Sequence[Callable[[Any], Any]]) -> Callable[[Command], Command]:
+    """Return a decorator that adds groups of options to a command, in their order."""
+
+    def added(command: Command) -> Command:
+        for option in reversed([option for group in groups for option in group]):
+            command = option(command)
+        return command
+
+    return added
+
+
+def execute(kind: str, out: str, given: dict[str, Any], *, estimate: bool, probes: int, fresh: bool, as_json: bool) -> int:
+    """Run a generator, or quote what it would cost; return the exit code."""
+    from datagen.cli import terminal
+    from datagen.recipe import make
+
+    recipe = make([{kind: {k: v for k, v in given.items() if v is not None}}])
+    if estimate:
+        return terminal.estimate(recipe, out, probes, as_json=as_json)
+    return terminal.run(recipe, out, fresh=fresh, as_json=as_json)

@@ -1,0 +1,60 @@
+"""Self-Instruct as Stanford Alpaca did it: several tasks with their answers per completion.
+
+Source: Taori et al. 2023, `generate_instruction.py`: seed tasks are shown, the model goes on with the list. No stop sequence
+and no count of tokens ends a completion in the middle of an answer, and its items are read by their numbers (`parse`).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from datagen.generate.draft import Draft, drafts, failed
+from datagen.generate.parse import items
+from datagen.generate.pool import Seen
+from datagen.generate.prompt import Prompt
+from datagen.models.chat import Chat
+from datagen.rows import Row
+
+if TYPE_CHECKING:
+    from datagen.generate.self_instruct import SelfInstructOptions
+
+
+class Examples:
+    """The tasks that a prompt shows: some of the seeds, and some that the run has made where that is asked for."""
+
+    def __init__(self, seeds: Sequence[Row], options: SelfInstructOptions, human: int, machine: int) -> None:
+        """Take the numbers of human and of machine tasks per prompt."""
+        self._seeds, self._options, self._human, self._machine = seeds, options, human, machine
+
+    def drawn(self, index: int, seen: Seen) -> tuple[list[Row], tuple[str, ...]]:
+        """Return the examples of a request and their ids; what is missing of machine tasks is drawn from the seeds."""
+        draw = random.Random(f"{self._options.seed}:{index}")
+        machine = draw.sample(range(seen.kept), min(self._machine, seen.kept))
+        human = draw.sample(self._seeds, min(self._human + self._machine - len(machine), len(self._seeds)))
+        shown = [*human, *map(seen.row, machine)]
+        draw.shuffle(shown)
+        return shown, tuple(str(s["id"]) for s in shown)
+
+
+class Alpaca:
+    """Several tasks with their answers per request."""
+
+    def __init__(
+        self, seeds: Sequence[Row], chat: Chat, options: SelfInstructOptions, topic: Callable[[int], str | None]
+    ) -> None:
+        """Read the prompt."""
+        self._chat, self._options, self._topic = chat, options, topic
+        self._examples = Examples(seeds, options, options.shown, options.machine)
+        self._prompt = Prompt("self_instruct", options.language)
+
+    async def make(self, index: int, seen: Seen) -> list[list[Draft]]:
+        """Return the tasks of one completion."""
+        shown, parents = self._examples.drawn(index, seen)
+        messages = self._prompt.messages(examples=shown, count=self._options.tasks, topic=self._topic(index))
+        answer = await self._chat.complete("chat/completions", {"messages": messages, **self._options.sampling()}, index)
+        if answer.text is None:
+            return [[failed(answer, self._prompt.hash, parents)]]
+        found = items(answer.text, cut=answer.cut)
+        return [[draft] for draft in drafts(found, answer, self._prompt.hash, parents)]

@@ -1,0 +1,110 @@
+"""What a request made: tasks with what they cost and where they came from, and the rows they become."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from datagen.generate.parse import Item
+from datagen.models.completion import Completion
+from datagen.models.journal import Tokens
+from datagen.models.prices import Price
+from datagen.rows import Row, new_row
+
+NOTHING = Tokens(0, 0)
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Tokens that a task cost, reasoning among the output; `known` is false where an endpoint did not report some of them."""
+
+    tokens: Tokens = NOTHING
+    reasoning: int = 0
+    known: bool = True
+
+    def __add__(self, other: Spent) -> Spent:
+        tokens = Tokens(self.tokens.input + other.tokens.input, self.tokens.output + other.tokens.output)
+        return Spent(tokens, self.reasoning + other.reasoning, self.known and other.known)
+
+    def shared(self, by: int) -> list[Spent]:
+        """Return the share of each of so many tasks of one request; the shares add up to it."""
+
+        def part(whole: int, at: int) -> int:
+            return whole * (at + 1) // by - whole * at // by
+
+        whole = self.tokens.input, self.tokens.output, self.reasoning
+        parts = [[part(w, at) for w in whole] for at in range(by)]
+        return [Spent(Tokens(went_in, came_out), thought, self.known) for went_in, came_out, thought in parts]
+
+
+def spent(*completions: Completion) -> Spent:
+    """Return what requests cost together."""
+    total = Spent()
+    for c in completions:
+        total += Spent(c.used or NOTHING, c.reasoning_tokens or 0, c.used is not None)
+    return total
+
+
+@dataclass(frozen=True)
+class Draft:
+    """One task of a request, before it is judged; `item.reason` is set where it cannot be used."""
+
+    item: Item
+    key: str  # of the request that it came from
+    spent: Spent
+    prompt_hash: str
+    parents: tuple[str, ...] = ()
+    evidence: str | None = None
+    reasoning: str | None = None  # what the model thought before this task's answer
+    repeats: Repeat | None = None  # what it repeats, when that was seen before its answer was bought
+
+    def refused(self, reason: str) -> Draft:
+        """Return the draft with a reason not to keep it."""
+        return replace(self, item=replace(self.item, reason=reason))
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """The seed or kept row that a task repeats: its id, its text when it is a seed, and the F1."""
+
+    witness_id: str
+    seed_text: str | None
+    score: float
+
+
+def drafts(items: Sequence[Item], completion: Completion, prompt_hash: str, parents: tuple[str, ...] = ()) -> list[Draft]:
+    """Return the drafts of one completion's items, its cost shared among them."""
+    shares = spent(completion).shared(len(items))
+    return [
+        Draft(item, completion.key, share, prompt_hash, parents) for item, share in zip(items, shares, strict=True)
+    ]  # fmt: skip
+
+
+def failed(completion: Completion, prompt_hash: str, parents: tuple[str, ...] = ()) -> Draft:
+    """Return the draft that stands for a request without an answer."""
+    item = Item("", reason="request_failed")
+    return Draft(item, completion.key, spent(completion), prompt_hash, parents, evidence=completion.error)
+
+
+def made_row(draft: Draft, stage: str, model: str, language: str, price: Price | None, cell: str | None) -> Row:
+    """Return the row of a draft."""
+    item, tokens = draft.item, draft.spent.tokens
+    known = draft.spent.known
+    return new_row(
+        instruction=item.instruction, input=item.input, output=item.output, language=language,
+        source=f"{stage}:{model}", parents=list(draft.parents) or None, tags=[cell] if cell else None,
+        extra=json.dumps({"reasoning": draft.reasoning}, ensure_ascii=False) if draft.reasoning else "",
+        generation={
+            "model": model, "prompt_hash": draft.prompt_hash, "request_key": draft.key,
+            "input_tokens": tokens.input if known else None, "output_tokens": tokens.output if known else None,
+            "reasoning_tokens": draft.spent.reasoning or None,
+            "cost_usd": round(price.usd(tokens), 12) if price and known else None,
+        },
+    )  # fmt: skip
+
+
+def prompt_hash(*texts: str) -> str:
+    """Return the digest by which a row names the prompt that it came from."""
+    return hashlib.blake2b("\0".join(texts).encode(), digest_size=8).hexdigest()

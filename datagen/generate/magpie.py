@@ -1,0 +1,73 @@
+"""Magpie: an aligned model, given only what its template writes before a user's words, writes them itself; then its answer.
+
+Source: Xu et al. 2024, `exp/gen_ins.py`. There the first line break ends a task, which cuts every task of several lines; here
+the end of the user's turn does, or the first line where that is asked for. A system message in a language and about a topic
+says who the user is: that is the control of language which the bare turn does not have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from datagen.errors import UsageError
+from datagen.generate import turns
+from datagen.generate.loop import Maker
+from datagen.generate.one import BareTurn, One
+from datagen.generate.options import GeneratorOptions
+from datagen.models.chat import Chat
+from datagen.rows import Row
+
+
+@dataclass(frozen=True)
+class MagpieOptions(GeneratorOptions):
+    """Options of `magpie`."""
+
+    temperature: float | None = 1.0  # of the tasks
+    template: str | None = None  # chatml, llama3, … or a model's folder; off = by the model's name
+    system: Literal["auto", "on", "off"] = "auto"  # a message that sets language and topic; auto: where either needs it
+    stop: tuple[str, ...] = ()  # more marks that end a task
+    first_line: bool = False  # a task ends at its first line break
+    max_task_tokens: int = 256  # of a task
+
+    def __post_init__(self) -> None:
+        """Check the values; raises ValueError."""
+        super().__post_init__()
+        if self.max_task_tokens < 1:
+            raise ValueError(f"max_task_tokens must be 1 or more, not {self.max_task_tokens}")
+        if self.system == "off" and self.topics:
+            raise ValueError("topics reach the model through the system message; leave system on")
+
+    @property
+    def steered(self) -> bool:
+        """Whether a system message is sent."""
+        return self.system == "on" or (self.system == "auto" and (self.language != "en" or self.topics is not None))
+
+
+def prompts(options: MagpieOptions) -> list[str]:
+    """Names of the prompt templates that a run uses."""
+    return ["answer", *(["magpie"] if options.steered else [])]
+
+
+def maker(options: MagpieOptions, seeds: Sequence[Row], chat: Chat, topic: Callable[[int], str | None]) -> Maker:
+    """Return the method of a run; raises UsageError where no template is known."""
+    family = options.template or (chat.model if options.local else turns.family_of(options.model))
+    if family is None:
+        raise UsageError(
+            f"the chat template of '{options.model}' is not known: give --template, one of {', '.join(turns.FAMILIES)}, or the"
+            " model's folder"
+        )
+
+    def turn(said: str | None) -> turns.UserTurn:
+        system = turns.system_message(options.language, said) if options.steered else None
+        folder = Path(family)
+        found = turns.turn_of_folder(folder, system) if folder.is_dir() else turns.turn_of_family(family, system)
+        return turns.UserTurn(found.head, (*found.stop, *options.stop))
+
+    sampling = {**options.sampling(), "max_tokens": options.max_task_tokens}
+    answers = options.answer_sampling()
+    if options.local and options.max_output_tokens is None:
+        answers = {**answers, "max_tokens": 192}  # a small model that goes on has lost its thread
+    return One(BareTurn(chat, turn, sampling, topic, options.seed, options.first_line), chat, answers, options.language, options.refusal)

@@ -1,0 +1,114 @@
+"""Hard caps on money and requests over the whole life of a run folder.
+
+Before an attempt is sent its worst case is reserved, every one in flight beside it; when it ends, what it really cost takes
+its place. So no number of requests in flight can pass the cap. What may have been billed and cannot be known (an attempt cut
+off, a connection lost, an answer without usage) stays held at its worst case.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from datagen.errors import BudgetError, UsageError
+from datagen.models.journal import ANSWERED, FREE, Attempt, Tokens
+from datagen.models.prices import Price
+
+TEMPLATE_TOKENS = 256  # more than a chat template adds around the messages
+DEFAULT_OUTPUT_TOKENS = 3072
+
+
+def worst_case(body: Mapping[str, Any]) -> Tokens:
+    """Return the most tokens that a request can cost: a byte is at least a token's share, and the answer ends at its limit."""
+    texts = {k: v for k, v in body.items() if k in ("messages", "prompt", "tools", "response_format", "suffix")}
+    size = len(json.dumps(texts, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+    limit = body.get("max_completion_tokens") or body.get("max_tokens") or DEFAULT_OUTPUT_TOKENS
+    return Tokens(size + TEMPLATE_TOKENS, int(limit))
+
+
+class Budget:
+    """What was spent, what is held and what is reserved, against the caps."""
+
+    def __init__(
+        self, price: Price | None, usd: float | None, max_requests: int | None, attempts: Iterable[Attempt] = ()
+    ) -> None:
+        """Begin with the attempts of earlier runs in the same folder.
+
+        Raises:
+            UsageError: a cap in dollars, and no price is known.
+        """
+        if usd is not None and price is None:
+            raise UsageError(
+                "--budget-usd needs a price, and none is known for this model at this endpoint: give --price-in and"
+                " --price-out, in dollars per million tokens"
+            )
+        self.price, self.usd, self.max_requests = price, usd, max_requests
+        self.spent = self.held = self._reserved = 0.0
+        self.requests = self._in_flight = 0
+        self.used = Tokens(0, 0)
+        self.without_usage = 0
+        self._line = asyncio.Lock()  # whoever waits for room is first in line
+        self._changed = asyncio.Event()
+        self._factor = 1.0  # how far an endpoint once passed the worst case that it was asked for
+        for attempt in attempts:
+            self.requests += 1
+            self._settle(attempt)
+
+    def _usd(self, tokens: Tokens) -> float:
+        return self.price.usd(tokens) if self.price else 0.0
+
+    def _settle(self, attempt: Attempt) -> None:
+        if attempt.used is not None:
+            self.spent += self._usd(attempt.used)
+            self.used = Tokens(self.used.input + attempt.used.input, self.used.output + attempt.used.output)
+        elif attempt.outcome != FREE:
+            self.held += self._usd(attempt.most)
+            self.without_usage += attempt.outcome == ANSWERED
+
+    async def reserve(self, most: Tokens) -> float:
+        """Wait until the caps have room for an attempt and take it; return the dollars reserved, for `settle`.
+
+        Raises:
+            BudgetError: there is no room, and nothing in flight that could give some back.
+        """
+        async with self._line:
+            while True:
+                need = self._usd(most) * self._factor
+                full = self._full(need)
+                if not full:
+                    self._reserved += need
+                    self._in_flight += 1
+                    self.requests += 1
+                    return need
+                # A request more is never given back; dollars in flight are, mostly.
+                if not self._in_flight or self._no_more_requests():
+                    raise BudgetError(full)
+                self._changed.clear()
+                await self._changed.wait()
+
+    def _no_more_requests(self) -> bool:
+        return self.max_requests is not None and self.requests >= self.max_requests
+
+    def _full(self, need: float) -> str:
+        """Why an attempt of this cost has no room; "" when it has."""
+        if self._no_more_requests():
+            return f"the limit of {self.max_requests:,} requests is reached"
+        if self.usd is None or self.spent + self.held + self._reserved + need <= self.usd:
+            return ""
+        held = f" and ${self.held:.4f} held for attempts whose cost is unknown" if self.held else ""
+        return (
+            f"the budget of ${self.usd:g} is reached: ${self.spent:.4f} spent{held}, and the next request may cost ${need:.4f}"
+        )
+
+    def settle(self, reserved: float, attempt: Attempt) -> None:
+        """Put what an attempt cost in the place of what was reserved for it."""
+        self._reserved -= reserved
+        self._in_flight -= 1
+        if not self._in_flight:
+            self._reserved = 0.0  # no crumbs of rounding
+        self._settle(attempt)
+        if attempt.used is not None and (usual := self._usd(attempt.most)) > 0:
+            self._factor = max(self._factor, self._usd(attempt.used) / usual)
+        self._changed.set()

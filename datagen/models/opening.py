@@ -1,0 +1,95 @@
+"""From options to a model that answers: served here, at an endpoint, or from the journal alone."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from datagen.errors import ModelError, UsageError
+from datagen.models.budget import Budget
+from datagen.models.chat import Chat
+from datagen.models.journal import Journal
+from datagen.models.options import EMBEDDED, ModelOptions, address, is_local
+from datagen.models.pace import Pace
+from datagen.models.prices import Price, find_price
+from datagen.models.secrets import secrets_of, without_userinfo
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+OPENAI = "https://api.openai.com/v1"
+CONNECT_TIMEOUT_S = 10.0
+
+
+def price_of(options: ModelOptions) -> Price | None:
+    """Return what the model costs: as the options say, else by the list; a model served here costs nothing.
+
+    Raises:
+        UsageError: a budget, and no price is known.
+    """
+    said = options.price_in is not None
+    found = None if options.local and not said else find_price(
+        options.model, address(options) or OPENAI, options.price_in, options.price_out
+    )  # fmt: skip
+    if options.budget_usd is not None and found is None:
+        raise UsageError(
+            f"--budget-usd needs a price, and none is known for '{options.model}' there: give --price-in and --price-out,"
+            " in dollars per million tokens"
+        )
+    return found
+
+
+@contextlib.contextmanager
+def opened(options: ModelOptions, journal: Journal, *, offline: bool = False) -> Iterator[Chat]:
+    """Open a model: served here when it is local and no endpoint is named, else at the endpoint.
+
+    The endpoint is `base_url`, else OPENAI_BASE_URL, else OpenAI itself; the key comes from OPENAI_API_KEY only. With
+    `offline` nothing is opened: answers come from the journal.
+
+    Raises:
+        ModelError: no such model, no key where one is needed, or a server that does not start.
+        UsageError: a base URL that is not one, or a budget without a price.
+    """
+    from datagen.models.causal_lm import resolve
+
+    budget = Budget(price_of(options), options.budget_usd, options.max_requests, journal.attempts())
+    url, folder, digest = address(options), "", ""
+    if is_local(options.model):
+        folder, digest = resolve(options.model)
+    name = f"{options.model}@{digest[:16]}" if digest and options.model != EMBEDDED else options.model
+    with contextlib.ExitStack() as stack:
+        if url:
+            model = options.model
+        elif folder:
+            from datagen.models.served import served
+
+            model = folder
+            url = "offline" if offline else stack.enter_context(served(folder)).base_url
+        else:
+            model, url = options.model, OPENAI
+        key = None if options.local else os.environ.get("OPENAI_API_KEY")
+        yield Chat(
+            name, model, without_userinfo(url), journal, None if offline else _client(url, key, options), budget,
+            Pace(options.rpm, options.tpm),
+            options.concurrency, options.timeout_s, options.retry_failed,
+            not options.local, () if offline else secrets_of(url, key), options.extra_body or {},
+        )  # fmt: skip
+
+
+def _client(url: str, key: str | None, options: ModelOptions) -> AsyncOpenAI:
+    from openai import AsyncOpenAI, DefaultAsyncHttpxClient, Timeout
+
+    if key is None and url.startswith("https://api.openai.com"):
+        raise ModelError(
+            f"there is no local model '{options.model}', and OpenAI needs a key: set OPENAI_API_KEY, name an endpoint with"
+            " --base-url, or use --model smollm2"
+        )
+    # A server on this machine is not behind the user's proxy.
+    here = "://127.0.0.1:" in url or "://localhost:" in url
+    # Retries are the chat's own: each attempt is in the journal and in the budget.
+    return AsyncOpenAI(
+        base_url=url, api_key=key or "none", max_retries=0, timeout=Timeout(options.timeout_s, connect=CONNECT_TIMEOUT_S),
+        http_client=DefaultAsyncHttpxClient(trust_env=False) if here else None,
+    )  # fmt: skip

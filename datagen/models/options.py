@@ -1,0 +1,93 @@
+"""The options of everything that asks a model: which one, how it samples, how fast, and what it may cost."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from datagen.models.budget import DEFAULT_OUTPUT_TOKENS
+from datagen.models.secrets import secrets_of
+
+EMBEDDED = "smollm2"
+OURS = ("model", "messages", "prompt", "stream", "n")  # keys of a request that a user's --extra-body may not set
+
+# Options that change neither a request nor what is made of its answer: not part of any fingerprint.
+TRAVEL = (
+    "base_url", "concurrency", "rpm", "tpm", "timeout_s", "budget_usd", "max_requests", "retry_failed",
+)  # fmt: skip
+
+MOST = 1e12
+# Name -> least, most, and whether the least itself is left out.
+_RANGES: dict[str, tuple[float, float, bool]] = {
+    "temperature": (0, 2, False), "top_p": (0, 1, False), "max_output_tokens": (1, MOST, False),
+    "concurrency": (1, 10_000, False), "rpm": (0, MOST, True), "tpm": (1, MOST, False), "timeout_s": (0, MOST, True),
+    "budget_usd": (0, MOST, True), "max_requests": (1, MOST, False), "price_in": (0, MOST, False),
+    "price_out": (0, MOST, False),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """Options shared by every command that asks a model."""
+
+    model: str = EMBEDDED  # the embedded model, a local folder, or a model of the endpoint
+    base_url: str | None = None  # an OpenAI-compatible endpoint; off = OPENAI_BASE_URL, OpenAI, or a local server
+    temperature: float | None = 0.9  # off = the endpoint's default
+    top_p: float | None = None  # off = the endpoint's default
+    extra_body: dict[str, Any] | None = None  # more parameters of a request, such as {"top_k": 20}; null takes one away
+    max_output_tokens: int | None = None  # of one completion, reasoning included; off = 3072, a small model's own limits
+    concurrency: int = 16  # requests in flight
+    rpm: float | None = None  # requests per minute
+    tpm: int | None = None  # tokens per minute, in and out; a request counts with its worst case until it ends
+    timeout_s: float = 300.0  # of one attempt, from the first byte sent to the last received
+    budget_usd: float | None = None  # hard cap in dollars over the whole life of the run folder
+    max_requests: int | None = None  # hard cap on requests sent, retries included, over the whole life of the run folder
+    price_in: float | None = None  # dollars per million input tokens; off = the list of genai-prices
+    price_out: float | None = None  # dollars per million output tokens
+    retry_failed: bool = False  # ask again what was given up in an earlier run
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ValueError: one is out of its range.
+            UsageError: the address is not one.
+        """
+        for name, (least, most, above) in _RANGES.items():
+            value = getattr(self, name)
+            if value is not None and not (least < value or (value == least and not above)):
+                raise ValueError(f"{name} must be {'above' if above else 'at least'} {least:g}, not {value:g}")
+            if value is not None and value > most:
+                raise ValueError(f"{name} must be at most {most:g}, not {value:g}")
+        if (self.price_in is None) != (self.price_out is None):
+            raise ValueError("give price_in and price_out together, in dollars per million tokens")
+        if self.base_url and secrets_of(self.base_url, None):
+            raise ValueError("base_url holds a password or a query, which the run folder would keep; the key is OPENAI_API_KEY")
+        wrong = [key for key in self.extra_body or () if key in OURS]
+        if wrong:
+            raise ValueError(f"extra_body may not set '{wrong[0]}', which datagen sets itself")
+
+    @property
+    def local(self) -> bool:
+        """Whether the model is served here: a local one, and no endpoint is named."""
+        return is_local(self.model) and self.base_url is None
+
+    def sampling(self) -> dict[str, Any]:
+        """The parameters of a request that say how to sample; those that are off are left to the endpoint."""
+        return {
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "max_tokens": self.max_output_tokens or DEFAULT_OUTPUT_TOKENS,
+        }
+
+
+def is_local(model: str) -> bool:
+    """Whether a model is here: the embedded one, or a folder with a config.json."""
+    return model == EMBEDDED or Path(model, "config.json").is_file()
+
+
+def address(options: ModelOptions) -> str | None:
+    """The endpoint that options name, in themselves or through OPENAI_BASE_URL; None = a local server, or OpenAI."""
+    return options.base_url or (None if is_local(options.model) else os.environ.get("OPENAI_BASE_URL"))

@@ -1,0 +1,128 @@
+"""A hard cap: the worst case of all that is in flight has room in it, or waits, or is refused."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from datagen.errors import BudgetError, UsageError
+from datagen.models.budget import Budget, worst_case
+from datagen.models.journal import Attempt, Tokens
+from datagen.models.prices import Price, find_price
+
+PRICE = Price(1.0, 2.0, "said")  # dollars per million tokens
+MOST = Tokens(1_000_000, 500_000)  # $2
+
+
+def test_a_request_waits_until_one_in_flight_gives_back_what_it_did_not_use() -> None:
+    async def use() -> list[str]:
+        told = []
+        budget = Budget(PRICE, 3.0, None)
+        first = await budget.reserve(MOST)
+        assert first == 2.0
+
+        async def second() -> None:
+            await budget.reserve(MOST)
+            told.append("second has room")
+
+        waiting = asyncio.ensure_future(second())
+        await asyncio.sleep(0.01)
+        told.append("first ends")
+        budget.settle(first, Attempt(MOST, "answered", Tokens(500_000, 0)))  # $0.5
+        await waiting
+        assert budget.spent == 0.5
+        return told
+
+    assert asyncio.run(use()) == ["first ends", "second has room"]
+
+
+def test_what_cannot_come_back_is_refused() -> None:
+    async def use() -> None:
+        budget = Budget(PRICE, 3.0, None)
+        first = await budget.reserve(MOST)
+        budget.settle(first, Attempt(MOST, "answered", Tokens(1_000_000, 250_000)))  # $1.5
+        with pytest.raises(
+            BudgetError, match=r"budget of \$3 is reached: \$1.5000 spent, and the next request may cost \$2.0000"
+        ):
+            await budget.reserve(MOST)
+
+    asyncio.run(use())
+
+
+@pytest.mark.parametrize(("outcome", "held"), [(None, 2.0), ("unknown", 2.0), ("answered", 2.0), ("free", 0.0)])
+def test_an_attempt_without_usage_is_held_at_its_worst_case_unless_it_was_refused(outcome: str | None, held: float) -> None:
+    budget = Budget(PRICE, 10.0, None, [Attempt(MOST, outcome, None), Attempt(MOST, "answered", Tokens(1_000_000, 0))])
+    assert (budget.held, budget.spent, budget.requests) == (held, 1.0, 2)
+
+
+def test_requests_are_counted_over_the_life_of_the_folder() -> None:
+    async def use() -> None:
+        budget = Budget(None, None, 3, [Attempt(MOST, "free", None)] * 2)
+        await budget.reserve(MOST)
+        with pytest.raises(BudgetError, match="the limit of 3 requests is reached"):
+            await budget.reserve(MOST)
+
+    asyncio.run(use())
+
+
+def test_a_cap_without_a_price_is_refused_before_anything_is_bought() -> None:
+    with pytest.raises(UsageError, match="--price-in"):
+        Budget(None, 1.0, None)
+
+
+def test_an_endpoint_that_bills_more_than_it_was_asked_for_is_trusted_no_further() -> None:
+    async def use() -> None:
+        budget = Budget(PRICE, 20.0, None)
+        first = await budget.reserve(MOST)
+        budget.settle(first, Attempt(MOST, "answered", Tokens(1_000_000, 2_500_000)))  # $6 of at most $2
+        assert await budget.reserve(MOST) == 6.0
+
+    asyncio.run(use())
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 64), st.floats(0.5, 50), st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=80))
+def test_no_number_in_flight_and_no_order_of_answers_passes_the_cap(
+    in_flight: int, usd: float, ends: list[tuple[float, bool]]
+) -> None:
+    async def use() -> None:
+        budget, billed = Budget(PRICE, usd, None), 0.0
+        slots = asyncio.Semaphore(in_flight)
+
+        async def one(share: float, lost: bool) -> None:
+            nonlocal billed
+            async with slots:
+                reserved = await budget.reserve(MOST)
+                await asyncio.sleep(0)
+                used = Tokens(int(MOST.input * share), int(MOST.output * share))
+                billed += PRICE.usd(used)
+                budget.settle(reserved, Attempt(MOST, "unknown" if lost else "answered", None if lost else used))
+
+        await asyncio.gather(*(one(share, lost) for share, lost in ends), return_exceptions=True)
+        assert billed <= usd + 1e-9
+        assert budget.spent + budget.held <= usd + 1e-9
+
+    asyncio.run(use())
+
+
+def test_the_worst_case_counts_every_byte_and_the_whole_answer() -> None:
+    body = {"messages": [{"role": "user", "content": "ที่นี่"}], "max_tokens": 40, "temperature": 1}
+    most = worst_case(body)
+    assert most.output == 40
+    assert most.input >= len("ที่นี่".encode())
+    assert worst_case({**body, "max_completion_tokens": 70}).output == 70
+    assert worst_case({"prompt": "x"}).output == 3072
+
+
+def test_prices_come_from_the_user_or_from_the_list_by_the_address_of_the_provider() -> None:
+    assert find_price("anything", "http://127.0.0.1:8000/v1", 1.0, 2.0) == Price(1.0, 2.0, "--price-in, --price-out")
+    listed = find_price("gpt-4o-mini", "https://api.openai.com/v1", None, None)
+    assert listed is not None
+    assert listed.usd(Tokens(1_000_000, 0)) > 0
+    assert listed.usd(Tokens(0, 1_000_000)) > listed.usd(Tokens(1_000_000, 0))
+    assert "openai/gpt-4o-mini" in listed.source
+    assert find_price("gpt-4o-mini", "http://127.0.0.1:8000/v1", None, None) is None
+    assert find_price("no-such-model", "https://api.openai.com/v1", None, None) is None
