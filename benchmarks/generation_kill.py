@@ -91,7 +91,8 @@ def killed(folder: Path, out: Path, options: list[Any], kills: int, requests: in
                 continue
             ports.append(endpoint.port)
             paid, seen = bodies(out, "answer"), len(arrivals(log)) if log.exists() else 0
-            process = started(out, endpoint, options)
+            # A run that came to its end makes its rows again: there is work to kill.
+            process = started(out, endpoint, [*options, *(["--fresh"] if (out / "run.json").exists() else [])])
             log.touch()
             left = kills - hits
             if not left:

@@ -59,6 +59,7 @@ class LocalEndpoint:
         self.bodies: list[dict[str, Any]] = []
         self.paths: list[str] = []
         self.billed = [0, 0]  # tokens in and out, of all that the model did, whether it arrived or not
+        self.at_once = self.most_at_once = 0  # requests being answered
         self._faults, self._length = Faults(faults or {}, seed), drawn_length(output_tokens)
         self._log = None if log is None else os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         self._socket = socket.create_server(("127.0.0.1", port), backlog=1024)
@@ -106,6 +107,8 @@ class LocalEndpoint:
         number, key = len(self.bodies), digest(body)
         fault = self.script.get(number, self.always) or self._faults.of(key)
         reply = self._reply(path, body, fault, authorization, f"local-{os.getpid()}-{number}")
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
         self.billed[0] += reply.billed[0]
         self.billed[1] += reply.billed[1]
         told = {"n": number, "pid": os.getpid(), "time": time.time(), "path": path, "body": key, "fault": fault}
@@ -244,6 +247,7 @@ class _Connection(asyncio.Protocol):
         if not self._busy or (finished and not self._status):
             return
         if self._number is not None:
+            self._endpoint.at_once -= 1
             told = {"n": self._number, "pid": os.getpid(), "finished": finished, "status": self._status if finished else 0}
             self._endpoint.say(told)
         self._busy, self._number, self._status, self._timer = False, None, 0, None

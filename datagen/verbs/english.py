@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
 
 from datagen.verbs.words import (
     ADVERBS,
@@ -30,6 +29,11 @@ from datagen.verbs.words import (
     SETTING,
     TAKES,
     WH,
+    is_base,
+    is_participle,
+    lemmas,
+    noun_of,
+    verb_of,
 )
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*(?:-[^\W_]+)*|\d+(?:[.,/-]?\w+)*%?|[^\s\w]")
@@ -71,7 +75,7 @@ def _words(sentence: str) -> list[str]:
     """The words in lower case; `~` stands for a name, which is no noun: capitals in the sentence, and in no dictionary."""
     found = [word.replace("’", "'") for word in _WORD.findall(sentence)]
     return [
-        "~" if n and word[0].isupper() and not word.isupper() and not _lemmas(word.lower()) and word.lower() not in KNOWN
+        "~" if n and word[0].isupper() and not word.isupper() and not lemmas(word.lower()) and word.lower() not in KNOWN
         else word.lower()
         for n, word in enumerate(found)
     ]  # fmt: skip
@@ -86,9 +90,7 @@ def _of_words(words: Sequence[str]) -> tuple[str, str]:
         return _of_words(words[asked + 2 :])  # `how to bake bread`
     if words[asked] in WH or first in BE or first in DO or (first in HAVE and "?" in words):
         return _question(words, asked)
-    if (first in LEAD or (first.endswith("ing") and not _is_base(first))) and (
-        found := _after_lead(words, comma=first in SETTING)
-    )[0]:
+    if _leads(first) and (found := _after_lead(words, comma=first in SETTING))[0]:
         return found
     if first in ("i", "we") and len(words) > 2:
         at = next((i for i, w in enumerate(words[1:4], 1) if w in ("need", "want", "like")), 0)
@@ -107,47 +109,44 @@ def _after_lead(words: Sequence[str], *, comma: bool) -> tuple[str, str]:
             rest = words[i + 1 :]
             while rest and (rest[0] in ("please", "and", "then") or rest[0].endswith("ly")):
                 rest = rest[1:]
-            found = _of_words(rest) if rest and (rest[0] not in LEAD or (rest[1:2] and rest[1] in WH)) else ("", "")
-            if found[0]:
+            if rest and (not _leads(rest[0]) or (rest[1:2] and rest[1] in WH)) and (found := _of_words(rest))[0]:
                 return found
-    for i, word in enumerate(words):
-        if (
-            not comma
-            and i > 1
-            and _is_base(word)
-            and not _noun(word)
-            and word not in ENDS
-            and words[i - 1] not in ("to", "you", "not")
-        ):
+    for i, word in enumerate(words[2:] if not comma else (), 2):
+        if is_base(word) and not noun_of(word) and word not in ENDS and words[i - 1] not in ("to", "you", "not"):
             return word, _direct(words, i + 1, word)
     return "", ""
+
+
+def _leads(word: str) -> bool:
+    """Whether a clause that begins with a word is not yet the task."""
+    return word in LEAD or (word.endswith("ing") and not is_base(word))
 
 
 def _is_imperative(words: Sequence[str]) -> bool:
     """Whether the first word is a verb in its base form; `water boils`, `fact or opinion` and `question:` begin with none."""
     first, after = words[0], words[1] if len(words) > 1 else ""
-    if not _lemmas(first) and after in BEFORE_NOUN and first not in ENDS | LEAD | BEFORE_NOUN:
+    if not lemmas(first) and after in BEFORE_NOUN and first not in ENDS | LEAD | BEFORE_NOUN:
         return True  # `refactor this`: no dictionary has the word
-    if not _is_base(first) or first in ENDS:
+    if not is_base(first) or first in ENDS:
         return False
-    if not _noun(first):
+    if not noun_of(first):
         return True
     if first in NAMES and after not in BEFORE_NOUN:
         return False
     if after in NO_OBJECT or after in BE or after in DO or after in HAVE:
         return False
-    inflected = "VERB" in _lemmas(after) and not _is_base(after) and not {"NOUN", "ADJ"} & _lemmas(after).keys()
+    inflected = "VERB" in lemmas(after) and not is_base(after) and not {"NOUN", "ADJ"} & lemmas(after).keys()
     return not inflected or after.endswith("ing")
 
 
 def _direct(words: Sequence[str], at: int, verb: str) -> str:
-    """The object that begins at a word, or after another verb (`compare and contrast`), an adverb or a preposition of the verb."""
-    while at + 1 < len(words) and words[at] in ("and", "or", ",") and _is_base(words[at + 1]):
+    """The object that begins at a word, or after another verb (`compare and contrast`), an adverb or a preposition."""
+    while at + 1 < len(words) and words[at] in ("and", "or", ",") and is_base(words[at + 1]):
         at += 2
     if words[at : at + 1] in (["me"], ["us"]) and words[at + 1 : at + 2] == ["with"]:
         at += 2  # `help me with a toast`
     for _ in range(2):
-        if at < len(words) and (words[at] in TAKES or (words[at].endswith("ly") and "ADV" in _lemmas(words[at]))):
+        if at < len(words) and (words[at] in TAKES or (words[at].endswith("ly") and "ADV" in lemmas(words[at]))):
             at += 1
     noun, end = _object(words, at)
     if verb in GIVES and noun and end < len(words) and (words[end] in ANOTHER or words[end][0].isdigit()):
@@ -162,29 +161,31 @@ def _object(words: Sequence[str], at: int, *, of_be: bool = False) -> tuple[str,
     """
     head = ""
     while at < len(words):
-        word = words[at]
-        kinds, after = _lemmas(word), words[at + 1] if at + 1 < len(words) else ""
-        if not head and (word in BEFORE_NOUN or word[0].isdigit() or word.endswith("'s") or word in ",-–/'%~"):
-            at += 1
-        elif word.endswith("'s") or (word == "of" and head in AMOUNTS):  # `the customer's emotion`, `a number of ideas`
-            head, at = "", at + 1
-        elif head and word in "-/" and after:
-            at += 1
-        elif word in ENDS or word in BEFORE_NOUN or not word[0].isalpha():
+        word, after = words[at], words[at + 1] if at + 1 < len(words) else ""
+        if word.endswith("'s") or (word == "of" and head in AMOUNTS):  # `the customer's emotion`, `a number of ideas`
+            head = ""
+        elif (not head and _modifies(word, after)) or (head and word in "-/" and after):
+            pass
+        elif _ends_phrase(word) or (head and (is_participle(word) or (of_be and "ADJ" in lemmas(word)))):
             break
-        elif head and (_is_participle(word) or (of_be and "ADJ" in kinds)):
+        elif found := noun_of(word):
+            head = found
+        elif not head and word.endswith("ing") and (not after.isalpha() or after in ENDS):
+            head = word  # `critique the reasoning`
+        elif head or not ({"ADJ", "ADV"} & lemmas(word).keys() or is_participle(word)):
             break
-        elif not head and "-" in word and not kinds and (after == "~" or after.isalpha()) and after not in ENDS:
-            at += 1  # `a one-day visit`
-        elif noun := _noun(word):
-            head, at = noun, at + 1
-        elif not head and word.endswith("ing") and (not after.isalpha() or after in ENDS):  # `critique the reasoning`
-            head, at = word, at + 1
-        elif not head and ("ADJ" in kinds or "ADV" in kinds or _is_participle(word)):
-            at += 1
-        else:
-            break
+        at += 1
     return head, at
+
+
+def _ends_phrase(word: str) -> bool:
+    return word in ENDS or word in BEFORE_NOUN or not word[0].isalpha()
+
+
+def _modifies(word: str, after: str) -> bool:
+    """Whether a word stands before a noun and is none: an article, a number, a name, the first part of `a one-day visit`."""
+    compound = "-" in word and not lemmas(word) and (after == "~" or after.isalpha()) and after not in ENDS
+    return word in BEFORE_NOUN or word[0].isdigit() or word in ",-–/'%~" or compound
 
 
 def _question(words: Sequence[str], at: int) -> tuple[str, str]:
@@ -195,19 +196,19 @@ def _question(words: Sequence[str], at: int) -> tuple[str, str]:
         return "", asked
     helper = words[at]
     if helper not in HELPERS:
-        if not _verb(helper):  # `which elements make a plan`: taken for a noun
+        if not verb_of(helper):  # `which elements make a plan`: taken for a noun
             asked, at = _object(words[: at - 1], 1)[0], at - 1
-        lemma = _verb(words[at])
+        lemma = verb_of(words[at])
         return lemma, (_direct(words, at + 1, lemma) if lemma else "") or asked
-    if helper in MODALS and at + 1 < len(words) and _is_base(words[at + 1]):
+    if helper in MODALS and at + 1 < len(words) and is_base(words[at + 1]):
         subject, verb_at = asked, at + 1  # `which section would carry this`
     else:
         of_object = bool(asked) or words[0] in ("what", "where", "when")
         subject, verb_at = _subject(words, at + 1, helper, of_object=of_object)
     if verb_at < len(words):
-        if words[verb_at] == "be" and verb_at + 1 < len(words) and _is_participle(words[verb_at + 1]):
+        if words[verb_at] == "be" and verb_at + 1 < len(words) and is_participle(words[verb_at + 1]):
             verb_at += 1
-        lemma = _verb(words[verb_at])
+        lemma = verb_of(words[verb_at])
         return lemma, _direct(words, verb_at + 1, lemma) or asked or subject
     return "be" if helper in BE else "have" if helper in HAVE else "", asked or subject
 
@@ -220,9 +221,9 @@ def _asked(words: Sequence[str], at: int) -> tuple[str, int]:
     at += 1
     while at + 1 < len(words) and words[at] in ("and", "or") and words[at + 1] in WH:
         at += 2  # `when and why`
-    if wh == "how" and at < len(words) and ("ADJ" in _lemmas(words[at]) or words[at] in ("many", "much", "often")):
+    if wh == "how" and at < len(words) and ("ADJ" in lemmas(words[at]) or words[at] in ("many", "much", "often")):
         at += 1
-    verb_first = at < len(words) and (wh in ("who", "whom") or (wh == "what" and _is_participle(words[at])))
+    verb_first = at < len(words) and (wh in ("who", "whom") or (wh == "what" and is_participle(words[at])))
     noun = ""
     if not verb_first and at < len(words) and words[at] not in HELPERS:
         noun, at = _object(words, at)
@@ -237,7 +238,7 @@ def _subject(words: Sequence[str], at: int, helper: str, *, of_object: bool) -> 
     Of the words that may be noun or verb the last is the verb when the question is `of_object` (`does this program print`),
     else the first (`how does a company market products`).
     """
-    is_verb = _is_base if helper in DO else _is_participle
+    is_verb = is_base if helper in DO else is_participle
     subject, end = _object(words, at, of_be=helper in BE)
     noun_end = end
     end += end == at  # a pronoun
@@ -252,7 +253,7 @@ def _subject(words: Sequence[str], at: int, helper: str, *, of_object: bool) -> 
     later = [i for i in range(end, stop) if is_verb(words[i]) and words[i] not in ENDS - HELPERS]
     choices = (
         [i for i in within if i == noun_end - 1] if of_object else within,
-        [i for i in later if not _noun(words[i])],
+        [i for i in later if not noun_of(words[i])],
         [i for i in later if i + 1 < stop and _begins_object(words[i + 1])],
         within[-1:],
         later[-1:],
@@ -262,43 +263,4 @@ def _subject(words: Sequence[str], at: int, helper: str, *, of_object: bool) -> 
 
 
 def _begins_object(word: str) -> bool:
-    return word in BEFORE_NOUN or word.endswith("'s") or "ADJ" in _lemmas(word)
-
-
-def _is_participle(word: str) -> bool:
-    return "VERB" in _lemmas(word) and not _is_base(word) and (word.endswith(("ing", "ed")) or _is_irregular(word))
-
-
-def _is_irregular(word: str) -> bool:
-    return not word.endswith("s") and "NOUN" not in _lemmas(word)
-
-
-@lru_cache(maxsize=1 << 16)
-def _lemmas(word: str) -> dict[str, tuple[str, ...]]:
-    from lemminflect import getAllLemmas
-
-    found: dict[str, tuple[str, ...]] = getAllLemmas(word)
-    return found
-
-
-@lru_cache(maxsize=1 << 16)
-def _noun(word: str) -> str:
-    """The lemma of a word that can be a noun; one that no dictionary has is taken for a noun."""
-    from lemminflect import getLemma
-
-    kinds = _lemmas(word)
-    if word in ENDS or word in BEFORE_NOUN or len(word) < 2 or (kinds and "NOUN" not in kinds) or max(word) > "ɏ":
-        return ""
-    if "-" in word and not kinds:
-        return _noun(word.rsplit("-", 1)[1])
-    if not kinds and word.endswith(("is", "us", "ss")):
-        return word  # which the rules would cut
-    return str(getLemma(word, "NOUN")[0])
-
-
-def _is_base(word: str) -> bool:
-    return word in _lemmas(word).get("VERB", ())
-
-
-def _verb(word: str) -> str:
-    return _lemmas(word).get("VERB", ("",))[0]
+    return word in BEFORE_NOUN or word.endswith("'s") or "ADJ" in lemmas(word)

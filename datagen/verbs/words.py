@@ -1,6 +1,8 @@
-"""Word lists of the rules for English, and how word lists are written here."""
+"""English words: the lists that the rules go by, and what the dictionary of lemminflect says of any other."""
 
 from __future__ import annotations
+
+from functools import lru_cache
 
 
 def word_set(words: str) -> frozenset[str]:
@@ -42,3 +44,46 @@ NAMES = word_set("bill bob chase drew frank grant harry jack mark mary may pat p
 NO_OBJECT = frozenset(("", ":", "or", "who", "which"))  # what follows a noun rather than a verb
 KNOWN = HELPERS | WH | LEAD | BEFORE_NOUN | ENDS
 AMOUNTS = word_set("couple lot number variety bit handful range kind type sort pair")
+
+
+def is_participle(word: str) -> bool:
+    """Return whether a word is a participle, or past tense, and no base form; `written` is, and `found` is not."""
+    return "VERB" in lemmas(word) and not is_base(word) and (word.endswith(("ing", "ed")) or _is_irregular(word))
+
+
+def _is_irregular(word: str) -> bool:
+    return not word.endswith("s") and "NOUN" not in lemmas(word)
+
+
+@lru_cache(maxsize=1 << 16)
+def lemmas(word: str) -> dict[str, tuple[str, ...]]:
+    """Return the lemmas of a word by part of speech (NOUN, VERB, ADJ, ADV, AUX); none of a function word or an unknown one."""
+    from lemminflect import getAllLemmas
+
+    found: dict[str, tuple[str, ...]] = getAllLemmas(word)
+    return found
+
+
+@lru_cache(maxsize=1 << 16)
+def noun_of(word: str) -> str:
+    """Return the lemma of a word that can be a noun, else ""; one that the dictionary does not have is taken for a noun."""
+    from lemminflect import getLemma
+
+    kinds = lemmas(word)
+    if word in ENDS or word in BEFORE_NOUN or len(word) < 2 or (kinds and "NOUN" not in kinds) or max(word) > "ɏ":
+        return ""
+    if "-" in word and not kinds:
+        return noun_of(word.rsplit("-", 1)[1])
+    if not kinds and word.endswith(("is", "us", "ss")):
+        return word  # which the rules would cut
+    return str(getLemma(word, "NOUN")[0])
+
+
+def is_base(word: str) -> bool:
+    """Return whether a word can be the base form of a verb."""
+    return word in lemmas(word).get("VERB", ())
+
+
+def verb_of(word: str) -> str:
+    """Return the lemma of a word that can be a verb, else ""."""
+    return lemmas(word).get("VERB", ("",))[0]

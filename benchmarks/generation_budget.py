@@ -1,0 +1,107 @@
+"""200 random budgets with 64 requests in flight and answers of random length: never passed, and at least 40 % used.
+
+What was spent is what the endpoint billed, whether its answer arrived or not. In half of the trials the endpoint misbehaves.
+`--quick`: 20 trials.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from endpoint_process import Claims, dollars, end
+from local_endpoint import LocalEndpoint
+
+from datagen.recipe import make
+from datagen.run import execute
+
+FAULTS = {
+    "429": 0.04, "500": 0.03, "504": 0.005, "reset": 0.02, "hang_up": 0.01, "hang": 0.003, "cut": 0.05, "no_usage": 0.03,
+    "broken": 0.02, "reasoning": 0.03, "think_cut": 0.01,
+}  # fmt: skip
+IN_FLIGHT = 64
+USED = 0.4
+MOST_INPUT = 4000  # bytes of a prompt and what a template adds: no request needs more
+# A budget in worst cases of one request. What is lost on the way stays held, which a small budget cannot bear.
+LEAST, LEAST_WITH_FAULTS, MOST = 2, 12, 200
+
+
+@dataclass
+class Trial:
+    """One run to the end of its budget."""
+
+    budget_usd: float
+    billed_usd: float
+    counted_usd: float  # spent and held, by the run's own account
+    requests: int
+    exit_code: int
+    most_in_flight: int
+    faulty: bool
+
+    @property
+    def used(self) -> float:
+        """Share of the budget that was billed."""
+        return self.billed_usd / self.budget_usd
+
+
+def tried(number: int, folder: Path) -> Trial:
+    """Draw a trial and run it."""
+    draw = random.Random(f"17:{number}")
+    faulty = number % 2 == 1
+    price_in, price_out = 10 ** draw.uniform(-1.5, 1.5), 10 ** draw.uniform(-1, 2)
+    limit = draw.choice((150, 400, 1000, 3072))
+    lengths = sorted((draw.randint(20, round(1.3 * limit)), draw.randint(20, round(1.3 * limit))))
+    times = LEAST_WITH_FAULTS if faulty else LEAST
+    times *= (MOST / times) ** draw.random()
+    budget = times * (price_in * MOST_INPUT + price_out * limit) / 1e6
+    with LocalEndpoint(
+        faults=FAULTS if faulty else {}, seed=number, output_tokens=f"uniform:{lengths[0]}:{lengths[1]}",
+        delay_s=draw.choice((0.0, 0.005, 0.02)),
+    ) as server:  # fmt: skip
+        options = {
+            "n": 1_000_000, "model": "local", "base_url": server.base_url, "concurrency": IN_FLIGHT, "window": IN_FLIGHT,
+            "budget_usd": budget, "price_in": price_in, "price_out": price_out, "max_output_tokens": limit,
+            "timeout_s": 1.0, "machine_examples": draw.choice((0, 2)), "seed": number,
+        }  # fmt: skip
+        result = execute(make([{"self_instruct": options}]), folder)
+        cost = result.summary["stages"][0]["cost"]
+        return Trial(
+            budget, dollars([tuple(server.billed)], price_in, price_out), cost["usd"] + cost["held_usd"], server.requests,
+            (result.stopped or {"exit_code": 0})["exit_code"], server.most_at_once, faulty,
+        )  # fmt: skip
+
+
+def main() -> None:
+    """Print the table."""
+    for name in ("OPENAI_BASE_URL", "OPENAI_API_KEY"):
+        os.environ.pop(name, None)
+    trials, began = 20 if "--quick" in sys.argv else 200, time.monotonic()
+    done = []
+    for number in range(trials):
+        with tempfile.TemporaryDirectory() as name:
+            done.append(tried(number, Path(name) / "out"))
+    print(f"{'trials':<14}{'':>6}{'requests':>10}{'most in flight':>16}{'least used':>12}{'median':>8}{'most used':>11}")
+    for title, of in (("whole", [t for t in done if not t.faulty]), ("misbehaving", [t for t in done if t.faulty])):
+        used = sorted(t.used for t in of)
+        print(
+            f"{title:<14}{len(of):>6}{sum(t.requests for t in of):>10,}{max(t.most_in_flight for t in of):>16}"
+            f"{used[0]:>12.1%}{used[len(used) // 2]:>8.1%}{used[-1]:>11.1%}"
+        )
+    print(f"{time.monotonic() - began:.0f} s")
+    claims = Claims(f"{trials} random budgets, up to {IN_FLIGHT} in flight")
+    claims.add("budgets that were passed", 0, sum(t.billed_usd > t.budget_usd for t in done))
+    claims.add("budgets passed by the run's own account", 0, sum(t.counted_usd > t.budget_usd * (1 + 1e-9) for t in done))
+    claims.add("least share of a budget that was used", f">= {USED:.0%}", f"{min(t.used for t in done):.1%}",
+               holds=min(t.used for t in done) >= USED)  # fmt: skip
+    claims.add("runs that ended with exit code 5", trials, sum(t.exit_code == 5 for t in done))
+    claims.add("most requests in flight at one time", IN_FLIGHT, max(t.most_in_flight for t in done))
+    end(claims)
+
+
+if __name__ == "__main__":
+    main()
