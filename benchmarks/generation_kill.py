@@ -82,31 +82,32 @@ def struck(process: subprocess.Popen[bytes], log: Path, more: int | None, wait_s
 
 def killed(folder: Path, out: Path, options: list[Any], kills: int, requests: int) -> dict[str, int]:
     """Kill a run again and again, the endpoint with it; return counts: kills that struck, ports, answers bought twice."""
-    draw, ports, again, hits, seen = random.Random(17), [0], 0, 0, 0
-    tail = round(AT_END * kills)
-    log = folder / "killed.jsonl"
+    draw, ports, again, hits, life_s = random.Random(17), [0], 0, 0, END_S
+    tail, log = round(AT_END * kills), folder / "killed.jsonl"
+    log.touch()
     while True:
         with EndpointProcess(folder, *ENDPOINT, log=log.name) as endpoint:
             if endpoint.port == ports[-1]:
                 continue
             ports.append(endpoint.port)
-            paid, seen = bodies(out, "answer"), len(arrivals(log)) if log.exists() else 0
+            paid, before, left = bodies(out, "answer"), len(arrivals(log)), kills - hits
             # A run that came to its end makes its rows again: there is work to kill.
-            process = started(out, endpoint, [*options, *(["--fresh"] if (out / "run.json").exists() else [])])
-            log.touch()
-            left = kills - hits
+            began, fresh = time.monotonic(), ["--fresh"] if (out / "run.json").exists() else []
+            process = started(out, endpoint, [*options, *fresh])
             if not left:
-                finished = process.wait(300)
+                code = process.wait(300)
             elif left <= tail:  # what is left of requests is asked, then the rows are written
-                hits += struck(process, log, None, draw.uniform(0.5, END_S))
+                hit = struck(process, log, None, draw.uniform(0.2, life_s))
+                hits += hit
+                life_s = life_s if hit else min(life_s, time.monotonic() - began)
             elif draw.random() < AT_START:
                 hits += struck(process, log, None, draw.uniform(0, START_S))
             else:
                 share = (requests - len(paid)) / (left - tail)
                 hits += struck(process, log, draw.randint(1, max(1, round(2 * share))), draw.uniform(0, 0.06))
-            again += sum(paid[a.body] > 0 for a in arrivals(log)[seen:])
+            again += sum(paid[a.body] > 0 for a in arrivals(log)[before:])
             if not left:
-                return {"hits": hits, "ports": len(set(ports)) - 1, "again": again, "code": finished}
+                return {"hits": hits, "ports": len(set(ports)) - 1, "again": again, "code": code}
 
 
 def compared(title: str, extra: list[str], folder: Path, kills: int) -> Claims:

@@ -36,6 +36,7 @@ PASSING = {"429", "500", "502", "503", "504", "hang", "hang_up", "reset", "slow"
 ANSWERS = {"cut", "broken", "no_choices", "null_text", "no_usage", "reasoning", "think", "think_cut", "huge"}
 MISBEHAVIOUR = {*REFUSALS, *PASSING, *ANSWERS}
 BILLED = {"504", "hang", "hang_up", "reset", "slow", *ANSWERS, ""}
+REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 429: "Too Many Requests"}
 IN_A_ROW = 3  # faults that pass, at most
 PARAMETERS = {"n", "seed", "logprobs", "max_tokens", "stop"}
 UNSUPPORTED = "Unsupported parameter: '{}' is not supported with this model."
@@ -81,6 +82,11 @@ class Reply:
     data: bytes
     billed: tuple[int, int] = (0, 0)
     headers: list[str] = field(default_factory=list)
+
+    def response(self) -> bytes:
+        """Return the HTTP response."""
+        head = [f"HTTP/1.1 {self.status} {REASONS.get(self.status, 'Error')}", "Content-Type: application/json"]
+        return "\r\n".join([*head, f"Content-Length: {len(self.data)}", *self.headers, "", ""]).encode() + self.data
 
 
 def refusal(name: str, retry_after: str | None, authorization: str = "") -> Reply:

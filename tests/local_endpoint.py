@@ -28,18 +28,18 @@ import socket
 import struct
 import threading
 import time
+import zlib
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from endpoint_faults import MISBEHAVIOUR, REFUSALS, Faults, Reply, answer, drawn_length, heeded, refusal, unsupported
+from endpoint_faults import MISBEHAVIOUR, REFUSALS, Faults, Reply, answer, drawn_length, heeded, refusal, share, unsupported
 from invented_answers import digest, invented_tasks
 
 __all__ = ["LocalEndpoint", "invented_tasks"]
 PATHS = ("/v1/chat/completions", "/v1/completions")
 DRIPS = 20
-REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 429: "Too Many Requests"}
 
 
 class LocalEndpoint:
@@ -48,11 +48,11 @@ class LocalEndpoint:
     def __init__(
         self, script: Mapping[int, str] | None = None, *, always: str = "", delay_s: float = 0.0,
         faults: Mapping[str, float] | None = None, seed: int = 0, retry_after: str | None = None, slow_s: float = 1.0,
-        output_tokens: str = "", lacks: Collection[str] = (), ignores: Collection[str] = (), log: Path | None = None,
+        output_tokens: str = "", delay_spread: float = 0.0, lacks: Collection[str] = (), ignores: Collection[str] = (), log: Path | None = None,
         port: int = 0,
     ) -> None:  # fmt: skip
         """Bind the port; the module's docstring has the names of faults, `endpoint_faults` the forms of the other options."""
-        self.script, self.always, self.delay_s = dict(script or {}), always, delay_s
+        self.script, self.always, self.delay_s, self.delay_spread = dict(script or {}), always, delay_s, delay_spread
         wrong = {*self.script.values(), always, *(faults or {})} - MISBEHAVIOUR - {""}
         assert not wrong, f"no such misbehaviour: {wrong}"
         self.retry_after, self.slow_s, self.lacks, self.ignores = retry_after, slow_s, lacks, ignores
@@ -127,6 +127,10 @@ class LocalEndpoint:
             return Reply(504, refusal(fault, self.retry_after).data, made.billed)
         return made
 
+    def delay_of(self, raw: bytes) -> float:
+        """Return the seconds before the answer to a body: `delay_s`, up to `delay_spread` of it more or less."""
+        return self.delay_s * (1 + self.delay_spread * (2 * share(zlib.crc32(raw)) - 1)) if self.delay_spread else self.delay_s
+
     def listed(self, path: str) -> Reply:
         """Return the answer to a GET."""
         if path == "/v1/models" and "models" not in self.lacks:
@@ -200,7 +204,7 @@ class _Connection(asyncio.Protocol):
             self._send(Reply(400, b'{"error": {"message": "We could not parse the JSON body of your request."}}'))
             return
         self._number, fault, reply = self._endpoint.arrived(path, body, authorization)
-        self._later(self._endpoint.delay_s, lambda: self._sent(fault, reply))
+        self._later(self._endpoint.delay_of(raw), lambda: self._sent(fault, reply))
 
     def _later(self, seconds: float, do: Callable[[], None]) -> None:
         if seconds > 0:
@@ -215,11 +219,11 @@ class _Connection(asyncio.Protocol):
         if fault == "hang_up" and reply.status == 200:
             self._transport.close()
         elif fault == "reset" and reply.status == 200:
-            data = _bytes(reply)
+            data = reply.response()
             self._transport.write(data[: -len(reply.data) // 2])
             self._later(0.01, self.abort)
         elif fault == "slow" and reply.status == 200:
-            self._drip(_bytes(reply), reply.status)
+            self._drip(reply.response(), reply.status)
         else:
             self._send(reply)
 
@@ -235,7 +239,7 @@ class _Connection(asyncio.Protocol):
 
     def _send(self, reply: Reply) -> None:
         self._status = reply.status
-        self._transport.write(_bytes(reply))
+        self._transport.write(reply.response())
         self._flushed()
 
     def _flushed(self) -> None:
@@ -257,14 +261,6 @@ class _Connection(asyncio.Protocol):
             self._loop.call_soon(self._next)
 
 
-def _bytes(reply: Reply) -> bytes:
-    head = [
-        f"HTTP/1.1 {reply.status} {REASONS.get(reply.status, 'Error')}", "Content-Type: application/json",
-        f"Content-Length: {len(reply.data)}", *reply.headers,
-    ]  # fmt: skip
-    return "\r\n".join([*head, "", ""]).encode() + reply.data
-
-
 def main() -> None:
     """Serve until SIGTERM, Ctrl+C, or (with --with-parent) the end of the process that started this one."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -272,6 +268,7 @@ def main() -> None:
     parser.add_argument("--log", type=Path)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--delay-ms", type=float, default=0)
+    parser.add_argument("--delay-spread", type=float, default=0, help="0..1: share of the delay that it is shorter or longer")
     parser.add_argument("--faults", default="", help="NAME:SHARE,…")
     parser.add_argument("--script", type=Path, help='JSON: {"2": "429"}')
     parser.add_argument("--output-tokens", default="", help="uniform:LEAST:MOST or fixed:N")
@@ -288,7 +285,7 @@ def main() -> None:
         signal.signal(number, lambda *_: ended.set())
     with LocalEndpoint(
         script, delay_s=given.delay_ms / 1000, faults=faults, seed=given.seed, retry_after=given.retry_after,
-        slow_s=given.slow_s, output_tokens=given.output_tokens, lacks=given.lacks.split(","),
+        slow_s=given.slow_s, output_tokens=given.output_tokens, delay_spread=given.delay_spread, lacks=given.lacks.split(","),
         ignores=given.ignores.split(","), log=given.log,
     ) as server:  # fmt: skip
         new = given.port_file.with_name(f"{given.port_file.name}.{os.getpid()}.tmp")

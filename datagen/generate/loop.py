@@ -13,14 +13,16 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from datagen.errors import BudgetError, DataError, ModelError
+from datagen.errors import BudgetError, DataError, DatagenError, ModelError
 from datagen.generate.background import streamed
-from datagen.generate.draft import Draft, Repeat, made_row
+from datagen.generate.draft import Draft, Repeat, Spent, made_row
+from datagen.generate.parse import Item
 from datagen.generate.pool import Pool, Seen
 from datagen.models.chat import Chat, NotRecordedError
 from datagen.rows import Row, dropped_row
+from datagen.stage import ERROR
 
-GRACE_S = 1.0  # for answers under way when the run is interrupted
+GRACE_S = 0.75  # for answers under way when the run is interrupted
 TAPER = 1.25  # requests under way that should yield so many times what is still missing are enough
 
 
@@ -118,7 +120,7 @@ class Loop:
         except (BudgetError, ModelError, DataError) as e:
             self.funnel.stopped = e
         except asyncio.CancelledError:
-            await self._end(under_way, GRACE_S)
+            await self._end(under_way, GRACE_S if self.chat.paid else 0.0)
             raise
         finally:
             # An answer under way is paid for: the journal keeps it for a larger n. A local model's costs nothing.
@@ -128,7 +130,17 @@ class Loop:
     def _begun(self, index: int) -> asyncio.Task[list[list[Draft]]]:
         seen_at = index - self.aim.window
         seen = Seen(self.pool, self._left[seen_at] if 0 <= seen_at < len(self._left) else 0)
-        return asyncio.ensure_future(self.maker.make(index, seen))
+        return asyncio.ensure_future(self._made(index, seen))
+
+    async def _made(self, index: int, seen: Seen) -> list[list[Draft]]:
+        """Return the tasks of a request; answers that break their reader are a ledger row, and stay in the journal."""
+        try:
+            return await self.maker.make(index, seen)
+        except DatagenError:
+            raise
+        except Exception as e:  # noqa: BLE001 - whatever an answer does to its reader, the run goes on
+            item = Item("", reason=ERROR)
+            return [[Draft(item, "", Spent(), "", evidence=f"request {index}: {type(e).__name__}: {e}")]]
 
     def _may_ask(self, under_way: int) -> bool:
         return self.aim.requests is None or len(self._left) + under_way < self.aim.requests

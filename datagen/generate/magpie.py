@@ -70,4 +70,5 @@ def maker(options: MagpieOptions, seeds: Sequence[Row], chat: Chat, topic: Calla
     answers = options.answer_sampling()
     if options.local and options.max_output_tokens is None:
         answers = {**answers, "max_tokens": 192}  # a small model that goes on has lost its thread
-    return One(BareTurn(chat, turn, sampling, topic, options.seed, options.first_line), chat, answers, options.language, options.refusal)
+    asks = BareTurn(chat, turn, sampling, topic, options.seed, options.first_line)
+    return One(asks, chat, answers, options.language, options.refusal)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from datagen.report.diversity import panel
+
 TOPIC_ROWS = 60  # of the table of topics
 
 
@@ -20,5 +22,5 @@ def told(stage: Mapping[str, Any], palette: Mapping[str, int]) -> dict[str, Any]
         "parts": [{"name": n, "rows": rows, "share": rows / items, "colour": c} for n, rows, c in parts],
         "topics": shown,
         "more_topics": len(topics) - len(shown), "stopped": (stage.get("stopped") or {}).get("message"),
-        "diversity": stage.get("diversity"),
+        "diversity": panel(stage["diversity"]) if stage.get("diversity") else "",
     }  # fmt: skip

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from datagen.report import charts, generation, samples, texts
+from datagen.report import charts, generation, numbers, samples, texts
 from datagen.rows import LEDGER
 from datagen.shards import count_rows, read_json, read_shards, write_text
 
@@ -53,12 +53,10 @@ def _template() -> Any:
     from jinja2.sandbox import SandboxedEnvironment
 
     env = SandboxedEnvironment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    env.filters.update(count=_count, number=_number, percent=_percent, duration=_duration, lang=_lang, visible=_visible)
+    env.filters.update(
+        count=numbers.count, number=_number, percent=numbers.percent, duration=numbers.duration, lang=_lang, visible=_visible
+    )
     return env.from_string(Path(__file__).with_name("template.html.jinja").read_text(encoding="utf-8"))
-
-
-def _count(n: float) -> str:
-    return f"{n:,}"
 
 
 def _number(value: Any) -> str:
@@ -68,23 +66,6 @@ def _number(value: Any) -> str:
     if float(value).is_integer() and abs(value) < 1e15:
         return f"{int(value):,}"
     return f"{value:.4g}" if abs(value) < 0.001 else f"{value:,.4f}".rstrip("0").rstrip(".")
-
-
-def _percent(share: float) -> str:
-    """A share of 1 in percent; never 0 % or 100 % unless it is."""
-    percent = share * 100
-    if 0 < percent < 0.1:
-        return "< 0.1 %"
-    if 99.9 < percent < 100:
-        return "> 99.9 %"
-    return f"{percent:.1f}".removesuffix(".0") + " %"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min {rest} s"
 
 
 def _lang(language: Any) -> str:

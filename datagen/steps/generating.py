@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from datagen.generate.loop import Loop
 
 
+MOST_READ = 5_000  # rows whose verbs and nouns are looked up
+
+
 def seed_path(step: Step) -> str | None:
     """The file of a generator's seed tasks; None where it takes none."""
     given: str | None = step.options.seeds
@@ -57,6 +60,19 @@ def _files(step: Step) -> dict[str, str]:
     return {name: path for name, path in named.items() if path}
 
 
+def _diversity(folder: Path, step: Step) -> dict[str, Any]:
+    """Count the verbs and nouns of the kept rows against the seeds; of many rows some, evenly spread."""
+    from datagen.formats import read as readers
+    from datagen.report.diversity import diversity
+    from datagen.shards import read_all
+
+    path = seed_path(step)
+    seeds = [row["instruction"] for row in readers.read(assets.shipped(path))] if path else []
+    kept = read_all(folder / "rows", ["instruction"]).column("instruction").to_pylist()
+    some = -(-len(kept) // MOST_READ)
+    return diversity(seeds, kept[:: max(1, some)], step.options.language)
+
+
 def _generated(run: Run, step: Step, folder: Path) -> dict[str, Any]:
     """Make and write the rows; return the step's entry."""
     from datagen.generate import generation
@@ -68,7 +84,7 @@ def _generated(run: Run, step: Step, folder: Path) -> dict[str, Any]:
     if (stopped := loop.funnel.stopped) is not None and not entry["rows_in"]:
         more = "; nothing was made: raise it, or give the options of the run that is in the journal"
         raise type(stopped)(f"{stopped}{more if stopped.exit_code == BudgetError.exit_code else ''}")
-    return {**entry, **found}
+    return {**entry, **found, "diversity": _diversity(folder, step)}
 
 
 @contextlib.contextmanager

@@ -34,8 +34,8 @@ _HELPING = word_set(
 _VERBS = word_set(
     "配平 概括 归类 翻译 总结 分类 改写 仿写 续写 扩写 缩写 润色 起草 撰写 列举 对比 比较 计算 设计 推荐 建议 描述 "
     "介绍 分析 评价 评论 回答 命名 排序 编写 创作 生成 提取 抽取 整理 简化 转换 修改 编辑 分配 解释 说明 校对 排列 "
-    "讨论 搜索 预测 证明 求解 归纳 模拟 扮演 检查 制定 选择 填空 造句 改正 纠正 标注 形容 想象 体会 判断 模仿 扩充 "
-    "命名 解答 推断"
+    "讨论 搜索 预测 证明 求解 归纳 模拟 扮演 检查 制定 选择 填空 造句 改正 纠正 标注 告诉 说出 写出 指出 找出 确定 "
+    "形容 想象 体会 判断 模仿 扩充 评估 造 命名 解答 推断"
 )  # which jieba may class as nouns
 _ASKING = re.compile(
     "什么|怎么|怎样|如何|为什么|为何|多少|几|哪|吗|谁|多大|多长|多久|多高|是否|是不是|有没有|能否|该不该|还是|能不能|哪些"
@@ -50,6 +50,7 @@ _TELLING = word_set("却 会 了 总是 已经 着")  # behind a verb that begin
 _FORBIDDING = word_set("不 不许 不要 不能 别 勿 不得 禁止 无需 不必")
 _GIVEN = word_set("以下 下面 下列 给定 一下")
 _THEN = word_set("来 以 使 使其 以便 用来 用于 并 并且 从而 然后 而 使得 来使")  # begins what the task is for
+_WHOM = word_set("按 给 为 对 针对")  # before what the verb is done to: 给这件废弃物归类
 _TURNS_INTO = word_set("成 为 到 在 出来 一下 给 进 作 得 并 重新")
 
 
@@ -77,7 +78,11 @@ def _request(words: Sequence[Word]) -> tuple[str, str] | None:
     first, second = rest[0][0], rest[1] if len(rest) > 1 else ("", "")
     verb_as_noun = rest[0][1] in ("n", "vn", "a", "an", "nz") and len(first) > 1 and second[0] in _GIVEN
     if (_is_verb(rest[0]) or verb_as_noun) and first not in _HELPING and first not in _BEFORE_VERB:
-        tells = second[1] == "uj" or any(w[0] in _TELLING for w in rest[1:3])
+        if start and words[start - 1][0] == "想" and first == "出":
+            return "想出", _object(rest[1:])
+        if second[0] in ("什么", "哪些", "哪个"):  # 解释什么是素数: a clause is no noun
+            return _stem(first), ""
+        tells = second[1] == "uj" or any(w[0] in _TELLING for w in rest[1:3]) or (first not in _VERBS and _what_is(rest))
         return None if tells else (_stem(first), _object(rest[1:]))
     if first in ("把", "将"):
         at = _turning(rest)
@@ -86,12 +91,18 @@ def _request(words: Sequence[Word]) -> tuple[str, str] | None:
         return None
     at = next((i for i in range(1, len(rest)) if _is_main(rest, i)), 0)
     if at:
-        return _stem(rest[at][0]), _object(rest[at + 1 :]) or _last_noun(rest[:at])
+        return _stem(rest[at][0]), _object(rest[at + 1 :]) or (_last_noun(rest[:at]) if first in _WHOM else "")
     return (first, _object(rest[1:])) if first == "给" else None
 
 
 def _starts(word: str) -> bool:
     return word in _BEFORE_VERB or word in _VERBS
+
+
+def _what_is(words: Sequence[Word]) -> bool:
+    """Whether a clause that begins with a verb asks what something is: 减少垃圾的方法是什么."""
+    verbs = [n for n, w in enumerate(words[:-1]) if w[0] == "是" and words[n + 1][0] in ("什么", "谁", "哪些", "哪里", "多少")]
+    return bool(verbs) and any(w[1] == "uj" for w in words[: verbs[0]])
 
 
 def _turning(words: Sequence[Word]) -> int:
@@ -117,7 +128,9 @@ def _question(words: Sequence[Word]) -> tuple[str, str] | None:
     verbs = [
         i
         for i, w in enumerate(words)
-        if _is_verb(w) and w[0] not in ("能", "会", "要", "应当", "应该", "可以", "想", "说", "该")
+        if _is_verb(w)
+        and (i != 1 or words[0][0] not in ("这个", "那个", "这种", "该"))
+        and w[0] not in ("能", "会", "要", "应当", "应该", "可以", "想", "说", "该")
     ]
     after = [i for i in verbs if i > asks]
     if asks >= 0 and after:
@@ -133,9 +146,10 @@ def _question(words: Sequence[Word]) -> tuple[str, str] | None:
 
 def _object(words: Sequence[Word]) -> str:
     """The head of the noun phrase after a verb: behind its last 的, else the end of its first run of nouns."""
-    if any(w[0] in _HOW for w in words):
+    if any(w[0] in _HOW for w in words) or (words and (words[0][1] == "ud" or words[0][0] == "比较")):
         return ""
-    words = [words[0], *takewhile(lambda w: w[0] not in _THEN, words[1:])] if words else []
+    noun_at = next((i for i, w in enumerate(words) if _is_noun(w)), len(words))
+    words = [*words[: noun_at + 1], *takewhile(lambda w: w[0] not in _THEN, words[noun_at + 1 :])]
     of = [i for i, w in enumerate(words[:-1]) if w[1] == "uj"]
     rest = words[of[-1] + 1 :] if of else words
     head = ""

@@ -41,7 +41,7 @@ _OPENING = re.compile(
     r"(?:(?:please|kindly|now|then|first|next|finally|also|ok(?:ay)?|hi|hello|hey|so|and|but|just|simply|again|instead"
     r"|(?!(?:re|app|supp|multip|comp|imp|f)ly)[a-z]+ly)\b[\s,!]*"
     r"|(?:can|could|would|will) you\b|(?:i|we)(?: want| need|(?: woul|')d like) you to\b|i(?:'d| would) (?:like|love) to\b"
-    r"|i (?:want|need) to\b|(?:your|the) (?:task|job|goal|role|objective) (?:here )?is to\b"
+    r"|(?:i|we) (?:want|need) to\b|(?:your|the) (?:task|job|goal|role|objective) (?:here )?is to\b"
     r"|you (?:must|should|(?:need|have) to|are (?:asked|required|expected) to)\b|let(?:'s| us| me)\b"
     r"|(?:try|be sure|make sure) to\b|help (?:me|us)\b(?! (?:with|in|on))(?: to\b)?|go ahead and\b|feel free to\b"
     r"|(?:step|task|question|part) ?\d+ ?[.)]?|[\W\d_]+)\s*",
@@ -123,7 +123,7 @@ def _leads(word: str) -> bool:
 
 
 def _is_imperative(words: Sequence[str]) -> bool:
-    """Whether the first word is a verb in its base form; `water boils`, `fact or opinion` and `question:` begin with none."""
+    """Whether the first word is a verb in its base form; `people lived`, `fact or opinion` and `question:` begin with none."""
     first, after = words[0], words[1] if len(words) > 1 else ""
     if not lemmas(first) and after in BEFORE_NOUN and first not in ENDS | LEAD | BEFORE_NOUN:
         return True  # `refactor this`: no dictionary has the word
@@ -166,9 +166,9 @@ def _object(words: Sequence[str], at: int, *, of_be: bool = False) -> tuple[str,
             head = ""
         elif (not head and _modifies(word, after)) or (head and word in "-/" and after):
             pass
-        elif _ends_phrase(word) or (head and (is_participle(word) or (of_be and "ADJ" in lemmas(word)))):
+        elif _ends_phrase(word) or (head and (_closes(words, at) or (of_be and "ADJ" in lemmas(word)))):
             break
-        elif found := noun_of(word):
+        elif found := noun_of(word) or (word if words[at - 1] in ANOTHER and is_base(word) else ""):
             head = found
         elif not head and word.endswith("ing") and (not after.isalpha() or after in ENDS):
             head = word  # `critique the reasoning`
@@ -176,6 +176,12 @@ def _object(words: Sequence[str], at: int, *, of_be: bool = False) -> tuple[str,
             break
         at += 1
     return head, at
+
+
+def _closes(words: Sequence[str], at: int) -> bool:
+    """Whether a participle follows the noun (`a list containing`), not an adjective (`a simple training challenge`)."""
+    after = words[at + 1] if at + 1 < len(words) else ""
+    return is_participle(words[at]) and not ("ADJ" in lemmas(words[at - 1]) and noun_of(after))
 
 
 def _ends_phrase(word: str) -> bool:

@@ -25,7 +25,8 @@ _OPENING = word_set(
 )
 _POLITE = word_set("ช่วย โปรด กรุณา จง ลอง รบกวน ได้โปรด")
 _ASKING = word_set(
-    "อะไร ใคร ไหน ใด ทำไม อย่างไร ยังไง เมื่อไร เมื่อไหร่ เท่าไร เท่าไหร่ กี่ ไหม หรือไม่ หรือเปล่า เหตุใด ที่ไหน ที่ใด มั้ย เพราะเหตุใด แบบใด เท่าใด"
+    "อะไร ใคร ไหน ใด ทำไม อย่างไร ยังไง เมื่อไร เมื่อใด เมื่อไหร่ เท่าไร เท่าไหร่ กี่ ไหม หรือไม่ หรือเปล่า เหตุใด ที่ไหน ที่ใด มั้ย"
+    " เพราะเหตุใด แบบใด เท่าใด"
 )
 _VERBS = word_set(
     "เขียน แปล อธิบาย บอก ระบุ สรุป แต่ง สร้าง จัด เรียง หา คำนวณ เปรียบเทียบ ยก ยกตัวอย่าง ตอบ เติม เลือก จำแนก แยก "
@@ -47,7 +48,8 @@ def verb_noun(text: str) -> tuple[str, str]:
     """
     clauses = [_tagged(clause) for clause in _CLAUSE.split(text) if clause]
     requests = [found for words in clauses if len(words) > 1 and (found := _request(words))]
-    questions = [found for words in clauses if (found := _question(words))]
+    asking = zip(clauses, [[], *clauses], strict=False)  # a clause that only asks how many belongs to the one before it
+    questions = [found for words, before in asking if (found := _question(words) or _question([*before, *words]))]
     others = [found for words in clauses if (found := _beginning(words))]
     return [*(r for r in requests if r[0] not in _FORM), *questions, *requests, *others, ("", "")][0]
 

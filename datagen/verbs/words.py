@@ -35,10 +35,11 @@ ENDS = word_set(
     " through during before after since until while because so that which who whom whose what when where why how whether i"
     " you he she it we they him them there not be am is are was were been being do does did have has had can could will"
     " would shall should may might must using per via vs versus like except out up off down away back ever too now left"
-    " something anything everything nothing someone anyone everyone"
+    " something anything everything nothing someone anyone everyone behind below above against along within across beyond"
+    " despite toward towards near inside outside regarding"
 )
 NEEDS = word_set("need asked requested required have")
-ANOTHER = word_set("a an the some one two three four five six seven eight nine ten")
+ANOTHER = word_set("a an the this some one two three four five six seven eight nine ten")
 ADVERBS = word_set("always never often ever still also even usually not")
 NAMES = word_set("bill bob chase drew frank grant harry jack mark mary may pat peter rob sue third will")
 NO_OBJECT = frozenset(("", ":", "or", "who", "which"))  # what follows a noun rather than a verb
@@ -74,7 +75,7 @@ def noun_of(word: str) -> str:
         return ""
     if "-" in word and not kinds:
         return noun_of(word.rsplit("-", 1)[1])
-    if not kinds and word.endswith(("is", "us", "ss")):
+    if not kinds and word.endswith(("sis", "tis", "xis", "us", "ss")):
         return word  # which the rules would cut
     return str(getLemma(word, "NOUN")[0])
 
