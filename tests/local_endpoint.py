@@ -46,9 +46,9 @@ class LocalEndpoint:
     """The server; `bodies` are the requests in the order of their arrival, as parsed JSON, `paths` where they went."""
 
     def __init__(
-        self, script: Mapping[int, str] | None = None, *, always: str = "", delay_s: float = 0.0,
+        self, script: Mapping[int, str] | None = None, *, always: str = "", delay_s: float = 0.0, delay_spread: float = 0.0,
         faults: Mapping[str, float] | None = None, seed: int = 0, retry_after: str | None = None, slow_s: float = 1.0,
-        output_tokens: str = "", delay_spread: float = 0.0, lacks: Collection[str] = (), ignores: Collection[str] = (), log: Path | None = None,
+        output_tokens: str = "", lacks: Collection[str] = (), ignores: Collection[str] = (), log: Path | None = None,
         port: int = 0,
     ) -> None:  # fmt: skip
         """Bind the port; the module's docstring has the names of faults, `endpoint_faults` the forms of the other options."""

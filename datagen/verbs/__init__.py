@@ -28,11 +28,11 @@ _CITED = re.compile(
 def verb_noun(text: str, language: str) -> tuple[str, str]:
     """Return the root verb of an instruction and its direct noun.
 
-    Both in lower case, English ones as lemmas (`Can you write two poems?` is of write and poem); "" where there is none, and
-    no noun where the object is a clause, a name or a quotation. Of a question it is the main verb, never the question word:
-    `What is the capital of Peru?` is of be and capital, `How do I bake bread?` of bake and bread; where it has no object, the
-    noun is its subject. Where several sentences ask for something, the first counts; the scene of a task (`Imagine …`) only
-    where nothing else does.
+    Both in lower case, English ones as lemmas in one spelling (`Summarise two stories.` is of summarize and story); "" where
+    there is none, and no noun where the object is a clause, a name or a quotation. Of a question it is the main verb, never
+    the question word: `What is the capital of Peru?` is of be and capital, `How do I bake bread?` of bake and bread; where it
+    has no object, the noun is its subject. Where several sentences ask for something, the first counts; the scene of a task
+    (`Imagine …`) only where nothing else does.
 
     Args:
         text: the instruction, without its input.

@@ -33,6 +33,7 @@ from datagen.verbs.words import (
     is_participle,
     lemmas,
     noun_of,
+    one_spelling,
     verb_of,
 )
 
@@ -55,7 +56,7 @@ def verb_noun(text: str) -> tuple[str, str]:
     for sentence in re.split(r"(?<=[.?!:;])\s+|\n+", text):
         found = _of_sentence(sentence)
         if found[0] and found[0] not in SETTING:
-            return found
+            return one_spelling(found[0]), one_spelling(found[1])
         scene = scene if scene[0] else found
     return scene
 

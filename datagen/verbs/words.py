@@ -44,6 +44,7 @@ ADVERBS = word_set("always never often ever still also even usually not")
 NAMES = word_set("bill bob chase drew frank grant harry jack mark mary may pat peter rob sue third will")
 NO_OBJECT = frozenset(("", ":", "or", "who", "which"))  # what follows a noun rather than a verb
 KNOWN = HELPERS | WH | LEAD | BEFORE_NOUN | ENDS
+ALWAYS_ISE = word_set("advertise comprise compromise enterprise exercise expertise merchandise supervise surprise")
 AMOUNTS = word_set("couple lot number variety bit handful range kind type sort pair")
 
 
@@ -88,3 +89,13 @@ def is_base(word: str) -> bool:
 def verb_of(word: str) -> str:
     """Return the lemma of a word that can be a verb, else ""."""
     return lemmas(word).get("VERB", ("",))[0]
+
+
+@lru_cache(maxsize=1 << 16)
+def one_spelling(lemma: str) -> str:
+    """Return a lemma in American spelling: `summarise` and `summarize` are one verb; `advise` is spelt so in both."""
+    for british, american in (("ise", "ize"), ("yse", "yze"), ("our", "or")):
+        other = lemma.removesuffix(british) + american
+        if lemma.endswith(british) and len(lemma) > 5 and lemma not in ALWAYS_ISE and lemmas(other):
+            return other
+    return lemma
