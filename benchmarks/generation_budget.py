@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import os
 import random
+import sqlite3
 import sys
 import tempfile
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from endpoint_process import Claims, dollars, end
 from local_endpoint import LocalEndpoint
 
+from datagen.errors import BudgetError
 from datagen.recipe import make
 from datagen.run import execute
 
@@ -28,7 +32,7 @@ IN_FLIGHT = 64
 USED = 0.4
 MOST_INPUT = 4000  # bytes of a prompt and what a template adds: no request needs more
 # A budget in worst cases of one request. What is lost on the way stays held, which a small budget cannot bear.
-LEAST, LEAST_WITH_FAULTS, MOST = 2, 12, 200
+LEAST, LEAST_WITH_FAULTS, MOST = 2, 12, 130
 
 
 @dataclass
@@ -38,6 +42,8 @@ class Trial:
     budget_usd: float
     billed_usd: float
     counted_usd: float  # spent and held, by the run's own account
+    unread: int  # recorded answers whose tasks are not among the rows: a request before them has no answer
+    rows: int
     requests: int
     exit_code: int
     most_in_flight: int
@@ -68,12 +74,24 @@ def tried(number: int, folder: Path) -> Trial:
             "budget_usd": budget, "price_in": price_in, "price_out": price_out, "max_output_tokens": limit,
             "timeout_s": 1.0, "machine_examples": draw.choice((0, 2)), "seed": number,
         }  # fmt: skip
-        result = execute(make([{"self_instruct": options}]), folder)
-        cost = result.summary["stages"][0]["cost"]
+        try:
+            result = execute(make([{"self_instruct": options}]), folder)
+        except BudgetError as e:  # it ended without a row
+            told: dict[str, Any] = {"requests": {"recorded": recorded(folder), "judged": 0}, "rows_in": 0}
+            told |= {"cost": {"usd": 0.0, "held_usd": 0.0}, "stopped": {"exit_code": e.exit_code}}
+        else:
+            told = result.summary["stages"][0]
         return Trial(
-            budget, dollars([tuple(server.billed)], price_in, price_out), cost["usd"] + cost["held_usd"], server.requests,
-            (result.stopped or {"exit_code": 0})["exit_code"], server.most_at_once, faulty,
+            budget, dollars([tuple(server.billed)], price_in, price_out), told["cost"]["usd"] + told["cost"]["held_usd"],
+            told["requests"]["recorded"] - told["requests"]["judged"], told["rows_in"], server.requests,
+            (told["stopped"] or {"exit_code": 0})["exit_code"], server.most_at_once, faulty,
         )  # fmt: skip
+
+
+def recorded(folder: Path) -> int:
+    """How many answers a folder's journal holds."""
+    with closing(sqlite3.connect(folder / "journal.sqlite")) as db:
+        return int(db.execute("SELECT count(*) FROM answer").fetchone()[0])
 
 
 def main() -> None:
@@ -92,6 +110,7 @@ def main() -> None:
             f"{title:<14}{len(of):>6}{sum(t.requests for t in of):>10,}{max(t.most_in_flight for t in of):>16}"
             f"{used[0]:>12.1%}{used[len(used) // 2]:>8.1%}{used[-1]:>11.1%}"
         )
+    print(f"recorded answers that are not among the rows yet, at most: {max(t.unread for t in done)}")
     print(f"{time.monotonic() - began:.0f} s")
     claims = Claims(f"{trials} random budgets, up to {IN_FLIGHT} in flight")
     claims.add("budgets that were passed", 0, sum(t.billed_usd > t.budget_usd for t in done))
@@ -99,6 +118,7 @@ def main() -> None:
     claims.add("least share of a budget that was used", f">= {USED:.0%}", f"{min(t.used for t in done):.1%}",
                holds=min(t.used for t in done) >= USED)  # fmt: skip
     claims.add("runs that ended with exit code 5", trials, sum(t.exit_code == 5 for t in done))
+    claims.add("runs that bought answers and made no row of them", 0, sum(t.unread > 0 and not t.rows for t in done))
     claims.add("most requests in flight at one time", IN_FLIGHT, max(t.most_in_flight for t in done))
     end(claims)
 

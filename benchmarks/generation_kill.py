@@ -82,14 +82,14 @@ def struck(process: subprocess.Popen[bytes], log: Path, more: int | None, wait_s
 
 def killed(folder: Path, out: Path, options: list[Any], kills: int, requests: int) -> dict[str, int]:
     """Kill a run again and again, the endpoint with it; return counts: kills that struck, ports, answers bought twice."""
-    draw, ports, again, hits, life_s = random.Random(17), [0], 0, 0, END_S
+    draw, ports, again, hits, life_s = random.Random(17), set[int](), 0, 0, END_S
     tail, log = round(AT_END * kills), folder / "killed.jsonl"
     log.touch()
     while True:
         with EndpointProcess(folder, *ENDPOINT, log=log.name) as endpoint:
-            if endpoint.port == ports[-1]:
+            if endpoint.port in ports:
                 continue
-            ports.append(endpoint.port)
+            ports.add(endpoint.port)
             paid, before, left = bodies(out, "answer"), len(arrivals(log)), kills - hits
             # A run that came to its end makes its rows again: there is work to kill.
             began, fresh = time.monotonic(), ["--fresh"] if (out / "run.json").exists() else []
@@ -107,7 +107,7 @@ def killed(folder: Path, out: Path, options: list[Any], kills: int, requests: in
                 hits += struck(process, log, draw.randint(1, max(1, round(2 * share))), draw.uniform(0, 0.06))
             again += sum(paid[a.body] > 0 for a in arrivals(log)[before:])
             if not left:
-                return {"hits": hits, "ports": len(set(ports)) - 1, "again": again, "code": code}
+                return {"hits": hits, "ports": len(ports), "again": again, "code": code}
 
 
 def compared(title: str, extra: list[str], folder: Path, kills: int) -> Claims:

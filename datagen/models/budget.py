@@ -8,6 +8,8 @@ off, a connection lost, an answer without usage) stays held at its worst case.
 from __future__ import annotations
 
 import asyncio
+import heapq
+import itertools
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -49,8 +51,9 @@ class Budget:
         self.requests = self._in_flight = 0
         self.used = Tokens(0, 0)
         self.without_usage = 0
-        self._line = asyncio.Lock()  # whoever waits for room is first in line
-        self._changed = asyncio.Event()
+        self._line: list[tuple[int, int, Tokens, asyncio.Future[float]]] = []  # heap of those who wait for room
+        self._tickets = itertools.count()
+        self._closed = ""  # why nothing more is let in
         self._factor = 1.0  # how far an endpoint once passed the worst case that it was asked for
         for attempt in attempts:
             self.requests += 1
@@ -67,26 +70,42 @@ class Budget:
             self.held += self._usd(attempt.most)
             self.without_usage += attempt.outcome == ANSWERED
 
-    async def reserve(self, most: Tokens) -> float:
+    async def reserve(self, most: Tokens, turn: int = 0) -> float:
         """Wait until the caps have room for an attempt and take it; return the dollars reserved, for `settle`.
+
+        Args:
+            most: the most tokens that it can cost.
+            turn: whose turn it is, lowest first. Rows are judged in order, so a retry of an early request goes before the
+                first attempt of a late one.
 
         Raises:
             BudgetError: there is no room, and nothing in flight that could give some back.
         """
-        async with self._line:
-            while True:
-                need = self._usd(most) * self._factor
-                full = self._full(need)
-                if not full:
-                    self._reserved += need
-                    self._in_flight += 1
-                    self.requests += 1
-                    return need
-                # A request more is never given back; dollars in flight are, mostly.
-                if not self._in_flight or self._no_more_requests():
-                    raise BudgetError(full)
-                self._changed.clear()
-                await self._changed.wait()
+        granted: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._line, (turn, next(self._tickets), most, granted))
+        self._serve()
+        return await granted
+
+    def _serve(self) -> None:
+        """Let in whoever is first in line, as long as there is room; send all away where there will be none."""
+        while self._line:
+            _, _, most, granted = self._line[0]
+            need = self._usd(most) * self._factor
+            full = self._closed or self._full(need)
+            # A request more is never given back; dollars in flight are, mostly.
+            if full and self._in_flight and not self._no_more_requests() and not self._closed:
+                return
+            heapq.heappop(self._line)
+            if granted.done():  # its request was cancelled
+                continue
+            if full:
+                self._closed = full
+                granted.set_exception(BudgetError(full))
+                continue
+            self._reserved += need
+            self._in_flight += 1
+            self.requests += 1
+            granted.set_result(need)
 
     def _no_more_requests(self) -> bool:
         return self.max_requests is not None and self.requests >= self.max_requests
@@ -111,4 +130,4 @@ class Budget:
         self._settle(attempt)
         if attempt.used is not None and (usual := self._usd(attempt.most)) > 0:
             self._factor = max(self._factor, self._usd(attempt.used) / usual)
-        self._changed.set()
+        self._serve()

@@ -93,7 +93,7 @@ class Chat:
         while True:
             tried += 1
             mark = await self.pace.start(most.input + most.output)
-            reserved = await self.budget.reserve(most)
+            reserved = await self.budget.reserve(most, draw)
             number = await self.journal.asked(key, self.name, path, body, draw, self.base_url, most)
             self.sent += 1
             try:

@@ -82,7 +82,10 @@ def _generated(run: Run, step: Step, folder: Path) -> dict[str, Any]:
         found = generation.account(loop)
     entry = made(step.name, {}, folder)
     if (stopped := loop.funnel.stopped) is not None and not entry["rows_in"]:
-        more = "; nothing was made: raise it, or give the options of the run that is in the journal"
+        bought = found["requests"]["recorded"]
+        more = (
+            f"; no row can be made yet: the first request has no answer, {bought:,} others are in the journal; raise the limit"
+        )
         raise type(stopped)(f"{stopped}{more if stopped.exit_code == BudgetError.exit_code else ''}")
     return {**entry, **found, "diversity": _diversity(folder, step)}
 

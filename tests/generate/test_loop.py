@@ -122,7 +122,7 @@ def test_a_mistaken_command_leaves_the_earlier_result_as_it_was(
 ) -> None:
     made(tmp_path / "out", endpoint)
     before, told = folder_bytes(tmp_path / "out"), (tmp_path / "out" / "run.json").read_bytes()
-    with pytest.raises(BudgetError, match="nothing was made"):
+    with pytest.raises(BudgetError, match="no row can be made yet"):
         made(tmp_path / "out", endpoint, temperature=0.1, max_requests=1)
     assert folder_bytes(tmp_path / "out") == before
     assert json.loads((tmp_path / "out" / "run.json").read_bytes()) == json.loads(told)

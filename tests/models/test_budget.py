@@ -58,6 +58,27 @@ def test_an_attempt_without_usage_is_held_at_its_worst_case_unless_it_was_refuse
     assert (budget.held, budget.spent, budget.requests) == (held, 1.0, 2)
 
 
+def test_a_retry_of_an_early_request_goes_before_the_first_attempt_of_a_late_one() -> None:
+    async def use() -> list[int]:
+        budget, order = Budget(PRICE, 2.5, None), []
+        first = await budget.reserve(MOST, 0)
+
+        async def one(turn: int) -> None:
+            await budget.reserve(MOST, turn)
+            order.append(turn)
+
+        waiting = [asyncio.ensure_future(one(turn)) for turn in (9, 5, 1, 7)]
+        await asyncio.sleep(0)
+        budget.settle(first, Attempt(MOST, "free", None))
+        done, pending = await asyncio.wait(waiting, timeout=0.05)
+        assert len(done) == 1
+        for task in pending:
+            task.cancel()
+        return order
+
+    assert asyncio.run(use()) == [1]
+
+
 def test_requests_are_counted_over_the_life_of_the_folder() -> None:
     async def use() -> None:
         budget = Budget(None, None, 3, [Attempt(MOST, "free", None)] * 2)
