@@ -58,8 +58,8 @@ class GeneratorOptions(ModelOptions):
 
     @property
     def ahead(self) -> int:
-        """Requests that may be under way: the window, and where nothing looks back as many as `concurrency` wants."""
-        return self.window if self.looks_back else max(self.window, self.concurrency)
+        """Requests that may be under way: the window; where nothing looks back, enough that a slow one holds up no other."""
+        return self.window if self.looks_back else max(self.window, 2 * self.concurrency)
 
     def answer_sampling(self) -> dict[str, Any]:
         """The parameters of a request for an answer."""

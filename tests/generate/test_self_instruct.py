@@ -207,7 +207,20 @@ def test_a_cut_answer_loses_its_last_task_only(tmp_path: Path) -> None:
 def test_a_refused_key_ends_with_one_line_and_is_written_nowhere(tmp_path: Path, datagen: Callable[..., Any]) -> None:
     with LocalEndpoint(dict.fromkeys(range(3, 99), "401")) as server:
         key = {"OPENAI_API_KEY": SECRET}
-        done = datagen("self-instruct", "-n", 50, "-o", "out", "--model", "local", "--base-url", server.base_url, env=key)
+        done = datagen(
+            "self-instruct",
+            "-n",
+            50,
+            "-o",
+            "out",
+            "--model",
+            "local",
+            "--concurrency",
+            1,
+            "--base-url",
+            server.base_url,
+            env=key,
+        )
     assert done.returncode == 4
     refused = f"datagen: {server.base_url} refuses the API key; set OPENAI_API_KEY to one that it accepts; "
     assert done.stderr.startswith(refused) and done.stderr.count("\n") == 1
