@@ -12,6 +12,7 @@ import heapq
 import itertools
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from datagen.errors import BudgetError, UsageError
@@ -28,6 +29,15 @@ def worst_case(body: Mapping[str, Any]) -> Tokens:
     size = len(json.dumps(texts, ensure_ascii=False).encode("utf-8", "surrogatepass"))
     limit = body.get("max_completion_tokens") or body.get("max_tokens") or DEFAULT_OUTPUT_TOKENS
     return Tokens(size + TEMPLATE_TOKENS, int(limit))
+
+
+@dataclass
+class Room:
+    """What is reserved for one attempt: the most tokens that it can cost, and their dollars."""
+
+    most: Tokens
+    usd: float
+    settled: bool = False
 
 
 class Budget:
@@ -51,7 +61,7 @@ class Budget:
         self.requests = self._in_flight = 0
         self.used = Tokens(0, 0)
         self.without_usage = 0
-        self._line: list[tuple[int, int, Tokens, asyncio.Future[float]]] = []  # heap of those who wait for room
+        self._line: list[tuple[int, int, Tokens, asyncio.Future[Room]]] = []  # heap of those who wait for room
         self._tickets = itertools.count()
         self._closed = ""  # why nothing more is let in
         self._factor = 1.0  # how far an endpoint once passed the worst case that it was asked for
@@ -70,8 +80,12 @@ class Budget:
             self.held += self._usd(attempt.most)
             self.without_usage += attempt.outcome == ANSWERED
 
-    async def reserve(self, most: Tokens, turn: int = 0) -> float:
-        """Wait until the caps have room for an attempt and take it; return the dollars reserved, for `settle`.
+    async def reserve(self, most: Tokens, turn: int = 0) -> Room:
+        """Wait until the caps have room for an attempt and take it; see `ask`."""
+        return await self.ask(most, turn)
+
+    def ask(self, most: Tokens, turn: int = 0) -> asyncio.Future[Room]:
+        """Stand in line for the room of an attempt; return the future of it. What is taken must be settled.
 
         Args:
             most: the most tokens that it can cost.
@@ -79,12 +93,12 @@ class Budget:
                 first attempt of a late one.
 
         Raises:
-            BudgetError: there is no room, and nothing in flight that could give some back.
+            BudgetError: by the future; there is no room, and nothing in flight that could give some back.
         """
-        granted: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        granted: asyncio.Future[Room] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._line, (turn, next(self._tickets), most, granted))
         self._serve()
-        return await granted
+        return granted
 
     def _serve(self) -> None:
         """Let in whoever is first in line, as long as there is room; send all away where there will be none."""
@@ -105,7 +119,7 @@ class Budget:
             self._reserved += need
             self._in_flight += 1
             self.requests += 1
-            granted.set_result(need)
+            granted.set_result(Room(most, need))
 
     def _no_more_requests(self) -> bool:
         return self.max_requests is not None and self.requests >= self.max_requests
@@ -121,9 +135,12 @@ class Budget:
             f"the budget of ${self.usd:g} is reached: ${self.spent:.4f} spent{held}, and the next request may cost ${need:.4f}"
         )
 
-    def settle(self, reserved: float, attempt: Attempt) -> None:
-        """Put what an attempt cost in the place of what was reserved for it."""
-        self._reserved -= reserved
+    def settle(self, room: Room, attempt: Attempt) -> None:
+        """Put what an attempt cost in the place of the room that was taken for it; once only."""
+        if room.settled:
+            return
+        room.settled = True
+        self._reserved -= room.usd
         self._in_flight -= 1
         if not self._in_flight:
             self._reserved = 0.0  # no crumbs of rounding

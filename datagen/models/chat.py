@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from datagen.errors import ModelError
 from datagen.models import completion, failures
-from datagen.models.budget import Budget, worst_case
+from datagen.models.budget import Budget, Room, worst_case
 from datagen.models.completion import Completion
+from datagen.models.failures import Failure
 from datagen.models.journal import ANSWERED, FREE, Attempt, Journal, request_key
 from datagen.models.pace import Pace
 
@@ -89,59 +90,79 @@ class Chat:
 
     async def _bought(self, key: str, path: Path_, body: Mapping[str, Any], draw: int) -> str | None:
         """Send a request until it is answered or given up; return the raw answer, or None."""
-        most, tried = worst_case(body), 0
-        while True:
-            tried += 1
-            mark = await self.pace.start(most.input + most.output)
-            reserved = await self.budget.reserve(most, draw)
-            number = await self.journal.asked(key, self.name, path, body, draw, self.base_url, most)
-            self.sent += 1
-            try:
-                limit_name, started = self._limit_name, time.monotonic()
-                async with asyncio.timeout(self.timeout_s):
-                    raw = await self._send(path, body, limit_name)
-            except asyncio.CancelledError:
-                if not self.paid:  # else the attempt stays without an outcome: cut off
-                    await self.journal.failed(number, FREE, "no longer needed")
-                raise
-            except Exception as e:  # noqa: BLE001 - every failure is sorted and recorded
-                if failures.wants_max_completion_tokens(e) and limit_name == "max_tokens":
-                    self._limit_name = "max_completion_tokens"
-                    failure = failures.Failure("retry", FREE, "max_tokens is called max_completion_tokens here", 0.0)
-                    tried -= 1
-                else:
-                    failure = failures.sort(e, self.base_url, self.model, self.secrets, answered=self.answered)
-                self.budget.settle(reserved, Attempt(most, failure.outcome, None))
-                if failure.outcome == FREE:
-                    self.pace.used(mark, 0)
-                await self.journal.failed(number, failure.outcome, failure.said)
-                if not await self._goes_on(failure, key, tried):
+        most, tried, outcome = worst_case(body), 0, None
+        room = await self.budget.reserve(most, draw)
+        try:
+            while True:
+                raw, failure = await self._attempt(key, path, body, draw, room)
+                if failure is None:
+                    return raw
+                tried += failure.then != "rename"
+                outcome = failure.outcome
+                wait = await self._back_off(failure, key, tried)
+                if wait is None:
                     return None
-            else:
-                self.answered = True
-                self.seconds.append(time.monotonic() - started)
-                used = completion.used_by(raw)
-                await self.journal.answered(number, key, raw, used)
-                self.budget.settle(reserved, Attempt(most, ANSWERED, used))
-                self.pace.used(mark, used.input + used.output if used else most.input + most.output)
-                return raw
+                # In line before its old room is given back: later requests would use up what the next attempt needs.
+                next_room = self.budget.ask(most, draw)
+                self.budget.settle(room, Attempt(most, outcome, None))
+                outcome, room = FREE, await next_room
+                await asyncio.sleep(wait)
+                outcome = None
+        finally:
+            # However it ended, nobody may go on waiting for this room; what is not known is held.
+            self.budget.settle(room, Attempt(most, outcome, None))
 
-    async def _goes_on(self, failure: failures.Failure, key: str, tried: int) -> bool:
-        """Wait before the next attempt, or record that there is none; raises ModelError where every request would fail."""
+    async def _attempt(
+        self, key: str, path: Path_, body: Mapping[str, Any], draw: int, room: Room
+    ) -> tuple[str | None, Failure | None]:  # fmt: skip
+        """Send a request once; return the raw answer, recorded and settled, or the failure, recorded."""
+        mark = await self.pace.start(room.most.input + room.most.output)
+        number = await self.journal.asked(key, self.name, path, body, draw, self.base_url, room.most)
+        self.sent += 1
+        limit_name, started = self._limit_name, time.monotonic()
+        try:
+            async with asyncio.timeout(self.timeout_s):
+                raw = await self._send(path, body, limit_name)
+        except asyncio.CancelledError:
+            if not self.paid:  # else the attempt stays without an outcome: cut off
+                await self.journal.failed(number, FREE, "no longer needed")
+            raise
+        except Exception as e:  # noqa: BLE001 - every failure is sorted and recorded
+            failure = failures.sort(e, self.base_url, self.model, self.secrets, answered=self.answered)
+            if failures.wants_max_completion_tokens(e) and limit_name == "max_tokens":
+                self._limit_name = "max_completion_tokens"
+                failure = Failure("rename", FREE, "max_tokens is called max_completion_tokens here", 0.0)
+            await self.journal.failed(number, failure.outcome, failure.said)
+            if failure.outcome == FREE:
+                self.pace.used(mark, 0)
+            return None, failure
+        self.answered = True
+        self.seconds.append(time.monotonic() - started)
+        used = completion.used_by(raw)
+        await self.journal.answered(number, key, raw, used)
+        self.budget.settle(room, Attempt(room.most, ANSWERED, used))
+        self.pace.used(mark, used.input + used.output if used else room.most.input + room.most.output)
+        return raw, None
+
+    async def _back_off(self, failure: Failure, key: str, tried: int) -> float | None:
+        """Return the seconds before the next attempt; None where there is none, which is recorded.
+
+        Raises:
+            ModelError: every request would fail.
+        """
         lost = failure.at_last == "stop" and tried >= (ATTEMPTS if self.answered else FIRST_ATTEMPTS)
         if failure.then == "stop" or lost:
             raise ModelError(failure.said)
         if failure.then == "give_up" or tried >= ATTEMPTS:
             times = f" ({tried} attempts)" if tried > 1 else ""
             await self.journal.give_up(key, f"{failure.said}{times}")
-            return False
+            return None
         wait = failure.retry_after_s
         if wait is None:
             wait = min(LONGEST_BACK_OFF_S, BACK_OFF_S * 2 ** (tried - 1)) * random.uniform(0.5, 1)
         if failure.limit:
             self.pace.hold(wait)
-        await asyncio.sleep(wait)
-        return True
+        return wait
 
     async def _send(self, path: Path_, body: Mapping[str, Any], limit_name: str) -> str:
         assert self.client is not None

@@ -21,7 +21,8 @@ class Failure:
     """One failed attempt.
 
     Attributes:
-        then: `retry`, `give_up` (this request only) or `stop` (every request would fail).
+        then: `retry`, `rename` (again at once, a parameter by its other name), `give_up` (this request only) or `stop` (every
+            request would fail).
         outcome: `free` when the endpoint refused before any work, else `unknown`: it may have been billed.
         said: one line, without the key.
         retry_after_s: how long the endpoint asks to wait.
@@ -29,7 +30,7 @@ class Failure:
         at_last: what follows when no retry helped: a server that cannot be reached ends the run.
     """
 
-    then: Literal["retry", "give_up", "stop"]
+    then: Literal["retry", "rename", "give_up", "stop"]
     outcome: str
     said: str
     retry_after_s: float | None = None

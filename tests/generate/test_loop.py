@@ -84,10 +84,10 @@ def test_a_changed_filter_buys_nothing_more_than_its_rows_need(tmp_path: Path, e
 def test_the_last_requests_are_not_more_than_what_is_missing_needs(tmp_path: Path, endpoint: LocalEndpoint) -> None:
     made(tmp_path / "out", endpoint, n=60, concurrency=32, window=32)
     requests = read_json(tmp_path / "out" / "run.json")["stages"][0]["requests"]
-    assert requests["recorded"] <= requests["judged"] + 32
+    assert requests["recorded"] <= requests["judged"] + 64
     made(tmp_path / "more", endpoint, n=600, concurrency=32, window=32)
     requests = read_json(tmp_path / "more" / "run.json")["stages"][0]["requests"]
-    assert requests["recorded"] - requests["judged"] <= 8, "32 were in flight, and the end was foreseen"
+    assert requests["recorded"] - requests["judged"] <= 16, "64 were under way, and the end was foreseen"
 
 
 def test_a_cap_ends_with_what_was_made_and_a_larger_one_goes_on(tmp_path: Path, endpoint: LocalEndpoint) -> None:
