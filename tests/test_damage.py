@@ -13,7 +13,7 @@ import pytest
 
 from datagen.errors import UsageError
 from datagen.models import completion
-from datagen.models.secrets import one_line
+from datagen.models.masking import one_line
 from datagen.quotas import quotas
 from datagen.recipe import make
 from datagen.run import Result, execute

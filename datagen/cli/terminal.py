@@ -78,14 +78,26 @@ def run(recipe: Recipe, out: str, *, fresh: bool = False, offline: bool = False,
 def _all_saved(summary: dict[str, Any], out: str) -> str:
     """What an early stop leaves, and the command that goes on."""
     step = summary["stages"][-1]
-    wanted = step["options"].get("n")
-    words = list(sys.argv[1:])
-    for option in ("--budget-usd", "--max-requests"):
-        # The cap that was reached is raised; which of two it was, the message has said.
-        at = words.index(option) + 1 if option in words else 0
-        if 0 < at < len(words) and step["stopped"]["exit_code"] == 5:
-            words[at] = f"{2 * float(words[at]):g}"
-    return f"{step['rows_kept']:,} of {wanted:,} rows are in {out}/kept; go on with: {shlex.join(['datagen', *words])}"
+    told = f"{step['rows_kept']:,} of {step['options']['n']:,} rows are in {out}/kept"
+    message, words = step["stopped"]["message"], sys.argv[1:]
+    if message.startswith("the last "):  # a stall: the same command would stop again
+        return told
+    for option, reached in (("--budget-usd", "the budget of"), ("--max-requests", "the limit of")):
+        if message.startswith(reached):
+            words = _doubled(words, option)
+    return f"{told}; go on with: {shlex.join(['datagen', *words])}"
+
+
+def _doubled(words: list[str], option: str) -> list[str]:
+    """Return a command with the value of a cap doubled, as `--cap X` or `--cap=X`; of a recipe's the name alone is said."""
+    for at, word in enumerate(words):
+        name, equals, value = word.partition("=")
+        if name == option:
+            here = at if equals else at + 1
+            number = float(value if equals else words[here])
+            twice = f"{2 * number:.0f}" if option == "--max-requests" else f"{2 * number:g}"
+            return [*words[:here], f"{option}={twice}" if equals else twice, *words[here + 1 :]]
+    return words
 
 
 def estimate(recipe: Recipe, out: str, probes: int, *, as_json: bool = False) -> int:

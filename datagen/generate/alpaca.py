@@ -52,7 +52,7 @@ class Alpaca:
     async def make(self, index: int, seen: Seen) -> list[list[Draft]]:
         """Return the tasks of one completion."""
         shown, parents = self._examples.drawn(index, seen)
-        messages = self._prompt.messages(examples=shown, count=self._options.tasks, topic=self._topic(index))
+        messages = self._prompt.messages(examples=shown, count=self._options.asked, topic=self._topic(index))
         answer = await self._chat.complete("chat/completions", {"messages": messages, **self._options.sampling()}, index)
         if answer.text is None:
             return [[failed(answer, self._prompt.hash, parents)]]

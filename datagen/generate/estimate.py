@@ -5,6 +5,7 @@ The requests are the first of the run itself: they are in its journal, and the r
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -61,11 +62,12 @@ def probe(loop: Loop, n: int, concurrency: int, rpm: float | None) -> dict[str, 
     chat = loop.chat
     before, spent = chat.sent, chat.budget.spent
     kept, usd, tokens = [], [], []
-    for batch in loop.batches():
-        told = [row["generation"] for row in batch]
-        kept.append(float(sum("reason" not in row for row in batch)))
-        usd.append(sum(t["cost_usd"] or 0.0 for t in told))
-        tokens.append(float(sum((t["input_tokens"] or 0) + (t["output_tokens"] or 0) for t in told)))
+    with contextlib.closing(loop.batches()) as batches:
+        for batch in batches:
+            told = [row["generation"] for row in batch]
+            kept.append(float(sum("reason" not in row for row in batch)))
+            usd.append(sum(t["cost_usd"] or 0.0 for t in told))
+            tokens.append(float(sum((t["input_tokens"] or 0) + (t["output_tokens"] or 0) for t in told)))
     if loop.funnel.stopped is not None:
         raise loop.funnel.stopped
     ones = [1.0] * len(kept)

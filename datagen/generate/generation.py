@@ -53,7 +53,8 @@ def loop(
     make: Callable[..., Any] = METHODS[kind].maker
     aim = Aim(
         n=options.n, stage=kind, model=Path(chat.name).name, language=options.language, window=options.window,
-        ahead=options.ahead, stall=options.stall, refuse=options.refusal.of_draft, steering=steering, requests=requests,
+        ahead=options.ahead, stall=options.stall, expected=options.expected, refuse=options.refusal.of_draft,
+        steering=steering, requests=requests,
     )  # fmt: skip
     return Loop(make(options, seeds, chat, steering.of), chat, Pool(seeds, options.threshold), aim)
 

@@ -8,8 +8,9 @@ on neither kills nor concurrency nor the order in which answers come.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -56,6 +57,7 @@ class Aim:
     stall: int  # requests in a row that keep nothing before the run stops
     refuse: Callable[[Draft], tuple[str, str | None] | None]  # reason and evidence not to keep it, whether new or not
     steering: Steers  # what each request is about
+    expected: float = 1.0  # rows that a request yields, before any is judged
     requests: int | None = None  # stop after so many, however few rows were kept
 
 
@@ -88,15 +90,16 @@ class Loop:
         self.funnel = Funnel()
         self._left: list[int] = []  # kept rows when each request was judged
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Generator[Row, None, None]:
         """Yield kept rows and ledger rows (with the key `reason`) until `n` rows are kept.
 
         Where a budget, the endpoint or a stall ends it early, `funnel.stopped` says so: what was made until then stands.
         """
-        for batch in self.batches():
-            yield from batch
+        with contextlib.closing(self.batches()) as batches:
+            for batch in batches:
+                yield from batch
 
-    def batches(self) -> Iterator[list[Row]]:
+    def batches(self) -> Generator[list[Row], None, None]:
         """Yield the same rows, those of one request after the other."""
         return streamed(self._batches)
 
@@ -118,14 +121,21 @@ class Loop:
         except NotRecordedError:
             self.funnel.stopped = ModelError(f"the journal ends at request {len(self._left)}")
         except (BudgetError, ModelError, DataError) as e:
+            self.chat.closing = True
             self.funnel.stopped = e
-        except asyncio.CancelledError:
+        except BaseException:
+            # Ctrl+C, or an error of our own: what was sent is waited for a moment.
+            self.chat.closing = True
             await self._end(under_way, GRACE_S if self.chat.paid else 0.0)
             raise
         finally:
             # An answer under way is paid for: the journal keeps it for a larger n. A local model's costs nothing.
-            await self._end(under_way, None if self.chat.paid else 0.0)
-            await self.chat.close()
+            try:
+                await self._end(under_way, None if self.chat.paid else 0.0)
+            finally:
+                for task in under_way:
+                    task.cancel()
+                await self.chat.close()
 
     def _begun(self, index: int) -> asyncio.Task[list[list[Draft]]]:
         seen_at = index - self.aim.window
@@ -146,16 +156,16 @@ class Loop:
         return self.aim.requests is None or len(self._left) + under_way < self.aim.requests
 
     def _wanted(self, under_way: int) -> bool:
-        """Whether the requests under way are too few for what is missing, by the yield so far; at first, by one row each."""
-        per_request = (self.funnel.kept + 1) / (self.funnel.judged + 1)
+        """Whether the requests under way are too few for what is missing, by the yield so far, at first the expected one."""
+        per_request = (self.funnel.kept + self.aim.expected) / (self.funnel.judged + 1)
         return under_way * per_request < TAPER * (self.aim.n - self.funnel.kept)
 
-    @staticmethod
-    async def _end(under_way: deque[asyncio.Task[list[list[Draft]]]], grace_s: float | None) -> None:
-        """Wait for requests under way, at most so long; then cut them off."""
+    async def _end(self, under_way: deque[asyncio.Task[list[list[Draft]]]], grace_s: float | None) -> None:
+        """Wait for requests under way, at most so long; then cut them off. A run that stops waits only for what was sent."""
         tasks = [t for t in under_way if not t.done()]
         if tasks and grace_s != 0.0:
-            await asyncio.wait(tasks, timeout=grace_s)
+            waits = [asyncio.ensure_future(self.chat.drained())] if self.chat.closing else tasks
+            await asyncio.wait(waits, timeout=grace_s)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
@@ -186,7 +196,12 @@ class Loop:
     def _refused(self, draft: Draft) -> tuple[str, str | None] | None:
         if draft.item.reason:
             return draft.item.reason, draft.evidence
-        return None if draft.repeats else self.aim.refuse(draft)  # the answer of a repeated task was not bought
+        if draft.repeats:  # its answer was not bought
+            return None
+        try:
+            return self.aim.refuse(draft)
+        except Exception as e:  # noqa: BLE001 - whatever a task does to a rule, it is a ledger row
+            return ERROR, f"{type(e).__name__}: {e}"
 
     def _rows_of(self, task: list[Draft], cell: str | None) -> Iterator[Row]:
         """Yield the rows of one task's instances; the first that is kept joins the pool."""

@@ -57,6 +57,11 @@ class GeneratorOptions(ModelOptions):
         return True
 
     @property
+    def expected(self) -> float:
+        """Rows that one request yields, as a first guess."""
+        return 0.7
+
+    @property
     def ahead(self) -> int:
         """Requests that may be under way: the window; where nothing looks back, enough that a slow one holds up no other."""
         return self.window if self.looks_back else max(self.window, 2 * self.concurrency)

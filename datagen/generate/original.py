@@ -46,7 +46,7 @@ class Original:
     async def make(self, index: int, seen: Seen) -> list[list[Draft]]:
         """Return the tasks of one list, each with its instances."""
         shown, parents = self._examples.drawn(index, seen)
-        messages = self._tasks.messages(examples=shown, count=self._options.tasks, topic=self._topic(index))
+        messages = self._tasks.messages(examples=shown, count=self._options.asked, topic=self._topic(index))
         answer = await self._chat.complete("chat/completions", {"messages": messages, **self._options.sampling()}, index)
         if answer.text is None:
             return [[failed(answer, self.hash, parents)]]

@@ -8,7 +8,7 @@ and their instances; `one` for one task and then its answer, from the bare user 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -64,6 +64,16 @@ class SelfInstructOptions(GeneratorOptions):
         return 2 if self.resolved_method == "original" else 0
 
     @property
+    def expected(self) -> float:
+        """Rows that one request yields, as a first guess: some of its tasks will not be new."""
+        return 0.7 if self.resolved_method == "one" else 0.6 * self.asked
+
+    @property
+    def asked(self) -> int:
+        """Tasks asked for per prompt."""
+        return self.tasks or (8 if self.resolved_method == "original" else 5)
+
+    @property
     def looks_back(self) -> bool:
         """Whether what is asked depends on the rows kept before."""
         return self.machine > 0 or self.resolved_method != "alpaca"
@@ -80,8 +90,6 @@ def prompts(options: SelfInstructOptions) -> list[str]:
 
 def maker(options: SelfInstructOptions, seeds: Sequence[Row], chat: Chat, topic: Callable[[int], str | None]) -> Maker:
     """Return the method of a run."""
-    count = options.tasks or (8 if options.resolved_method == "original" else 5)
-    options = replace(options, tasks=count)
     if options.resolved_method == "alpaca":
         return Alpaca(seeds, chat, options, topic)
     if options.resolved_method == "original":

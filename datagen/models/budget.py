@@ -21,14 +21,15 @@ from datagen.models.prices import Price
 
 TEMPLATE_TOKENS = 256  # more than a chat template adds around the messages
 DEFAULT_OUTPUT_TOKENS = 3072
+LIMITS = ("max_tokens", "max_completion_tokens")  # of an answer, in a request
 
 
 def worst_case(body: Mapping[str, Any]) -> Tokens:
     """Return the most tokens that a request can cost: a byte is at least a token's share, and the answer ends at its limit."""
     texts = {k: v for k, v in body.items() if k in ("messages", "prompt", "tools", "response_format", "suffix")}
     size = len(json.dumps(texts, ensure_ascii=False).encode("utf-8", "surrogatepass"))
-    limit = body.get("max_completion_tokens") or body.get("max_tokens") or DEFAULT_OUTPUT_TOKENS
-    return Tokens(size + TEMPLATE_TOKENS, int(limit))
+    limits = [int(body[name]) for name in LIMITS if body.get(name)]
+    return Tokens(size + TEMPLATE_TOKENS, max(limits, default=DEFAULT_OUTPUT_TOKENS))
 
 
 @dataclass
@@ -69,20 +70,21 @@ class Budget:
             self.requests += 1
             self._settle(attempt)
 
-    def _usd(self, tokens: Tokens) -> float:
-        return self.price.usd(tokens) if self.price else 0.0
+    def cost(self, tokens: Tokens) -> float | None:
+        """Return the dollars of so many tokens; None where no price is known."""
+        return self.price.usd(tokens) if self.price else None
 
     def _settle(self, attempt: Attempt) -> None:
+        usual = attempt.most_usd if attempt.most_usd is not None else self.cost(attempt.most) or 0.0
         if attempt.used is not None:
-            self.spent += self._usd(attempt.used)
+            spent = attempt.usd if attempt.usd is not None else self.cost(attempt.used) or 0.0
+            self.spent += spent
             self.used = Tokens(self.used.input + attempt.used.input, self.used.output + attempt.used.output)
+            if usual > 0:
+                self._factor = max(self._factor, spent / usual)
         elif attempt.outcome != FREE:
-            self.held += self._usd(attempt.most)
+            self.held += usual
             self.without_usage += attempt.outcome == ANSWERED
-
-    async def reserve(self, most: Tokens, turn: int = 0) -> Room:
-        """Wait until the caps have room for an attempt and take it; see `ask`."""
-        return await self.ask(most, turn)
 
     def ask(self, most: Tokens, turn: int = 0) -> asyncio.Future[Room]:
         """Stand in line for the room of an attempt; return the future of it. What is taken must be settled.
@@ -104,7 +106,7 @@ class Budget:
         """Let in whoever is first in line, as long as there is room; send all away where there will be none."""
         while self._line:
             _, _, most, granted = self._line[0]
-            need = self._usd(most) * self._factor
+            need = (self.cost(most) or 0.0) * self._factor
             full = self._closed or self._full(need)
             # A request more is never given back; dollars in flight are, mostly.
             if full and self._in_flight and not self._no_more_requests() and not self._closed:
@@ -145,6 +147,4 @@ class Budget:
         if not self._in_flight:
             self._reserved = 0.0  # no crumbs of rounding
         self._settle(attempt)
-        if attempt.used is not None and (usual := self._usd(attempt.most)) > 0:
-            self._factor = max(self._factor, self._usd(attempt.used) / usual)
         self._serve()

@@ -28,6 +28,10 @@ LONGEST_BACK_OFF_S = 60.0
 Path_ = Literal["chat/completions", "completions"]
 
 
+class ClosingError(ModelError):
+    """A request that was not sent because the run is ending."""
+
+
 class NotRecordedError(ModelError):
     """A request that is not in the journal, in a run that buys nothing."""
 
@@ -53,14 +57,17 @@ class Chat:
     paid: bool = True  # false where the model is served here: what is cut off has cost nothing
     secrets: Sequence[str] = ()  # what no message and no file may show
     extra: Mapping[str, Any] = field(default_factory=dict)  # what the user adds to every body; null takes a key away
+    closing: bool = False  # nothing more is sent
     sent: int = 0  # attempts sent to the endpoint
     seconds: list[float] = field(default_factory=list)  # that each answered attempt took
-    answered: bool = False  # whether the endpoint has answered at all
+    answered: bool = False  # whether the endpoint has answered at all, in this run or an earlier one
 
     def __post_init__(self) -> None:
         """Make the slots of which every request under way takes one."""
         self._slots = asyncio.Semaphore(self.concurrency)
+        self._in_flight: set[asyncio.Future[None]] = set()
         self._limit_name = "max_tokens"
+        self.answered = self.journal.counts()["recorded"] > 0
 
     async def complete(self, path: Path_, body: Mapping[str, Any], draw: int) -> Completion:
         """Return the answer to a request, from the journal where it is recorded.
@@ -91,7 +98,7 @@ class Chat:
     async def _bought(self, key: str, path: Path_, body: Mapping[str, Any], draw: int) -> str | None:
         """Send a request until it is answered or given up; return the raw answer, or None."""
         most, tried, outcome = worst_case(body), 0, None
-        room = await self.budget.reserve(most, draw)
+        room = await self.budget.ask(most, draw)
         try:
             while True:
                 raw, failure = await self._attempt(key, path, body, draw, room)
@@ -117,8 +124,22 @@ class Chat:
     ) -> tuple[str | None, Failure | None]:  # fmt: skip
         """Send a request once; return the raw answer, recorded and settled, or the failure, recorded."""
         mark = await self.pace.start(room.most.input + room.most.output)
-        number = await self.journal.asked(key, self.name, path, body, draw, self.base_url, room.most)
+        if self.closing:
+            raise ClosingError("the run is ending")
+        most_usd = self.budget.cost(room.most) if self.paid else 0.0
         self.sent += 1
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._in_flight.add(ended)
+        try:
+            return await self._exchange(key, path, body, draw, room, mark, most_usd)
+        finally:
+            self._in_flight.discard(ended)
+            ended.set_result(None)
+
+    async def _exchange(
+        self, key: str, path: Path_, body: Mapping[str, Any], draw: int, room: Room, mark: list[float], most_usd: float | None
+    ) -> tuple[str | None, Failure | None]:  # fmt: skip
+        number = await self.journal.asked(key, self.name, path, body, draw, self.base_url, room.most, most_usd)
         limit_name, started = self._limit_name, time.monotonic()
         try:
             async with asyncio.timeout(self.timeout_s):
@@ -139,7 +160,8 @@ class Chat:
         self.answered = True
         self.seconds.append(time.monotonic() - started)
         used = completion.used_by(raw)
-        await self.journal.answered(number, key, raw, used)
+        usd = None if used is None else self.budget.cost(used) if self.paid else 0.0
+        await self.journal.answered(number, key, raw, used, usd)
         self.budget.settle(room, Attempt(room.most, ANSWERED, used))
         self.pace.used(mark, used.input + used.output if used else room.most.input + room.most.output)
         return raw, None
@@ -176,6 +198,11 @@ class Chat:
         for secret in self.secrets:  # an endpoint may repeat the key that it was given
             text = text.replace(secret, "***")
         return text
+
+    async def drained(self) -> None:
+        """Wait until every attempt that was sent has ended and is recorded."""
+        while self._in_flight:
+            await asyncio.wait(list(self._in_flight))
 
     async def close(self) -> None:
         """Close the connections."""

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from datagen.models import capabilities, probes
+from datagen.models.masking import one_line, secrets_of, without_userinfo
 from datagen.models.options import EMBEDDED, is_local
 from datagen.models.prices import find_price
 from datagen.models.probe_client import Visit
 from datagen.models.probes import Finding
-from datagen.models.secrets import one_line, secrets_of, without_userinfo
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI

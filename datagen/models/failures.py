@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from datagen.models.journal import FREE, UNKNOWN
-from datagen.models.secrets import one_line
+from datagen.models.masking import one_line
 
 QUOTA = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "arrearage", "insufficient_balance"}
 THIS_ONE = {"context_length_exceeded", "content_filter", "content_policy_violation", "data_inspection_failed"}

@@ -29,8 +29,8 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS request (key TEXT PRIMARY KEY, model TEXT NOT NULL, path TEXT NOT NULL, body TEXT NOT NULL,
                                     draw INTEGER NOT NULL, endpoint TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS attempt (id INTEGER PRIMARY KEY, key TEXT NOT NULL, most_input INTEGER NOT NULL,
-                                    most_output INTEGER NOT NULL, outcome TEXT, said TEXT, input_tokens INTEGER,
-                                    output_tokens INTEGER);
+                                    most_output INTEGER NOT NULL, most_usd REAL, outcome TEXT, said TEXT,
+                                    input_tokens INTEGER, output_tokens INTEGER, usd REAL);
 CREATE TABLE IF NOT EXISTS answer (key TEXT PRIMARY KEY REFERENCES request(key), raw TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS given_up (key TEXT PRIMARY KEY REFERENCES request(key), said TEXT NOT NULL);
 """
@@ -52,12 +52,15 @@ class Attempt:
     """One sending of a request.
 
     `outcome` is `answered`, `free` (refused before any work), `unknown` (a failure that may have been billed), or None: cut
-    off. `used` is what the endpoint reported, None where it did not.
+    off. `used` is what the endpoint reported, None where it did not. Dollars are those of its time, None where no price was
+    known.
     """
 
     most: Tokens
     outcome: str | None
     used: Tokens | None
+    most_usd: float | None = None
+    usd: float | None = None
 
 
 def request_key(model: str, path: str, body: Mapping[str, Any], draw: int) -> str:
@@ -76,7 +79,7 @@ class Journal:
             DataError: it is not a journal, or one of another version.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._path = path
+        self._path, self._closed = path, False
         self._queue: queue.SimpleQueue[tuple[Sequence[Statement], Future[None]] | None] = queue.SimpleQueue()
         try:
             self._db = self._opened()
@@ -100,17 +103,23 @@ class Journal:
 
     def answer(self, key: str) -> str | None:
         """Return the recorded raw answer of a request, or None."""
-        found = self._db.execute("SELECT raw FROM answer WHERE key = ?", (key,)).fetchone()
-        return found[0] if found else None
+        return self._text("SELECT raw FROM answer WHERE key = ?", key)
 
     def given_up(self, key: str) -> str | None:
         """Return why a request was given up, or None."""
-        found = self._db.execute("SELECT said FROM given_up WHERE key = ?", (key,)).fetchone()
+        return self._text("SELECT said FROM given_up WHERE key = ?", key)
+
+    def _text(self, sql: str, key: str) -> str | None:
+        try:
+            found = self._db.execute(sql, (key,)).fetchone()
+        except sqlite3.Error as e:
+            raise DataError(f"{self._path} cannot be read: {e}; nothing more is bought") from None
         return found[0] if found else None
 
     async def asked(
-        self, key: str, model: str, path: str, body: Mapping[str, Any], draw: int, endpoint: str, most: Tokens
-    ) -> int:
+        self, key: str, model: str, path: str, body: Mapping[str, Any], draw: int, endpoint: str, most: Tokens,
+        most_usd: float | None = None,
+    ) -> int:  # fmt: skip
         """Record a request and an attempt to send it; on disk when this returns. Return the attempt's number.
 
         Args:
@@ -121,25 +130,26 @@ class Journal:
             draw: index that tells equal requests apart.
             endpoint: the address that it goes to.
             most: the most tokens that it can cost.
+            most_usd: their dollars.
         """
         number, self._next = self._next, self._next + 1
         request = (key, model, path, json.dumps(body, ensure_ascii=False), draw, endpoint)
         await self._write(
             ("INSERT OR REPLACE INTO request VALUES (?, ?, ?, ?, ?, ?)", request),
             (
-                "INSERT INTO attempt (id, key, most_input, most_output) VALUES (?, ?, ?, ?)",
-                (number, key, most.input, most.output),
+                "INSERT INTO attempt (id, key, most_input, most_output, most_usd) VALUES (?, ?, ?, ?, ?)",
+                (number, key, most.input, most.output, most_usd),
             ),
         )
         return number
 
-    async def answered(self, attempt: int, key: str, raw: str, used: Tokens | None) -> None:
+    async def answered(self, attempt: int, key: str, raw: str, used: Tokens | None, usd: float | None = None) -> None:
         """Record the raw answer to an attempt; on disk when this returns, before anything parses it."""
-        spent = (ANSWERED, used and used.input, used and used.output, attempt)
+        spent = (ANSWERED, used and used.input, used and used.output, usd, attempt)
         await self._write(
             ("INSERT OR REPLACE INTO answer VALUES (?, ?)", (key, raw)),
             ("DELETE FROM given_up WHERE key = ?", (key,)),
-            ("UPDATE attempt SET outcome = ?, input_tokens = ?, output_tokens = ? WHERE id = ?", spent),
+            ("UPDATE attempt SET outcome = ?, input_tokens = ?, output_tokens = ?, usd = ? WHERE id = ?", spent),
         )
 
     async def failed(self, attempt: int, outcome: str, said: str) -> None:
@@ -152,10 +162,10 @@ class Journal:
 
     def attempts(self) -> Iterator[Attempt]:
         """Yield every attempt ever made in this folder."""
-        columns = "most_input, most_output, outcome, input_tokens, output_tokens"
-        for most_in, most_out, outcome, used_in, used_out in self._db.execute(f"SELECT {columns} FROM attempt"):  # noqa: S608
+        columns = "most_input, most_output, outcome, input_tokens, output_tokens, most_usd, usd"
+        for most_in, most_out, outcome, used_in, used_out, most_usd, usd in self._db.execute(f"SELECT {columns} FROM attempt"):  # noqa: S608
             used = None if used_in is None or used_out is None else Tokens(used_in, used_out)
-            yield Attempt(Tokens(most_in, most_out), outcome, used)
+            yield Attempt(Tokens(most_in, most_out), outcome, used, most_usd, usd)
 
     def counts(self) -> dict[str, int]:
         """Return how many requests were `asked`, `recorded` and `given_up`, and of `attempts` how many were `cut_off`."""
@@ -167,11 +177,14 @@ class Journal:
 
     def close(self) -> None:
         """Write what is waiting and close the file."""
+        self._closed = True
         self._queue.put(None)
         self._writer.join()
         self._db.close()
 
     async def _write(self, *statements: Statement) -> None:
+        if self._closed:
+            raise DataError(f"{self._path} is closed")
         done: Future[None] = Future()
         self._queue.put((statements, done))
         await asyncio.shield(asyncio.wrap_future(done))  # what was begun is written, whoever stops waiting
@@ -194,7 +207,7 @@ class Journal:
                 db.execute("COMMIT")
                 for _, done in work:
                     done.set_result(None)
-            except sqlite3.Error as e:
+            except Exception as e:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
                 if db.in_transaction:
                     db.execute("ROLLBACK")
                 for _, done in work:

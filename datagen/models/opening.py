@@ -11,10 +11,10 @@ from datagen.errors import ModelError, UsageError
 from datagen.models.budget import Budget
 from datagen.models.chat import Chat
 from datagen.models.journal import Journal
+from datagen.models.masking import secrets_of, without_userinfo
 from datagen.models.options import EMBEDDED, ModelOptions, address, is_local
 from datagen.models.pace import Pace
 from datagen.models.prices import Price, find_price
-from datagen.models.secrets import secrets_of, without_userinfo
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -74,7 +74,7 @@ def opened(options: ModelOptions, journal: Journal, *, offline: bool = False) ->
             name, model, without_userinfo(url), journal, None if offline else _client(url, key, options), budget,
             Pace(options.rpm, options.tpm),
             options.concurrency, options.timeout_s, options.retry_failed,
-            not options.local, () if offline else secrets_of(url, key), options.extra_body or {},
+            paid=not options.local, secrets=() if offline else secrets_of(url, key), extra=options.extra_body or {},
         )  # fmt: skip
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from datagen.models.budget import DEFAULT_OUTPUT_TOKENS
-from datagen.models.secrets import secrets_of
+from datagen.models.budget import DEFAULT_OUTPUT_TOKENS, LIMITS
+from datagen.models.masking import secrets_of
 
 EMBEDDED = "smollm2"
-OURS = ("model", "messages", "prompt", "stream", "n")  # keys of a request that a user's --extra-body may not set
+OURS = ("model", "messages", "prompt", "stream", "n", "best_of")  # keys of a request that a user's --extra-body may not set
 
 # Options that change neither a request nor what is made of its answer: not part of any fingerprint.
 TRAVEL = (
@@ -65,9 +66,22 @@ class ModelOptions:
             raise ValueError("give price_in and price_out together, in dollars per million tokens")
         if self.base_url and secrets_of(self.base_url, None):
             raise ValueError("base_url holds a password or a query, which the run folder would keep; the key is OPENAI_API_KEY")
-        wrong = [key for key in self.extra_body or () if key in OURS]
+        self._check_extra(self.extra_body or {})
+
+    def _check_extra(self, extra: dict[str, Any]) -> None:
+        wrong = [key for key in extra if key in OURS]
         if wrong:
             raise ValueError(f"extra_body may not set '{wrong[0]}', which datagen sets itself")
+        try:
+            json.dumps(extra, ensure_ascii=False, allow_nan=False).encode()
+        except ValueError as e:
+            raise ValueError(f"extra_body cannot be sent as JSON: {e}") from None
+        for name in LIMITS:
+            limit = extra.get(name, 1)
+            if limit is None and self.budget_usd is not None and not any(extra.get(other) for other in LIMITS):
+                raise ValueError(f"budget_usd needs a limit of each answer: extra_body may not take {name} away")
+            if limit is not None and (type(limit) is not int or not 1 <= limit <= MOST):
+                raise ValueError(f"extra_body: {name} is a whole number of 1 or more, not {limit!r}")
 
     @property
     def local(self) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from datagen.models import completion
 from datagen.models.failures import QUOTA, retry_after
 from datagen.models.journal import Tokens
-from datagen.models.secrets import one_line
+from datagen.models.masking import one_line
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI

@@ -12,9 +12,9 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from datagen.errors import did_you_mean
+from datagen.models.masking import without_userinfo
 from datagen.models.prices import find_price
 from datagen.models.probe_client import UNANSWERED, Answer, Visit, dig, is_quota
-from datagen.models.secrets import without_userinfo
 
 Verdict = Literal["works", "does not", "ignored", "unknown"]
 WINDOWS = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +78,8 @@ def _generated(run: Run, step: Step, folder: Path) -> dict[str, Any]:
     from datagen.generate import generation
 
     with ready(run, step) as loop:
-        ingest(folder, [("", _watched(loop, run))], step.name)
+        with contextlib.closing(_watched(loop, run)) as rows:  # before the journal is
+            ingest(folder, [("", rows)], step.name)
         found = generation.account(loop)
     entry = made(step.name, {}, folder)
     if (stopped := loop.funnel.stopped) is not None and not entry["rows_in"]:
@@ -104,8 +105,9 @@ def ready(run: Run, step: Step, requests: int | None = None) -> Iterator[Loop]:
         yield generation.loop(step.kind, seeds, chat, step.options, requests)
 
 
-def _watched(loop: Loop, run: Run) -> Iterator[Row]:
+def _watched(loop: Loop, run: Run) -> Generator[Row, None, None]:
     """Yield the rows of a loop and tell the progress what came of them."""
-    for row in loop.rows():
-        run.progress.at(loop.funnel.kept, loop.funnel.note())
-        yield row
+    with contextlib.closing(loop.rows()) as rows:
+        for row in rows:
+            run.progress.at(loop.funnel.kept, loop.funnel.note())
+            yield row

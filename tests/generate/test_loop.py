@@ -214,3 +214,29 @@ def test_topics_steer_the_prompts_and_are_counted(tmp_path: Path, endpoint: Loca
     assert sum(t["items"] for t in told.values()) == len(kept) + len(dropped)
     assert {tuple(r["tags"]) for r in kept} == {(name,) for name in told}
     assert max(t["requests"] for t in told.values()) - min(t["requests"] for t in told.values()) <= 1
+
+
+def test_the_command_that_a_cap_prints_goes_on(tmp_path: Path, datagen: Callable[..., Any]) -> None:
+    with LocalEndpoint() as server:
+        command = ["self-instruct", "-n", 40, "-o", "out", "--model", "local", "--base-url", server.base_url]
+        done = datagen(*command, "--max-requests=5")
+        assert done.returncode == 5
+        printed = done.stderr.strip().rpartition("go on with: datagen ")[2].split()
+        assert printed[-1] == "--max-requests=10"
+        again = datagen(*printed[:-1], "--max-requests=100")
+        assert again.returncode == 0, again.stderr
+    assert len(list(iterate_rows(tmp_path / "out" / "kept"))) == 40
+
+
+def test_a_stop_sends_nothing_that_was_only_waiting(tmp_path: Path) -> None:
+    with LocalEndpoint({2: "401"}, delay_s=0.05) as server:
+        started = time.monotonic()
+        made(tmp_path / "out", server, n=500, concurrency=1, rpm=600)
+        assert server.requests == 2
+    assert time.monotonic() - started < 10
+    assert "refuses the API key" in read_json(tmp_path / "out" / "run.json")["stages"][0]["stopped"]["message"]
+
+
+def test_a_small_run_does_not_begin_with_a_whole_window(tmp_path: Path, endpoint: LocalEndpoint) -> None:
+    made(tmp_path / "out", endpoint, n=6, concurrency=16)
+    assert endpoint.requests <= 5

@@ -21,11 +21,11 @@ def test_a_request_waits_until_one_in_flight_gives_back_what_it_did_not_use() ->
     async def use() -> list[str]:
         told = []
         budget = Budget(PRICE, 3.0, None)
-        first = await budget.reserve(MOST)
+        first = await budget.ask(MOST)
         assert first.usd == 2.0
 
         async def second() -> None:
-            await budget.reserve(MOST)
+            await budget.ask(MOST)
             told.append("second has room")
 
         waiting = asyncio.ensure_future(second())
@@ -42,12 +42,12 @@ def test_a_request_waits_until_one_in_flight_gives_back_what_it_did_not_use() ->
 def test_what_cannot_come_back_is_refused() -> None:
     async def use() -> None:
         budget = Budget(PRICE, 3.0, None)
-        first = await budget.reserve(MOST)
+        first = await budget.ask(MOST)
         budget.settle(first, Attempt(MOST, "answered", Tokens(1_000_000, 250_000)))  # $1.5
         with pytest.raises(
             BudgetError, match=r"budget of \$3 is reached: \$1.5000 spent, and the next request may cost \$2.0000"
         ):
-            await budget.reserve(MOST)
+            await budget.ask(MOST)
 
     asyncio.run(use())
 
@@ -61,10 +61,10 @@ def test_an_attempt_without_usage_is_held_at_its_worst_case_unless_it_was_refuse
 def test_a_retry_of_an_early_request_goes_before_the_first_attempt_of_a_late_one() -> None:
     async def use() -> list[int]:
         budget, order = Budget(PRICE, 2.5, None), []
-        first = await budget.reserve(MOST, 0)
+        first = await budget.ask(MOST, 0)
 
         async def one(turn: int) -> None:
-            await budget.reserve(MOST, turn)
+            await budget.ask(MOST, turn)
             order.append(turn)
 
         waiting = [asyncio.ensure_future(one(turn)) for turn in (9, 5, 1, 7)]
@@ -82,9 +82,9 @@ def test_a_retry_of_an_early_request_goes_before_the_first_attempt_of_a_late_one
 def test_requests_are_counted_over_the_life_of_the_folder() -> None:
     async def use() -> None:
         budget = Budget(None, None, 3, [Attempt(MOST, "free", None)] * 2)
-        await budget.reserve(MOST)
+        await budget.ask(MOST)
         with pytest.raises(BudgetError, match="the limit of 3 requests is reached"):
-            await budget.reserve(MOST)
+            await budget.ask(MOST)
 
     asyncio.run(use())
 
@@ -97,9 +97,9 @@ def test_a_cap_without_a_price_is_refused_before_anything_is_bought() -> None:
 def test_an_endpoint_that_bills_more_than_it_was_asked_for_is_trusted_no_further() -> None:
     async def use() -> None:
         budget = Budget(PRICE, 20.0, None)
-        first = await budget.reserve(MOST)
+        first = await budget.ask(MOST)
         budget.settle(first, Attempt(MOST, "answered", Tokens(1_000_000, 2_500_000)))  # $6 of at most $2
-        assert (await budget.reserve(MOST)).usd == 6.0
+        assert (await budget.ask(MOST)).usd == 6.0
 
     asyncio.run(use())
 
@@ -116,7 +116,7 @@ def test_no_number_in_flight_and_no_order_of_answers_passes_the_cap(
         async def one(share: float, lost: bool) -> None:
             nonlocal billed
             async with slots:
-                reserved = await budget.reserve(MOST)
+                reserved = await budget.ask(MOST)
                 await asyncio.sleep(0)
                 used = Tokens(int(MOST.input * share), int(MOST.output * share))
                 billed += PRICE.usd(used)

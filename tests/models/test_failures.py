@@ -12,7 +12,7 @@ import openai
 import pytest
 
 from datagen.models.failures import Failure, retry_after, sort, wants_max_completion_tokens
-from datagen.models.secrets import one_line, without_userinfo
+from datagen.models.masking import one_line, without_userinfo
 
 REQUEST = httpx2.Request("POST", "http://host/v1/chat/completions")
 
