@@ -112,9 +112,8 @@ def main() -> None:
         )
     print(f"recorded answers that are not among the rows yet, at most: {max(t.unread for t in done)}")
     # Where the first request itself is lost again and again, a small budget ends before it is answered.
-    print(
-        f"runs whose answers are all recorded, but wait for that of the first request: {sum(t.unread > 0 and not t.rows for t in done)}"
-    )
+    waiting = sum(t.unread > 0 and not t.rows for t in done)
+    print(f"runs whose answers are all recorded, but wait for that of the first request: {waiting}")
     print(f"{time.monotonic() - began:.0f} s")
     claims = Claims(f"{trials} random budgets, up to {IN_FLIGHT} in flight")
     claims.add("budgets that were passed", 0, sum(t.billed_usd > t.budget_usd for t in done))
