@@ -21,6 +21,7 @@ ROOM = 16  # output tokens of a probe
 THINKING_ROOM = 512  # of a model that thinks before it answers
 BACK_OFF_S = 1.0  # after a rate limit that does not say how long
 LONG = "Count from one to one hundred in words, separated by commas."  # longer than ROOM tokens in any language
+LOST = frozenset({"ReadError", "WriteError", "RemoteProtocolError", "CloseError"})  # of httpx: there was a connection
 UNANSWERED = frozenset({None, 408, 429, 502, 503, 504, 529})  # says nothing about what the endpoint can do
 
 
@@ -33,6 +34,7 @@ class Answer:
     words: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0.0
+    lost: bool = False  # a connection that was there broke off: most likely one that the endpoint closed when it was idle
 
     @property
     def ok(self) -> bool:
@@ -140,10 +142,18 @@ class Visit:
         return chat if chat.ok else await self.first_completion()
 
     async def ask(self, send: Callable[[], Awaitable[Any]]) -> Answer:
-        """Send one request; what goes wrong is in the answer's words. A rate limit that ends within the probe is waited for."""
+        """Send one request; what goes wrong is in the answer's words.
+
+        A rate limit that ends within the probe is waited for, and a connection that broke off is tried a second time: some
+        servers close it after an error, which shows only when the next request is sent.
+        """
         clock = asyncio.get_running_loop().time
+        again = True
         while True:
             answer = await self._ask_once(send)
+            if answer.lost and again:
+                again = False
+                continue
             wait = max(retry_after(answer.headers) or BACK_OFF_S, 0.05)
             if answer.status != 429 or is_quota(answer) or clock() + wait >= self._deadline:
                 return answer
@@ -196,7 +206,8 @@ class Visit:
             words = f"HTTP {e.status_code}: {_said(body, e.response.text)}"
             return Answer(e.status_code, body, one_line(words, self.secrets), dict(e.response.headers))
         except openai.APIConnectionError as e:
-            return Answer(None, None, one_line(f"no connection: {_cause(e)}", self.secrets))
+            lost = type(e.__cause__).__name__ in LOST
+            return Answer(None, None, one_line(f"no connection: {_cause(e)}", self.secrets), lost=lost)
         seconds = time.perf_counter() - started
         body = _parsed(raw.text)
         words = "" if isinstance(body, dict) else f"HTTP {raw.status_code}, but {_said(body, raw.text)}"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import socket
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -152,6 +155,33 @@ def test_a_model_that_thinks_gets_room_to_answer() -> None:
     assert findings.of("reasoning").values == {"seen": True}
     assert findings.of("chat").verdict == "works"
     assert {b["max_tokens"] for b in server.bodies if "messages" in b} == {4, 16, 512}
+
+
+def test_a_connection_that_the_endpoint_closed_after_an_error_is_made_again() -> None:
+    """As uvicorn does after a 500: nothing says that it closes, and the next request on that connection has no answer."""
+    answer = {"choices": [{"message": {"content": "one, two"}, "finish_reason": "stop"}]}
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection:
+                while request := connection.recv(65536):
+                    failed = request.startswith(b"GET /v1/models")
+                    body = json.dumps(None if failed else answer).encode()
+                    status = b"500 Internal Server Error" if failed else b"200 OK"
+                    head = b"HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % (status, len(body))
+                    connection.sendall(head + body)
+                    if failed and connection.recv(65536):  # the next request comes, and is thrown away
+                        break
+
+    threading.Thread(target=serve, daemon=True).start()
+    with listener:
+        findings = examine(f"http://127.0.0.1:{listener.getsockname()[1]}/v1", "m", timeout_s=10)
+    assert (findings.of("reachable").verdict, findings.of("chat").verdict) == ("works", "works")
 
 
 def test_a_rate_limit_that_passes_within_a_probe_is_waited_for() -> None:
