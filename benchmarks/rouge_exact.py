@@ -17,7 +17,7 @@ from rouge_score.tokenize import tokenize
 import datagen as dg
 
 DATA = Path(os.environ.get("DATA", "../shared/data")) / "rows" / "alpaca_en_52k.jsonl.gz"
-STAGE = {"rouge": {"field": "instruction", "same_answer": None, "tokenizer": "rouge_score"}}
+STAGE = {"rouge": {"field": "instruction", "same_answer": None, "units": "rouge_score"}}
 CLAUSES = ("Please be brief.", "Explain your answer.", "as clearly as you can", "for a beginner")
 Row = dict[str, str]
 

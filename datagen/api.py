@@ -108,9 +108,24 @@ def write(rows: str | Path, to: str, target: str | Path) -> Exported:
     return export(read_rows(str(rows)), to, Path(target))
 
 
-def stages() -> list[str]:
-    """Return the names of the stages."""
-    return stage.names()
+class Stages:
+    """The stages: called, their names; an attribute such as `Minhash` is the class of one, whose fields are its options."""
+
+    def __call__(self) -> list[str]:
+        """Return the names of the stages."""
+        return stage.names()
+
+    def __getattr__(self, name: str) -> type[stage.Stage]:
+        for known in stage.names():
+            if (cls := stage.find(known)).__name__ == name:
+                return cls
+        raise AttributeError(f"there is no stage class '{name}'")
+
+    def __dir__(self) -> list[str]:
+        return [stage.find(name).__name__ for name in stage.names()]
+
+
+stages = Stages()
 
 
 def opened(folder: str | Path) -> Finished:

@@ -7,8 +7,9 @@ that it drops. Nothing is copied in between: `kept/` and `dropped/` of a run are
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,9 +18,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
-from datagen.rows import FATE, LEDGER, ROW, Row, dropped_row
-from datagen.shards import ShardWriter, fingerprint, read_all, read_shards
+from datagen.rows import FATE, LEDGER, REWRITTEN, ROW, Row, dropped_row
+from datagen.shards import ShardWriter, fingerprint, read_all, read_shards, shard_paths
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Layer:
     step: str
     dropped: pa.Table
     repeat: npt.NDArray[np.int32] | None = None
-    columns: tuple[tuple[str, Path], ...] = ()  # columns that the step adds: name and the folder of its scores
+    columns: tuple[tuple[str, Path], ...] = ()  # columns that the step sets: name and the folder of shards they are in
 
 
 @dataclass
@@ -39,6 +41,7 @@ class Dataset:
     folder: Path
     mark: str
     layers: list[Layer] = field(default_factory=list)
+    step: str = ""  # the name of the step that rewrote the rows of the dataset before into these; "" = new rows
 
     @property
     def rows(self) -> Path:
@@ -70,14 +73,32 @@ class Dataset:
 
     def kept(self) -> Iterator[pa.Table]:
         """Yield the rows that are alive, shard by shard, their repeats set."""
-        alive, repeat, start = self.alive(), self.repeat(), 0
+        alive, start = self.alive(), 0
+        for shard in self.shards():
+            yield shard.filter(pa.array(alive[start : start + len(shard)]))
+            start += len(shard)
+
+    def shards(self) -> Iterator[pa.Table]:
+        """Yield all rows of the base, shard by shard, with what the layers set."""
+        repeat, start = self.repeat(), 0
         for shard in read_shards(self.rows):
             here = slice(start, start + len(shard))
             start += len(shard)
             if repeat is not None:
                 shard = shard.set_column(shard.schema.get_field_index("repeat"), ROW.field("repeat"), pa.array(repeat[here]))
-            shard = self._with_columns(shard, here)
-            yield shard.filter(pa.array(alive[here]))
+            yield self._with_columns(shard, here)
+
+    def columns_of(self, names: Iterable[str]) -> dict[str, Path]:
+        """Return which of these columns layers set, and the folder of shards where each now is."""
+        wanted = set(names)
+        return {name: folder for layer in self.layers for name, folder in layer.columns if name in wanted}
+
+    def column(self, name: str) -> pa.ChunkedArray | None:
+        """Return a column of all rows as the layers left it, or None where there is none of that name."""
+        if name in (found := self.columns_of([name])):
+            return read_column(found[name], name).column(name)
+        here = pq.read_schema(shard_paths(self.rows)[0]).names
+        return read_all(self.rows, [name]).column(name) if name in here else None
 
     def kept_rows(self) -> Iterator[Row]:
         """Yield the rows that are alive as Python values."""
@@ -93,7 +114,9 @@ class Dataset:
 
     def _ledger_of(self, layer: Layer) -> Iterator[pa.Table]:
         at = layer.dropped.column("row").to_numpy()
-        witness = self.ids.take(layer.dropped.column("witness").combine_chunks())
+        witness = pc.coalesce(
+            self.ids.take(layer.dropped.column("witness").combine_chunks()), layer.dropped.column("witness_id").combine_chunks()
+        )
         start = done = 0
         for shard in read_shards(self.rows):
             n = int(np.searchsorted(at, start + len(shard))) - done
@@ -109,18 +132,35 @@ class Dataset:
             done += n
 
     def added(self) -> list[pa.Field]:
-        """The fields that layers add to the rows."""
-        return [read_column(folder, name).schema.field(name) for layer in self.layers for name, folder in layer.columns]
+        """The fields of the rows beside those of ROW: those of the base, and those that layers add."""
+        base = [f for f in pq.read_schema(shard_paths(self.rows)[0]).remove_metadata() if f.name not in ROW.names]
+        found = {f.name: f for f in base}
+        for layer in self.layers:
+            for name, folder in layer.columns:
+                if name not in ROW.names:
+                    found[name] = read_column(folder, name).schema.field(name)
+        return list(found.values())
 
     def _with_columns(self, shard: pa.Table, here: slice) -> pa.Table:
         for layer in self.layers:
             for name, folder in layer.columns:
                 column = read_column(folder, name).column(name)[here.start : here.stop]
-                shard = shard.append_column(name, column)
+                shard = placed(shard, name, column)
         return shard
 
 
-def ingest(folder: Path, sources: Iterable[tuple[str, Iterable[Row]]], step: str) -> dict[str, int]:
+def placed(table: pa.Table, name: str, values: pa.ChunkedArray | pa.Array) -> pa.Table:
+    """Return a table with a column set: in the place of one of that name, its nulls filled from it, or after the others."""
+    at = table.schema.get_field_index(name)
+    if at < 0:
+        return table.append_column(name, values)
+    kind = table.schema.field(at)
+    return table.set_column(at, kind, pc.coalesce(values.cast(kind.type), table.column(at)))
+
+
+def ingest(
+    folder: Path, sources: Iterable[tuple[str, Iterable[Row]]], step: str, before: Iterable[str] = ()
+) -> dict[str, int]:  # fmt: skip
     """Write rows as they come to `folder`/rows and ledger rows (with the key `reason`) to `folder`/dropped.
 
     A row whose id came before under the same name is dropped as `exact_duplicate`, its witness the first.
@@ -129,14 +169,16 @@ def ingest(folder: Path, sources: Iterable[tuple[str, Iterable[Row]]], step: str
         folder: the step's folder.
         sources: names and rows; duplicates are looked for within a name only.
         step: what the ledger calls this step.
+        before: ids of rows that another run has; the same conversation is a duplicate here.
 
     Returns:
         The number of rows written per name, in order.
     """
     sizes: dict[str, int] = {}
+    known = {bytes.fromhex(i) for i in before}
     with ShardWriter(folder / "dropped", LEDGER) as dropped, ShardWriter(folder / "rows", ROW) as kept:
         for name, rows in sources:
-            seen: set[bytes] = set()
+            seen, size = set(known), 0
             for row in rows:
                 if "reason" in row:
                     dropped.add(row)
@@ -147,7 +189,8 @@ def ingest(folder: Path, sources: Iterable[tuple[str, Iterable[Row]]], step: str
                     continue
                 seen.add(key)
                 kept.add(row)
-            sizes[name] = len(seen)
+                size += 1
+            sizes[name] = size
     return sizes
 
 
@@ -167,6 +210,14 @@ def materialise(datasets: list[Dataset], out: Path) -> None:
         for dataset in datasets:
             for table in dataset.ledger():
                 ledger.add_table(table)
+    mended = [d for d in datasets if d.step]
+    if mended:
+        with ShardWriter(out / "rewritten", REWRITTEN) as ids:
+            for dataset in mended:
+                for table in read_shards(dataset.folder / "rewritten"):
+                    ids.add_table(table.append_column("stage", pa.array([dataset.step] * len(table), pa.string())))
+    else:
+        shutil.rmtree(out / "rewritten", ignore_errors=True)
     with ShardWriter(out / "kept", pa.schema([*ROW, *extra])) as kept:
         for table in datasets[-1].kept():
             kept.add_table(table)
@@ -179,6 +230,20 @@ def read_column(scores: Path, *names: str) -> pa.Table:
         table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
         tables.append(table.select(list(names)) if names else table)
     return pa.concat_tables(tables, promote_options="default")
+
+
+def write_columns(folder: Path, base: Path, rows: npt.NDArray[np.int64], columns: Mapping[str, pa.Array]) -> None:
+    """Write columns of some rows (positions int64[n]) as shards beside those of the base, null for every other row."""
+    folder.mkdir(exist_ok=True)
+    start = 0
+    for path in shard_paths(base):
+        size = pq.read_metadata(path).num_rows
+        place = np.full(size, -1, np.int64)
+        here = slice(*np.searchsorted(rows, [start, start + size]))
+        place[rows[here] - start] = np.arange(here.start, here.stop)
+        take = pa.array(place, mask=place < 0)
+        write_scores(folder / f"{path.stem}.arrow", pa.table({name: values.take(take) for name, values in columns.items()}))
+        start += size
 
 
 def write_scores(path: Path, table: pa.Table) -> None:

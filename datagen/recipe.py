@@ -23,7 +23,7 @@ from datagen.mix.weights import MixOptions
 from datagen.train.loop import TrainOptions
 
 GENERATORS = tuple(GENERATOR_OPTIONS)
-KEYS = ("input", "map", "limit", "steps")
+KEYS = ("input", "map", "limit", "against", "steps")
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ class Recipe:
     input: tuple[str, ...] = ()
     mapping: Mapping[str, str] = field(default_factory=dict)
     limit: int | None = None
+    against: str | None = None  # folder of an earlier run of the same stages: only new rows are judged, beside its own
 
     def __post_init__(self) -> None:
         kinds = [s.kind for s in self.steps]
@@ -95,6 +96,8 @@ class Recipe:
             head["map"] = dict(self.mapping)
         if self.limit is not None:
             head["limit"] = self.limit
+        if self.against is not None:
+            head["against"] = self.against
         return {**head, "steps": [s.written() for s in self.steps]}
 
 
@@ -196,11 +199,15 @@ def parse(content: Any, changes: Sequence[str] = ()) -> Recipe:
     limit = content.get("limit")
     if limit is not None and (type(limit) is not int or limit < 1):
         raise UsageError(f"limit must be a whole number of 1 or more, not {limit!r}")
+    against = content.get("against")
+    if against is not None and not isinstance(against, str):
+        raise UsageError(f"against must be the folder of an earlier run, not {against!r}")
     return make(
         changed(content["steps"], changes),
         input=tuple(map(str, [paths] if isinstance(paths, str) else paths)),
         mapping=mapping,
         limit=limit,
+        against=against,
     )
 
 

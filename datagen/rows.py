@@ -68,6 +68,7 @@ FATE = [
     pa.field("evidence", pa.string()),
 ]
 LEDGER = pa.schema([*ROW, *FATE])
+REWRITTEN = pa.schema([pa.field(n, pa.string(), nullable=False) for n in ("old_id", "new_id", "stage")])
 TEXT_COLUMNS = ("instruction", "input", "output", "system", "tools", "source", "language", "extra")
 TURN_KEYS = tuple(field.name for field in TURN)
 

@@ -10,60 +10,24 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from datagen import options as option_fields
 from datagen.errors import DatagenError, UsageError, did_you_mean
+from datagen.verdict import VERDICT, Applied, Context, Reference, Verdict
 
-VERDICT = pa.schema(
-    [
-        ("row", pa.int64()),  # position among all rows of the base
-        ("reason", pa.string()),
-        ("score", pa.float64()),
-        ("threshold", pa.float64()),
-        ("witness", pa.int64()),  # position of the row that caused the drop, null = none
-        ("evidence", pa.string()),
-    ]
-)
+__all__ = [
+    "ERROR", "VERDICT", "Applied", "Context", "Reference", "Stage", "Verdict", "apply", "described", "find", "make", "names",
+    "scored",
+]  # fmt: skip
+
 ERROR = "error"  # the reason that every stage has: the row broke it
-
-
-@dataclass(frozen=True)
-class Context:
-    """What a stage may use beside its options: the seed of the run."""
-
-    seed: int = 17
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """One entry per row that `decide` saw: a null reason keeps it.
-
-    Shapes: reason string[n]; score and threshold float64[n]; witness int64[n], a position among the same n rows, null = none;
-    evidence string[n]. Anything but the reason may be left out.
-    """
-
-    reason: pa.Array
-    score: pa.Array | None = None
-    threshold: pa.Array | None = None
-    witness: pa.Array | None = None
-    evidence: pa.Array | None = None
-
-
-def repetition(reason: str, witness: npt.NDArray[np.int64], score: npt.NDArray[np.float64], threshold: float) -> Verdict:
-    """Return the verdict that drops every row with a witness (int64[n], -1 = none) for one reason."""
-    dropped = witness >= 0
-    return Verdict(
-        pa.array([reason if d else None for d in dropped], pa.string()),
-        score=pa.array(score, mask=~dropped),
-        threshold=pa.array(np.full(len(witness), threshold), mask=~dropped),
-        witness=pa.array(witness, mask=~dropped),
-    )
 
 
 @dataclass(frozen=True)
@@ -73,6 +37,8 @@ class Stage:
     version: ClassVar[int] = 1  # bump when results change: enters the fingerprints
     reasons: ClassVar[frozenset[str]] = frozenset()  # every reason that decide() may give
     decides: ClassVar[frozenset[str]] = frozenset()  # options that change decide() only, not the scores
+    parallel: ClassVar[Literal["rows", "device"]] = "rows"  # score in a pool of processes, or in one with all its threads
+    rewrites: ClassVar[bool] = False  # it mends rows with `rewrite` and drops none
 
     @property
     def name(self) -> str:
@@ -82,8 +48,50 @@ class Stage:
 
     @property
     def adds(self) -> dict[str, pa.DataType]:
-        """Columns of `score` that stay with the rows."""
+        """Columns of `score` that stay with the rows; one named as a column of ROW takes its place."""
         return {}
+
+    @property
+    def marks(self) -> dict[str, pa.DataType]:
+        """Columns of the verdict that stay with the rows; one named as a column of ROW takes its place."""
+        return {}
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Columns beside those of ROW, or set by an earlier stage, that `score` wants; absent ones are left out."""
+        return ()
+
+    @property
+    def files(self) -> dict[str, tuple[str, ...]]:
+        """Files that the scores depend on, by role: looked for before any step runs, and hashed."""
+        return {}
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """Files of rows that the rows are compared with, as if they came before them."""
+        return ()
+
+    @property
+    def guarded(self) -> bool:
+        """Whether dropping most of a source, language or tag is more likely a mistake than meant."""
+        return False
+
+    @property
+    def incremental(self) -> bool:
+        """Whether the verdict on a row needs none of the rows after it, so that new rows can be judged by themselves."""
+        return False
+
+    def identity(self) -> str:
+        """Return what the stage's models are, which its scores depend on; asked before any step runs.
+
+        Raises:
+            DatagenError: one is not there.
+        """
+        return ""
+
+    def rewrite(self, rows: pa.Table) -> pa.Table:
+        """Return the rows with their text mended, in order; row-local. Only for a stage that `rewrites`."""
+        raise NotImplementedError
 
     def score(self, rows: pa.Table, ctx: Context) -> dict[str, pa.Array]:
         """Return columns for a batch of rows; row-local: the same answer for any batch split."""
@@ -160,7 +168,9 @@ def scored(stage: Stage, rows: pa.Table, ctx: Context) -> pa.Table:
         return pa.concat_tables(parts, promote_options="default")
 
 
-def apply(stage: Stage, columns: pa.Table, alive: npt.NDArray[np.bool_], ctx: Context) -> pa.Table:
+def apply(
+    stage: Stage, columns: pa.Table, alive: npt.NDArray[np.bool_], ctx: Context, reference: Reference | None = None
+) -> Applied:  # fmt: skip
     """Decide on the rows that are alive and mark the dropped ones dead: the only code that removes rows.
 
     Args:
@@ -168,9 +178,10 @@ def apply(stage: Stage, columns: pa.Table, alive: npt.NDArray[np.bool_], ctx: Co
         columns: its scores for every row of the base, with the column `error`.
         alive: bool[n], changed in place.
         ctx: what the stage may use.
+        reference: rows of another set that come first and stay.
 
     Returns:
-        The VERDICT rows of what was dropped, in input order.
+        What was dropped, and what the stage says of the rows that it judged.
 
     Raises:
         DatagenError: the stage gave a reason that it does not declare, or a verdict of another length.
@@ -178,10 +189,7 @@ def apply(stage: Stage, columns: pa.Table, alive: npt.NDArray[np.bool_], ctx: Co
     errors = columns.column(ERROR)
     broken = alive & np.asarray(errors.is_valid())
     seen = np.flatnonzero(alive & ~broken)
-    if len(seen):
-        verdict = stage.decide(columns.drop_columns([ERROR]).take(pa.array(seen)), ctx)
-    else:  # where every row broke, no column of scores is there
-        verdict = Verdict(pa.nulls(0, pa.string()))
+    verdict = _verdict(stage, columns, seen, ctx, reference)
     reasons = verdict.reason.to_numpy(zero_copy_only=False)
     if len(reasons) != len(seen):
         raise DatagenError(f"stage '{stage.name}' judged {len(reasons)} of {len(seen)} rows")
@@ -189,27 +197,49 @@ def apply(stage: Stage, columns: pa.Table, alive: npt.NDArray[np.bool_], ctx: Co
     undeclared = set(reasons[dropped]) - stage.reasons
     if undeclared:
         raise DatagenError(f"stage '{stage.name}' gave the undeclared reason '{undeclared.pop()}'")
-    table = _dropped(verdict, seen, dropped)
+    table = _dropped(verdict, seen, dropped, reference)
     if broken.any():
         at = np.flatnonzero(broken)
         failed = pa.table({"row": pa.array(at), "reason": pa.array([ERROR] * len(at)), "evidence": errors.take(pa.array(at))})
         table = pa.concat_tables([table, failed], promote_options="default").sort_by("row")
     alive[table.column("row").to_numpy()] = False
-    return table.select(VERDICT.names).cast(VERDICT)
+    return Applied(table.select(VERDICT.names).cast(VERDICT), seen, verdict.columns, verdict.notes)
 
 
-def _dropped(verdict: Verdict, seen: npt.NDArray[np.int64], dropped: npt.NDArray[np.int64]) -> pa.Table:
+def _verdict(
+    stage: Stage, columns: pa.Table, seen: npt.NDArray[np.int64], ctx: Context, reference: Reference | None
+) -> Verdict:  # fmt: skip
+    """Return what the stage says of the rows that are seen, after those of another set where there are some."""
+    if not len(seen):  # where every row broke, no column of scores is there
+        return Verdict(pa.nulls(0, pa.string()), columns={name: pa.nulls(0, kind) for name, kind in stage.marks.items()})
+    # Where all rows are seen nothing is copied.
+    mine = columns.drop_columns([ERROR]) if len(seen) == len(columns) else columns.drop_columns([ERROR]).take(pa.array(seen))
+    if reference is None or not len(reference.ids):
+        return stage.decide(mine, ctx)
+    head = len(reference.ids)
+    both = pa.concat_tables([reference.columns.select(mine.column_names), mine], promote_options="default")
+    return stage.decide(both, replace(ctx, pinned=head)).without_head(head)
+
+
+def _dropped(
+    verdict: Verdict, seen: npt.NDArray[np.int64], dropped: npt.NDArray[np.int64], reference: Reference | None
+) -> pa.Table:  # fmt: skip
     """Return the VERDICT table of the dropped positions, positions translated to rows of the base."""
     take = pa.array(dropped)
     nothing = pa.nulls(len(dropped))
-    witness = nothing
+    witness = other = nothing
     if verdict.witness is not None:
-        near = verdict.witness.take(take)
-        witness = pa.array(seen).take(near)
+        near = verdict.witness.take(take).cast(pa.int64())
+        here = pc.greater_equal(near, 0)
+        witness = pa.array(seen).take(pc.if_else(here, near, pa.scalar(None, pa.int64())))
+        if reference is not None:
+            back = pc.add(near, len(reference.ids))
+            other = reference.ids.take(pc.if_else(here, pa.scalar(None, pa.int64()), back))
     columns = {
         "row": pa.array(seen[dropped]),
         "reason": verdict.reason.take(take),
         "witness": witness,
+        "witness_id": other,
         **{
             name: nothing if (values := getattr(verdict, name)) is None else values.take(take)
             for name in ("score", "threshold", "evidence")

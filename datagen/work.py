@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,9 +16,10 @@ from datagen.engine.local import LocalEngine
 from datagen.errors import DataError
 from datagen.formats import read as readers
 from datagen.models.causal_lm import resolve
-from datagen.recipe import Recipe
+from datagen.recipe import Recipe, Step
 from datagen.rows import Row
 from datagen.shards import file_digest, read_json, write_json, write_text
+from datagen.stage import Reference
 
 PACKAGES = ("datagen", "numpy", "pyarrow", "numba", "torch", "transformers", "peft", "openai")  # named in recipe.yaml
 
@@ -34,6 +35,24 @@ class Progress(Protocol):
 
     def close(self) -> None:
         """The run is over."""
+
+
+class Earlier(Protocol):
+    """An earlier run of the same stages; see `steps.earlier`."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Of all that it holds."""
+
+    @property
+    def input_ids(self) -> list[str]:
+        """The ids of the rows that it read."""
+
+    def ids(self, step: Step) -> list[str]:
+        """The ids of the rows that a step that rewrites made."""
+
+    def reference(self, step: Step) -> Reference:
+        """The scores and ids of the rows that a stage kept."""
 
 
 class Silent:
@@ -59,6 +78,8 @@ class Run:
     engine: LocalEngine
     fresh: bool = False
     offline: bool = False  # generators answer from the journal alone
+    allow_wipeout: bool = False  # a stage may drop most of a source, language or tag
+    earlier: Sequence[Earlier] = ()  # runs that the rows are judged against, the oldest first
     worked: bool = False
     datasets: list[Dataset] = field(default_factory=list)
     stages: list[dict[str, Any]] = field(default_factory=list)

@@ -68,6 +68,18 @@ def _fixture() -> list[Row]:
 
 ROWS = _fixture()
 NAMES = stage.names()
+BENCHMARK = Path(__file__).parent / "benchmark_items.jsonl"
+OPTIONS: dict[str, dict[str, Any]] = {  # what a stage cannot do without
+    "clean": {"do": "unicode"}, "decontaminate": {"against": str(BENCHMARK)},
+}  # fmt: skip
+
+
+def made_of(name: str) -> Stage:
+    return stage.make(name, OPTIONS.get(name, {}))
+
+
+def step_of(name: str) -> dict[str, Any]:
+    return {name: OPTIONS.get(name, {})}
 
 
 def write_rows(folder: Path, rows: list[Row]) -> Path:
@@ -92,7 +104,7 @@ def verdicts(made: Stage, rows: list[Row], size: int, folder: Path) -> tuple[lis
     for n, at in enumerate(range(0, max(1, len(rows)), size)):
         write_scores(folder / f"{n:05d}.arrow", stage.scored(made, table.slice(at, size), Context()))
     columns = read_column(folder)
-    judged = stage.apply(made, columns, np.ones(len(rows), bool), Context())
+    judged = stage.apply(made, columns, np.ones(len(rows), bool), Context()).dropped
     return columns.to_pylist(), judged.to_pylist()
 
 
@@ -103,7 +115,7 @@ def test_the_fixture_holds_what_it_says() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_stage_has_one_name_a_sentence_and_frozen_options(name: str) -> None:
-    made = stage.make(name, {})
+    made = made_of(name)
     assert made.name == name
     assert (Path(stage.__file__).parent / "curate" / f"{name}.py").is_file()
     assert stage.described(type(made))[0].endswith(".")
@@ -116,29 +128,39 @@ def test_a_stage_has_one_name_a_sentence_and_frozen_options(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_stage_pickles(name: str) -> None:
-    made = stage.make(name, {})
+    made = made_of(name)
     assert pickle.loads(pickle.dumps(made)) == made
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_row_ends_as_one_kept_or_one_dropped_row(name: str, tmp_path: Path) -> None:
-    result = run_of(tmp_path, [name])
+    result = run_of(tmp_path, [step_of(name)])
     kept, dropped = kept_and_dropped(result)
-    assert Counter(kept.column("id").to_pylist() + dropped.column("id").to_pylist()) == Counter(r["id"] for r in ROWS)
+    moved = read_all(result.folder / "rewritten").to_pylist() if (result.folder / "rewritten").is_dir() else []
+    now = {m["old_id"]: m["new_id"] for m in moved}  # of a stage that rewrites
+    ends = Counter(kept.column("id").to_pylist() + dropped.column("id").to_pylist())
+    assert ends == Counter(now.get(r["id"], r["id"]) for r in ROWS)
+    if made_of(name).rewrites:
+        assert moved and {m["stage"] for m in moved} == {name}
+        return
     assert result.summary["rows_in"] == len(ROWS) == len(kept) + len(dropped)
     assert (result.summary["rows_kept"], result.summary["rows_dropped"]) == (len(kept), len(dropped))
     mine = [r for r in dropped.to_pylist() if r["stage"] == name]
     assert {r["reason"] for r in mine} <= stage.find(name).reasons
     assert {r["witness_id"] for r in mine} - {None} <= set(kept.column("id").to_pylist())
     by_id = {r["id"]: r for r in reversed(ROWS)}
-    order = list(by_id)[::-1]
+    order = list(dict.fromkeys(r["id"] for r in ROWS))
     assert [order.index(r["id"]) for r in mine] == sorted(order.index(r["id"]) for r in mine)
     assert [{k: r[k] for k in ROW.names} for r in kept.to_pylist()] == [by_id[i] for i in kept.column("id").to_pylist()]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_batch_size_changes_neither_scores_nor_verdicts(name: str, tmp_path: Path) -> None:
-    made = stage.make(name, {})
+    made = made_of(name)
+    if made.rewrites:
+        table, parts = table_of(ROWS), [table_of(ROWS).slice(at, 7) for at in range(0, len(ROWS), 7)]
+        assert pa.concat_tables(made.rewrite(p) for p in parts).equals(made.rewrite(table))
+        return
     whole = verdicts(made, ROWS, len(ROWS), tmp_path / "all")
     assert len(whole[0]) == len(ROWS)
     assert all(s["error"] is None for s in whole[0])
@@ -148,8 +170,8 @@ def test_the_batch_size_changes_neither_scores_nor_verdicts(name: str, tmp_path:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_second_run_agrees_and_the_same_folder_has_nothing_to_do(name: str, tmp_path: Path) -> None:
-    first, again = run_of(tmp_path, [name]), run_of(tmp_path, [name])
-    other = run_of(tmp_path, [name], out="other")
+    first, again = run_of(tmp_path, [step_of(name)]), run_of(tmp_path, [step_of(name)])
+    other = run_of(tmp_path, [step_of(name)], out="other")
     assert (first.worked, again.worked) == (True, False)
     for part in ("kept", "dropped"):
         shards = [(r.folder / part / "00000.parquet").read_bytes() for r in (first, other)]
@@ -158,8 +180,9 @@ def test_a_second_run_agrees_and_the_same_folder_has_nothing_to_do(name: str, tm
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_empty_dataset_works(name: str, tmp_path: Path) -> None:
-    assert verdicts(stage.make(name, {}), [], 7, tmp_path / "scores") == ([], [])
-    kept, dropped = kept_and_dropped(run_of(tmp_path, [name], []))
+    if not made_of(name).rewrites:
+        assert verdicts(made_of(name), [], 7, tmp_path / "scores") == ([], [])
+    kept, dropped = kept_and_dropped(run_of(tmp_path, [step_of(name)], []))
     assert (len(kept), len(dropped)) == (0, 0)
     assert kept.schema.names[: len(ROW)] == ROW.names
     assert dropped.schema.names[: len(LEDGER)] == LEDGER.names
@@ -168,7 +191,7 @@ def test_an_empty_dataset_works(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_stage_after_one_that_drops_everything_works(name: str, tmp_path: Path) -> None:
     empty = [new_row(instruction=f"task {i}") for i in range(3)]
-    kept, dropped = kept_and_dropped(run_of(tmp_path, ["rules", name], empty))
+    kept, dropped = kept_and_dropped(run_of(tmp_path, ["rules", step_of(name)], empty))
     assert (len(kept), dropped.column("reason").to_pylist()) == (0, ["empty_answer"] * 3)
 
 

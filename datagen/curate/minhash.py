@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from datagen.options import between, check_same_answer
-from datagen.rows import View
-from datagen.stage import Context, Stage, Verdict, repetition
-from datagen.text import Tokenizer
+from datagen.rows import View, view
+from datagen.stage import Context, Stage, Verdict
+from datagen.text import Units, tokenizer
+from datagen.verdict import repetition
 
 
 @dataclass(frozen=True)
 class Minhash(Stage):
     """Drop rows that share most of their shingles with a kept row.
 
-    The first of two near duplicates stays. Exact: no signature stands between, every pair at or above the threshold is
-    found. A row shorter than one shingle equals only a row of the same tokens. With `same_answer=off` Jaccard alone decides.
+    Exact: no signature stands between, every pair at or above the threshold is found (`candidates=all`), and no row goes
+    because of one that went. `candidates=lsh` looks only at rows that share a band of their MinHash signatures, for the largest
+    sets; what it finds is verified by exact Jaccard, and run.json gives the share of pairs at the threshold that it finds.
+    Which of two stays is `keep`. A row shorter than one shingle equals only a row of the same tokens. With `same_answer=off`
+    Jaccard alone decides. Source: Broder 1997; PPJoin (Xiao et al. 2008).
     """
 
     threshold: float = 0.7  # Jaccard similarity, 0..1; at or above is a duplicate
@@ -27,30 +35,104 @@ class Minhash(Stage):
     same_answer: float | None = 0.7  # ROUGE-L F1 that the answers must be above too; off = answers do not matter
     short_answer: int = 20  # tokens; a shorter answer is the same only when equal
     same_facts: bool = True  # with same_answer: numbers, operators, identifiers and tools must agree
-    tokenizer: Tokenizer = "graphemes"  # rouge_score: ASCII words only, for comparisons
+    units: Units = "graphemes"  # words: a dictionary's, for Chinese and Thai; rouge_score: ASCII words, for comparisons
+    keep: Literal["first", "longest", "score", "priority"] = "first"  # who stays: by place, answer, the column `by`, source
+    by: str | None = None  # keep=score: a column of numbers, highest first; off in a row = last
+    priority: tuple[str, ...] = ()  # keep=priority: sources, the best first; others after them
+    candidates: Literal["all", "lsh"] = "all"  # which pairs are compared
+    against: tuple[str, ...] = ()  # files of rows that come first and stay
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reasons: ClassVar[frozenset[str]] = frozenset({"near_duplicate"})
-    decides: ClassVar[frozenset[str]] = frozenset({"threshold", "ngram", "same_facts"})
+    decides: ClassVar[frozenset[str]] = frozenset({"threshold", "same_facts", "against"})
 
     def __post_init__(self) -> None:
         between("threshold", self.threshold, 0.01, 1)
         between("ngram", self.ngram, 1, 64)
         check_same_answer(self.same_answer, self.short_answer)
+        if (self.keep == "score") != bool(self.by) or (self.keep == "priority") != bool(self.priority):
+            raise ValueError("keep=score goes with by=COLUMN, and keep=priority with priority=SOURCE,SOURCE")
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The column that says who stays."""
+        return (self.by,) if self.by else ("source",) if self.priority else ()
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """The files of rows that come first."""
+        return self.against
+
+    @property
+    def guarded(self) -> bool:
+        """Templated rows look like duplicates."""
+        return True
+
+    @property
+    def incremental(self) -> bool:
+        """A row is compared with those before it."""
+        return self.keep == "first"
 
     def score(self, rows: pa.Table, ctx: Context) -> dict[str, pa.Array]:
-        """Return the tokens of the compared text, and of the answers where they matter."""
+        """Return the tokens of the compared text, of the answers where they matter, and what says who stays."""
         from datagen.similarity.same_answer import token_columns
 
-        return token_columns(rows, self.field, self.tokenizer, self.same_answer, self.short_answer)
+        found = token_columns(rows, self.field, self.units, self.same_answer, self.short_answer)
+        if self.candidates == "lsh":
+            from datagen.similarity.minhash import PERMUTATIONS, shingles, signatures
+
+            split = tokenizer(self.units)
+            signed = signatures(shingles(split(text), self.ngram) for text in view(rows, self.field))
+            found["signature"] = pa.FixedSizeListArray.from_arrays(pa.array(signed.ravel()), PERMUTATIONS)
+        if self.keep != "first":
+            found["rank"] = pa.array(self._rank(rows), pa.float64())
+        return found
+
+    def _rank(self, rows: pa.Table) -> list[float]:
+        """Return one number per row, higher stays."""
+        if self.keep == "longest":
+            return [float(len(answer)) for answer in view(rows, "answers")]
+        if self.keep == "priority":
+            place = {source: -float(i) for i, source in enumerate(self.priority)}
+            return [place.get(source, -float(len(place))) for source in rows.column("source").to_pylist()]
+        assert self.by is not None  # checked when it was made
+        if self.by in rows.column_names:
+            values: list[Any] = rows.column(self.by).to_pylist()
+        else:
+            values = [json.loads(extra).get(self.by) if extra else None for extra in rows.column("extra").to_pylist()]
+        return [float(v) if isinstance(v, (int, float)) and v == v else float("-inf") for v in values]
 
     def decide(self, columns: pa.Table, ctx: Context) -> Verdict:
-        """Keep the first of each group of near duplicates, comparing with kept rows only."""
-        from datagen.similarity import jaccard
+        """Keep the best of each group of near duplicates, comparing with kept rows only."""
+        from datagen.similarity import jaccard, minhash
         from datagen.similarity.columns import token_lists
         from datagen.similarity.same_answer import answers_of
 
+        order = _order(columns, ctx.pinned)
+        if order is not None:
+            columns = columns.take(pa.array(order))
+        buckets, notes = None, {}
+        if self.candidates == "lsh":
+            signed = pc.list_flatten(columns.column("signature")).to_numpy().reshape(len(columns), -1)
+            n_bands, rows, recall = minhash.bands(self.threshold)
+            buckets = minhash.buckets(signed, n_bands, rows)
+            notes = {"bands": n_bands, "rows_per_band": rows, "recall_at_threshold": round(recall, 6)}
         answers, same = answers_of(columns, self.same_answer, self.short_answer, self.same_facts)
         sets = jaccard.shingles(token_lists(columns.column("tokens")), self.ngram)
-        nearest = jaccard.greedy(sets, self.threshold, answers, same)
-        return repetition("near_duplicate", nearest.witness, nearest.score, self.threshold)
+        nearest = jaccard.greedy(sets, self.threshold, answers, same, pinned=ctx.pinned, buckets=buckets)
+        witness, score = nearest.witness, nearest.score
+        if order is not None:
+            witness, score = np.empty_like(witness), np.empty_like(score)
+            witness[order] = np.where(nearest.witness >= 0, order[nearest.witness], -1)
+            score[order] = nearest.score
+        return repetition("near_duplicate", witness, score, self.threshold, notes)
+
+
+def _order(columns: pa.Table, pinned: int) -> npt.NDArray[np.int64] | None:
+    """The order in which rows are looked at: pinned ones first, then by falling rank, ties by place; None = as they stand."""
+    if "rank" not in columns.column_names:
+        return None
+    rank = columns.column("rank").to_numpy().copy()
+    rank[:pinned] = np.inf
+    found: npt.NDArray[np.int64] = np.argsort(-rank, kind="stable")
+    return found

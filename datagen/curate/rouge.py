@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
+import numpy as np
 import pyarrow as pa
 
 from datagen.options import between, check_same_answer
-from datagen.rows import View
-from datagen.stage import Context, Stage, Verdict, repetition
-from datagen.text import Tokenizer
+from datagen.rows import View, view
+from datagen.stage import Context, Stage, Verdict
+from datagen.text import Units
+from datagen.verdict import repetition
+
+FLOOR = 0.5  # F1 above which a row is among the nearest
+NEAREST = pa.list_(pa.struct([("id", pa.string()), ("score", pa.float64())]))
 
 
 @dataclass(frozen=True)
@@ -18,7 +23,9 @@ class Rouge(Stage):
     """Drop rows whose task and answer a kept row repeats, by ROUGE-L.
 
     With `same_answer=off` and `field=instruction` it is the generators' novelty test. The first of two similar rows stays; the
-    witness is the kept row most like the dropped one. All answers of a conversation count as its answer.
+    witness is the kept row most like the dropped one. All answers of a conversation count as its answer. Rows with the context
+    of an earlier one and another answer are counted as `conflicting_answers`, and dropped only with `conflicts=drop`.
+    `nearest=10` adds the kept rows that each row is most like (F1 above 0.5) and `rouge_l_max`.
     Source: Self-Instruct and Alpaca (F1 above 0.7 goes).
     """
 
@@ -27,21 +34,52 @@ class Rouge(Stage):
     same_answer: float | None = 0.7  # F1 that the answers must be above too; off = answers do not matter
     short_answer: int = 20  # tokens; a shorter answer is the same only when equal
     same_facts: bool = True  # with same_answer: numbers, operators, identifiers and tools must agree
-    tokenizer: Tokenizer = "graphemes"  # rouge_score: ASCII words only, for comparisons
+    units: Units = "graphemes"  # words: a dictionary's, for Chinese and Thai; rouge_score: ASCII words, for comparisons
+    against: tuple[str, ...] = ()  # files of rows that come first and stay
+    nearest: int = 0  # kept rows named for each row, above F1 0.5; 0 = none
+    conflicts: Literal["report", "drop"] = "report"  # rows with an earlier row's context and another answer
 
-    version: ClassVar[int] = 1
-    reasons: ClassVar[frozenset[str]] = frozenset({"too_similar"})
-    decides: ClassVar[frozenset[str]] = frozenset({"threshold", "same_facts"})
+    version: ClassVar[int] = 2
+    reasons: ClassVar[frozenset[str]] = frozenset({"too_similar", "conflicting_answers"})
+    decides: ClassVar[frozenset[str]] = frozenset({"threshold", "same_facts", "against", "conflicts"})
 
     def __post_init__(self) -> None:
         between("threshold", self.threshold, 0, 1, open_high=True)
+        between("nearest", self.nearest, 0, 100)
         check_same_answer(self.same_answer, self.short_answer)
 
-    def score(self, rows: pa.Table, ctx: Context) -> dict[str, pa.Array]:
-        """Return the tokens of the compared text, and of the answer where it matters."""
-        from datagen.similarity.same_answer import token_columns
+    @property
+    def marks(self) -> dict[str, pa.DataType]:
+        """The nearest kept rows, where they are asked for."""
+        return {"rouge_l_max": pa.float64(), "rouge_l_nearest": NEAREST} if self.nearest else {}
 
-        return token_columns(rows, self.field, self.tokenizer, self.same_answer, self.short_answer)
+    @property
+    def references(self) -> tuple[str, ...]:
+        """The files of rows that come first."""
+        return self.against
+
+    @property
+    def guarded(self) -> bool:
+        """Templated rows look like repetitions."""
+        return True
+
+    @property
+    def incremental(self) -> bool:
+        """A row is compared with those before it."""
+        return not self.nearest
+
+    def score(self, rows: pa.Table, ctx: Context) -> dict[str, pa.Array]:
+        """Return the tokens of the compared text and of the answer where it matters, and digests of context and answers."""
+        from datagen.similarity.same_answer import digests, token_columns
+
+        found = token_columns(rows, self.field, self.units, self.same_answer, self.short_answer)
+        # A row without any context has nothing that another could contradict.
+        contexts = view(rows, "context")
+        found["context"] = pa.array([d if text.strip() else None for d, text in zip(digests(contexts), contexts, strict=True)])
+        found["answers"] = pa.array(digests(view(rows, "answers")))
+        if self.nearest:
+            found["id"] = rows.column("id").combine_chunks()
+        return found
 
     def decide(self, columns: pa.Table, ctx: Context) -> Verdict:
         """Keep each row that no kept row before it is too like."""
@@ -51,5 +89,55 @@ class Rouge(Stage):
 
         text = token_lists(columns.column("tokens"))
         answers, same = answers_of(columns, self.same_answer, self.short_answer, self.same_facts)
-        nearest = rouge_l.greedy(text, self.threshold, answers, same)
-        return repetition("too_similar", nearest.witness, nearest.score, self.threshold)
+        found = rouge_l.greedy(text, self.threshold, answers, same, pinned=ctx.pinned)
+        first = conflicting(columns, found.witness >= 0)
+        first[: ctx.pinned] = -1
+        told = repetition("too_similar", found.witness, found.score, self.threshold, _notes(first))
+        if self.conflicts == "drop":
+            told = _with_conflicts(told, first)
+        if not self.nearest:
+            return told
+        kept = told.reason.is_null().to_numpy(zero_copy_only=False)
+        marks = self._nearest(columns, text, kept)
+        return Verdict(told.reason, told.score, told.threshold, told.witness, columns=marks, notes=told.notes)
+
+    def _nearest(self, columns: pa.Table, text: Any, kept: Any) -> dict[str, pa.Array]:
+        from datagen.similarity.rouge_nearest import nearest
+
+        rows, scores = nearest(text, kept, self.nearest, FLOOR)
+        ids = columns.column("id").combine_chunks()
+        there = rows >= 0
+        flat = pa.StructArray.from_arrays(
+            [ids.take(pa.array(rows[there])), pa.array(scores[there])], fields=list(NEAREST.value_type)
+        )
+        offsets = np.concatenate([[0], np.cumsum(there.sum(axis=1))]).astype(np.int32)
+        return {"rouge_l_max": pa.array(scores[:, 0]), "rouge_l_nearest": pa.ListArray.from_arrays(pa.array(offsets), flat)}
+
+
+def conflicting(columns: pa.Table, dropped: Any) -> Any:
+    """Return, per row that is left, the first row left with the same context and another answer: int64[n], -1 = none."""
+    contexts = columns.column("context").combine_chunks().dictionary_encode(null_encoding="mask").indices
+    group = contexts.fill_null(-1).to_numpy().astype(np.int64)
+    answers = columns.column("answers").combine_chunks().dictionary_encode().indices.to_numpy()
+    found = np.full(len(group), -1, np.int64)
+    usable = np.flatnonzero((group >= 0) & ~dropped)
+    _, at, inverse = np.unique(group[usable], return_index=True, return_inverse=True)
+    first = usable[at][inverse]
+    other = answers[usable] != answers[first]
+    found[usable[other]] = first[other]
+    return found
+
+
+def _notes(first: Any) -> dict[str, Any]:
+    count = int((first >= 0).sum())
+    return {"conflicting_answers": count} if count else {}
+
+
+def _with_conflicts(told: Verdict, first: Any) -> Verdict:
+    """Return the verdict with the rows of another answer dropped too."""
+    here = first >= 0
+    reason = np.where(here, "conflicting_answers", told.reason.to_numpy(zero_copy_only=False))
+    witness = np.where(here, first, told.witness.fill_null(-1).to_numpy() if told.witness is not None else -1)
+    return Verdict(
+        pa.array(reason, pa.string()), told.score, told.threshold, pa.array(witness, mask=witness < 0), notes=told.notes
+    )

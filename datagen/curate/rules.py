@@ -1,15 +1,22 @@
-"""Rows that are broken whatever they say: an empty answer, a prompt template left in the text."""
+"""Rules by name: what is broken whatever it says (on by default), and what one may not want (off until named)."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import lru_cache
+from typing import ClassVar, Literal, NamedTuple
 
 import pyarrow as pa
 import regex
 
-from datagen.rows import view
+from datagen.language import identify
+from datagen.options import between
+from datagen.rows import said, view
 from datagen.stage import Context, Stage, Verdict
+from datagen.text import tokens
+from datagen.wordlists import entries, file_of
 
 # Text that only a template or a serialiser leaves in a row: placeholders, field headings at the start of an answer,
 # control tokens of chat templates. Each alternative is a whole remnant, so that text about templates is not hit.
@@ -20,47 +27,272 @@ _HEADING = regex.compile(r"^\s*#{2,6}\s*(?:Instruction|Input|Response)\s*:\s*$",
 _MARKER = r"<\|(?:im_start|im_end|endoftext|eot_id|start_header_id|end_header_id|begin_of_text)\|>|\[/?INST\]|<</?SYS>>"
 _CONTROL = regex.compile(rf"\A\s*(?:{_MARKER})|(?:{_MARKER})\s*\Z|<\|im_start\|>(?:system|user|assistant)\b")
 _VISIBLE = regex.compile(r"[^\p{C}\p{Z}]")
+_CUT = regex.compile(r"[\p{L}\p{M}\p{N},，、;；:：(（\[「『“\-–—]\s*\Z")
+_FENCE = regex.compile(r"^[ \t]*```", regex.M)
+_LETTERS = regex.compile(r"[\p{L}\p{M}]")
+_UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
+SHORT = 12  # tokens; shorter answers repeat, echo and end as they like: `Paris`, `yes yes`, a line of a list
+WORDS_AGAIN = 8  # tokens in a row that come again and again in a degenerate answer
+BEGINNING = 200  # characters in which a refusal says so
+DEFAULT = ("empty_answer", "template_remnant")
+_ASCII_WORD = regex.compile("[a-z']+")
+READ = 600  # characters by which a language is told
+
+
+class Row(NamedTuple):
+    """The texts of a row that rules look at."""
+
+    task: str
+    input: str
+    answer: str
+    prompt: str  # all that comes before the answer
+    answers: list[str]  # of every turn
 
 
 @dataclass(frozen=True)
 class Rules(Stage):
-    r"""Drop rows with an empty answer or with remnants of a prompt template.
+    r"""Drop rows with an empty answer, remnants of a template, or what else is named.
 
-    `empty_answer`: the final answer has no visible character and calls no tool; example: `"output": " \n"`.
-    `template_remnant`: a control token of a chat template at an end of the task or the answer, or one that opens a turn; a
-    `### Field:` heading alone on a line of an answer; a task that is a placeholder. Examples: `"output": "Paris.<|im_end|>"`,
-    `"output": "### Response:\nParis."`, `"instruction": "{instruction}"`.
+    On by default: `empty_answer`, `template_remnant`. By name (`use=empty_answer,echo,language`): `length` (`too_short`,
+    `too_long`; give min_task, max_task, min_answer or max_answer, in tokens: words, characters of unspaced scripts), `echo`,
+    `refusal`, `repetition`, `cut_ending`, `boilerplate`, `language` (fills the column; with `languages=en,zh,th` others are
+    `wrong_language`), `toxic`, `biased`. `use=all` for all. With `mode=flag` nothing is dropped: the column `rules` names what
+    is broken. Every rule is a habit, not a proof: safety data is refusals, a short answer may be the right one; what each rule
+    costs on real sets is printed by `benchmarks/rules_cost.py`.
     """
 
-    version: ClassVar[int] = 1
-    reasons: ClassVar[frozenset[str]] = frozenset({"empty_answer", "template_remnant"})
+    use: tuple[str, ...] = DEFAULT  # names of rules, or all
+    mode: Literal["drop", "flag"] = "drop"  # flag: a column `rules`, no drop
+    min_task: int = 0  # tokens
+    max_task: int | None = None  # tokens; off = no limit
+    min_answer: int = 0  # tokens
+    max_answer: int | None = None  # tokens; off = no limit
+    languages: tuple[str, ...] = ()  # ISO 639-1 codes that may stay; none = any
+    refusals: str = "refusals"  # beginnings of answers, or a file of them
+    boilerplate: str = "boilerplate"  # phrases, or a file of them
+    toxic: str = "toxic"  # words, or a file of them
+    biased: str = "biased"  # phrases, or a file of them
+
+    version: ClassVar[int] = 2
+    reasons: ClassVar[frozenset[str]] = frozenset(
+        {*DEFAULT, "too_short", "too_long", "echo", "refusal", "repetition", "cut_ending", "boilerplate", "wrong_language"}
+        | {"toxic", "biased"}
+    )
+    decides: ClassVar[frozenset[str]] = frozenset({"mode"})
+
+    def __post_init__(self) -> None:
+        known = [*RULES, "length", "language"]
+        if wrong := [name for name in self.use if name not in (*known, "all", "off", "")]:
+            raise ValueError(f"use: there is no rule '{wrong[0]}'; rules are {', '.join(sorted(known))}, or all")
+        between("min_task", self.min_task, 0, 2**31)
+        between("min_answer", self.min_answer, 0, 2**31)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The rules that are on; a limit or `languages` turns its rule on."""
+        on = set(RULES) | {"length", "language"} if "all" in self.use else set(self.use)
+        if self.min_task or self.min_answer or self.max_task is not None or self.max_answer is not None:
+            on.add("length")
+        if self.languages:
+            on.add("language")
+        return tuple(name for name in (*RULES, "length", "language") if name in on)
+
+    @property
+    def adds(self) -> dict[str, pa.DataType]:
+        """The language, where it is asked for, and the broken rules where nothing is dropped for them."""
+        found = {"language": pa.string()} if "language" in self.names else {}
+        return {**found, "rules": pa.list_(pa.string())} if self.mode == "flag" else found
+
+    @property
+    def files(self) -> dict[str, tuple[str, ...]]:
+        """The word lists in use."""
+        lists = {"refusal": self.refusals, "boilerplate": self.boilerplate, "toxic": self.toxic, "biased": self.biased}
+        return {name: (str(file_of(path)),) for name, path in lists.items() if name in self.names}
+
+    @property
+    def guarded(self) -> bool:
+        """A rule that most of a source breaks is a rule that does not fit it."""
+        return self.mode == "drop"
+
+    @property
+    def incremental(self) -> bool:
+        """A row is judged by itself."""
+        return True
 
     def score(self, rows: pa.Table, ctx: Context) -> dict[str, pa.Array]:
-        """Return the broken rule (null = none) and the text that broke it."""
-        found = [
-            _broken(task, answer, material)
-            for task, answer, material in zip(
-                view(rows, "instruction"), view(rows, "answer"), rows.column("input").to_pylist(), strict=True
-            )
-        ]
-        return {
-            "reason": pa.array([f[0] if f else None for f in found], pa.string()),
-            "evidence": pa.array([f[1] if f else None for f in found], pa.string()),
+        """Return the rules that each row breaks, in their order, the text that broke the first, and the language if asked."""
+        columns: dict[str, list[str | None]] = {"evidence": []}
+        broken: list[list[str]] = []
+        languages: list[str] = []
+        known = rows.column("language").to_pylist()
+        for row, given in zip(_rows(rows), known, strict=True):
+            found = [hit for name in self.names if name in RULES and (hit := self._hit(name, row))]
+            if "length" in self.names and (hit := self._length(row)):
+                found.append(hit)
+            if "language" in self.names:
+                languages.append(given or _language(row))
+                if self.languages and (hit := self._language(row, languages[-1])):
+                    found.append(hit)
+            broken.append([reason for reason, _ in found])
+            columns["evidence"].append(found[0][1] if found else None)
+        scores = {
+            "reason": pa.array([b[0] if b else None for b in broken], pa.string()),
+            "evidence": pa.array(columns["evidence"], pa.string()),
         }
+        if "language" in self.names:
+            scores["language"] = pa.array([name or None for name in languages], pa.string())
+        return {**scores, "rules": pa.array(broken, pa.list_(pa.string()))} if self.mode == "flag" else scores
 
     def decide(self, columns: pa.Table, ctx: Context) -> Verdict:
         """Drop each row that broke a rule."""
+        if self.mode == "flag":
+            return Verdict(pa.nulls(len(columns), pa.string()))
         return Verdict(columns.column("reason").combine_chunks(), evidence=columns.column("evidence").combine_chunks())
 
+    def score_options(self) -> dict[str, object]:
+        """Flagging adds a column to the scores, so the mode is one of their options."""
+        return {**super().score_options(), "mode": self.mode}
 
-def _broken(task: str, answer: str, material: str) -> tuple[str, str | None] | None:
-    """Return the reason and the evidence of the first rule that a row breaks."""
-    if not _VISIBLE.search(answer):
-        return "empty_answer", None
-    for text, patterns in ((answer, (_CONTROL, _HEADING)), (task, (_CONTROL,)), (material, (_CONTROL,))):
+    def _hit(self, name: str, row: Row) -> tuple[str, str | None] | None:
+        lists = {"refusal": self.refusals, "boilerplate": self.boilerplate, "toxic": self.toxic, "biased": self.biased}
+        found = RULES[name](row, lists.get(name, ""))
+        return None if found is None else (name, found or None)
+
+    def _length(self, row: Row) -> tuple[str, str] | None:
+        limits = (("task", row.task, self.min_task, self.max_task), ("answer", row.answer, self.min_answer, self.max_answer))
+        for name, text, least, most in limits:
+            if least or most is not None:
+                count = len(tokens(text))
+                if count < least:
+                    return "too_short", f"{name}: {count} tokens"
+                if most is not None and count > most:
+                    return "too_long", f"{name}: {count} tokens"
+        return None
+
+    def _language(self, row: Row, language: str) -> tuple[str, str] | None:
+        return ("wrong_language", language) if language and language not in self.languages else None
+
+
+def _rows(rows: pa.Table) -> list[Row]:
+    messages = rows.column("messages").to_pylist()
+    answers = [
+        [o] if m is None else [said(t) for t in m if t["role"] == "assistant"]
+        for o, m in zip(rows.column("output").to_pylist(), messages, strict=True)
+    ]
+    texts = zip(
+        view(rows, "instruction"), rows.column("input").to_pylist(), view(rows, "answer"), view(rows, "context"), answers,
+        strict=True,
+    )  # fmt: skip
+    return [Row(*t) for t in texts]
+
+
+def _language(row: Row) -> str:
+    """The language of a row's answer, of its task where the answer says too little; "" where neither tells."""
+    text = row.answer if len(row.answer) >= 20 else f"{row.task}\n{row.answer}"
+    start = text[:READ].lower()
+    if start.isascii():
+        found = _ASCII_WORD.findall(start)
+        hits = [word for word in found if word in _english()]
+        if len(hits) * 6 >= len(found) and len(set(hits)) >= 4:
+            return "en"
+    return identify(text)[0] or identify(row.task)[0]
+
+
+@lru_cache(maxsize=1)
+def _english() -> frozenset[str]:
+    return frozenset(entries("english"))
+
+
+def empty_answer(row: Row, words: str) -> str | None:
+    r"""The final answer has no visible character and calls no tool. Example: `"output": " \n"`."""
+    return None if _VISIBLE.search(row.answer) else ""
+
+
+def template_remnant(row: Row, words: str) -> str | None:
+    r"""A control token of a chat template at an end of a text, or one that opens a turn; a heading alone; a placeholder.
+
+    Examples: `"output": "Paris.<|im_end|>"`, `"output": "### Response:\nParis."`, `"instruction": "{instruction}"`.
+    """
+    for text, patterns in ((row.answer, (_CONTROL, _HEADING)), (row.task, (_CONTROL,)), (row.input, (_CONTROL,))):
         for pattern in patterns:
             if hit := pattern.search(text):
-                return "template_remnant", hit.group().strip()
-    if task.strip() and _PLACEHOLDER.fullmatch(task):
-        return "template_remnant", task.strip()
-    return None
+                return hit.group().strip()
+    return row.task.strip() if row.task.strip() and _PLACEHOLDER.fullmatch(row.task) else None
+
+
+def echo(row: Row, words: str) -> str | None:
+    """The answer is the task or its input again. Example: task `Translate this: …`, answer the same text."""
+    answer = " ".join(tokens(row.answer))
+    if len(answer.split()) < SHORT:
+        return None
+    same = next((t for t in (row.task, row.input, row.prompt) if t and " ".join(tokens(t)) == answer), None)
+    return None if same is None else same[:80]
+
+
+def refusal(row: Row, words: str) -> str | None:
+    """The answer begins by refusing.
+
+    Example: `I'm sorry, but I can't help with that.`.
+    """
+    beginning = row.answer[:BEGINNING].casefold().replace("’", "'")
+    return next((phrase for phrase in entries(words) if phrase in beginning), None)
+
+
+def repetition(row: Row, words: str) -> str | None:
+    """An answer repeats itself, or an earlier answer of the conversation.
+
+    Example: `the same the same the same …`.
+    """
+    long = [a for a in (answer.strip() for answer in row.answers) if len(tokens(a)) >= SHORT]
+    if len(set(long)) < len(long):
+        return f"an earlier turn: {long[-1][:80]}"
+    found = tokens(row.answer)
+    if len(found) < 3 * WORDS_AGAIN:
+        return None
+    grams = Counter(tuple(found[i : i + WORDS_AGAIN]) for i in range(len(found) - WORDS_AGAIN + 1))
+    (gram, count), covered = grams.most_common(1)[0], sum(c for c in grams.values() if c > 2)
+    return f"{count} times: {' '.join(gram)}" if count > 2 and covered * 3 > sum(grams.values()) else None
+
+
+def cut_ending(row: Row, words: str) -> str | None:
+    """A long answer ends in the middle of a sentence, or inside a code fence.
+
+    Example: `… and the third step is to`.
+    """
+    answer = row.answer.rstrip()
+    if len(_FENCE.findall(answer)) % 2:
+        return "an open code fence"
+    last = answer.rsplit("\n", 1)[-1]
+    if len(tokens(last)) < SHORT or _UNSPACED.match(last[-1:]) or not _CUT.search(last):
+        return None
+    return last[-60:]
+
+
+def boilerplate(row: Row, words: str) -> str | None:
+    """The answer holds what an assistant says of itself.
+
+    Example: `As an AI language model, …`.
+    """
+    answer = row.answer.casefold().replace("’", "'")
+    return next((phrase for phrase in entries(words) if phrase in answer), None)
+
+
+def listed(row: Row, words: str) -> str | None:
+    """Task, input or answer hold an entry of a word list, as whole words. Example: any line of `wordlists/toxic.txt`."""
+    text = "\n".join((row.task, row.input, row.answer))
+    hit = _pattern(words).search(text)
+    return hit.group() if hit else None
+
+
+@lru_cache(maxsize=8)
+def _pattern(words: str) -> regex.Pattern[str]:
+    spaced = [regex.escape(w) for w in entries(words) if not _UNSPACED.search(w)]
+    unspaced = [regex.escape(w) for w in entries(words) if _UNSPACED.search(w)]
+    either = [rf"(?<!\w)(?:{'|'.join(spaced)})(?!\w)"] if spaced else []
+    return regex.compile("|".join([*either, *unspaced]) or r"(?!)", flags=regex.I)
+
+
+RULES: dict[str, Callable[[Row, str], str | None]] = {
+    "empty_answer": empty_answer, "template_remnant": template_remnant, "echo": echo, "refusal": refusal,
+    "repetition": repetition, "cut_ending": cut_ending, "boilerplate": boilerplate, "toxic": listed, "biased": listed,
+}  # fmt: skip

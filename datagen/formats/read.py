@@ -18,7 +18,7 @@ from datagen.formats.sources import files
 from datagen.formats.streams import PARQUET, head
 from datagen.rows import Row, dropped_row, new_row
 
-__all__ = ["Source", "files", "read"]
+__all__ = ["Source", "files", "read", "records"]
 
 EXPECTED = (
     "Alpaca (instruction, output), ShareGPT (conversations), messages, prompt/completion, CSV with such columns, or Parquet"
@@ -61,6 +61,14 @@ def read(
     return rows if limit is None else islice(rows, limit)
 
 
+def records(path: str) -> Iterator[tuple[str, Piece]]:
+    """Yield the name of the file and each record of it as it stands, of whatever fields: for files that hold no rows."""
+    for file in files(path):
+        pieces, _ = _File(file, file.name, {}, "").opened()
+        for piece in pieces:
+            yield file.name, piece
+
+
 @dataclass
 class _File:
     """The reading of one file: what came out of it so far."""
@@ -81,7 +89,7 @@ class _File:
             DataError: there was something to read, but no row came out of it, or a mapped field is nowhere.
         """
         self.missing = set(self.names)
-        pieces, native = self._opened()
+        pieces, native = self.opened()
         held: list[Row] = []
         for piece in pieces:
             row = self._native_row(piece) if native else self._row(piece)
@@ -95,7 +103,7 @@ class _File:
         self._check()
         yield from held
 
-    def _opened(self) -> tuple[Iterator[Piece], bool]:
+    def opened(self) -> tuple[Iterator[Piece], bool]:
         """Return the pieces of the file, and whether they are rows already."""
         start = head(self.path, 1 << 16)
         if start.startswith(PARQUET):

@@ -16,7 +16,7 @@ from datagen.mix.grid import Found
 from datagen.mix.weights import MixOptions, counts, order, repeats, shares
 from datagen.rows import Row
 from datagen.shards import read_all
-from datagen.stage import VERDICT
+from datagen.verdict import VERDICT
 
 Search = Callable[[pa.Table, Mapping[str, int]], Found]
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from datagen.errors import DataError, UsageError
 from datagen.rows import Row
-from datagen.shards import shard_paths
+from datagen.shards import read_shards, shard_paths
 
 
 def fates(folder: Path, prefix: str) -> list[Row]:
@@ -26,6 +26,8 @@ def fates(folder: Path, prefix: str) -> list[Row]:
     if not (folder / "run.json").is_file():
         raise DataError(f"{folder} is not a finished run: it has no run.json; run its command again to complete it")
     found = _rows(folder, prefix)
+    for old, new in _rewritten(folder, prefix):
+        found += [{**row, "rewritten_from": old} for row in _rows(folder, new) if row["id"] not in {r["id"] for r in found}]
     ids = sorted({r["id"] for r in found})
     if not ids:
         raise DataError(f"{folder} has no row whose id begins with '{prefix}'")
@@ -36,6 +38,18 @@ def fates(folder: Path, prefix: str) -> list[Row]:
             row["witness"] = [w for w in _rows(folder, row["witness_id"]) if w is not row] if row["witness_id"] != ids[0] else [
                 f for f in found if f is not row
             ]  # fmt: skip
+    return found
+
+
+def _rewritten(folder: Path, prefix: str) -> list[tuple[str, str]]:
+    """Return the old ids that begin so, each with the id that its row has in the end."""
+    moved = {r["old_id"]: r["new_id"] for t in read_shards(folder / "rewritten") for r in t.to_pylist()}
+    found = []
+    for old in [i for i in moved if i.startswith(prefix)]:
+        new = old
+        while new in moved and moved[new] != old:  # a row may be mended more than once
+            new = moved[new]
+        found.append((old, new))
     return found
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from numba import njit
 
 from datagen.similarity import postings
-from datagen.similarity.postings import Index
+from datagen.similarity.postings import Index, Int32
 from datagen.similarity.rouge_l import Nearest, Same, Scratch, Side, compared, new_scratch, same_answer
 from datagen.similarity.token_lists import Ids, Offsets, TokenLists, by_rarity, number_pairs
 
@@ -91,43 +91,100 @@ def overlap(x: Ids, y: Ids, needed: float) -> int:
 
 
 @njit(cache=True)
+def most_alike(
+    i: int, ids: Ids, offsets: Offsets, found: Int32, count: int, t: float, answers: Side, same: Same, scratch: Scratch
+) -> tuple[int, float]:  # fmt: skip
+    """Return which of the first `count` rows in `found` is most like row i at or above t, and its Jaccard; -1, 0.0 for none.
+
+    The earliest of equals; where answers matter, only a row with the same one.
+    """
+    x = ids[offsets[i] : offsets[i + 1]]
+    m = len(x)
+    best, best_score = -1, 0.0
+    for c in range(count):
+        row = found[c]
+        if same.threshold >= 0 and same.facts[row] != same.facts[i]:
+            continue
+        y = ids[offsets[row] : offsets[row + 1]]
+        common = overlap(x, y, t / (1 + t) * (m + len(y)) - postings.SLACK)
+        similarity = common / (m + len(y) - common)
+        earlier = similarity == best_score and row < best
+        if common > 0 and similarity >= t and (similarity > best_score or earlier):
+            if same.threshold >= 0 and not same_answer(i, row, answers, same, scratch):
+                continue
+            best, best_score = row, similarity
+    return best, best_score
+
+
+@njit(cache=True)
 def run_greedy(
-    ids: Ids, offsets: Offsets, index: Index, t: float, answers: Side, same: Same, scratch: Scratch,
+    ids: Ids, offsets: Offsets, index: Index, t: float, answers: Side, same: Same, scratch: Scratch, pinned: int,
     witness: npt.NDArray[np.int64], score: npt.NDArray[np.float64],
 ) -> None:  # fmt: skip
-    """Fill witness and score for every row in input order; a row without a witness joins the pool."""
+    """Fill witness and score for every row in input order; a row without a witness joins the pool, a pinned one always."""
     used = 0
     for i in range(len(witness)):
         x = ids[offsets[i] : offsets[i + 1]]
-        m = len(x)
-        if m == 0:
+        if len(x) == 0:
             continue
-        for c in range(postings.candidates(index, x, t, scratch.seen, i + 1, scratch.found)):
-            row = scratch.found[c]
-            if same.threshold >= 0 and same.facts[row] != same.facts[i]:
-                continue
-            y = ids[offsets[row] : offsets[row + 1]]
-            common = overlap(x, y, t / (1 + t) * (m + len(y)) - postings.SLACK)
-            similarity = common / (m + len(y) - common)
-            earlier = similarity == score[i] and row < witness[i]
-            if common > 0 and similarity >= t and (similarity > score[i] or earlier):
-                if same.threshold >= 0 and not same_answer(i, row, answers, same, scratch):
-                    continue
-                witness[i], score[i] = row, similarity
+        if i >= pinned:
+            count = postings.candidates(index, x, t, scratch.seen, i + 1, scratch.found)
+            witness[i], score[i] = most_alike(i, ids, offsets, scratch.found, count, t, answers, same, scratch)
         if witness[i] < 0:
             used = postings.insert(index, used, i, x, t)
 
 
-def greedy(sets: TokenLists, threshold: float, answers: TokenLists | None = None, same: Same | None = None) -> Nearest:
+@njit(cache=True)
+def run_banded(
+    ids: Ids, offsets: Offsets, buckets: Int32, t: float, answers: Side, same: Same, scratch: Scratch, pinned: int,
+    witness: npt.NDArray[np.int64], score: npt.NDArray[np.float64],
+) -> None:  # fmt: skip
+    """The same, but only a row in one of the same buckets (int32[n_rows, bands], dense per band) is compared."""
+    n, bands = buckets.shape
+    head = np.full((bands, buckets.max() + 1 if n else 1), -1, np.int32)
+    following = np.full((n, bands), -1, np.int32)
+    for i in range(n):
+        if offsets[i] == offsets[i + 1]:
+            continue
+        if i >= pinned:
+            count = 0
+            for band in range(bands):
+                row = head[band, buckets[i, band]]
+                while row >= 0:
+                    if scratch.seen[row] != i + 1:
+                        scratch.seen[row] = i + 1
+                        scratch.found[count] = row
+                        count += 1
+                    row = following[row, band]
+            witness[i], score[i] = most_alike(i, ids, offsets, scratch.found, count, t, answers, same, scratch)
+        if witness[i] < 0:
+            for band in range(bands):
+                following[i, band] = head[band, buckets[i, band]]
+                head[band, buckets[i, band]] = i
+
+
+def greedy(
+    sets: TokenLists, threshold: float, answers: TokenLists | None = None, same: Same | None = None, *, pinned: int = 0,
+    buckets: Int32 | None = None,
+) -> Nearest:  # fmt: skip
     """Return, for each row in order, the kept row whose shingles it shares: Jaccard at or above `threshold` (0..1).
 
-    With `answers` and `same` only a kept row with the same answer counts, as in `rouge_l.greedy`.
+    Args:
+        sets: the shingles of each row.
+        threshold: Jaccard, 0..1.
+        answers: with `same`, only a kept row with the same answer counts, as in `rouge_l.greedy`.
+        same: what makes two answers the same.
+        pinned: rows at the head that stay whatever they are like.
+        buckets: int32[n_rows, bands] of `minhash.buckets`: only rows that share one are compared; None = every pair.
     """
     n = len(sets)
     answers, same = compared(answers, same, n)
     witness, score = np.full(n, -1, np.int64), np.zeros(n)
-    index = postings.new_index(sets.size, postings.index_capacity(sets.offsets, threshold))
     side = Side(answers.ids, answers.ids, answers.offsets, postings.new_index(1, 1))
     scratch = new_scratch([answers])
-    run_greedy(sets.ids, sets.offsets, index, threshold, side, same, scratch, witness, score)
+    if buckets is None:
+        index = postings.new_index(sets.size, postings.index_capacity(sets.offsets, threshold))
+        run_greedy(sets.ids, sets.offsets, index, threshold, side, same, scratch, pinned, witness, score)
+    else:
+        run_banded(sets.ids, sets.offsets, buckets, threshold, side, same, scratch, pinned, witness, score)
     return Nearest(witness, score)

@@ -210,16 +210,17 @@ def other_entity(task: Ids, answer: Ids, other_task: Ids, other_answer: Ids, fla
 
 @njit(cache=True)
 def run_greedy(
-    text: Side, answers: Side, same: Same, scratch: Scratch, t: float,
+    text: Side, answers: Side, same: Same, scratch: Scratch, t: float, pinned: int,
     witness: npt.NDArray[np.int64], score: npt.NDArray[np.float64],
 ) -> None:  # fmt: skip
-    """Fill witness and score for every row in input order; a row without a witness joins the pool."""
+    """Fill witness and score for every row in input order; a row without a witness joins the pool, a pinned one always."""
     used = answers_used = 0
     for i in range(len(witness)):
         x = text.ids[text.offsets[i] : text.offsets[i + 1]]
         keys = text.keys[text.offsets[i] : text.offsets[i + 1]]
         answer_keys = answers.keys[answers.offsets[i] : answers.offsets[i + 1]]
-        witness[i], score[i] = most_similar(i, x, keys, answer_keys, text, answers, same, scratch, t, i + 1, i)
+        if i >= pinned:
+            witness[i], score[i] = most_similar(i, x, keys, answer_keys, text, answers, same, scratch, t, i + 1, i)
         if witness[i] < 0:
             used = postings.insert(text.postings, used, i, keys, t / (2.0 - t))
             if same.threshold >= 0:
@@ -235,7 +236,9 @@ def compared(answers: TokenLists | None, same: Same | None, n: int) -> tuple[Tok
     return answers, same
 
 
-def greedy(text: TokenLists, threshold: float, answers: TokenLists | None = None, same: Same | None = None) -> Nearest:
+def greedy(
+    text: TokenLists, threshold: float, answers: TokenLists | None = None, same: Same | None = None, *, pinned: int = 0
+) -> Nearest:  # fmt: skip
     """Return, for each row in order, the kept row it repeats.
 
     Args:
@@ -243,13 +246,14 @@ def greedy(text: TokenLists, threshold: float, answers: TokenLists | None = None
         threshold: F1 in 0..1; a row goes when it is above.
         answers: the answers, in the same order, where they matter.
         same: what makes two of them the same.
+        pinned: rows at the head that stay whatever they are like.
     """
     n = len(text)
     answers, same = compared(answers, same, n)
     witness, score = np.full(n, -1, np.int64), np.zeros(n)
     groups = same.facts if same.threshold >= 0 else None
     sides = _side(text, threshold, groups), _side(answers, max(0.0, same.threshold), groups)
-    run_greedy(*sides, same, new_scratch([text, answers]), threshold, witness, score)
+    run_greedy(*sides, same, new_scratch([text, answers]), threshold, pinned, witness, score)
     return Nearest(witness, score)
 
 

@@ -7,6 +7,8 @@ in its task and in its answer, as the name of another entity is.
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pyarrow as pa
 
@@ -14,19 +16,17 @@ from datagen.rows import View, view
 from datagen.similarity.columns import encoded, token_lists
 from datagen.similarity.rouge_l import Same
 from datagen.similarity.token_lists import Ids, TokenLists, number_pairs, split_at
-from datagen.text import Tokenizer, facts, tokenizer
+from datagen.text import Units, facts, tokenizer
 
 
-def token_columns(
-    rows: pa.Table, field: View, tokenizer_name: Tokenizer, same_answer: float | None, short: int
-) -> dict[str, pa.Array]:
+def token_columns(rows: pa.Table, field: View, units: Units, same_answer: float | None, short: int) -> dict[str, pa.Array]:
     """Return the score columns of a duplicate stage: tokens of the compared text and, if answers matter, what they need.
 
     `tokens`; then `task_tokens` and `answer_tokens` of the task and all answers, and `facts`.
     The facts of the task itself count only where the answer has fewer than `short` tokens: "yes" to another question is
     another row, a long answer that comes twice is not.
     """
-    split = tokenizer(tokenizer_name)
+    split = tokenizer(units)
     texts = [split(text) for text in view(rows, field)]
     if same_answer is None:
         return {"tokens": encoded(texts)}
@@ -43,6 +43,11 @@ def token_columns(
         "short_answers": pa.array(brief, pa.string()),
         "facts": pa.array(["\n".join(k) for k in known], pa.string()),
     }
+
+
+def digests(texts: list[str]) -> list[bytes]:
+    """Return 8 bytes per text that tell it from others, white space and case aside."""
+    return [hashlib.blake2b(" ".join(t.casefold().split()).encode(), digest_size=8).digest() for t in texts]
 
 
 def answers_of(

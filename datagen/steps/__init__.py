@@ -10,17 +10,21 @@ from datagen.errors import UsageError
 from datagen.formats import read as readers
 from datagen.models.causal_lm import find_model
 from datagen.recipe import GENERATORS, Step
+from datagen.stage import Stage
+from datagen.steps.earlier import opened
 from datagen.steps.generating import generate
 from datagen.steps.judging import judge
 from datagen.steps.mixing import mix, source_paths
 from datagen.steps.reading import read_input
+from datagen.steps.rewriting import rewrite
 from datagen.steps.training import train
 from datagen.work import Run
 
 
 def kind_of(step: Step) -> Callable[[Run, Step, Path], None]:
     """Return the function that does a step."""
-    return {**dict.fromkeys(GENERATORS, generate), "mix": mix, "train": train}.get(step.kind, judge)
+    known = {**dict.fromkeys(GENERATORS, generate), "mix": mix, "train": train}
+    return known.get(step.kind) or (rewrite if step.options.rewrites else judge)
 
 
 def check(run: Run) -> None:
@@ -38,6 +42,10 @@ def check(run: Run) -> None:
         if step.kind == "train" or (step.kind == "mix" and options.grid):
             find_model(options.model)
             run.identity(options.model)
+        if isinstance(options, Stage):
+            paths += [*(p for named in options.files.values() for p in named), *options.references]
+            options.identity()
+    run.earlier = opened(run.recipe)
     if paths.count("-") > 1:
         raise UsageError("standard input (-) can be read once only; save it to a file and name that")
     for path in (assets.shipped(p) for p in paths if p != "-"):

@@ -6,44 +6,70 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from datagen import options as option_fields
 from datagen import stage as stages
-from datagen.dataset import Dataset, Layer, read_column, reason_counts, write_scores
+from datagen.dataset import Dataset, Layer, placed, read_column, reason_counts, write_columns, write_scores
 from datagen.recipe import Step
-from datagen.shards import fingerprint, read_json, shard_paths, write_json
+from datagen.rows import ROW
+from datagen.shards import ShardWriter, fingerprint, read_all, read_json, shard_paths, write_json
+from datagen.stage import ERROR, Applied, Context, Reference, Stage
+from datagen.steps import scores_by_id, wipeout
 from datagen.steps.entry import VERSION, entry, write_verdict
 from datagen.work import Run
 
 
 def judge(run: Run, step: Step, folder: Path) -> None:
     """Score every row, decide on those that are left, and add the verdict as a layer."""
-    stage, data, ctx = step.options, run.datasets[-1], stages.Context()
-    score_mark = fingerprint(VERSION, step.kind, stage.version, stage.score_options(), data.fingerprint)
-    mark = fingerprint(score_mark, option_fields.values(stage), run.tail)
+    stage, data = step.options, run.datasets[-1]
+    ctx = Context(folder=run.out, offline=run.offline)
+    known = fingerprint(VERSION, step.kind, stage.version, stage.score_options(), _sides(run, step), stage.identity())
+    overlaid = data.columns_of(stage.reads)
+    score_mark = fingerprint(known, data.fingerprint, run.tail if overlaid else "")
+    others = run.digest(f"{step.name}.against", list(stage.references)) if stage.references else []
+    mark = fingerprint(score_mark, option_fields.values(stage), others, run.tail)
     scores = folder / "scores"
 
     def work() -> dict[str, Any]:
-        if run.fresh or (read_json(scores / "_mark.json") or {}).get("fingerprint") != score_mark:
+        by_id = stage.parallel == "device"  # a model reads only what is left, and no row twice
+        kept_by = known if by_id else score_mark
+        if run.fresh or (read_json(scores / "_mark.json") or {}).get("fingerprint") != kept_by:
             _clear(scores)
-            write_json(scores / "_mark.json", {"fingerprint": score_mark})
-        _score(run, step, data, scores)
+            write_json(scores / "_mark.json", {"fingerprint": kept_by, "version": stage.version})
         alive = data.alive()
-        rows_in = int(alive.sum())
-        dropped = stages.apply(stage, read_column(scores), alive, ctx)
-        write_verdict(folder, dropped)
-        return entry(step.name, option_fields.values(stage), rows_in, reason_counts([dropped]))
+        before = alive.copy()
+        if by_id:
+            columns = scores_by_id.scored(run, step, data, before, scores, ctx)
+        else:
+            _score(run, step, data, scores, overlaid)
+            columns = read_column(scores)
+        run.progress.step(f"{step.name}: decide", None, "rows")
+        applied = stages.apply(stage, columns, alive, ctx, _reference(run, step, folder))
+        wipeout.check(run, step, data, before, applied.dropped)
+        write_verdict(folder, applied.dropped)
+        _write_marks(stage, data, folder, applied, columns if by_id else None)
+        notes = {"notes": dict(applied.notes)} if applied.notes else {}
+        return entry(step.name, option_fields.values(stage), int(before.sum()), reason_counts([applied.dropped]), **notes)
 
     run.do(folder, mark, work)
-    added = tuple((name, scores) for name in stage.adds)
-    data.layers.append(Layer(step.name, pq.read_table(folder / "verdict.parquet"), columns=added))
+    places = {**dict.fromkeys(stage.adds, scores if stage.parallel == "rows" else folder / "columns")}
+    places |= dict.fromkeys(stage.marks, folder / "columns")
+    data.layers.append(Layer(step.name, pq.read_table(folder / "verdict.parquet"), columns=tuple(places.items())))
 
 
-def _score(run: Run, step: Step, data: Dataset, scores: Path) -> None:
+def _sides(run: Run, step: Step) -> dict[str, list[list[str]]]:
+    """The hashes of the files that a stage's scores depend on."""
+    return {role: run.digest(f"{step.name}.{role}", list(paths)) for role, paths in step.options.files.items()}
+
+
+def _score(run: Run, step: Step, data: Dataset, scores: Path, overlaid: dict[str, Path]) -> None:
     """Score the shards that have no scores yet."""
     missing = [
-        (step.options, str(p), str(scores / f"{p.stem}.arrow"))
+        (step.options, str(p), str(scores / f"{p.stem}.arrow"), {n: str(f / f"{p.stem}.arrow") for n, f in overlaid.items()})
         for p in shard_paths(data.rows) if not (scores / f"{p.stem}.arrow").exists()
     ]  # fmt: skip
     run.progress.step(step.name, len(data.ids), "rows")
@@ -53,15 +79,59 @@ def _score(run: Run, step: Step, data: Dataset, scores: Path) -> None:
         run.progress.at(done)
 
 
-def score_shard(task: tuple[stages.Stage, str, str]) -> int:
+def score_shard(task: tuple[Stage, str, str, dict[str, str]]) -> int:
     """Score one shard into one Arrow file; return its number of rows. Runs in a process of the engine."""
-    stage, source, target = task
-    rows = pq.read_table(source)
-    write_scores(Path(target), stages.scored(stage, rows, stages.Context()))
+    stage, source, target, overlaid = task
+    rows = with_columns(pq.read_table(source), {name: Path(path) for name, path in overlaid.items()})
+    write_scores(Path(target), stages.scored(stage, rows, Context()))
     return len(rows)
 
 
-def _clear(folder: Path) -> None:
+def with_columns(rows: pa.Table, files: dict[str, Path]) -> pa.Table:
+    """Return the rows of a shard with the columns that earlier stages set, each from the file of this shard."""
+    for name, path in files.items():
+        rows = placed(rows, name, pa.ipc.open_file(pa.memory_map(str(path))).read_all().column(name))
+    return rows
 
+
+def _reference(run: Run, step: Step, folder: Path) -> Reference | None:
+    """The rows that come before those of this run: an earlier run's, then those of the files that the stage names."""
+    found = [r for earlier in run.earlier if (r := earlier.reference(step))]
+    if step.options.references:
+        found.append(_of_files(run, step, folder / "against"))
+    if not found:
+        return None
+    columns = pa.concat_tables([r.columns for r in found], promote_options="default")
+    return Reference(columns, pa.concat_arrays([r.ids for r in found]))
+
+
+def _of_files(run: Run, step: Step, folder: Path) -> Reference:
+    """Score the rows of the files that a stage compares with."""
+    _clear(folder)
+    with ShardWriter(folder / "rows", ROW) as writer:
+        for path in step.options.references:
+            for row in run.side_rows(f"{step.name}, against", path):
+                writer.add(row)
+    tasks: list[tuple[Stage, str, str, dict[str, str]]] = [
+        (step.options, str(p), str(folder / f"{p.stem}.arrow"), {}) for p in shard_paths(folder / "rows")
+    ]
+    for _ in run.engine.map(score_shard, tasks):
+        pass
+    ids = read_all(folder / "rows", ["id"]).column("id").combine_chunks()
+    return Reference(read_column(folder).drop_columns([ERROR]), ids)
+
+
+def _write_marks(stage: Stage, data: Dataset, folder: Path, applied: Applied, columns: pa.Table | None) -> None:
+    """Write the columns that the verdict, or scores kept by id, add to the rows."""
+    shutil.rmtree(folder / "columns", ignore_errors=True)
+    if stage.marks:
+        write_columns(folder / "columns", data.rows, applied.judged, applied.columns)
+    if columns is not None and stage.adds:
+        everywhere: npt.NDArray[np.int64] = np.arange(len(columns))
+        added = {name: columns.column(name).combine_chunks() for name in stage.adds}
+        write_columns(folder / "columns", data.rows, everywhere, added)
+
+
+def _clear(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

@@ -17,7 +17,9 @@ def read_input(run: Run) -> None:
     """Step 0: the input files, as rows on disk."""
     folder, paths = run.folder(0, "input"), list(run.recipe.input)
     files = run.digest("input", paths)
-    mark = fingerprint(VERSION, files, dict(run.recipe.mapping), run.recipe.limit)
+    mark = fingerprint(
+        VERSION, files, dict(run.recipe.mapping), run.recipe.limit, *[e.fingerprint for e in run.earlier]
+    )  # fmt: skip
 
     # An empty dataset is one; an empty text is most likely a failed producer, and must not replace an earlier result.
     text = not any(name.endswith(".parquet") for name, _ in files)
@@ -26,7 +28,8 @@ def read_input(run: Run) -> None:
 
     def work() -> dict[str, Any]:
         run.progress.step("input", None, "rows")
-        ingest(folder, [("", counted(run, run.read("", paths)))], "input")
+        before = [i for earlier in run.earlier for i in earlier.input_ids]
+        ingest(folder, [("", counted(run, run.read("", paths)))], "input", before)
         return made("input", {"input": paths}, folder)
 
     run.do(folder, mark, work)

@@ -186,6 +186,12 @@ def _tagged(clause: str) -> list[Word]:
     return [(pair.word.strip().lower(), pair.flag) for pair in _tokenizer().cut(clause) if pair.word.strip()]
 
 
+def segmented(text: str) -> list[str]:
+    """Return the words of a Chinese text in order, by the dictionary of jieba."""
+    found: list[str] = _tokenizer().tokenizer.lcut(text)
+    return found
+
+
 _LOCK = threading.Lock()
 
 

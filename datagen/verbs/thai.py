@@ -95,6 +95,11 @@ def _tagged(clause: str) -> list[Word]:
     return tag([word for word in cut(clause) if word.strip()])
 
 
+def segmented(text: str) -> list[str]:
+    """Return the words of a Thai text in order, by the dictionary of pythainlp (newmm)."""
+    return _taggers()[0](text)
+
+
 _LOCK = threading.Lock()
 
 

@@ -24,7 +24,7 @@ def drops(rows: list[Row], **options: Any) -> list[tuple[int, int | None, float]
     """The dropped rows: position, position of the witness, score."""
     minhash = stage.make("minhash", options)
     scores = stage.scored(minhash, table_of(rows), Context())
-    dropped = stage.apply(minhash, scores, np.ones(len(rows), bool), Context()).to_pylist()
+    dropped = stage.apply(minhash, scores, np.ones(len(rows), bool), Context()).dropped.to_pylist()
     assert {(d["reason"], d["threshold"]) for d in dropped} <= {("near_duplicate", minhash.threshold)}
     return [(d["row"], d["witness"], round(d["score"], 3)) for d in dropped]
 

@@ -30,7 +30,7 @@ def drops(rows: list[Row], **options: Any) -> list[tuple[int, int | None, float]
     """The dropped rows: position, position of the witness, score."""
     rouge = stage.make("rouge", options)
     scores = stage.scored(rouge, table_of(rows), Context())
-    dropped = stage.apply(rouge, scores, np.ones(len(rows), bool), Context()).to_pylist()
+    dropped = stage.apply(rouge, scores, np.ones(len(rows), bool), Context()).dropped.to_pylist()
     assert {(d["reason"], d["threshold"]) for d in dropped} <= {("too_similar", rouge.threshold)}
     return [(d["row"], d["witness"], round(d["score"], 3)) for d in dropped]
 
@@ -161,7 +161,7 @@ def test_material_is_part_of_the_context() -> None:
 def test_an_unspaced_script_is_no_single_word_nor_nothing() -> None:
     rows = pair(("请解释量子力学", ZH), ("如何做红烧肉？", ZH)) + pair(("อธิบายฟิสิกส์", TH), ("ทำแกงเขียวหวาน", TH))
     assert drops(rows, same_answer="off") == []
-    assert drops(rows, same_answer="off", tokenizer="rouge_score") == []
+    assert drops(rows, same_answer="off", units="rouge_score") == []
     assert drops([*rows, new_row(instruction="请解释量子物理", output=ZH)], same_answer="off") == [(4, 0, round(5 / 7, 3))]
 
 

@@ -16,7 +16,7 @@ def fate(row: Row) -> tuple[str, str | None] | None:
     """The reason and the evidence of a row's drop, None where it stays."""
     rules = stage.make("rules", {})
     scores = stage.scored(rules, table_of([row]), Context())
-    dropped = stage.apply(rules, scores, np.ones(1, bool), Context()).to_pylist()
+    dropped = stage.apply(rules, scores, np.ones(1, bool), Context()).dropped.to_pylist()
     return (dropped[0]["reason"], dropped[0]["evidence"]) if dropped else None
 
 

@@ -30,8 +30,13 @@ def full_row(**more):
         repeat=3,
         extra='{"topic": "y"}',
         generation={
-            "model": "m", "prompt_hash": "h", "request_key": "k", "input_tokens": 1, "output_tokens": 2,
-            "reasoning_tokens": None, "cost_usd": 0.25,
+            "model": "m",
+            "prompt_hash": "h",
+            "request_key": "k",
+            "input_tokens": 1,
+            "output_tokens": 2,
+            "reasoning_tokens": None,
+            "cost_usd": 0.25,
         },
     )
     return {**row, **more}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import threading
@@ -168,7 +169,7 @@ def test_a_connection_that_the_endpoint_closed_after_an_error_is_made_again() ->
                 connection, _ = listener.accept()
             except OSError:
                 return
-            with connection:
+            with connection, contextlib.suppress(OSError):
                 while request := connection.recv(65536):
                     failed = request.startswith(b"GET /v1/models")
                     body = json.dumps(None if failed else answer).encode()

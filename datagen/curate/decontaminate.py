@@ -1,0 +1,233 @@
+"""Decontamination: rows that hold the prompt of a benchmark item, found by exact n-gram coverage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import regex
+
+from datagen.errors import DataError, UsageError
+from datagen.options import between
+from datagen.rows import said
+from datagen.stage import Context, Stage, Verdict
+from datagen.text import words
+from datagen.wordlists import entries, file_of
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from datagen.similarity.ngrams import Grams
+
+SHORTEST = 5  # tokens; a shorter item counts only when it is all of a field
+FIELD = 8  # tokens; an item of fewer is found as all of a field even where it is a common phrase
+_UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
+
+
+@dataclass(frozen=True)
+class Decontaminate(Stage):
+    """Drop rows that hold the prompt of a benchmark's item, by n-gram coverage.
+
+    A row goes when one of its turns, answers or fields together hold at least `threshold` of the distinct n-grams of an item's
+    prompt; with `rule=any`, when they hold one. An item of 5 to n-1 tokens must be there whole, a shorter one must be all of a
+    field. Tokens are words, characters where the script does not space words; case, punctuation and the separators of numbers
+    do not count. An n-gram inside one of the `common` phrases says nothing. The evidence: benchmark, item and matched span.
+    Source: GPT-3's overlap (Brown et al. 2020) and the coverage of Tulu 3 (Lambert et al. 2024).
+    """
+
+    against: tuple[str, ...] = ()  # benchmarks: files or folders of records
+    threshold: float = 0.5  # share of an item's n-grams; at or above is contaminated
+    ngram: int = 8  # tokens
+    rule: Literal["coverage", "any"] = "coverage"  # any: one n-gram is enough
+    fields: tuple[str, ...] = ("question", "prompt", "text", "instruction", "turns")  # of an item's prompt; case-blind
+    common: str | None = "common_phrases"  # phrases that say nothing, or a file of them; off = none
+
+    version: ClassVar[int] = 1
+    reasons: ClassVar[frozenset[str]] = frozenset({"contaminated"})
+    decides: ClassVar[frozenset[str]] = frozenset({"threshold", "rule"})
+
+    def __post_init__(self) -> None:
+        between("threshold", self.threshold, 0.01, 1)
+        between("ngram", self.ngram, SHORTEST, 64)
+
+    @property
+    def files(self) -> dict[str, tuple[str, ...]]:
+        """The benchmarks and the list of phrases."""
+        common = {"common": (str(file_of(self.common)),)} if self.common else {}
+        return {"benchmarks": self.against, **common}
+
+    @property
+    def incremental(self) -> bool:
+        """A row is judged by itself."""
+        return True
+
+    @property
+    def guarded(self) -> bool:
+        """A source that mostly goes is a benchmark, or an item that is a template."""
+        return True
+
+    def identity(self) -> str:
+        """Make sure that a benchmark is named."""
+        if not self.against:
+            raise UsageError("decontaminate needs benchmarks: --stage decontaminate:against=FILE_OR_DIRECTORY")
+        return ""
+
+    def score(self, rows: pa.Table, ctx: Context) -> dict[str, pa.Array]:
+        """Return the highest coverage of an item (0..1, null for none) and its evidence."""
+        from datagen.similarity import ngrams
+
+        items, texts = self._items(), _Texts(rows)
+        flat = np.fromiter(map(items.vocabulary.__getitem__, texts.tokens), np.uint32, len(texts.tokens))
+        coverage, best = np.zeros(len(rows)), np.full(len(rows), -1, np.int64)
+        for grams in items.grams:
+            share, found = ngrams.best_covered(flat, texts.ends, texts.last, items.held, grams, items.sizes)
+            better = (share > coverage) | ((share == coverage) & (found >= 0) & (found < best))
+            coverage[better], best[better] = share[better], found[better]
+        evidence: list[str | None] = [None] * len(rows)
+        for row in np.flatnonzero(coverage > 0).tolist():
+            grams = next(g for g in items.grams if g.n == items.lengths[best[row]])
+            start, ends = texts.of(row)
+            here = slice(start, int(ends[-1]))
+            a, b = ngrams.longest_span(flat[here], ends - start, items.held, grams, int(best[row]))
+            evidence[row] = f"{items.names[best[row]]}: {_joined(texts.tokens[start + a : start + b])}"
+        for row, field in texts.short:
+            if (at := items.whole.get(field)) is not None and coverage[row] < 1:
+                coverage[row], evidence[row] = 1.0, f"{items.names[at]}: all of a field: {_joined(list(field))}"
+        return {
+            "coverage": pa.array(coverage, mask=coverage <= 0),
+            "evidence": pa.array(evidence, pa.string()),
+        }
+
+    def decide(self, columns: pa.Table, ctx: Context) -> Verdict:
+        """Drop each row that covers enough of an item."""
+        coverage = columns.column("coverage").combine_chunks()
+        least = self.threshold if self.rule == "coverage" else 0.0
+        hit = pc.greater_equal(coverage.fill_null(-1.0), least)
+        reason = pc.if_else(hit, pa.scalar("contaminated"), pa.scalar(None, pa.string()))
+        threshold = pa.array(np.full(len(coverage), least))
+        return Verdict(reason, coverage, threshold, evidence=columns.column("evidence").combine_chunks())
+
+    def _items(self) -> _Items:
+        return _indexed(self.against, self.fields, self.ngram, self.common)
+
+
+class _Vocabulary(dict[str, int]):
+    """Token -> id from 1; 0 stands for every other token."""
+
+    def __missing__(self, token: str) -> int:
+        return 0
+
+
+class _Items(NamedTuple):
+    """The prompts of all items: their names, tokens and n-grams."""
+
+    names: list[str]
+    vocabulary: _Vocabulary
+    held: npt.NDArray[np.uint32]
+    lengths: npt.NDArray[np.int32]  # tokens per gram by which each is compared; 0 = only as a whole field
+    grams: list[Grams]
+    sizes: npt.NDArray[np.int32]  # distinct n-grams of each
+    whole: dict[tuple[str, ...], int]  # those of at most a gram's tokens, which may be all of a field
+
+
+class _Texts:
+    """The tokens of a batch of rows: all of them, where each segment ends, and the fields that are short.
+
+    A segment is the task with its input, an answer, or one turn; shapes: ends int64[n_segments], last int64[n_rows], the number
+    of segments up to the end of each row.
+    """
+
+    def __init__(self, rows: pa.Table) -> None:
+        self.tokens: list[str] = []
+        self.short: list[tuple[int, tuple[str, ...]]] = []  # row and tokens of a field that may be a short item
+        ends: list[int] = []
+        last: list[int] = []
+        columns = [rows.column(c).to_pylist() for c in ("instruction", "input", "output", "system", "messages", "candidates")]
+        for row, (instruction, given, output, system, messages, candidates) in enumerate(zip(*columns, strict=True)):
+            turns = [[instruction, given], [output]] if messages is None else [[said(m)] for m in messages]
+            for segment in [*turns, [system], *([c["text"]] for c in candidates or ())]:
+                for field in segment:
+                    found = words(field) if field else []
+                    if 0 < len(found) < FIELD:
+                        self.short.append((row, tuple(found)))
+                    self.tokens += found
+                ends.append(len(self.tokens))
+            last.append(len(ends))
+        self.ends, self.last = np.array(ends, np.int64), np.array(last, np.int64)
+
+    def of(self, row: int) -> tuple[int, npt.NDArray[np.int64]]:
+        """Return where the tokens of a row start, and where its segments end."""
+        first = int(self.last[row - 1]) if row else 0
+        return int(self.ends[first - 1]) if first else 0, self.ends[first : int(self.last[row])]
+
+
+def prompts(record: Mapping[str, Any], fields: tuple[str, ...]) -> Iterator[str]:
+    """Yield the prompts of an item: every text in the fields that it has, a list's texts each by itself."""
+    wanted = {f.casefold() for f in fields}
+    for name, value in record.items():
+        if str(name).casefold() in wanted:
+            for text in value if isinstance(value, list) else [value]:
+                if isinstance(text, Mapping):
+                    text = text.get("content") or text.get("value")
+                if isinstance(text, str) and text.strip():
+                    yield text
+
+
+@lru_cache(maxsize=2)
+def _indexed(paths: tuple[str, ...], fields: tuple[str, ...], n: int, common: str | None) -> _Items:
+    """Read the benchmarks and index their prompts; kept for the process.
+
+    Raises:
+        DataError: no benchmark is named, or a file has no item with such a field.
+    """
+    from datagen.similarity import ngrams
+
+    names, texts = _read(paths, fields)
+    vocabulary = _Vocabulary()
+    split = [words(text) for text in texts]
+    flat = np.fromiter((vocabulary.setdefault(t, len(vocabulary) + 1) for s in split for t in s), np.uint32)
+    offsets = np.cumsum([0, *map(len, split)]).astype(np.int64)
+    lengths = np.array([0 if len(s) < SHORTEST else min(n, len(s)) for s in split], np.int32)
+    phrases = [words(p) for p in entries(common)] if common else []
+    known = [np.array([vocabulary[t] for t in p], np.uint32) for p in phrases]
+    used = sorted({*lengths.tolist()} - {0})
+    grams = [ngrams.without(ngrams.index(flat, offsets, lengths, length), flat, known) for length in used]
+    sizes = sum((ngrams.distinct(g, len(names)) for g in grams), np.zeros(len(names), np.int32))
+    whole = {tuple(s): i for i, s in reversed(list(enumerate(split))) if 0 < len(s) < FIELD}
+    return _Items(names, vocabulary, flat, lengths, grams, sizes, whole)
+
+
+def _read(paths: tuple[str, ...], fields: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """Return the name and the text of every prompt of the benchmarks."""
+    from datagen.formats.read import records
+
+    names: list[str] = []
+    texts: list[str] = []
+    read: dict[str, int] = {}
+    for path in paths:
+        for file, piece in records(path):
+            read.setdefault(file, 0)
+            if not isinstance(piece.record, dict):
+                continue  # an unreadable line of a benchmark is no row of ours
+            for text in prompts(piece.record, fields):
+                read[file] += 1
+                names.append(f"{file}, {piece.position}")
+                texts.append(text)
+    empty = [file for file, count in read.items() if not count]
+    if empty or not names:
+        raise DataError(
+            f"decontaminate: {empty[0] if empty else paths[0]} has no item with one of the fields {', '.join(fields)}; name"
+            " them with fields=NAME, or leave the file out"
+        )
+    return names, texts
+
+
+def _joined(found: list[str]) -> str:
+    """Tokens as a text again: unspaced scripts without spaces."""
+    text = "".join(t if _UNSPACED.match(t) else f" {t} " for t in found)
+    return " ".join(text.split())[:400]

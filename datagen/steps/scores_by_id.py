@@ -1,0 +1,72 @@
+"""Scores that a model makes: kept by row id, so that no row is read twice, whatever the rows around it.
+
+Only rows that are left are scored. They are scored in chunks, each on disk when it is done, so that a kill costs one chunk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from datagen import stage as stages
+from datagen.dataset import Dataset, read_column, write_scores
+from datagen.stage import ERROR, Context
+
+if TYPE_CHECKING:
+    from datagen.recipe import Step
+    from datagen.work import Run
+
+CHUNK = 4096  # rows scored at a time
+
+
+def scored(
+    run: Run, step: Step, data: Dataset, alive: npt.NDArray[np.bool_], folder: Path, ctx: Context
+) -> pa.Table:  # fmt: skip
+    """Return the scores of every row of the base, null where a row is not alive; score those that have none yet."""
+    ids = data.ids
+    known = _known(folder)
+    have = {} if known is None else {i: at for at, i in enumerate(known.column("id").to_pylist())}
+    wanted = [at for at in np.flatnonzero(alive).tolist() if ids[at].as_py() not in have]
+    run.progress.step(step.name, len(wanted), "rows")
+    done, number = 0, len(list(folder.glob("[0-9]*.arrow")))
+    for rows in _chunks(data, wanted):
+        columns = stages.scored(step.options, rows, ctx)
+        write_scores(folder / f"{number:05d}.arrow", columns.append_column("id", rows.column("id")))
+        number += 1
+        done += len(rows)
+        run.progress.at(done)
+    known = _known(folder)
+    if known is None:
+        nothing = {name: pa.nulls(len(ids), kind) for name, kind in step.options.adds.items()}
+        return pa.table({**nothing, ERROR: pa.nulls(len(ids), pa.string())})
+    have = {i: at for at, i in enumerate(known.column("id").to_pylist())}
+    place = np.array([have.get(i, -1) for i in ids.to_pylist()], np.int64)
+    return known.drop_columns(["id"]).take(pa.array(place, mask=(place < 0) | ~alive))
+
+
+def _known(folder: Path) -> pa.Table | None:
+    return read_column(folder) if any(folder.glob("[0-9]*.arrow")) else None
+
+
+def _chunks(data: Dataset, wanted: list[int]) -> Iterator[pa.Table]:
+    """Yield the wanted rows (positions, rising) in chunks, with the columns that earlier stages set."""
+    positions = np.array(wanted, np.int64)
+    parts: list[pa.Table] = []
+    waiting, start = 0, 0
+    for shard in data.shards():
+        here = positions[slice(*np.searchsorted(positions, [start, start + len(shard)]))] - start
+        start += len(shard)
+        if len(here):
+            parts.append(shard.take(pa.array(here)))
+            waiting += len(here)
+        while waiting >= CHUNK:
+            whole = pa.concat_tables(parts)
+            yield whole.slice(0, CHUNK)
+            parts, waiting = [whole.slice(CHUNK)], waiting - CHUNK
+    if waiting:
+        yield pa.concat_tables(parts)

@@ -1,0 +1,31 @@
+"""Word lists, one entry a line: what comes with datagen, or a file of the user's own."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from datagen.errors import DataError
+
+COMMENT = "#"
+
+
+@lru_cache(maxsize=32)
+def entries(name_or_path: str) -> tuple[str, ...]:
+    """Return the entries of a list that comes with datagen, by its name, or of a file; comments and empty lines left out.
+
+    Raises:
+        DataError: there is no such file, or it is not text.
+    """
+    path = file_of(name_or_path)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as e:
+        raise DataError(f"{name_or_path}: cannot be read as a list of words, one a line: {e}") from None
+    return tuple(line.strip() for line in lines if line.strip() and not line.startswith(COMMENT))
+
+
+def file_of(name_or_path: str) -> Path:
+    """Return the file behind the name of a shipped list, or the path itself."""
+    shipped = Path(__file__).with_name(f"{name_or_path}.txt")
+    return shipped if "/" not in name_or_path and shipped.is_file() else Path(name_or_path)

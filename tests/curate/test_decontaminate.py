@@ -1,0 +1,131 @@
+"""`decontaminate` finds what a benchmark asks in any field and script, and says where; common phrases say nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from datagen import stage
+from datagen.errors import DataError, UsageError
+from datagen.rows import Row, new_row, table_of, turn
+from datagen.stage import Context
+from datagen.text import words
+
+DUCKS = (
+    "Janet's ducks lay sixteen eggs per day. She eats three for breakfast every morning and bakes muffins for her friends"
+    " with four. She sells the rest for $2,000 each. How much does she make?"
+)
+ZH = "丝绸之路从长安出发，经过河西走廊、西域各国，最后到达地中海沿岸的许多城市，请问它一共经过了多少个国家？"
+TH = "ชาวนาคนหนึ่งมีควายอยู่สิบสองตัวและขายไปห้าตัวในตอนเช้า เขาจะเหลือควายกี่ตัวในตอนเย็นของวันนั้น"
+
+
+def items(folder: Path, *records: dict[str, Any]) -> str:
+    path = folder / "bench.jsonl"
+    path.write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in records), encoding="utf-8")
+    return str(path)
+
+
+def judged(rows: list[Row], against: str, **options: Any) -> list[tuple[int, float, str]]:
+    made = stage.make("decontaminate", {"against": against, **options})
+    made.identity()
+    scores = stage.scored(made, table_of(rows), Context())
+    assert scores.column("error").null_count == len(rows), scores.column("error").to_pylist()
+    dropped = stage.apply(made, scores, np.ones(len(rows), bool), Context()).dropped
+    return [(d["row"], round(d["score"], 2), d["evidence"]) for d in dropped.to_pylist()]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> str:
+    return items(tmp_path, {"question": DUCKS}, {"Question": ZH}, {"turns": [TH, "Which one is it then?"]}, {"prompt": "why?"})
+
+
+@pytest.mark.parametrize("text", [DUCKS, ZH, TH])
+def test_a_prompt_is_found_whole_cut_recased_repunctuated_inside_other_text_and_in_the_answer(bench: str, text: str) -> None:
+    cut = text[: int(len(text) * 0.8)]
+    plain = text.replace(",", "").replace("，", "、").replace(".", " ;").replace("$", "")
+    rows = [
+        new_row(instruction=text, output="x"), new_row(instruction=cut, output="x"),
+        new_row(instruction=text.upper(), output="x"),
+        new_row(instruction=plain, output="x"), new_row(instruction=f"Please help me. {text} Thank you!", output="x"),
+        new_row(instruction="Invent a question.", output=f"Here it is: {text}"),
+        new_row(instruction="Solve it.", input=text, output="x"),
+        new_row(instruction=cut[: len(cut) // 2], input=cut[len(cut) // 2 :], output="x"),
+        new_row(instruction="z", output="o", system=text),
+        new_row(instruction="b", messages=[turn("user", text), turn("assistant", "a"), turn("user", "b")]),
+        new_row(instruction="q", output="o", candidates=[{"text": text, "score": 0.0, "source": ""}]),
+    ]  # fmt: skip
+    found = judged(rows, bench)
+    assert [at for at, _, _ in found] == list(range(len(rows)))
+    assert all(score >= 0.5 for _, score, _ in found)
+
+
+def test_the_evidence_names_the_file_the_item_and_the_matched_words(bench: str) -> None:
+    ((_, score, evidence),) = judged([new_row(instruction=f"Well: {DUCKS}", output="x")], bench)
+    assert (score, evidence[:47]) == (1.0, "bench.jsonl, line 1: janet's ducks lay sixteen ")
+    assert evidence.endswith("how much does she make")
+
+
+def test_half_an_item_is_enough_and_less_is_not(tmp_path: Path) -> None:
+    against = items(tmp_path, {"question": " ".join(f"w{i}" for i in range(19))})  # 12 n-grams
+    half, less, one, none = (new_row(instruction=" ".join(f"w{i}" for i in range(n)), output="x") for n in (13, 12, 8, 7))
+    assert [(at, score) for at, score, _ in judged([half, less], against)] == [(0, 0.5)]
+    assert [at for at, _, _ in judged([half, less], against, threshold=0.4)] == [0, 1]
+    assert [at for at, _, _ in judged([one, none], against, rule="any")] == [0]
+
+
+def test_short_items_must_be_there_whole_and_the_shortest_be_a_whole_field(tmp_path: Path) -> None:
+    against = items(tmp_path, {"question": "Who invented the electric bulb?"}, {"question": "Why?"})
+    rows = [
+        new_row(instruction="Tell me who invented the electric bulb, please.", output="x"),
+        new_row(instruction="Who invented the electric", output="x"),
+        new_row(instruction="why", output="x"), new_row(instruction="Explain why it is so", output="x"),
+    ]  # fmt: skip
+    assert [(at, e.partition(": ")[2]) for at, _, e in judged(rows, against)] == [
+        (0, "who invented the electric bulb"), (2, "all of a field: why"),
+    ]  # fmt: skip
+
+
+def test_a_phrase_that_instructions_share_is_no_leak(tmp_path: Path) -> None:
+    against = items(tmp_path, {"question": "Write a python function that takes a list of numbers and returns: the sum"})
+    row = new_row(instruction="Write a Python function that takes a list of numbers and returns the largest.", output="x")
+    assert judged([row], against) == []
+    assert len(judged([row], against, common="off")) == 1
+
+
+def test_a_file_without_prompts_and_no_file_at_all_are_errors(tmp_path: Path) -> None:
+    with pytest.raises(
+        DataError, match=r"bench.jsonl has no item with one of the fields question, .*; name them with fields=NAME"
+    ):
+        judged([new_row(instruction="a", output="b")], items(tmp_path, {"task": "x"}))
+    with pytest.raises(UsageError, match="decontaminate needs benchmarks"):
+        stage.make("decontaminate", {}).identity()
+
+
+WORDS = st.lists(st.sampled_from(["a", "b", "c", "丝", "路", "ที่"]), max_size=14).map(" ".join)
+
+
+@settings(max_examples=60)
+@given(st.lists(WORDS, min_size=1, max_size=4), st.lists(st.tuples(WORDS, WORDS), min_size=1, max_size=4))
+def test_coverage_is_that_of_brute_force(
+    tmp_path_factory: pytest.TempPathFactory, prompts: list[str], rows: list[tuple[str, str]]
+) -> None:
+    prompts = [p for p in prompts if len(words(p)) >= 5] or ["a b c a b c"]
+    against = items(tmp_path_factory.mktemp("b"), *({"question": p} for p in prompts))
+    made = stage.make("decontaminate", {"against": against, "ngram": 5, "common": "off"})
+    scores = pa.table(made.score(table_of([new_row(instruction=i, output=o) for i, o in rows]), Context()))
+
+    def grams(text: str, n: int) -> set[tuple[str, ...]]:
+        found = words(text)
+        return {tuple(found[i : i + n]) for i in range(len(found) - n + 1)}
+
+    for (task, answer), told in zip(rows, scores.column("coverage").to_pylist(), strict=True):
+        n = 5
+        best = max(len(grams(p, n) & (grams(task, n) | grams(answer, n))) / len(grams(p, n)) for p in prompts)
+        assert (told or 0.0) == pytest.approx(best)
