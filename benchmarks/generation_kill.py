@@ -24,7 +24,10 @@ import pyarrow.parquet as pq
 from endpoint_process import Claims, EndpointProcess, arrivals, body_hash, clean_environment, command, dollars, end
 
 FAULTS = "429:0.03,500:0.03,reset:0.02,hang_up:0.01,cut:0.05,broken:0.02,no_usage:0.03,null_text:0.01"
-RUNS = {"prompts of seed tasks": [], "prompts of the run's own rows": ["--machine-examples", "2"]}
+RUNS = {
+    "prompts of seed tasks": [], "prompts of the run's own rows": ["--machine-examples", "2"],
+    "a task, then its answer": ["--method", "one"],
+}  # fmt: skip
 PRICES = ["--price-in", 0.5, "--price-out", 1.5]
 ENDPOINT = ["--seed", 7, "--faults", FAULTS, "--delay-ms", 30]
 ROWS_PER_KILL = 24

@@ -19,7 +19,7 @@ from typing import Any
 from datagen.dataset import materialise
 from datagen.engine.local import LocalEngine
 from datagen.errors import UsageError
-from datagen.recipe import Recipe
+from datagen.recipe import GENERATORS, Recipe
 from datagen.shards import count_rows, fingerprint, read_json, write_json, write_text
 from datagen.stage import ERROR
 from datagen.work import Progress, Run, Silent, installed
@@ -75,6 +75,9 @@ def execute(
             _steps(run)
             result = _finish(run)
             result.replaced = before is not None and before.get("fingerprint") != result.summary["fingerprint"]
+            if result.replaced and recipe.steps and recipe.steps[0].kind in GENERATORS and before:
+                # Its answers are in the journal: a larger n or another cap goes on from them.
+                result.replaced = recipe.steps[0].name not in {s.get("name") for s in before.get("stages", ())}
             return result
         except Exception:
             if before and recipe_before and run.worked and not run.stages:
@@ -108,7 +111,7 @@ def estimate(recipe: Recipe, out: Path, probes: int) -> dict[str, Any]:
         try:
             steps.check(run)
             with ready(run, step, probes) as loop:
-                return probe(loop, step.options.n, min(step.options.concurrency, step.options.ahead), step.options.rpm)
+                return probe(loop, step.options.n, min(step.options.concurrency, step.options.ahead))
         except Exception:
             _remove_if_empty(out)
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -64,6 +65,8 @@ def execute(kind: str, out: str, given: dict[str, Any], *, estimate: bool, probe
     from datagen.cli import terminal
     from datagen.recipe import make
 
+    if os.environ.get("OPENAI_BASE_URL") and not given.get("model"):
+        click.echo("datagen: OPENAI_BASE_URL is not used: no --model is named, so the embedded model makes the rows", err=True)
     recipe = make([{kind: {k: v for k, v in given.items() if v is not None}}])
     if estimate:
         return terminal.estimate(recipe, out, probes, as_json=as_json)

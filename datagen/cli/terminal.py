@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
     from datagen.recipe import Recipe
+    from datagen.run import Result
+
+
+LINE = "{desc}{percentage:3.0f}% {n_fmt}/{total_fmt} [{elapsed}<{remaining}]{postfix}"  # leaves room for the note
 
 
 class Bar:
@@ -22,19 +26,26 @@ class Bar:
     def __init__(self) -> None:
         """Show nothing yet."""
         self._bar: tqdm[Any] | None = None
+        self.kept: int | None = None  # of a generator at work, with its aim and what was said last
+        self.total, self.note = 0, ""
 
     def step(self, name: str, total: int | None, unit: str) -> None:
         """Begin a step's line."""
         from tqdm import tqdm
 
         self.close()
+        self.kept, self.total = None, total or 0
         quiet = not sys.stderr.isatty()
-        self._bar = tqdm(total=total, desc=f"{name:<14}", unit=f" {unit}", disable=quiet, file=sys.stderr, dynamic_ncols=True)
+        self._bar = tqdm(
+            total=total, desc=f"{name:<14}", unit=f" {unit}", disable=quiet, file=sys.stderr, dynamic_ncols=True,
+            bar_format=None if total is None else LINE,
+        )  # fmt: skip
 
     def at(self, done: int, note: str = "") -> None:
         """Move the line to `done`."""
         if self._bar is not None:
             if note:
+                self.kept, self.note = done, note
                 self._bar.set_postfix_str(note, refresh=False)
             self._bar.update(done - self._bar.n)
 
@@ -45,14 +56,14 @@ class Bar:
             self._bar = None
 
 
-def run(recipe: Recipe, out: str, *, fresh: bool = False, offline: bool = False, as_json: bool = False) -> int:
+def run(
+    recipe: Recipe, out: str, *, fresh: bool = False, offline: bool = False, as_json: bool = False, allow_wipeout: bool = False
+) -> int:  # fmt: skip
     """Execute a recipe, show its progress and its table.
 
     Return the exit code: 3 when rows broke a stage, that of the error where a generator stopped before its aim.
     """
-    from datagen.run import execute
-
-    result = execute(recipe, Path(out), fresh=fresh, offline=offline, progress=Bar())
+    result = _executed(recipe, out, fresh=fresh, offline=offline, allow_wipeout=allow_wipeout)
     if as_json:
         click.echo(json.dumps({**result.summary, "folder": out, "worked": result.worked}, ensure_ascii=False))
     else:
@@ -75,17 +86,43 @@ def run(recipe: Recipe, out: str, *, fresh: bool = False, offline: bool = False,
     return 0
 
 
+def _executed(recipe: Recipe, out: str, **how: bool) -> Result:
+    """Execute a recipe; what a budget or Ctrl+C ends says where it stands and how it goes on."""
+    from datagen.errors import BudgetError
+    from datagen.run import execute
+
+    bar = Bar()
+    try:
+        return execute(recipe, Path(out), progress=bar, **how)
+    except BudgetError as e:
+        raise BudgetError(f"{e}; go on with: {shlex.join(['datagen', *_raised(str(e))])}") from None
+    except KeyboardInterrupt:
+        if bar.kept is None:
+            raise
+        click.echo(
+            f"datagen: stopped at {bar.kept:,} of {bar.total:,} rows ({bar.note}); every answer is saved: the same command goes"
+            f" on, and `datagen reparse {out}` writes the rows so far", err=True,
+        )  # fmt: skip
+        sys.exit(130)
+
+
 def _all_saved(summary: dict[str, Any], out: str) -> str:
     """What an early stop leaves, and the command that goes on."""
     step = summary["stages"][-1]
     told = f"{step['rows_kept']:,} of {step['options']['n']:,} rows are in {out}/kept"
-    message, words = step["stopped"]["message"], sys.argv[1:]
+    message = step["stopped"]["message"]
     if message.startswith("the last "):  # a stall: the same command would stop again
         return told
+    return f"{told}; go on with: {shlex.join(['datagen', *_raised(message)])}"
+
+
+def _raised(message: str) -> list[str]:
+    """The command, with the cap that a message names doubled."""
+    words = sys.argv[1:]
     for option, reached in (("--budget-usd", "the budget of"), ("--max-requests", "the limit of")):
         if message.startswith(reached):
             words = _doubled(words, option)
-    return f"{told}; go on with: {shlex.join(['datagen', *words])}"
+    return words
 
 
 def _doubled(words: list[str], option: str) -> list[str]:
@@ -116,7 +153,13 @@ def estimate(recipe: Recipe, out: str, probes: int, *, as_json: bool = False) ->
     click.echo(f"{found['rows']:,} rows take, with 95 % intervals:")
     for name, unit in (("requests", ""), ("tokens", ""), ("usd", "$"), ("seconds", "")):
         if found[name] is None:
-            why = "no price is known; --price-in, --price-out" if name == "usd" else "all of it was recorded before"
+            why = "all of it was recorded before"
+            if name != "seconds":
+                why = (
+                    "the endpoint does not report its usage"
+                    if found["usage_unknown"]
+                    else "no price is known; --price-in, --price-out"
+                )
             click.echo(f"  {name:<9} unknown ({why})")
             continue
         middle, low, high = (f"{unit}{v:,.4f}" if unit else f"{v:,.0f}" for v in found[name])
@@ -179,16 +222,18 @@ def _of_generation(stage: dict[str, Any], requests: dict[str, int]) -> list[str]
         f"{requests['judged']:,} requests -> {stage['rows_in']:,} items -> {stage['rows_kept']:,} kept;"
         f" {requests['sent']:,} sent now, {requests['recorded']:,} answers recorded"
     ]
-    if requests["cut_off"] or requests["given_up"]:
-        notes.append(f"{requests['given_up']:,} requests given up, {requests['cut_off']:,} attempts cut off")
-    used = stage["usage"]
-    cost = ""
+    others = (
+        ("given_up", "given up"), ("failed", "attempts failed or were not needed"), ("cut_off", "cut off (listed in run.json)")
+    )  # fmt: skip
+    if said := [f"{requests[key]:,} {words}" for key, words in others if requests.get(key)]:
+        notes.append(", ".join(said))
+    used, cost, kept = stage["usage"], "", stage["rows_kept"]
     if stage["cost"]:
         held = f" + ${stage['cost']['held_usd']:.4f} held" if stage["cost"]["held_usd"] else ""
-        cost = f"; ${stage['cost']['usd']:.4f}{held}, ${stage['cost']['usd_per_kept_row']:.6f} per row"
-    notes.append(
-        f"{used['input_tokens']:,} tokens in, {used['output_tokens']:,} out, {used['tokens_per_kept_row']:,.0f} per row{cost}"
-    )
+        each = f", ${stage['cost']['usd_per_kept_row']:.6f} per kept row" if kept else ""
+        cost = f"; ${stage['cost']['usd']:.4f}{held}{each}"
+    each = f", {used['tokens_per_kept_row']:,.0f} per kept row" if kept else ""
+    notes.append(f"over the life of this folder: {used['input_tokens']:,} tokens in, {used['output_tokens']:,} out{each}{cost}")
     return notes
 
 

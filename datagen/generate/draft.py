@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from datagen.generate.parse import Item
 from datagen.models.completion import Completion
 from datagen.models.journal import Tokens
-from datagen.models.prices import Price
 from datagen.rows import Row, new_row
 
 NOTHING = Tokens(0, 0)
@@ -23,10 +22,12 @@ class Spent:
     tokens: Tokens = NOTHING
     reasoning: int = 0
     known: bool = True
+    usd: float | None = 0.0  # as it was when the answers came; None where the price of one was not known
 
     def __add__(self, other: Spent) -> Spent:
         tokens = Tokens(self.tokens.input + other.tokens.input, self.tokens.output + other.tokens.output)
-        return Spent(tokens, self.reasoning + other.reasoning, self.known and other.known)
+        usd = None if self.usd is None or other.usd is None else self.usd + other.usd
+        return Spent(tokens, self.reasoning + other.reasoning, self.known and other.known, usd)
 
     def shared(self, by: int) -> list[Spent]:
         """Return the share of each of so many tasks of one request; the shares add up to it."""
@@ -36,14 +37,15 @@ class Spent:
 
         whole = self.tokens.input, self.tokens.output, self.reasoning
         parts = [[part(w, at) for w in whole] for at in range(by)]
-        return [Spent(Tokens(went_in, came_out), thought, self.known) for went_in, came_out, thought in parts]
+        usd = None if self.usd is None else self.usd / by
+        return [Spent(Tokens(went_in, came_out), thought, self.known, usd) for went_in, came_out, thought in parts]
 
 
 def spent(*completions: Completion) -> Spent:
     """Return what requests cost together."""
     total = Spent()
     for c in completions:
-        total += Spent(c.used or NOTHING, c.reasoning_tokens or 0, c.used is not None)
+        total += Spent(c.used or NOTHING, c.reasoning_tokens or 0, c.used is not None, c.usd)
     return total
 
 
@@ -88,7 +90,7 @@ def failed(completion: Completion, prompt_hash: str, parents: tuple[str, ...] = 
     return Draft(item, completion.key, spent(completion), prompt_hash, parents, evidence=completion.error)
 
 
-def made_row(draft: Draft, stage: str, model: str, language: str, price: Price | None, cell: str | None) -> Row:
+def made_row(draft: Draft, stage: str, model: str, language: str, cell: str | None) -> Row:
     """Return the row of a draft."""
     item, tokens = draft.item, draft.spent.tokens
     known = draft.spent.known
@@ -100,7 +102,7 @@ def made_row(draft: Draft, stage: str, model: str, language: str, price: Price |
             "model": model, "prompt_hash": draft.prompt_hash, "request_key": draft.key,
             "input_tokens": tokens.input if known else None, "output_tokens": tokens.output if known else None,
             "reasoning_tokens": draft.spent.reasoning or None,
-            "cost_usd": round(price.usd(tokens), 12) if price and known else None,
+            "cost_usd": round(draft.spent.usd, 12) if draft.spent.usd is not None and known else None,
         },
     )  # fmt: skip
 

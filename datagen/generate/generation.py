@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
 from datagen.errors import UsageError
 from datagen.generate import magpie, self_instruct
+from datagen.generate.draft import Draft, failed
 from datagen.generate.loop import Aim, Loop
 from datagen.generate.options import GeneratorOptions
 from datagen.generate.pool import Pool
@@ -49,10 +50,15 @@ def loop(
     """
     if kind == "self_instruct" and not seeds:
         raise UsageError("self_instruct needs at least one seed task; check --seeds")
+    shown = getattr(options, "examples", None)
+    if shown and shown > len(seeds):
+        raise UsageError(
+            f"examples is {shown}, but there are {len(seeds)} seed tasks; give --seeds with more, or fewer examples"
+        )
     steering = Steering(chat, options)
     make: Callable[..., Any] = METHODS[kind].maker
     aim = Aim(
-        n=options.n, stage=kind, model=Path(chat.name).name, language=options.language, window=options.window,
+        n=options.n, stage=kind, model=chat.name, language=options.language, window=options.window,
         ahead=options.ahead, stall=options.stall, expected=options.expected, refuse=options.refusal.of_draft,
         steering=steering, requests=requests,
     )  # fmt: skip
@@ -72,20 +78,26 @@ class Steering:
         """Return the topic of a request, or None."""
         return self._topics.of(index).name if self._topics else None
 
-    async def prepare(self) -> None:
-        """Ask the model for sub-topics; before the first request for tasks."""
+    async def prepare(self) -> list[Draft]:
+        """Ask the model for sub-topics, before the first request for tasks; return the requests that failed."""
+        failures: list[Draft] = []
         if self._options.subtopics:
             # One after the other: they are few, and a refused key then costs one request.
-            self._topics = Topics([sub for cell in self._cells for sub in await self._divided(cell)])
+            self._topics = Topics([sub for cell in self._cells for sub in await self._divided(cell, failures)])
+        return failures
 
-    async def _divided(self, cell: Cell) -> list[Cell]:
+    async def _divided(self, cell: Cell, failures: list[Draft]) -> list[Cell]:
         """Return a topic divided into sub-topics that share its weight; as it is where it has one, or the model names none."""
         if cell.subtopic:
             return [cell]
-        messages = Prompt("subtopics", self._options.language).messages(domain=cell.domain, count=self._options.subtopics)
+        prompt = Prompt("subtopics", self._options.language)
+        messages = prompt.messages(domain=cell.domain, count=self._options.subtopics)
         body = {"messages": messages, **self._options.sampling(), "max_tokens": SUBTOPIC_TOKENS}
         answer = await self._chat.complete("chat/completions", body, 0)
-        names = subtopics(answer.text or "")[: self._options.subtopics]
+        if answer.text is None:
+            failures.append(replace(failed(answer, prompt.hash), evidence=f"sub-topics of {cell.domain}: {answer.error}"))
+        names = subtopics(answer.text or "")
+        names = (names[:-1] if answer.cut else names)[: self._options.subtopics]  # the last of a cut list is a piece
         return [Cell(cell.domain, name, cell.weight / len(names)) for name in names] or [cell]
 
 
@@ -93,11 +105,14 @@ def account(made: Loop) -> dict[str, Any]:
     """Return what run.json says of a generation: its requests, what they used and cost, its topics, why it stopped early."""
     chat, funnel, budget = made.chat, made.funnel, made.chat.budget
     counts = chat.journal.counts()
-    kept = max(1, funnel.kept)
     tokens = budget.used.input + budget.used.output
+
+    def per_row(whole: float, digits: int) -> float | None:
+        return round(whole / funnel.kept, digits) if funnel.kept else None
+
     price = budget.price
     cost = None if price is None else {
-        "usd": round(budget.spent, 9), "held_usd": round(budget.held, 9), "usd_per_kept_row": round(budget.spent / kept, 9),
+        "usd": round(budget.spent, 9), "held_usd": round(budget.held, 9), "usd_per_kept_row": per_row(budget.spent, 9),
         "price": {"input": price.input, "output": price.output, "source": price.source},
     }  # fmt: skip
     stopped = None
@@ -105,9 +120,10 @@ def account(made: Loop) -> dict[str, Any]:
         stopped = {"exit_code": funnel.stopped.exit_code, "message": str(funnel.stopped)}
     return {
         "requests": {"judged": funnel.judged, "sent": chat.sent, **counts},
+        "cut_off": chat.journal.cut_off() if counts["cut_off"] else [],
         "usage": {
             "input_tokens": budget.used.input, "output_tokens": budget.used.output,
-            "tokens_per_kept_row": round(tokens / kept, 1), "without_usage": budget.without_usage,
+            "tokens_per_kept_row": per_row(tokens, 1), "without_usage": budget.without_usage,
         },
         "cost": cost,
         "topics": [{"topic": name, "requests": r, "items": i, "kept": k} for name, (r, i, k) in funnel.cells.items()],

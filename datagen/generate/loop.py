@@ -24,6 +24,7 @@ from datagen.rows import Row, dropped_row
 from datagen.stage import ERROR
 
 GRACE_S = 0.75  # for answers under way when the run is interrupted
+STOP_S = 10.0  # for them when the endpoint refuses all others
 TAPER = 1.25  # requests under way that should yield so many times what is still missing are enough
 
 
@@ -37,8 +38,8 @@ class Maker(Protocol):
 class Steers(Protocol):
     """What each request is about."""
 
-    async def prepare(self) -> None:
-        """Ask the model what has to be known before the first request."""
+    async def prepare(self) -> list[Draft]:
+        """Ask the model what has to be known before the first request; return what became of requests that failed."""
 
     def of(self, index: int) -> str | None:
         """Return the topic of a request, or None."""
@@ -73,8 +74,8 @@ class Funnel:
     stopped: BudgetError | ModelError | DataError | None = None
 
     def note(self) -> str:
-        """The live line's words: requests, and the most frequent reason."""
-        words = [f"{self.judged:,} requests"]
+        """The live line's words: requests judged, items in them, and the most frequent reason."""
+        words = [f"{self.judged:,} asked", f"{self.items:,} items"]
         if self.dropped and self.items:
             reason, count = self.dropped.most_common(1)[0]
             words.append(f"{reason} {100 * count / self.items:.0f}%")
@@ -89,6 +90,7 @@ class Loop:
         self.maker, self.chat, self.pool, self.aim = maker, chat, pool, aim
         self.funnel = Funnel()
         self._left: list[int] = []  # kept rows when each request was judged
+        self._said = ""  # why a request failed, the last of them
 
     def rows(self) -> Generator[Row, None, None]:
         """Yield kept rows and ledger rows (with the key `reason`) until `n` rows are kept.
@@ -107,12 +109,16 @@ class Loop:
         """Yield the rows of one request after the other."""
         under_way: deque[asyncio.Task[list[list[Draft]]]] = deque()
         barren = 0
+        stopped = asyncio.ensure_future(self.chat.stopped.wait())
         try:
-            await self.aim.steering.prepare()
+            if failed := await self.aim.steering.prepare():
+                yield self._told(failed)
             while self.funnel.kept < self.aim.n and self._may_ask(0):
                 while len(under_way) < self.aim.ahead and self._wanted(len(under_way)) and self._may_ask(len(under_way)):
                     under_way.append(self._begun(len(self._left) + len(under_way)))
-                await asyncio.wait([under_way[0]])
+                await asyncio.wait([under_way[0], stopped], return_when=asyncio.FIRST_COMPLETED)
+                if self.chat.failure:  # every request would meet it: nobody waits for those that were sent before
+                    raise self.chat.failure
                 before = self.funnel.kept
                 yield self._judged(under_way.popleft().result())
                 barren = 0 if self.funnel.kept > before else barren + 1
@@ -131,9 +137,11 @@ class Loop:
         finally:
             # An answer under way is paid for: the journal keeps it for a larger n. A local model's costs nothing.
             try:
-                await self._end(under_way, None if self.chat.paid else 0.0)
+                # Where every request would fail, one that hangs must not keep the message back.
+                longest = STOP_S if self.chat.failure else None
+                await self._end(under_way, longest if self.chat.paid else 0.0)
             finally:
-                for task in under_way:
+                for task in (*under_way, stopped):
                     task.cancel()
                 await self.chat.close()
 
@@ -172,10 +180,23 @@ class Loop:
 
     def _stalled(self) -> str:
         common = ", ".join(f"{reason} {count:,}" for reason, count in self.funnel.dropped.most_common(3))
-        return (
-            f"the last {self.aim.stall} requests kept nothing ({self.funnel.kept} of {self.aim.n} rows so far; {common}); try"
-            " another model, more seed tasks, topics, or a higher threshold"
-        )
+        told = f"the last {self.aim.stall} requests kept nothing ({self.funnel.kept} of {self.aim.n} rows so far; {common})"
+        if self.funnel.dropped.most_common(1)[0][0] == "request_failed":
+            return f"{told}: {self._said}; `datagen doctor` tells what the endpoint can do, --retry-failed asks again"
+        return f"{told}; try another model, more seed tasks, topics, or a higher threshold"
+
+    def _told(self, failed: list[Draft]) -> list[Row]:
+        """Return the ledger rows of requests that failed before the first task was asked for; count them."""
+        aim = self.aim
+        rows = [
+            dropped_row(
+                made_row(d, aim.stage, aim.model, aim.language, None), aim.stage, str(d.item.reason), evidence=d.evidence
+            )
+            for d in failed
+        ]
+        self.funnel.items += len(rows)
+        self.funnel.dropped.update(row["reason"] for row in rows)
+        return rows
 
     def _judged(self, tasks: list[list[Draft]]) -> list[Row]:
         """Return the rows of the next request's tasks, judged; count them."""
@@ -208,8 +229,9 @@ class Loop:
         novel: Repeat | bool | None = False  # not looked at yet
         for draft in task:
             aim = self.aim
-            row = made_row(draft, aim.stage, aim.model, aim.language, self.chat.budget.price, cell)
+            row = made_row(draft, aim.stage, aim.model, aim.language, cell)
             if refused := self._refused(draft):
+                self._said = draft.evidence or self._said
                 yield dropped_row(row, aim.stage, refused[0], evidence=refused[1])
                 continue
             if novel is False:

@@ -66,12 +66,18 @@ class SelfInstructOptions(GeneratorOptions):
     @property
     def expected(self) -> float:
         """Rows that one request yields, as a first guess: some of its tasks will not be new."""
-        return 0.7 if self.resolved_method == "one" else 0.6 * self.asked
+        per_task = {"one": 0.7, "alpaca": 0.6 * self.asked, "original": 1.2 * self.asked}  # original: several instances
+        return per_task[self.resolved_method]
 
     @property
     def asked(self) -> int:
         """Tasks asked for per prompt."""
         return self.tasks or (8 if self.resolved_method == "original" else 5)
+
+    @property
+    def steered(self) -> bool:
+        """Whether the bare turn of a local model comes after a system message, which sets language and topic."""
+        return self.language != "en" or self.topics is not None
 
     @property
     def looks_back(self) -> bool:
@@ -85,7 +91,7 @@ def prompts(options: SelfInstructOptions) -> list[str]:
         return list(original.PROMPTS)
     if options.resolved_method == "alpaca":
         return ["self_instruct"]
-    return ["answer", *(["magpie"] if options.topics else [])] if options.local else ["answer", "one_task"]
+    return ["answer", *(["magpie"] if options.steered else [])] if options.local else ["answer", "one_task"]
 
 
 def maker(options: SelfInstructOptions, seeds: Sequence[Row], chat: Chat, topic: Callable[[int], str | None]) -> Maker:
@@ -99,7 +105,7 @@ def maker(options: SelfInstructOptions, seeds: Sequence[Row], chat: Chat, topic:
     folder = Path(chat.model)
 
     def turn(said: str | None) -> UserTurn:
-        return turn_of_folder(folder, None if said is None else system_message(options.language, said))
+        return turn_of_folder(folder, system_message(options.language, said) if options.steered else None)
 
     sampling = _limited(options.sampling(), LOCAL_TASK_TOKENS, options)
     asks = BareTurn(chat, turn, sampling, topic, options.seed, first_line=False)

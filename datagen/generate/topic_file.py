@@ -110,6 +110,8 @@ def _lines(text: str) -> Iterator[tuple[Cell, str]]:
             continue
         if content.endswith((":", "：")):
             raise UsageError(f"{place}: {content.strip()!r} looks like YAML; name the file .yaml, or write domain / sub-domain")
+        if regex.search(r"[:：;*]\s*\d+(?:\.\d+)?\s*$", content):
+            raise UsageError(f"{place}: {content.strip()!r} ends in a weight; weights are written in a .yaml file")
         domain, *rest = _BETWEEN.split(content, maxsplit=1)
         if "\t" in "".join(rest).strip():
             raise UsageError(f"{place}: more than two columns; write domain<TAB>sub-domain, and weights in a .yaml file")

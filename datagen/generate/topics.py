@@ -31,6 +31,8 @@ _NUMBER = (
 _MARKED = regex.compile(rf"(?P<indent>\s*)(?:#{{1,6}}\s+)?(?P<mark>(?:{_BULLET})?{_NUMBER}|{_BULLET})(?P<name>.*)")
 _INLINE = regex.compile(r"(?<=\S)[\s,;，；、]+(?=\(?\p{Nd}{1,3}[.．、)）]\s*\p{L})")
 _EXPLAINED = regex.compile(r"\s*(?:[:：](?=\s|$)|：|——|—|\s[-–－](?=\s)).*")
+_SPACES = regex.compile(r"(?<=\S)\s{2,}+")
+LINE = 2000  # characters of a line that are read
 _MARKUP = regex.compile(r"\*\*|__|`|</?(?:b|i|em|strong|li|br) ?/?>|\[(?=[^\]]*\]\()|\]\([^)]*\)")
 
 
@@ -85,7 +87,9 @@ def subtopics(text: str) -> list[str]:
     Where some lines are numbered or have a bullet, the others are talk around the list, and deeper ones are details. Of names
     that differ only in case the first stays; one of more than LONGEST characters, or without a letter, is left out.
     """
-    lines = [_MARKUP.sub("", line).expandtabs(4).rstrip() for line in text.rpartition("</think>")[2].splitlines()]
+    # What follows is quadratic in runs of spaces and in a line's length, and a name is short.
+    short = [_SPACES.sub(" ", line[:LINE]) for line in text.rpartition("</think>")[2].splitlines()]
+    lines = [_MARKUP.sub("", line).expandtabs(4).rstrip() for line in short]
     marked = [m for line in lines if (m := _MARKED.fullmatch(line))]
     if len(marked) < 2:  # all on one line: 1. algebra, 2. geometry
         inline = [m for line in lines for part in _INLINE.split(line) if (m := _MARKED.fullmatch(part))]

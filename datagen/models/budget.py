@@ -39,6 +39,7 @@ class Room:
     most: Tokens
     usd: float
     settled: bool = False
+    outcome: str | None = FREE  # of its attempt so far: free until it is sent, then not known until it has ended
 
 
 class Budget:

@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from datagen.errors import ModelError
@@ -15,15 +15,18 @@ from datagen.models.budget import Budget, Room, worst_case
 from datagen.models.completion import Completion
 from datagen.models.failures import Failure
 from datagen.models.journal import ANSWERED, FREE, Attempt, Journal, request_key
-from datagen.models.pace import Pace
+from datagen.models.masking import masked_answer
+from datagen.models.pace import Pace, Slots
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
 ATTEMPTS = 6  # to send one request
+LIMITED = 60  # refusals by a rate limit, which say nothing against the request
 FIRST_ATTEMPTS = 3  # while the endpoint has not answered anything: most likely its address is wrong
 BACK_OFF_S = 0.5  # before the second attempt; doubled each time
 LONGEST_BACK_OFF_S = 60.0
+ABSURD = 16  # times the worst case: more tokens than that were not used, whatever an endpoint reports
 
 Path_ = Literal["chat/completions", "completions"]
 
@@ -61,11 +64,14 @@ class Chat:
     sent: int = 0  # attempts sent to the endpoint
     seconds: list[float] = field(default_factory=list)  # that each answered attempt took
     answered: bool = False  # whether the endpoint has answered at all, in this run or an earlier one
+    failure: ModelError | None = None  # what every request would meet; `stopped` is set with it
 
     def __post_init__(self) -> None:
         """Make the slots of which every request under way takes one."""
-        self._slots = asyncio.Semaphore(self.concurrency)
+        self._slots = Slots(self.concurrency)
+        self.stopped = asyncio.Event()
         self._in_flight: set[asyncio.Future[None]] = set()
+        self._asked_again: set[str] = set()
         self._limit_name = "max_tokens"
         self.answered = self.journal.counts()["recorded"] > 0
 
@@ -84,40 +90,44 @@ class Chat:
         body = {k: v for k, v in {**body, **self.extra}.items() if v is not None}
         key = request_key(self.name, path, body, draw)
         raw = self.journal.answer(key)
-        if raw is None and not self.retry_failed and (said := self.journal.given_up(key)) is not None:
+        again = self.retry_failed and self.client is not None and key not in self._asked_again
+        if raw is None and not again and (said := self.journal.given_up(key)) is not None:
             return Completion(key, None, error=said)
+        if raw is not None and again and completion.read(key, raw).text is None:
+            raw = None
+        self._asked_again.add(key)
         if raw is None:
             if self.client is None:
                 raise NotRecordedError("the journal has no answer to the next request")
-            async with self._slots:
+            async with self._slots.of(draw):
                 raw = await self._bought(key, path, body, draw)
         if raw is None:
             return Completion(key, None, error=self.journal.given_up(key))
-        return completion.read(key, raw)
+        return replace(completion.read(key, raw), usd=self.journal.usd(key))
 
     async def _bought(self, key: str, path: Path_, body: Mapping[str, Any], draw: int) -> str | None:
         """Send a request until it is answered or given up; return the raw answer, or None."""
-        most, tried, outcome = worst_case(body), 0, None
+        most, tried, limited = worst_case(body), 0, 0
         room = await self.budget.ask(most, draw)
         try:
             while True:
                 raw, failure = await self._attempt(key, path, body, draw, room)
                 if failure is None:
                     return raw
-                tried += failure.then != "rename"
-                outcome = failure.outcome
-                wait = await self._back_off(failure, key, tried)
+                tried += failure.then != "rename" and not failure.limit
+                limited += failure.limit
+                room.outcome = failure.outcome
+                wait = await self._back_off(failure, key, tried, limited)
                 if wait is None:
                     return None
                 # In line before its old room is given back: later requests would use up what the next attempt needs.
                 next_room = self.budget.ask(most, draw)
-                self.budget.settle(room, Attempt(most, outcome, None))
-                outcome, room = FREE, await next_room
+                self.budget.settle(room, Attempt(most, room.outcome, None))
+                room = await next_room
                 await asyncio.sleep(wait)
-                outcome = None
         finally:
-            # However it ended, nobody may go on waiting for this room; what is not known is held.
-            self.budget.settle(room, Attempt(most, outcome, None))
+            # However it ended, nobody may go on waiting for this room; what was sent and is not known is held.
+            self.budget.settle(room, Attempt(most, room.outcome, None))
 
     async def _attempt(
         self, key: str, path: Path_, body: Mapping[str, Any], draw: int, room: Room
@@ -139,6 +149,7 @@ class Chat:
     async def _exchange(
         self, key: str, path: Path_, body: Mapping[str, Any], draw: int, room: Room, mark: list[float], most_usd: float | None
     ) -> tuple[str | None, Failure | None]:  # fmt: skip
+        room.outcome = None if self.paid else FREE  # from here on nobody knows until it has ended
         number = await self.journal.asked(key, self.name, path, body, draw, self.base_url, room.most, most_usd)
         limit_name, started = self._limit_name, time.monotonic()
         try:
@@ -157,31 +168,39 @@ class Chat:
             if failure.outcome == FREE:
                 self.pace.used(mark, 0)
             return None, failure
+        if refusal := failures.in_answer(raw, self.base_url, self.secrets, answered=self.answered):
+            await self.journal.failed(number, refusal.outcome, refusal.said)
+            return None, refusal
         self.answered = True
         self.seconds.append(time.monotonic() - started)
         used = completion.used_by(raw)
+        if used is not None and (used.input > ABSURD * room.most.input or used.output > ABSURD * room.most.output):
+            used = None  # held at the worst case, as where nothing is reported
         usd = None if used is None else self.budget.cost(used) if self.paid else 0.0
         await self.journal.answered(number, key, raw, used, usd)
         self.budget.settle(room, Attempt(room.most, ANSWERED, used))
         self.pace.used(mark, used.input + used.output if used else room.most.input + room.most.output)
         return raw, None
 
-    async def _back_off(self, failure: Failure, key: str, tried: int) -> float | None:
+    async def _back_off(self, failure: Failure, key: str, tried: int, limited: int) -> float | None:
         """Return the seconds before the next attempt; None where there is none, which is recorded.
 
         Raises:
-            ModelError: every request would fail.
+            ModelError: every request would fail; nothing more is sent, and `failure` says why.
         """
         lost = failure.at_last == "stop" and tried >= (ATTEMPTS if self.answered else FIRST_ATTEMPTS)
         if failure.then == "stop" or lost:
-            raise ModelError(failure.said)
-        if failure.then == "give_up" or tried >= ATTEMPTS:
-            times = f" ({tried} attempts)" if tried > 1 else ""
+            self.failure, self.closing = self.failure or ModelError(failure.said), True
+            self.stopped.set()
+            raise self.failure
+        if failure.then == "give_up" or tried >= ATTEMPTS or limited >= LIMITED:
+            times = f" ({tried + limited} attempts)" if tried + limited > 1 else ""
             await self.journal.give_up(key, f"{failure.said}{times}")
             return None
-        wait = failure.retry_after_s
-        if wait is None:
-            wait = min(LONGEST_BACK_OFF_S, BACK_OFF_S * 2 ** (tried - 1)) * random.uniform(0.5, 1)
+        usual = min(LONGEST_BACK_OFF_S, BACK_OFF_S * 2 ** max(0, tried + limited - 1))
+        wait: float = usual * random.uniform(0.5, 1)
+        if failure.retry_after_s is not None:  # all who wait for the same moment would come at once, and be refused again
+            wait = max(failure.retry_after_s, min(wait, 1.0) if failure.retry_after_s < 1 else 0.0) * random.uniform(1, 1.1)
         if failure.limit:
             self.pace.hold(wait)
         return wait
@@ -194,10 +213,8 @@ class Chat:
         known = {k: sent.pop(k) for k in ("messages", "prompt") if k in sent}
         api: Any = self.client.chat.completions if path == "chat/completions" else self.client.completions
         answer = await api.with_raw_response.create(model=self.model, **known, extra_body=sent)
-        text = str(answer.text)
-        for secret in self.secrets:  # an endpoint may repeat the key that it was given
-            text = text.replace(secret, "***")
-        return text
+        # JSON is UTF-8 whatever a header says; an endpoint may repeat the key that it was given.
+        return masked_answer(answer.content.decode("utf-8", "replace"), self.secrets)
 
     async def drained(self) -> None:
         """Wait until every attempt that was sent has ended and is recorded."""

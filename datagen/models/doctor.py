@@ -13,22 +13,16 @@ import os
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from datagen.models import capabilities, probes
 from datagen.models.masking import one_line, secrets_of, without_userinfo
+from datagen.models.opening import OPENAI, client
 from datagen.models.options import EMBEDDED, is_local
 from datagen.models.prices import find_price
 from datagen.models.probe_client import Visit
 from datagen.models.probes import Finding
 
-if TYPE_CHECKING:
-    from openai import AsyncOpenAI
-
-OPENAI = "https://api.openai.com/v1"
 FamilyOf = Callable[[str], str | None]
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 WORDS = 400  # characters of a finding
 ALPACA_CONTEXT = 4096  # tokens: a prompt with its examples, and a completion of several tasks
 
@@ -170,8 +164,8 @@ async def _examined(
     clock = asyncio.get_running_loop().time
     started = clock()
     async with contextlib.AsyncExitStack() as stack:
-        client = await stack.enter_async_context(_client(base_url, api_key, timeout_s))
-        visit = Visit(client, model, secrets=secrets, timeout_s=timeout_s, has_key=bool(api_key), local=local)
+        api = await stack.enter_async_context(client(base_url, api_key, timeout_s))
+        visit = Visit(api, model, secrets=secrets, timeout_s=timeout_s, has_key=bool(api_key), local=local)
         found: dict[str, Finding] = {}
         for done, probe in enumerate(PROBES):
             find = probes.context_by_asking if context and probe.name == "context" else probe.find
@@ -185,17 +179,6 @@ async def _examined(
         generators=generators, requests=visit.requests, input_tokens=visit.used.input,
         output_tokens=visit.used.output, uncounted=visit.uncounted,
         usd=0.0 if local else price.usd(visit.used) if price else None, seconds=clock() - started,
-    )  # fmt: skip
-
-
-def _client(base_url: str, api_key: str | None, timeout_s: float) -> AsyncOpenAI:
-    """The client of one visit: it never retries, and does not ask a proxy for this machine."""
-    from openai import AsyncOpenAI, DefaultAsyncHttpxClient
-
-    here = urlsplit(base_url).hostname in LOOPBACK
-    return AsyncOpenAI(
-        base_url=base_url, api_key=api_key or "none", max_retries=0, timeout=timeout_s,
-        http_client=DefaultAsyncHttpxClient(trust_env=False) if here else None,
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -51,7 +52,7 @@ def sort(error: Exception, base_url: str, model: str, secrets: Sequence[str], *,
     import openai
 
     if isinstance(error, (openai.APITimeoutError, TimeoutError)):
-        if type(error.__cause__).__name__ == "ConnectTimeout":
+        if type(error.__cause__).__name__ in ("ConnectTimeout", "PoolTimeout"):
             said = f"cannot reach {base_url}: the connection timed out; is --base-url right?"
             return Failure("retry", FREE, said, at_last="stop")
         return Failure("retry", UNKNOWN, "no answer in time")
@@ -62,10 +63,24 @@ def sort(error: Exception, base_url: str, model: str, secrets: Sequence[str], *,
     return Failure("give_up", UNKNOWN, f"{type(error).__name__}: {one_line(str(error), secrets)}")
 
 
+def in_answer(raw: str, base_url: str, secrets: Sequence[str], *, answered: bool) -> Failure | None:
+    """Return the failure that an answer with HTTP 200 is: an error object, or a page where the API should be; else None."""
+    if raw.lstrip()[:1] == "<" and not answered:
+        return Failure("stop", FREE, f"{base_url} answers with a web page: is --base-url right? it usually ends in /v1")
+    if '"error"' not in raw or '"choices"' in raw:
+        return None
+    try:
+        said = json.loads(raw)["error"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    words = one_line(json.dumps(said, ensure_ascii=False), secrets) if said else ""
+    return Failure("retry", UNKNOWN, f"HTTP 200 with an error: {words}") if said else None
+
+
 def _unconnected(error: Exception, base_url: str, secrets: Sequence[str]) -> Failure:
     cause = error.__cause__
     kind, words = type(cause).__name__, one_line(str(cause or error), secrets)
-    if kind in ("ConnectError", "ProxyError", "UnsupportedProtocol", "PoolTimeout"):
+    if kind in ("ConnectError", "ProxyError", "UnsupportedProtocol"):
         said = f"cannot reach {base_url}: {words}; is the server up and --base-url right?"
         return Failure("retry", FREE, said, at_last="stop")
     return Failure("retry", UNKNOWN, f"the connection was lost: {words or kind}")
@@ -73,15 +88,20 @@ def _unconnected(error: Exception, base_url: str, secrets: Sequence[str]) -> Fai
 
 def _refused(error: Any, base_url: str, model: str, secrets: Sequence[str], *, answered: bool) -> Failure:
     """Sort an HTTP status that is an error."""
-    status, words = error.status_code, one_line(error.response.text, secrets)
+    status, words = error.status_code, one_line(error.response.content[:8000].decode("utf-8", "replace"), secrets)
     code = _code(error)
     said = f"HTTP {status}: {words}" if words else f"HTTP {status}"
     if status == 401 or (status == 403 and not answered):
         return Failure("stop", FREE, f"{base_url} refuses the API key; set OPENAI_API_KEY to one that it accepts")
     if status == 402 or code in QUOTA:
         return Failure("stop", FREE, f"{base_url}: the quota of this API key is used up ({words}); add credit, then go on")
+    if 300 <= status < 400:
+        target = one_line(error.response.headers.get("location", ""), secrets)
+        return Failure("stop", FREE, f"{base_url} redirects to {target}: give that as --base-url (without /chat/completions)")
     if status == 404 and code not in THIS_ONE:
-        return Failure("stop", FREE, f"{base_url} does not know the model '{model}' (or the path): {words}; check --model")
+        place = "check --model" if "model" in words.lower() else "check --base-url (it usually ends in /v1), then --model"
+        said = f"{base_url} does not know the model '{model}' or the path: {words}; {place}; `datagen doctor` tells"
+        return Failure("stop", FREE, said)
     if status in (408, 409, 425, 429) or status >= 500:
         outcome = UNKNOWN if status in (408, 504, 524) else FREE  # a gateway that gave up: the model may have answered
         wait = retry_after(error.response.headers)

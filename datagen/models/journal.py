@@ -31,6 +31,7 @@ CREATE TABLE IF NOT EXISTS request (key TEXT PRIMARY KEY, model TEXT NOT NULL, p
 CREATE TABLE IF NOT EXISTS attempt (id INTEGER PRIMARY KEY, key TEXT NOT NULL, most_input INTEGER NOT NULL,
                                     most_output INTEGER NOT NULL, most_usd REAL, outcome TEXT, said TEXT,
                                     input_tokens INTEGER, output_tokens INTEGER, usd REAL);
+CREATE INDEX IF NOT EXISTS attempt_key ON attempt (key);
 CREATE TABLE IF NOT EXISTS answer (key TEXT PRIMARY KEY REFERENCES request(key), raw TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS given_up (key TEXT PRIMARY KEY REFERENCES request(key), said TEXT NOT NULL);
 """
@@ -105,13 +106,23 @@ class Journal:
         """Return the recorded raw answer of a request, or None."""
         return self._text("SELECT raw FROM answer WHERE key = ?", key)
 
+    def usd(self, key: str) -> float | None:
+        """Return the dollars that the answer to a request cost when it came; None where no price or no usage was known."""
+        found = self._one("SELECT usd FROM attempt WHERE key = ? AND outcome = ? ORDER BY id DESC", key, ANSWERED)
+        return None if found is None else float(found)
+
     def given_up(self, key: str) -> str | None:
         """Return why a request was given up, or None."""
         return self._text("SELECT said FROM given_up WHERE key = ?", key)
 
     def _text(self, sql: str, key: str) -> str | None:
+        found = self._one(sql, key)
+        return None if found is None else str(found)
+
+    def _one(self, sql: str, *values: Any) -> Any:
+        """Return the first value of the first row that a query finds, or None."""
         try:
-            found = self._db.execute(sql, (key,)).fetchone()
+            found = self._db.execute(sql, values).fetchone()
         except sqlite3.Error as e:
             raise DataError(f"{self._path} cannot be read: {e}; nothing more is bought") from None
         return found[0] if found else None
@@ -163,17 +174,39 @@ class Journal:
     def attempts(self) -> Iterator[Attempt]:
         """Yield every attempt ever made in this folder."""
         columns = "most_input, most_output, outcome, input_tokens, output_tokens, most_usd, usd"
-        for most_in, most_out, outcome, used_in, used_out, most_usd, usd in self._db.execute(f"SELECT {columns} FROM attempt"):  # noqa: S608
-            used = None if used_in is None or used_out is None else Tokens(used_in, used_out)
-            yield Attempt(Tokens(most_in, most_out), outcome, used, most_usd, usd)
+        try:
+            for found in self._db.execute(f"SELECT {columns} FROM attempt"):  # noqa: S608
+                most_in, most_out, outcome, used_in, used_out, *dollars = found
+                used = None if used_in is None or used_out is None else Tokens(int(used_in), int(used_out))
+                most_usd, usd = (None if d is None else float(d) for d in dollars)
+                yield Attempt(Tokens(int(most_in), int(most_out)), outcome, used, most_usd, usd)
+        except (sqlite3.Error, ValueError, TypeError) as e:
+            raise self._damaged(e) from None
+
+    def cut_off(self, most: int = 100) -> list[dict[str, Any]]:
+        """Return the attempts without an outcome, the first `most`: their request, endpoint and worst case."""
+        found = self._db.execute(
+            "SELECT attempt.key, endpoint, most_input, most_output, most_usd FROM attempt JOIN request USING (key)"
+            " WHERE outcome IS NULL ORDER BY id LIMIT ?", (most,)
+        ).fetchall()  # fmt: skip
+        names = ("request_key", "endpoint", "most_input_tokens", "most_output_tokens", "most_usd")
+        return [dict(zip(names, row, strict=True)) for row in found]
 
     def counts(self) -> dict[str, int]:
-        """Return how many requests were `asked`, `recorded` and `given_up`, and of `attempts` how many were `cut_off`."""
-        found = self._db.execute(
-            "SELECT (SELECT count(*) FROM request), (SELECT count(*) FROM answer), (SELECT count(*) FROM given_up),"
-            " (SELECT count(*) FROM attempt), (SELECT count(*) FROM attempt WHERE outcome IS NULL)"
-        ).fetchone()
-        return dict(zip(("asked", "recorded", "given_up", "attempts", "cut_off"), map(int, found), strict=True))
+        """Return how many requests were `asked`, `recorded`, `given_up`; of `attempts` how many were `cut_off` or `failed`."""
+        try:
+            found = self._db.execute(
+                "SELECT (SELECT count(*) FROM request), (SELECT count(*) FROM answer), (SELECT count(*) FROM given_up),"
+                " (SELECT count(*) FROM attempt), (SELECT count(*) FROM attempt WHERE outcome IS NULL),"
+                " (SELECT count(*) FROM attempt WHERE outcome IN (?, ?))", (FREE, UNKNOWN),
+            ).fetchone()  # fmt: skip
+        except sqlite3.Error as e:
+            raise self._damaged(e) from None
+        names = ("asked", "recorded", "given_up", "attempts", "cut_off", "failed")
+        return dict(zip(names, map(int, found), strict=True))
+
+    def _damaged(self, error: Exception) -> DataError:
+        return DataError(f"{self._path} is damaged ({error}); restore it, or give another -o; nothing more is bought")
 
     def close(self) -> None:
         """Write what is waiting and close the file."""
@@ -199,17 +232,25 @@ class Journal:
                 waiting.append(self._queue.get())
             last = None in waiting
             work = [w for w in waiting if w is not None]
-            try:
-                db.execute("BEGIN")
-                for statements, _ in work:
-                    for sql, values in statements:
-                        db.execute(sql, values)
-                db.execute("COMMIT")
-                for _, done in work:
-                    done.set_result(None)
-            except Exception as e:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
+            self._commit(db, work)
+        db.close()
+
+    def _commit(self, db: sqlite3.Connection, work: Sequence[tuple[Sequence[Statement], Future[None]]]) -> None:
+        """Write all of it in one transaction; where that fails each by itself, so that one takes no other with it."""
+        try:
+            db.execute("BEGIN")
+            for statements, _ in work:
+                for sql, values in statements:
+                    db.execute(sql, values)
+            db.execute("COMMIT")
+            for _, done in work:
+                done.set_result(None)
+        except Exception as e:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            if len(work) > 1:
+                for one in work:
+                    self._commit(db, [one])
+            else:
                 for _, done in work:
                     done.set_exception(DataError(f"{self._path} cannot be written: {e}; nothing more is bought"))
-        db.close()

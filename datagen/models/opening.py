@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from datagen.errors import ModelError, UsageError
 from datagen.models.budget import Budget
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 OPENAI = "https://api.openai.com/v1"
 CONNECT_TIMEOUT_S = 10.0
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def price_of(options: ModelOptions) -> Price | None:
@@ -54,11 +57,13 @@ def opened(options: ModelOptions, journal: Journal, *, offline: bool = False) ->
     """
     from datagen.models.causal_lm import resolve
 
-    budget = Budget(price_of(options), options.budget_usd, options.max_requests, journal.attempts())
+    # Without an endpoint nothing is bought, so that no price has to be found and no cap is in the way.
+    caps = (None, None, None) if offline else (price_of(options), options.budget_usd, options.max_requests)
+    budget = Budget(*caps, journal.attempts())
     url, folder, digest = address(options), "", ""
     if is_local(options.model):
         folder, digest = resolve(options.model)
-    name = f"{options.model}@{digest[:16]}" if digest and options.model != EMBEDDED else options.model
+    name = f"{Path(folder).name}@{digest[:16]}" if digest and options.model != EMBEDDED else options.model
     with contextlib.ExitStack() as stack:
         if url:
             model = options.model
@@ -79,17 +84,21 @@ def opened(options: ModelOptions, journal: Journal, *, offline: bool = False) ->
 
 
 def _client(url: str, key: str | None, options: ModelOptions) -> AsyncOpenAI:
-    from openai import AsyncOpenAI, DefaultAsyncHttpxClient, Timeout
-
     if key is None and url.startswith("https://api.openai.com"):
         raise ModelError(
             f"there is no local model '{options.model}', and OpenAI needs a key: set OPENAI_API_KEY, name an endpoint with"
             " --base-url, or use --model smollm2"
         )
-    # A server on this machine is not behind the user's proxy.
-    here = "://127.0.0.1:" in url or "://localhost:" in url
-    # Retries are the chat's own: each attempt is in the journal and in the budget.
-    return AsyncOpenAI(
-        base_url=url, api_key=key or "none", max_retries=0, timeout=Timeout(options.timeout_s, connect=CONNECT_TIMEOUT_S),
-        http_client=DefaultAsyncHttpxClient(trust_env=False) if here else None,
-    )  # fmt: skip
+    return client(url, key, options.timeout_s)
+
+
+def client(url: str, key: str | None, timeout_s: float) -> AsyncOpenAI:
+    """Return the client of an endpoint: it never retries, follows no redirect, and asks no proxy for this machine.
+
+    So one attempt is one request: each is in the journal and in the budget.
+    """
+    from openai import AsyncOpenAI, DefaultAsyncHttpxClient, Timeout
+
+    transport = DefaultAsyncHttpxClient(trust_env=urlsplit(url).hostname not in LOOPBACK, follow_redirects=False)
+    timeout = Timeout(timeout_s, connect=min(CONNECT_TIMEOUT_S, timeout_s))
+    return AsyncOpenAI(base_url=url, api_key=key or "none", max_retries=0, timeout=timeout, http_client=transport)

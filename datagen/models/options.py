@@ -23,7 +23,7 @@ MOST = 1e12
 # Name -> least, most, and whether the least itself is left out.
 _RANGES: dict[str, tuple[float, float, bool]] = {
     "temperature": (0, 2, False), "top_p": (0, 1, False), "max_output_tokens": (1, MOST, False),
-    "concurrency": (1, 10_000, False), "rpm": (0, MOST, True), "tpm": (1, MOST, False), "timeout_s": (0, MOST, True),
+    "concurrency": (1, 1000, False), "rpm": (0, MOST, True), "tpm": (1, MOST, False), "timeout_s": (0, MOST, True),
     "budget_usd": (0, MOST, True), "max_requests": (1, MOST, False), "price_in": (0, MOST, False),
     "price_out": (0, MOST, False),
 }  # fmt: skip
@@ -64,6 +64,11 @@ class ModelOptions:
                 raise ValueError(f"{name} must be at most {most:g}, not {value:g}")
         if (self.price_in is None) != (self.price_out is None):
             raise ValueError("give price_in and price_out together, in dollars per million tokens")
+        path = next((p for p in ("/chat/completions", "/completions") if (self.base_url or "").rstrip("/").endswith(p)), None)
+        if path:
+            raise ValueError(f"base_url is the address of the API: leave {path} off")
+        if self.base_url and self.model == EMBEDDED:
+            raise ValueError("base_url needs model: the endpoint's own name of one (--model)")
         if self.base_url and secrets_of(self.base_url, None):
             raise ValueError("base_url holds a password or a query, which the run folder would keep; the key is OPENAI_API_KEY")
         self._check_extra(self.extra_body or {})

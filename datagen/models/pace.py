@@ -1,11 +1,56 @@
-"""How fast requests may start: requests and tokens per minute, and the pauses that the endpoint asks for."""
+"""How fast requests may start, and whose turn it is: places, requests and tokens per minute, pauses that are asked for."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import heapq
+import itertools
 from collections import deque
+from collections.abc import AsyncIterator
 
 MINUTE_S = 60.0
+
+
+class Slots:
+    """So many places for requests under way; whoever's turn is lowest gets the next one that is free.
+
+    Rows are judged in order, so the later requests of an early task (its kind, its answer) go before new tasks.
+    """
+
+    def __init__(self, count: int) -> None:
+        """Begin with so many free places."""
+        self._free = count
+        self._line: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._tickets = itertools.count()
+
+    @contextlib.asynccontextmanager
+    async def of(self, turn: int) -> AsyncIterator[None]:
+        """Hold a place for the length of the `async with` block."""
+        if self._free and not self._line:
+            self._free -= 1
+        else:
+            given: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            heapq.heappush(self._line, (turn, next(self._tickets), given))
+            try:
+                await given
+            except BaseException:
+                if given.done() and not given.cancelled():
+                    self._give_back()
+                given.cancel()
+                raise
+        try:
+            yield
+        finally:
+            self._give_back()
+
+    def _give_back(self) -> None:
+        while self._line:
+            given = heapq.heappop(self._line)[2]
+            if not given.done():
+                given.set_result(None)
+                return
+        self._free += 1
 
 
 class Pace:

@@ -26,7 +26,8 @@ _PANEL = """\
 <p class="soft">No row was kept.</p>
 {% else %}
 <p class="lead">What the instructions ask for: their root verb and its direct noun, in {{ d.seeds.texts|count }} seed \
-task{{ 's' if d.seeds.texts != 1 }} and {{ d.kept.texts|count }} kept row{{ 's' if d.kept.texts != 1 }}.\
+task{{ 's' if d.seeds.texts != 1 }} and {{ d.kept.texts|count }} kept row{{ 's' if d.kept.texts != 1 }}\
+{% if d.of is defined and d.of > d.kept.texts %} (evenly drawn from {{ d.of|count }}){% endif %}.\
 {% if d.unseen.share is not none %} Of {{ d.unseen.of|count }} kept rows with both, {{ d.unseen.rows|count }} \
 ({{ d.unseen.share|percent }}) have a pair that no seed task has.{% endif %}</p>
 {% if d.unread %}

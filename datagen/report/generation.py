@@ -20,7 +20,7 @@ def told(stage: Mapping[str, Any], palette: Mapping[str, int]) -> dict[str, Any]
         "name": stage["name"], "model": (stage["options"] or {}).get("model"), "rows_in": stage["rows_in"],
         "rows_kept": stage["rows_kept"], "requests": stage["requests"], "usage": stage.get("usage"), "cost": stage.get("cost"),
         "parts": [{"name": n, "rows": rows, "share": rows / items, "colour": c} for n, rows, c in parts],
-        "topics": shown,
+        "topics": shown, "cut_off": (stage.get("cut_off") or [])[:20],
         "more_topics": len(topics) - len(shown), "stopped": (stage.get("stopped") or {}).get("message"),
         "diversity": panel(stage["diversity"]) if stage.get("diversity") else "",
     }  # fmt: skip

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from datagen import assets
 from datagen import options as option_fields
 from datagen.dataset import Dataset, ingest
-from datagen.errors import BudgetError
+from datagen.errors import BudgetError, DataError
 from datagen.recipe import Step
 from datagen.rows import Row
 from datagen.shards import fingerprint
@@ -70,7 +70,7 @@ def _diversity(folder: Path, step: Step) -> dict[str, Any]:
     seeds = [row["instruction"] for row in readers.read(assets.shipped(path))] if path else []
     kept = read_all(folder / "rows", ["instruction"]).column("instruction").to_pylist()
     some = -(-len(kept) // MOST_READ)
-    return diversity(seeds, kept[:: max(1, some)], step.options.language)
+    return {**diversity(seeds, kept[:: max(1, some)], step.options.language), "of": len(kept)}
 
 
 def _generated(run: Run, step: Step, folder: Path) -> dict[str, Any]:
@@ -84,10 +84,8 @@ def _generated(run: Run, step: Step, folder: Path) -> dict[str, Any]:
     entry = made(step.name, {}, folder)
     if (stopped := loop.funnel.stopped) is not None and not entry["rows_in"]:
         bought = found["requests"]["recorded"]
-        more = (
-            f"; no row can be made yet: the first request has no answer, {bought:,} others are in the journal; raise the limit"
-        )
-        raise type(stopped)(f"{stopped}{more if stopped.exit_code == BudgetError.exit_code else ''}")
+        saved = f"; answers in the journal: {bought:,}, but no task has all of its own yet" if bought else ""
+        raise type(stopped)(f"{stopped}{saved if stopped.exit_code == BudgetError.exit_code else ''}")
     return {**entry, **found, "diversity": _diversity(folder, step)}
 
 
@@ -101,13 +99,28 @@ def ready(run: Run, step: Step, requests: int | None = None) -> Iterator[Loop]:
     path = seed_path(step)
     seeds: list[Row] = run.side_rows("seeds", path) if path else []
     journal = Journal(run.out / "journal.sqlite")
+    told: dict[str, Any] = next((s for s in (run.before or {}).get("stages", ()) if s.get("name") == step.name), {})
+    there, were = journal.counts()["recorded"], int((told.get("requests") or {}).get("recorded", 0))
+    if there < were:
+        journal.close()
+        raise DataError(
+            f"{run.out}/journal.sqlite holds {there:,} answers, but {were:,} were recorded: restore it, or give another -o to"
+            " buy them again"
+        )
     with contextlib.closing(journal), opened(step.options, journal, offline=run.offline) as chat:
         yield generation.loop(step.kind, seeds, chat, step.options, requests)
+
+
+def _spent(loop: Loop) -> str:
+    """The money of the live line, where there is a price, and the tokens; per kept row."""
+    budget, kept = loop.chat.budget, max(1, loop.funnel.kept)
+    tokens = f"{(budget.used.input + budget.used.output) / kept:,.0f} tok/row, "
+    return f"${budget.spent:.4f}, ${budget.spent / kept:.5f}/row, " if budget.price else tokens
 
 
 def _watched(loop: Loop, run: Run) -> Generator[Row, None, None]:
     """Yield the rows of a loop and tell the progress what came of them."""
     with contextlib.closing(loop.rows()) as rows:
         for row in rows:
-            run.progress.at(loop.funnel.kept, loop.funnel.note())
+            run.progress.at(loop.funnel.kept, f"{_spent(loop)}{loop.funnel.note()}")
             yield row

@@ -122,7 +122,7 @@ def test_a_mistaken_command_leaves_the_earlier_result_as_it_was(
 ) -> None:
     made(tmp_path / "out", endpoint)
     before, told = folder_bytes(tmp_path / "out"), (tmp_path / "out" / "run.json").read_bytes()
-    with pytest.raises(BudgetError, match="no row can be made yet"):
+    with pytest.raises(BudgetError, match=r"answers in the journal: \d+, but no task has all of its own yet"):
         made(tmp_path / "out", endpoint, temperature=0.1, max_requests=1)
     assert folder_bytes(tmp_path / "out") == before
     assert json.loads((tmp_path / "out" / "run.json").read_bytes()) == json.loads(told)
@@ -200,7 +200,7 @@ def test_ctrl_c_ends_within_two_seconds_with_every_answer_saved(
     with closing(sqlite3.connect(tmp_path / "out" / "journal.sqlite")) as db:
         counts = dict(db.execute("SELECT coalesce(outcome, 'cut off'), count(*) FROM attempt GROUP BY outcome"))
     assert sum(counts.values()) == asked
-    assert counts.get("answered", 0) >= asked - 17
+    assert counts["answered"] >= asked - 1  # an answer takes 0.2 s, and GRACE_S is waited for those under way
 
 
 def test_topics_steer_the_prompts_and_are_counted(tmp_path: Path, endpoint: LocalEndpoint, write_jsonl: Any) -> None:

@@ -63,15 +63,17 @@ def test_exactly_n_rows_are_kept_and_each_says_what_it_comes_from(tmp_path: Path
 def test_what_a_request_used_is_shared_by_its_rows_to_the_last_token(tmp_path: Path, endpoint: LocalEndpoint) -> None:
     kept, dropped = made(tmp_path / "out", endpoint, n=30, price_in=1.0, price_out=2.0)
     entry = read_json(tmp_path / "out" / "run.json")["stages"][0]
-    for row in kept + dropped:
-        told = row["generation"]
-        assert told["cost_usd"] == pytest.approx((told["input_tokens"] + 2 * told["output_tokens"]) / 1e6)
     with closing(sqlite3.connect(tmp_path / "out" / "journal.sqlite")) as db:
         used = dict(db.execute("SELECT key, input_tokens FROM attempt"))
+        bought = dict(db.execute("SELECT key, usd FROM attempt"))
     rows_of: Counter[str] = Counter()
     for row in kept + dropped:
         rows_of[row["generation"]["request_key"]] += row["generation"]["input_tokens"]
     assert rows_of == {key: used[key] for key in rows_of}
+    cost_of: Counter[str] = Counter()
+    for row in kept + dropped:
+        cost_of[row["generation"]["request_key"]] += row["generation"]["cost_usd"]
+    assert all(cost_of[key] == pytest.approx(bought[key]) for key in cost_of)
     assert entry["usage"]["input_tokens"] == sum(used.values()), "what was in flight at the end is counted too"
     assert entry["cost"]["usd"] == pytest.approx(
         sum(a["usage"]["prompt_tokens"] + 2 * a["usage"]["completion_tokens"] for a in answers(tmp_path / "out")) / 1e6

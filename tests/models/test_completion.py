@@ -66,7 +66,6 @@ def test_reasoning_that_only_the_total_counts_is_paid_for() -> None:
         ('{"error": {"message": "upstream is down"}}', "the answer is an error: {'message': 'upstream is down'}"),
         (raw(None), "the answer holds no text"),
         (raw(None, refusal="I will not"), "I will not"),
-        (raw("\ud800"), "the answer cannot be read: UnicodeEncodeError"),
         ("[" * 100_000, "the answer cannot be read: RecursionError"),
     ],
 )
@@ -76,7 +75,7 @@ def test_what_cannot_be_read_says_why(text: str, error: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "usage", [None, 5, {}, {"prompt_tokens": -1, "completion_tokens": 1}, {"prompt_tokens": "5", "completion_tokens": 2}, []]
+    "usage", [None, 5, {}, {"prompt_tokens": -1, "completion_tokens": 1}, {"prompt_tokens": "5.5", "completion_tokens": 2}, []]
 )
 def test_usage_that_makes_no_sense_is_no_usage(usage: Any) -> None:
     assert used_by(raw("x", usage=usage)) is None

@@ -32,7 +32,7 @@ def test_a_recorded_answer_is_given_back_as_it_came(tmp_path: Path) -> None:
 
     with closing(Journal(tmp_path / "journal.sqlite")) as journal:
         asyncio.run(use(journal))
-        assert journal.counts() == {"asked": 1, "recorded": 1, "given_up": 0, "attempts": 1, "cut_off": 0}
+        assert journal.counts() == {"asked": 1, "recorded": 1, "given_up": 0, "attempts": 1, "cut_off": 0, "failed": 0}
         assert list(journal.attempts()) == [Attempt(MOST, "answered", None)]
 
 
