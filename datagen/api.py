@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
+from datagen import options as option_fields
 from datagen import recipe as recipes
 from datagen import stage
 from datagen.errors import BudgetError, DataError, ModelError
@@ -20,7 +23,7 @@ from datagen.shards import read_all, read_json
 
 DEFAULT_STAGES: tuple[Any, ...] = ("rules", "minhash", {"rouge": {"field": "context", "same_answer": 0.7}})
 
-Steps = Sequence[str | Mapping[str, Any]]
+Steps = Sequence[str | Mapping[str, Any] | stage.Stage]
 
 
 @dataclass(frozen=True)
@@ -48,24 +51,46 @@ class Finished:
 
 
 def filter(  # noqa: A001  (the command's name)
-    inputs: str | Path | Sequence[str | Path], out: str | Path, stages: Steps = DEFAULT_STAGES,
-    mapping: Mapping[str, str] | None = None, limit: int | None = None,
+    inputs: Any, stages: Steps = DEFAULT_STAGES, out: str | Path | None = None, mapping: Mapping[str, str] | None = None,
+    limit: int | None = None, against: str | Path | None = None, *, allow_wipeout: bool = False,
 ) -> Finished:  # fmt: skip
     """Curate rows by a chain of stages; as `datagen filter`.
 
     Args:
-        inputs: files or folders in any format that datagen reads.
-        out: the run folder; the same call again goes on or does nothing.
-        stages: names, or maps of one name to its options, such as `{"rouge": {"threshold": 0.6}}`.
+        inputs: files or folders in any format that datagen reads, or a table: pandas, pyarrow, or `datasets`.
+        stages: names, maps of one name to its options, such as `{"rouge": {"threshold": 0.6}}`, or stages such as
+            `dg.stages.Minhash(threshold=0.8)`.
+        out: the run folder; the same call again goes on or does nothing. None = a temporary folder.
         mapping: datagen's field <- the file's, such as `{"instruction": "question"}`.
         limit: read only so many rows.
+        against: an earlier run of the same stages; only new rows are judged, as if both were one.
+        allow_wipeout: let a stage drop most of a source, language or tag.
 
     Raises:
         DatagenError: with one line that names the fix.
     """
-    paths = [inputs] if isinstance(inputs, (str, Path)) else inputs
-    made = recipes.make(list(stages), input=tuple(map(str, paths)), mapping=mapping or {}, limit=limit)
-    return _finished(execute(made, Path(out)))
+    folder = Path(tempfile.mkdtemp(prefix="datagen-")) if out is None else Path(out)
+    paths = _paths(inputs, folder.with_name(f"{folder.name}.input.parquet"))
+    entries = [{s.name: option_fields.values(s)} if isinstance(s, stage.Stage) else s for s in stages]
+    made = recipes.make(
+        entries, input=tuple(paths), mapping=mapping or {}, limit=limit, against=None if against is None else str(against)
+    )
+    return _finished(execute(made, folder, allow_wipeout=allow_wipeout))
+
+
+def _paths(inputs: Any, table: Path) -> list[str]:
+    """Return the paths of an input; a table of pandas, pyarrow or `datasets` is written to `table` first."""
+    if isinstance(inputs, (str, Path)):
+        return [str(inputs)]
+    if isinstance(inputs, Sequence):
+        return [str(i) for i in inputs]
+    if type(inputs).__module__.startswith("datasets"):
+        inputs = inputs.with_format("arrow")[:]
+    if not isinstance(inputs, pa.Table):
+        inputs = pa.Table.from_pandas(inputs, preserve_index=False)
+    table.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(inputs, table)
+    return [str(table)]
 
 
 def self_instruct(out: str | Path, n: int = 100, **options: Any) -> Finished:

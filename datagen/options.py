@@ -110,7 +110,7 @@ def _read(value: Any, kind: Any, where: str) -> Any:
     if origin is dict and isinstance(value, str):
         value = _object(value)
     if origin is dict and not isinstance(value, dict):
-        raise UsageError(f"{where}: expected JSON names and values, such as '{{\"top_k\": 20}}', not {value!r}")
+        raise UsageError(f'{where}: expected names and values, such as {{"top_k": 20}} in JSON, not {value!r}')
     if origin is dict or kind is Any:
         return value
     if isinstance(value, (list, dict)):

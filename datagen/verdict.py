@@ -86,6 +86,11 @@ class Applied:
     notes: Mapping[str, Any]
 
 
+def because(reason: str, dropped: npt.NDArray[np.bool_]) -> pa.Array:
+    """Return one reason where a row is dropped, null where it stays."""
+    return pa.array([reason if d else None for d in dropped], pa.string())
+
+
 def repetition(
     reason: str, witness: npt.NDArray[np.int64], score: npt.NDArray[np.float64], threshold: float,
     notes: Mapping[str, Any] | None = None,
@@ -93,7 +98,7 @@ def repetition(
     """Return the verdict that drops every row with a witness (int64[n], -1 = none) for one reason."""
     dropped = witness >= 0
     return Verdict(
-        pa.array([reason if d else None for d in dropped], pa.string()),
+        because(reason, dropped),
         score=pa.array(score, mask=~dropped),
         threshold=pa.array(np.full(len(witness), threshold), mask=~dropped),
         witness=pa.array(witness, mask=~dropped),

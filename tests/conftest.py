@@ -11,12 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).parent))  # for local_endpoint, under every import mode of pytest
 
 from local_endpoint import LocalEndpoint
 
 Finished = subprocess.CompletedProcess[str]
+
+
+settings.register_profile("machine", deadline=None)  # the first call of a kernel compiles it
+settings.load_profile("machine")
 
 
 @pytest.fixture

@@ -105,6 +105,7 @@ def test_a_folder_with_nothing_readable_in_text_does_not_replace_a_result(tmp_pa
     assert len(pq.read_table(tmp_path / "out" / "kept")) == 40
 
 
+@pytest.mark.parametrize("raw", ["[" * 100_000, "{}", "", '{"choices": []}'])
 def test_an_answer_that_cannot_be_read_is_a_completion_without_text(raw: str) -> None:
     answer = completion.read("key", raw)
     assert answer.text is None

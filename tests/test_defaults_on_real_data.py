@@ -100,7 +100,7 @@ def filtered(tmp_path: Path, write_jsonl: Callable[..., Path]) -> Filtered:
     """Filter records with the default chain."""
 
     def run(rows: list[dict[str, Any]], **options: Any) -> Finished:
-        done = dg.filter(write_jsonl("in.jsonl", *rows), tmp_path / "out", **options)
+        done = dg.filter(write_jsonl("in.jsonl", *rows), out=tmp_path / "out", **options)
         assert len(done.kept) + len(done.dropped) == len(rows)
         return done
 
@@ -199,7 +199,7 @@ def test_most_rows_stay_and_every_planted_near_copy_is_found(
     name: str, language: str, tmp_path: Path, filtered: Filtered
 ) -> None:
     real = records(name)
-    kept = dg.filter(DATA / name, tmp_path / "before").kept
+    kept = dg.filter(DATA / name, out=tmp_path / "before").kept
     assert len(kept) >= 0.8 * len(real)
     rng = random.Random(17)
     long = [r for r in kept.to_pylist() if len(regex.findall(r"\X", r["instruction"])) >= 20 and r["messages"] is None]

@@ -93,7 +93,7 @@ def test_values_are_read_as_the_type_of_their_field(given: dict[str, Any], expec
         ({"compared": ["answer"]}, "is not one of instruction, answer"),
         ({"cap": "many"}, "option 'cap': 'many' is not a whole number"),
         ({"sizes": "1,b"}, "option 'sizes': 'b' is not a whole number"),
-        ({"sources": "a.jsonl"}, "option 'sources': expected names and values, not 'a.jsonl'"),
+        ({"sources": "a.jsonl"}, "option 'sources': expected names and values, such as {\"top_k\": 20} in JSON, not 'a.jsonl'"),
     ],
 )
 def test_a_wrong_option_is_one_line_that_names_it(given: dict[str, Any], message: str):

@@ -74,6 +74,14 @@ OPTIONS: dict[str, dict[str, Any]] = {  # what a stage cannot do without
 }  # fmt: skip
 
 
+# The small models are English: what they cannot read ends a run, which is tested beside them.
+ENGLISH = [r for r in ROWS if r["instruction"].isascii() and r["output"].isascii()]
+
+
+def rows_for(name: str) -> list[Row]:
+    return ENGLISH if stage.find(name).parallel == "device" else ROWS
+
+
 def made_of(name: str) -> Stage:
     return stage.make(name, OPTIONS.get(name, {}))
 
@@ -134,24 +142,31 @@ def test_a_stage_pickles(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_row_ends_as_one_kept_or_one_dropped_row(name: str, tmp_path: Path) -> None:
-    result = run_of(tmp_path, [step_of(name)])
+    rows = rows_for(name)
+    result = run_of(tmp_path, [step_of(name)], rows_for(name))
     kept, dropped = kept_and_dropped(result)
     moved = read_all(result.folder / "rewritten").to_pylist() if (result.folder / "rewritten").is_dir() else []
     now = {m["old_id"]: m["new_id"] for m in moved}  # of a stage that rewrites
     ends = Counter(kept.column("id").to_pylist() + dropped.column("id").to_pylist())
-    assert ends == Counter(now.get(r["id"], r["id"]) for r in ROWS)
+    assert ends == Counter(now.get(r["id"], r["id"]) for r in rows)
     if made_of(name).rewrites:
         assert moved and {m["stage"] for m in moved} == {name}
         return
-    assert result.summary["rows_in"] == len(ROWS) == len(kept) + len(dropped)
+    assert result.summary["rows_in"] == len(rows) == len(kept) + len(dropped)
     assert (result.summary["rows_kept"], result.summary["rows_dropped"]) == (len(kept), len(dropped))
     mine = [r for r in dropped.to_pylist() if r["stage"] == name]
     assert {r["reason"] for r in mine} <= stage.find(name).reasons
     assert {r["witness_id"] for r in mine} - {None} <= set(kept.column("id").to_pylist())
-    by_id = {r["id"]: r for r in reversed(ROWS)}
-    order = list(dict.fromkeys(r["id"] for r in ROWS))
+    by_id = {r["id"]: r for r in reversed(rows)}
+    order = list(dict.fromkeys(r["id"] for r in rows))
     assert [order.index(r["id"]) for r in mine] == sorted(order.index(r["id"]) for r in mine)
+    if set(ROW.names) & {*made_of(name).adds, *made_of(name).marks}:
+        return
     assert [{k: r[k] for k in ROW.names} for r in kept.to_pylist()] == [by_id[i] for i in kept.column("id").to_pylist()]
+
+
+def alike(a: Any, b: Any) -> bool:
+    return bool(a == b if a is None or isinstance(a, str) else a == pytest.approx(b, rel=0.03, abs=0.03))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -161,17 +176,24 @@ def test_the_batch_size_changes_neither_scores_nor_verdicts(name: str, tmp_path:
         table, parts = table_of(ROWS), [table_of(ROWS).slice(at, 7) for at in range(0, len(ROWS), 7)]
         assert pa.concat_tables(made.rewrite(p) for p in parts).equals(made.rewrite(table))
         return
-    whole = verdicts(made, ROWS, len(ROWS), tmp_path / "all")
-    assert len(whole[0]) == len(ROWS)
+    rows = rows_for(name)
+    whole = verdicts(made, rows, len(rows), tmp_path / "all")
+    assert len(whole[0]) == len(rows)
     assert all(s["error"] is None for s in whole[0])
-    assert verdicts(made, ROWS, 1, tmp_path / "one") == whole
-    assert verdicts(made, ROWS, 7, tmp_path / "seven") == whole
+    for size, folder in ((1, "one"), (7, "seven")):
+        scores, judged = verdicts(made, rows, size, tmp_path / folder)
+        if made.parallel == "rows":
+            assert (scores, judged) == whole
+        else:  # a model's arithmetic depends in its last digits on what stands beside a row
+            assert [d["row"] for d in judged] == [d["row"] for d in whole[1]]
+            for here, there in zip(scores, whole[0], strict=True):
+                assert all(alike(here[k], there[k]) for k in here)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_second_run_agrees_and_the_same_folder_has_nothing_to_do(name: str, tmp_path: Path) -> None:
-    first, again = run_of(tmp_path, [step_of(name)]), run_of(tmp_path, [step_of(name)])
-    other = run_of(tmp_path, [step_of(name)], out="other")
+    first, again = run_of(tmp_path, [step_of(name)], rows_for(name)), run_of(tmp_path, [step_of(name)], rows_for(name))
+    other = run_of(tmp_path, [step_of(name)], rows_for(name), out="other")
     assert (first.worked, again.worked) == (True, False)
     for part in ("kept", "dropped"):
         shards = [(r.folder / part / "00000.parquet").read_bytes() for r in (first, other)]

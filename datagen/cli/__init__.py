@@ -24,6 +24,8 @@ COMMANDS = {
     "doctor": "Probe an endpoint: what works, and which generators that allows.",
     "reparse": "Make a generator's rows again from its recorded answers.",
     "explain": "Show every fate of one row, its witness beside it.",
+    "diff": "Compare two runs: which rows only one of them kept, and why.",
+    "stats": "Count rows by source and language, turns, lengths, verbs and nouns.",
 }
 
 

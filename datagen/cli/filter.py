@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from datagen.recipe import Recipe
 
 
+DEFAULT = ("rules", "minhash", "rouge:field=context,same_answer=0.7")
+
+
 @click.command("filter")
 @click.argument("inputs", nargs=-1, metavar="[INPUT]...")
 @click.option("-o", "--out", metavar="OUT", help="Run folder; an earlier run in it goes on.")
@@ -19,28 +22,41 @@ if TYPE_CHECKING:
 @click.option("--recipe", type=click.Path(), help="A recipe of stages only, instead of --stage.")
 @click.option("--set", "changes", multiple=True, metavar="STAGE.OPTION=VALUE", help="Change one option; may repeat.")
 @click.option("--map", "mapping", metavar="OURS=THEIRS,...", help="Field names, such as instruction=question,output=answer.")
+@click.option("--against", metavar="RUN", help="An earlier run of the same stages: judge only new rows, as if both were one.")
+@click.option("--target-size", type=click.IntRange(1, 2**31), metavar="N", help="Keep N rows in the end: adds balance:size=N.")
+@click.option("--allow-wipeout", is_flag=True, help="Let a stage drop most of a source, language or tag.")
 @click.option("--limit", type=click.IntRange(1, 2**31), help="Read only so many rows.")
 @click.option("--fresh", is_flag=True, help="Compute every stage again.")
 @click.option("--dry-run", is_flag=True, help="Show the files, the first rows and the stages; write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print run.json on one line instead of the table.")
 def command(
     inputs: tuple[str, ...], out: str | None, stages: tuple[str, ...], recipe: str | None, changes: tuple[str, ...],
-    mapping: str | None, limit: int | None, fresh: bool, dry_run: bool, as_json: bool,
+    mapping: str | None, against: str | None, target_size: int | None, allow_wipeout: bool, limit: int | None, fresh: bool,
+    dry_run: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """Curate INPUTs (files, folders, - or hf://...) by a chain of stages.
 
-    Without --stage the chain is made for finished corpora, where a template shared by many rows is not a duplicate: rules,
+    Without INPUT, -o names an earlier run, whose recipe is taken: --set changes it, and scores are kept. Without --stage the
+    chain is made for finished corpora, where a template shared by many rows is not a duplicate: rules,
     minhash, rouge:field=context,same_answer=0.7. `datagen stages` lists the stages and their options.
     """
+    import dataclasses
+    from pathlib import Path
+
     from datagen.cli import terminal
     from datagen.errors import UsageError
 
+    if not inputs and not stages and not recipe and out is not None and (Path(out) / "recipe.yaml").is_file():
+        recipe = str(Path(out) / "recipe.yaml")
+    if target_size is not None:
+        stages = (*(stages or DEFAULT), f"balance:size={target_size}")
     chosen = _recipe(inputs, stages, recipe, changes, terminal.pairs(mapping, "--map"), limit)
+    chosen = dataclasses.replace(chosen, against=against or chosen.against)
     if dry_run:
         return _plan(chosen)
     if out is None:
         raise UsageError("filter needs a folder for its result: -o OUT")
-    return terminal.run(chosen, out, fresh=fresh, as_json=as_json)
+    return terminal.run(chosen, out, fresh=fresh, as_json=as_json, allow_wipeout=allow_wipeout)
 
 
 def _recipe(

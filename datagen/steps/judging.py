@@ -56,7 +56,7 @@ def judge(run: Run, step: Step, folder: Path) -> None:
         return entry(step.name, option_fields.values(stage), int(before.sum()), reason_counts([applied.dropped]), **notes)
 
     run.do(folder, mark, work)
-    places = {**dict.fromkeys(stage.adds, scores if stage.parallel == "rows" else folder / "columns")}
+    places = {**dict.fromkeys(stage.adds, scores if stage.parallel == "rows" else folder / "added")}
     places |= dict.fromkeys(stage.marks, folder / "columns")
     data.layers.append(Layer(step.name, pq.read_table(folder / "verdict.parquet"), columns=tuple(places.items())))
 
@@ -123,13 +123,14 @@ def _of_files(run: Run, step: Step, folder: Path) -> Reference:
 
 def _write_marks(stage: Stage, data: Dataset, folder: Path, applied: Applied, columns: pa.Table | None) -> None:
     """Write the columns that the verdict, or scores kept by id, add to the rows."""
-    shutil.rmtree(folder / "columns", ignore_errors=True)
+    for name in ("columns", "added"):
+        shutil.rmtree(folder / name, ignore_errors=True)
     if stage.marks:
         write_columns(folder / "columns", data.rows, applied.judged, applied.columns)
     if columns is not None and stage.adds:
         everywhere: npt.NDArray[np.int64] = np.arange(len(columns))
         added = {name: columns.column(name).combine_chunks() for name in stage.adds}
-        write_columns(folder / "columns", data.rows, everywhere, added)
+        write_columns(folder / "added", data.rows, everywhere, added)
 
 
 def _clear(folder: Path) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from datagen import stage
 from datagen.errors import UsageError
@@ -129,3 +132,71 @@ def test_another_field_is_compared_when_asked() -> None:
 def test_an_option_out_of_range_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=f"stage 'minhash': {next(iter(options))} must be at least"):
         stage.make("minhash", options)
+
+
+def similar(count: int, **more: str) -> list[Row]:
+    base = [f"word{i}" for i in range(40)]
+    return [new_row(instruction=" ".join([*base, f"end{n}"]), output="same", **more) for n in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("options", "stays"),
+    [
+        ({}, 0), ({"keep": "longest"}, 2), ({"keep": "score", "by": "quality"}, 1),
+        ({"keep": "priority", "priority": "c,b"}, 2), ({"candidates": "lsh"}, 0), ({"candidates": "lsh", "keep": "longest"}, 2),
+    ],
+)  # fmt: skip
+def test_who_stays_is_a_choice(options: dict[str, Any], stays: int) -> None:
+    rows = similar(3)
+    for n, (source, quality, output) in enumerate([("a", 1, "same"), ("b", 9, "same"), ("c", 5, "same and longer")]):
+        rows[n].update(source=source, extra=json.dumps({"quality": quality}), output=output)
+    found = drops(rows, same_answer="off", field="instruction", **options)
+    assert [at for at, _, _ in found] == [n for n in range(3) if n != stays]
+    assert {witness for _, witness, _ in found} == {stays}
+
+
+def test_signatures_are_those_of_datasketch() -> None:
+    from datasketch import MinHash
+
+    from datagen.similarity.minhash import shingles, signatures
+
+    sets = [shingles(text.split(), 3) for text in ("a b c d e", "ที่ นี้ a b", "x", "")]
+    for made, found in zip(sets, signatures(sets), strict=True):
+        theirs = MinHash(num_perm=128)
+        for shingle in made:
+            theirs.update(shingle.encode())
+        assert found.tolist() == theirs.hashvalues.tolist()
+
+
+@given(st.lists(st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=12), min_size=1, max_size=12))
+def test_lsh_drops_nothing_that_exact_comparison_keeps(rows: list[list[str]]) -> None:
+    made = [new_row(instruction=" ".join(r), output="x") for r in rows]
+    options = {"same_answer": "off", "field": "instruction", "ngram": 2}
+    exact = [d[0] for d in drops(made, **options)]
+    for at, witness, score in drops(made, candidates="lsh", **options):
+        assert at in exact or witness not in exact
+        assert score >= 0.7
+
+
+def test_bands_reach_the_recall_that_they_say() -> None:
+    from datagen.similarity.minhash import bands
+
+    for threshold in (0.5, 0.7, 0.9):
+        count, rows, recall = bands(threshold)
+        assert count * rows <= 128
+        assert recall == pytest.approx(1 - (1 - threshold**rows) ** count)
+        assert recall >= 0.999
+
+
+def test_rows_of_another_set_come_first_and_stay(tmp_path, write_jsonl) -> None:
+    from datagen import recipe
+    from datagen.run import execute
+    from datagen.shards import read_all
+
+    mine, theirs = similar(3), [{"instruction": similar(4)[3]["instruction"], "output": "same"}]
+    there = write_jsonl("theirs.jsonl", *theirs)
+    here = write_jsonl("mine.jsonl", *({"instruction": r["instruction"], "output": r["output"]} for r in mine))
+    steps = [{"minhash": {"same_answer": None, "field": "instruction", "against": str(there)}}]
+    done = execute(recipe.make(steps, input=(str(here),)), tmp_path / "out")
+    dropped = read_all(done.folder / "dropped").to_pylist()
+    assert [d["witness_id"] for d in dropped] == [new_row(**theirs[0])["id"]] * 3

@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rouge_score import rouge_scorer
 
 from datagen import stage
 from datagen.errors import UsageError
@@ -175,3 +178,42 @@ def test_short_answers_must_be_equal_below_the_given_length() -> None:
 def test_an_option_out_of_range_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=f"stage 'rouge': {next(iter(options))} must be at least"):
         stage.make("rouge", options)
+
+
+def applied(rows: list[Row], **options: Any) -> Any:
+    made = stage.make("rouge", options)
+    return stage.apply(made, stage.scored(made, table_of(rows), Context()), np.ones(len(rows), bool), Context())
+
+
+def test_another_answer_to_the_same_context_is_reported_and_dropped_only_on_request() -> None:
+    rows = [new_row(instruction="What is it?", output=o) for o in ("A cat.", "A dog.", "A cat.")]
+    rows[2]["id"] = "other"
+    done = applied(rows, same_answer="off", threshold=0.99)
+    assert dict(done.notes) == {}  # the later rows repeat the first one's task
+    done = applied(rows[:2])
+    assert dict(done.notes) == {"conflicting_answers": 1}
+    assert len(done.dropped) == 0
+    dropped = applied(rows[:2], conflicts="drop").dropped.to_pylist()
+    assert [(d["row"], d["reason"], d["witness"]) for d in dropped] == [(1, "conflicting_answers", 0)]
+
+
+@given(st.lists(st.lists(st.sampled_from("abc"), max_size=6), min_size=1, max_size=10))
+def test_the_nearest_kept_rows_are_those_of_brute_force(rows: list[list[str]]) -> None:
+    made = [new_row(instruction=" ".join(r), output=f"{i}") for i, r in enumerate(rows)]
+    done = applied(made, same_answer="off", field="instruction", nearest=3)
+    kept = [i for i in range(len(rows)) if i not in done.dropped.column("row").to_pylist()]
+    scorer = rouge_scorer.RougeScorer(["rougeL"])
+    for i, told in enumerate(done.columns["rouge_l_nearest"].to_pylist()):
+        scores = sorted(
+            ((-scorer.score(" ".join(rows[i]), " ".join(rows[k]))["rougeL"].fmeasure, k) for k in kept if k != i),
+        )
+        best = [(made[k]["id"], -s) for s, k in scores if -s > 0.5][:3]
+        assert [(t["id"], pytest.approx(t["score"])) for t in told] == best
+        assert done.columns["rouge_l_max"].to_pylist()[i] == pytest.approx(best[0][1] if best else 0.0)
+
+
+def test_units_are_a_choice() -> None:
+    rows = [new_row(instruction=t, output="x") for t in ("红烧肉应该怎么做才好吃呢", "糖醋鱼应该怎么做才好吃呢")]
+    by = {u: applied(rows, same_answer="off", field="instruction", units=u, threshold=0.7) for u in ("graphemes", "words")}
+    assert [len(d.dropped) for d in by.values()] == [1, 1]
+    assert by["words"].dropped.column("score")[0].as_py() != by["graphemes"].dropped.column("score")[0].as_py()

@@ -1,0 +1,30 @@
+"""`datagen diff`."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("diff")
+@click.argument("run_a")
+@click.argument("run_b")
+@click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
+def command(run_a: str, run_b: str, as_json: bool) -> int:
+    """Compare what two runs kept: how many rows only one of them has, and why the other has not."""
+    import json
+    from pathlib import Path
+
+    from datagen.report.compare import diff
+
+    found = diff(Path(run_a), Path(run_b))
+    if as_json:
+        click.echo(json.dumps(found, ensure_ascii=False))
+        return 0
+    click.echo(f"{found['both']:,} rows kept by both")
+    for mine, other, run, rest in (("a", "b", run_a, run_b), ("b", "a", run_b, run_a)):
+        click.echo(f"{found[f'only_{mine}']:,} only by {run}" + (f"; in {rest}:" if found[f"only_{mine}"] else ""))
+        for reason, count in found[f"why_not_in_{other}"].items():
+            click.echo(f"  {count:>9,}  {reason}")
+        if examples := found[f"examples_{mine}"]:
+            click.echo(f"  such as {', '.join(i[:12] for i in examples[:4])}: datagen explain {rest} {examples[0][:12]}")
+    return 0

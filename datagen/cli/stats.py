@@ -1,0 +1,44 @@
+"""`datagen stats`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+
+@click.command("stats")
+@click.argument("rows", nargs=-1, required=True, metavar="ROWS...")
+@click.option("--limit", type=click.IntRange(1, 2**31), help="Read only so many rows of each.")
+@click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
+def command(rows: tuple[str, ...], limit: int | None, as_json: bool) -> int:
+    """Count ROWS (files, folders, runs): sources, languages, turns, lengths in tokens, root verbs and their nouns."""
+    import json
+    from itertools import chain
+
+    from datagen.formats.read import read
+    from datagen.report.compare import stats
+
+    found = stats(chain.from_iterable(read(path, limit=limit) for path in rows))
+    if as_json:
+        click.echo(json.dumps(found, ensure_ascii=False))
+        return 0
+    click.echo(f"{found['rows']:,} rows" + (f", {found['unreadable']:,} unreadable pieces" if found["unreadable"] else ""))
+    for name in ("sources", "languages", "turns", "tags", "verbs", "verb_nouns"):
+        _counts(name.replace("_", "-"), found[name], found["distinct"].get(name))
+    for name in ("task_tokens", "answer_tokens"):
+        if spread := found[name]:
+            click.echo(f"{name.replace('_', ' '):<16}" + ", ".join(f"{k} {v:,}" for k, v in spread.items()))
+    return 0
+
+
+def _counts(name: str, counts: dict[Any, int], distinct: int | None) -> None:
+    """Print the most frequent values of a kind, within 80 columns."""
+    import textwrap
+
+    if not counts:
+        return
+    words = ", ".join(f"{value or '(none)'} {count:,}" for value, count in list(counts.items())[:12])
+    more = f" of {distinct:,}" if distinct and distinct > 12 else ""
+    text = f"{name + more:<16}{words}"
+    click.echo(textwrap.fill(text, 80, subsequent_indent=" " * 16))

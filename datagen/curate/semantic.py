@@ -1,0 +1,179 @@
+"""What embeddings say: near-duplicates by cosine, the pairs or rows that fit best, and a subset that is spread out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from datagen.errors import UsageError
+from datagen.options import between
+from datagen.rows import View, view
+from datagen.stage import Context, Stage, Verdict
+from datagen.verdict import because, repetition
+
+if TYPE_CHECKING:
+    from datagen.models.embed import Embedder
+
+UNKNOWN = 0.1  # share of a row's tokens that the model may not know
+UNREAD = 0.01  # share of the rows that may be such; they are left alone
+
+
+@dataclass(frozen=True)
+class Semantic(Stage):
+    """Drop near-duplicates by embedding, or keep the rows that fit a target best, or a spread-out subset.
+
+    `mode=near_duplicates`: a row goes when its cosine with a kept row is `threshold` or more. `mode=top_k`: the share `keep`
+    stays whose input and output are most alike (translation pairs), or, with `against`, that is most like any row of a target
+    set. `mode=diverse`: the share `keep` (or `size` rows) of a k-centre greedy subset stays. Exact, block by block. Rows that
+    the model cannot read (more than a tenth unknown tokens) are never scored: some stay as they are, many end the run.
+    Source: k-centre greedy, Sener and Savarese 2018.
+    """
+
+    mode: Literal["near_duplicates", "top_k", "diverse"] = "near_duplicates"
+    threshold: float = 0.95  # cosine; at or above is a duplicate
+    field: View = "conversation"  # what is embedded; top_k of pairs: the context and the answer
+    keep: float = 0.25  # share that stays: top_k, diverse
+    size: int | None = None  # rows that stay, instead of a share
+    against: tuple[str, ...] = ()  # files of rows: they come first (near_duplicates), or are the target (top_k)
+    model: str = "minilm"  # a sentence-transformers model: minilm, a folder, or a Hub id
+    device: str = "auto"  # auto, cpu, cuda, mps
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 where the device has instructions for it
+
+    version: ClassVar[int] = 1
+    parallel: ClassVar[Literal["rows", "device"]] = "device"
+    reasons: ClassVar[frozenset[str]] = frozenset({"semantic_duplicate", "not_similar_enough", "not_in_subset"})
+    decides: ClassVar[frozenset[str]] = frozenset({"threshold", "keep", "size"})
+
+    def __post_init__(self) -> None:
+        between("threshold", self.threshold, 0.01, 1)
+        between("keep", self.keep, 0, 1)
+        if self.size is not None and self.size < 1:
+            raise ValueError(f"size must be 1 or more, not {self.size}")
+
+    @property
+    def adds(self) -> dict[str, pa.DataType]:
+        """The similarity of input and output, where it is what is asked for."""
+        return {"input_output_cosine": pa.float64()} if self._pairs else {}
+
+    @property
+    def marks(self) -> dict[str, pa.DataType]:
+        """The similarity with the target set."""
+        return {"target_cosine": pa.float64()} if self.mode == "top_k" and self.against else {}
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """The files of rows that come first."""
+        return self.against
+
+    @property
+    def guarded(self) -> bool:
+        """Templated rows are alike; what a share leaves out was asked for."""
+        return self.mode == "near_duplicates"
+
+    @property
+    def _pairs(self) -> bool:
+        return self.mode == "top_k" and not self.against
+
+    def identity(self) -> str:
+        """The embedder's weights."""
+        from datagen.models.embed import resolve
+
+        if self.mode == "diverse" and self.against:
+            raise UsageError("stage 'semantic': mode=diverse takes no target set; leave against out")
+        return resolve(self.model)[1]
+
+    def score_options(self) -> dict[str, Any]:
+        """What the embeddings depend on: not the mode, but whether it is pairs that are embedded."""
+        return {
+            "field": self.field if not self._pairs else None,
+            "pairs": self._pairs,
+            "model": self.model,
+            "dtype": self.dtype,
+        }
+
+    def score(self, rows: pa.Table, ctx: Context) -> dict[str, pa.Array]:
+        """Return each row's vector (null where the model cannot read it), or the cosine of its context and its answer."""
+        embedder = _loaded(self.model, self.device, self.dtype)
+        if not self._pairs:
+            vectors, unknown = embedder.encode(view(rows, self.field))
+            size = vectors.shape[1]
+            flat = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), size)
+            return {"vector": flat, "unknown": pa.array(unknown)}
+        from datagen.similarity.cosine import cosine
+
+        context, lost = embedder.encode(view(rows, "context"))
+        answer, also = embedder.encode(view(rows, "answer"))
+        unknown = np.maximum(lost, also)
+        near = pa.array(cosine(context, answer), mask=unknown > UNKNOWN)
+        return {"input_output_cosine": near, "unknown": pa.array(unknown)}
+
+    def decide(self, columns: pa.Table, ctx: Context) -> Verdict:
+        """Keep what is new, what fits best, or what is spread out."""
+        unknown = columns.column("unknown").to_numpy() > UNKNOWN
+        self._check_read(columns, unknown)
+        if self._pairs:
+            score = columns.column("input_output_cosine").combine_chunks()
+            return self._best(score, unknown, {}, 0)
+        from datagen.similarity import cosine
+
+        vectors = _matrix(columns.column("vector"))
+        vectors[unknown] = 0.0  # like nothing
+        if self.mode == "near_duplicates":
+            witness, found = cosine.greedy(vectors, self.threshold, ctx.pinned)
+            return repetition("semantic_duplicate", witness, found, self.threshold)
+        if self.mode == "top_k":
+            near, _ = cosine.highest(vectors[ctx.pinned :], vectors[: ctx.pinned])
+            score = pa.array(np.concatenate([np.ones(ctx.pinned), near]), mask=unknown)
+            return self._best(score, unknown, {"target_cosine": score}, ctx.pinned)
+        able = np.flatnonzero(~unknown)
+        taken = able[cosine.k_centre(vectors[able], self._wanted(len(able)))]
+        gone = ~unknown
+        gone[taken] = False
+        return Verdict(because("not_in_subset", gone))
+
+    def _wanted(self, rows: int) -> int:
+        return min(rows, self.size if self.size is not None else round(self.keep * rows))
+
+    def _best(self, score: pa.Array, unknown: npt.NDArray[np.bool_], marks: dict[str, pa.Array], pinned: int) -> Verdict:
+        """Keep the rows of the highest scores, ties by place; rows without one are left alone."""
+        values = score.fill_null(-2.0).to_numpy(zero_copy_only=False)
+        able = np.flatnonzero(~unknown[pinned:]) + pinned
+        order = able[np.argsort(-values[able], kind="stable")]
+        count = self._wanted(len(able))
+        gone = np.zeros(len(values), bool)
+        gone[order[count:]] = True
+        cut = float(values[order[count - 1]]) if count else 1.0
+        return Verdict(
+            because("not_similar_enough", gone), score, pa.array(np.full(len(values), cut), mask=~gone), columns=marks
+        )
+
+    def _check_read(self, columns: pa.Table, unknown: npt.NDArray[np.bool_]) -> None:
+        from datagen.models.embed import MULTILINGUAL
+
+        if unknown.sum() > max(1, UNREAD * len(columns)):
+            raise UsageError(
+                f"stage 'semantic': the model '{self.model}' does not know over {UNKNOWN:.0%} of the tokens of"
+                f" {unknown.sum():,} of {len(columns):,} rows; name one that reads their language: --set"
+                f" semantic.model={MULTILINGUAL}"
+            )
+
+
+def _matrix(column: pa.ChunkedArray) -> npt.NDArray[np.float32]:
+    """Return vectors as one writable matrix float32[n, d]."""
+    whole = column.combine_chunks()
+    size = whole.type.list_size
+    flat = pc.list_flatten(whole.fill_null(pa.scalar([0.0] * size, whole.type))) if whole.null_count else whole.flatten()
+    return np.array(flat.to_numpy(zero_copy_only=False), np.float32).reshape(len(whole), size)
+
+
+@lru_cache(maxsize=1)
+def _loaded(model: str, device: str, dtype: str) -> Embedder:
+    from datagen.models.embed import load
+
+    return load(model, device, dtype)

