@@ -1,0 +1,98 @@
+"""`semantic` and `ifd` on the small models: speed and equality beside the plain way, in one run.
+
+Embeddings: plain `SentenceTransformer.encode` on the same rows. Difficulty: a loop of one row at a time in float32, which makes
+the logits of every token. `--quick`: fewer rows.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from datagen.formats.read import read
+from datagen.models import embed
+from datagen.models.answer_loss import AnswerLoss
+from datagen.rows import Row, table_of, view
+from datagen.similarity import cosine
+
+DATA = Path(os.environ.get("DATA", Path(__file__).parents[2] / "shared" / "data"))
+ALPACA = DATA / "rows" / "alpaca_en_52k.jsonl.gz"
+
+
+def rows(count: int) -> list[Row]:
+    """The first rows of Alpaca."""
+    return [r for r in islice(read(str(ALPACA)), count) if "reason" not in r]
+
+
+def embeddings(count: int) -> None:
+    """Print speed, cosine of the two, and whether top-K and the greedy search equal brute force."""
+    texts = view(table_of(rows(count)), "conversation")
+    embedder = embed.load()
+    embedder.encode(texts[:64])
+    started = time.monotonic()
+    ours, _ = embedder.encode(texts)
+    mine = time.monotonic() - started
+    started = time.monotonic()
+    plain = embedder.network.encode(texts, batch_size=32, show_progress_bar=False, normalize_embeddings=True)
+    theirs = time.monotonic() - started
+    near = cosine.cosine(ours, plain)
+    score, found = cosine.highest(ours[1000:], ours[:1000])
+    exact = ours[1000:].astype(np.float64) @ ours[:1000].astype(np.float64).T
+    same = bool((exact.argmax(axis=1) == found).all()) and np.allclose(exact.max(axis=1), score, atol=1e-12)
+    print(f"{'semantic, ' + format(len(texts), ',') + ' rows':<40}{'asked':>10}{'reached':>10}")
+    print(f"{'times plain encode':<40}{'>= 2':>10}{theirs / mine:>10.2f}   ({mine:.1f} s, {theirs:.1f} s)")
+    print(f"{'least cosine of the two':<40}{'>= 0.999':>10}{near.min():>10.5f}")
+    print(f"{'top-K equal to brute force':<40}{'yes':>10}{'yes' if same else 'no':>10}")
+
+
+def plain_losses(scorer: AnswerLoss, sequences: list[tuple[list[int], int, int]]) -> Any:
+    """One row at a time, every logit."""
+    import torch
+
+    found = []
+    with torch.inference_mode():
+        for ids, start, end in sequences:
+            x = torch.tensor([ids])
+            logits = scorer.network(x).logits[0].float()
+            found.append(float(torch.nn.functional.cross_entropy(logits[start - 1 : end - 1], x[0, start:end])))
+    return np.array(found)
+
+
+def difficulty(count: int) -> None:
+    """Print equality in float32, speed and ranks in bfloat16."""
+    from scipy.stats import spearmanr
+
+    full, low = AnswerLoss("smollm2", dtype="float32"), AnswerLoss("smollm2")
+    answers = [a for a in (full.answer(r, 1024) for r in rows(count)) if a.reason is None]
+    head = len(full.head)
+    given = [(a.ids, a.start, a.end) for a in answers]
+    alone = [([*full.head, *a.ids[a.start : a.end]], head, head + a.end - a.start) for a in answers]
+    plain_losses(full, given[:3])
+    low.given_and_alone(answers[:8])
+    started = time.monotonic()
+    plain = plain_losses(full, [*given, *alone])
+    theirs = time.monotonic() - started
+    started = time.monotonic()
+    g, a = low.given_and_alone(answers)
+    mine = time.monotonic() - started
+    exact = np.concatenate(full.given_and_alone(answers))
+    n = len(answers)
+    rho = spearmanr(g / a, plain[:n] / plain[n:]).statistic
+    print(f"\n{'ifd, ' + format(n, ',') + ' rows':<40}{'asked':>10}{'reached':>10}")
+    print(f"{'largest difference in float32':<40}{'<= 1e-4':>10}{np.abs(exact - plain).max():>10.1e}")
+    print(f"{'times the plain loop':<40}{'>= 3.5':>10}{theirs / mine:>10.2f}   ({mine:.1f} s, {theirs:.1f} s)")
+    print(f"{'rank correlation of the two':<40}{'>= 0.998':>10}{rho:>10.4f}")
+
+
+if __name__ == "__main__":
+    if not ALPACA.is_file():
+        sys.exit(f"no shared data in {DATA}; set DATA")
+    quick = "--quick" in sys.argv
+    embeddings(2000 if quick else 10_000)
+    difficulty(60 if quick else 500)
