@@ -150,7 +150,7 @@ class Chat:
         self, key: str, path: Path_, body: Mapping[str, Any], draw: int, room: Room, mark: list[float], most_usd: float | None
     ) -> tuple[str | None, Failure | None]:  # fmt: skip
         room.outcome = None if self.paid else FREE  # from here on nobody knows until it has ended
-        number = await self.journal.asked(key, self.name, path, body, draw, self.base_url, room.most, most_usd)
+        number = await self._recorded(key, path, body, draw, room, most_usd)
         limit_name, started = self._limit_name, time.monotonic()
         try:
             async with asyncio.timeout(self.timeout_s):
@@ -181,6 +181,19 @@ class Chat:
         self.budget.settle(room, Attempt(room.most, ANSWERED, used))
         self.pace.used(mark, used.input + used.output if used else room.most.input + room.most.output)
         return raw, None
+
+    async def _recorded(
+        self, key: str, path: Path_, body: Mapping[str, Any], draw: int, room: Room, most_usd: float | None
+    ) -> int:  # fmt: skip
+        """Record a request and its attempt; one that is cut off while that is written was not sent, and costs nothing."""
+        asked = self.journal.asked(key, self.name, path, body, draw, self.base_url, room.most, most_usd)
+        writing = asyncio.ensure_future(asked)
+        try:
+            return await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            await self.journal.failed(await writing, FREE, "not sent")
+            room.outcome = FREE
+            raise
 
     async def _back_off(self, failure: Failure, key: str, tried: int, limited: int) -> float | None:
         """Return the seconds before the next attempt; None where there is none, which is recorded.

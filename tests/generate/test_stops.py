@@ -146,7 +146,7 @@ def test_a_larger_aim_replaces_nothing(tmp_path: Path, datagen: Any, endpoint: L
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "step",
-    [{"self_instruct": {"method": "one"}}, {"self_instruct": {"method": "alpaca", "tasks": 2, "stall": 20}}, {"magpie": {}}],
+    [{"self_instruct": {"method": "one"}}, {"magpie": {}}],
 )
 def test_every_method_runs_on_the_embedded_model(tmp_path: Path, step: dict[str, Any]) -> None:
     [(kind, options)] = step.items()
