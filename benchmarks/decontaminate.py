@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 
 import datagen as dg
-from datagen.curate.decontaminate import PROMPT_FIELDS, prompts
+from datagen.curate.decontaminate import Decontaminate, prompts
 from datagen.formats.read import read, records
 from datagen.rows import ROW, new_row
 from datagen.shards import ShardWriter
@@ -62,7 +62,7 @@ def planted() -> list[tuple[str, str, dict[str, str]]]:
     for path in sorted((DATA / "benchmarks").iterdir()):
         for name, piece in records(str(path)):
             if isinstance(piece.record, dict):
-                for text in prompts(piece.record, PROMPT_FIELDS):
+                for text in prompts(piece.record, Decontaminate.fields):
                     items[script(text)].append(f"{name}\0{text}")
     draw, found = random.Random(17), []
     for n in range(PLANTED):
