@@ -10,9 +10,6 @@ if TYPE_CHECKING:
     from datagen.recipe import Recipe
 
 
-DEFAULT = ("rules", "minhash", "rouge:field=context,same_answer=0.7")
-
-
 @click.command("filter")
 @click.argument("inputs", nargs=-1, metavar="[INPUT]...")
 @click.option("-o", "--out", metavar="OUT", help="Run folder; an earlier run in it goes on.")
@@ -48,9 +45,7 @@ def command(
 
     if not inputs and not stages and not recipe and out is not None and (Path(out) / "recipe.yaml").is_file():
         recipe = str(Path(out) / "recipe.yaml")
-    if target_size is not None:
-        stages = (*(stages or DEFAULT), f"balance:size={target_size}")
-    chosen = _recipe(inputs, stages, recipe, changes, terminal.pairs(mapping, "--map"), limit)
+    chosen = _recipe(inputs, stages, recipe, changes, terminal.pairs(mapping, "--map"), limit, target_size)
     chosen = dataclasses.replace(chosen, against=against or chosen.against)
     if dry_run:
         return _plan(chosen)
@@ -61,7 +56,7 @@ def command(
 
 def _recipe(
     inputs: tuple[str, ...], stages: tuple[str, ...], path: str | None, changes: tuple[str, ...], mapping: dict[str, str],
-    limit: int | None,
+    limit: int | None, target_size: int | None,
 ) -> Recipe:  # fmt: skip
     """The chain that the options name, on the given inputs."""
     import dataclasses
@@ -73,6 +68,8 @@ def _recipe(
     from datagen.options import split_stage
     from datagen.stage import find
 
+    if target_size is not None and path:
+        raise UsageError("--target-size goes with --stage; in a recipe write - balance: {size: N}")
     if stages and path:
         raise UsageError("give --stage or --recipe, not both")
     if path:
@@ -80,6 +77,8 @@ def _recipe(
         made = dataclasses.replace(made, mapping=mapping or made.mapping, limit=limit or made.limit)
     else:
         entries = [dict([split_stage(s)]) for s in stages] or list(DEFAULT_STAGES)
+        if target_size is not None:
+            entries.append({"balance": {"size": target_size}})
         for entry in entries:
             find(entry if isinstance(entry, str) else next(iter(entry)))
         if not inputs:
