@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,10 @@ class Reference:
     ids: pa.Array
 
 
+def _untold(done: int, note: str) -> None:
+    """Nobody watches."""
+
+
 @dataclass(frozen=True)
 class Context:
     """What a stage may use beside its options: the seed of the run, a folder for what it buys, other sets of rows.
@@ -44,6 +48,7 @@ class Context:
     pinned: int = 0
     folder: Path | None = None  # of the run; a stage that asks a model keeps its journal there
     offline: bool = False  # models answer from the journal alone
+    at: Callable[[int, str], None] = _untold  # told how many rows of a batch are done, and what of it, where that takes long
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from datagen.generate.draft import Draft, drafts, failed
 from datagen.generate.parse import items
 from datagen.generate.pool import Seen
-from datagen.generate.prompt import Prompt
 from datagen.models.chat import Chat
+from datagen.models.prompt import Prompt
 from datagen.rows import Row
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -105,8 +104,3 @@ def made_row(draft: Draft, stage: str, model: str, language: str, cell: str | No
             "cost_usd": round(draft.spent.usd, 12) if draft.spent.usd is not None and known else None,
         },
     )  # fmt: skip
-
-
-def prompt_hash(*texts: str) -> str:
-    """Return the digest by which a row names the prompt that it came from."""
-    return hashlib.blake2b("\0".join(texts).encode(), digest_size=8).hexdigest()

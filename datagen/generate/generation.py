@@ -13,9 +13,9 @@ from datagen.generate.draft import Draft, failed
 from datagen.generate.loop import Aim, Loop
 from datagen.generate.options import GeneratorOptions
 from datagen.generate.pool import Pool
-from datagen.generate.prompt import Prompt
 from datagen.generate.topics import Cell, Topics, read, subtopics
 from datagen.models.chat import Chat
+from datagen.models.prompt import Prompt
 from datagen.rows import Row
 
 METHODS: dict[str, ModuleType] = {"self_instruct": self_instruct, "magpie": magpie}

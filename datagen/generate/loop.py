@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from datagen.errors import BudgetError, DataError, DatagenError, ModelError
-from datagen.generate.background import streamed
 from datagen.generate.draft import Draft, Repeat, Spent, made_row
 from datagen.generate.parse import Item
 from datagen.generate.pool import Pool, Seen
+from datagen.models.background import streamed
 from datagen.models.chat import Chat, NotRecordedError
 from datagen.rows import Row, dropped_row
 from datagen.stage import ERROR

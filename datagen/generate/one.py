@@ -12,14 +12,14 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from datagen.generate.alpaca import Examples
-from datagen.generate.draft import Draft, failed, prompt_hash, spent
+from datagen.generate.draft import Draft, failed, spent
 from datagen.generate.parse import Item, items
 from datagen.generate.pool import Seen
-from datagen.generate.prompt import Prompt
 from datagen.generate.rules import Refusal
 from datagen.generate.turns import UserTurn
 from datagen.models.chat import Chat
 from datagen.models.completion import Completion
+from datagen.models.prompt import Prompt, prompt_hash
 from datagen.rows import Row
 
 if TYPE_CHECKING:

@@ -13,13 +13,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from datagen.generate.alpaca import Examples
-from datagen.generate.draft import Draft, Spent, drafts, failed, prompt_hash, spent
+from datagen.generate.draft import Draft, Spent, drafts, failed, spent
 from datagen.generate.parse import Item, instances, tasks, yes_or_no
 from datagen.generate.pool import Seen
-from datagen.generate.prompt import Prompt
 from datagen.generate.rules import Refusal
 from datagen.models.chat import Chat
 from datagen.models.completion import Completion
+from datagen.models.prompt import Prompt, prompt_hash
 from datagen.rows import Row
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from datagen.errors import ModelError, UsageError, did_you_mean
-from datagen.generate.prompt import Prompt
+from datagen.models.prompt import Prompt
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ Only rows that are left are scored. They are scored in chunks, each on disk when
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,9 @@ def scored(
     run.progress.step(step.name, len(wanted), "rows")
     done, number = 0, len(list(folder.glob("[0-9]*.arrow")))
     for rows in _chunks(data, wanted):
-        columns = stages.scored(step.options, rows, ctx)
+        before = done
+        at = replace(ctx, at=lambda n, note, before=before: run.progress.at(before + n, note))  # type: ignore[misc]
+        columns = stages.scored(step.options, rows, at)
         write_scores(folder / f"{number:05d}.arrow", columns.append_column("id", rows.column("id")))
         number += 1
         done += len(rows)

@@ -23,6 +23,7 @@ VARIABLES: dict[str, set[str]] = {
     "answer": set(),
     "magpie": {"topic"},
     "subtopics": {"domain", "count"},
+    "tag": {"text"},
 }
 SCRIPT = {"en": r"\p{Latin}", "th": r"\p{Thai}", "zh": r"\p{Han}"}
 # What every language has in Latin letters: field headings, code, names of things.
@@ -45,7 +46,7 @@ EXAMPLES = [
 
 
 def rendered(name: str, language: str, **given: Any) -> str:
-    values = {"examples": EXAMPLES, "count": 3, "topic": None, "instruction": "12 34", "domain": "56", **given}
+    values = {"examples": EXAMPLES, "count": 3, "topic": None, "instruction": "12 34", "domain": "56", "text": "78", **given}
     return ENVIRONMENT.from_string(assets.prompt(name, language)).render(values)
 
 
@@ -91,8 +92,8 @@ def test_a_topic_adds_itself_and_nothing_else_changes(name: str, language: str) 
 def test_what_an_example_or_a_topic_says_is_data(text: str, language: str) -> None:
     shown = [{"instruction": text, "input": f"in {text}", "output": f"out {text}"}]
     for name, variables in VARIABLES.items():
-        prompt = rendered(name, language, examples=shown, topic=text, instruction=text, domain=text)
-        times = 1 if variables & {"topic", "domain", "instruction"} else 0
+        prompt = rendered(name, language, examples=shown, topic=text, instruction=text, domain=text, text=text)
+        times = 1 if variables & {"topic", "domain", "instruction", "text"} else 0
         if "examples" in variables:
             times += {"self_instruct": 3, "one_task": 2, "original_tasks": 1}[name]
         assert prompt.count(text) == times, name

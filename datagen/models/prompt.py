@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 from datagen import assets
-from datagen.generate.draft import prompt_hash
+
+
+def prompt_hash(*texts: str) -> str:
+    """Return the digest by which a row names the prompt that it came from."""
+    return hashlib.blake2b("\0".join(texts).encode(), digest_size=8).hexdigest()
 
 
 class Prompt:
