@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from datagen import assets, stage
 from datagen import options as option_fields
@@ -23,6 +23,7 @@ from datagen.mix.weights import MixOptions
 from datagen.train.loop import TrainOptions
 
 GENERATORS = tuple(GENERATOR_OPTIONS)
+PRE_EXPERIENCE = "pre_experience"  # Cherry's word for the model that has seen some of the rows
 KEYS = ("input", "map", "limit", "against", "steps")
 
 
@@ -33,7 +34,25 @@ class TrainStep(TrainOptions):
     eval: str | None = None  # rows to measure the loss on before and after
 
 
-OPTIONS: dict[str, type[Any]] = {**GENERATOR_OPTIONS, "mix": MixOptions, "train": TrainStep}
+@dataclass(frozen=True)
+class PreExperience(TrainOptions):
+    """Options of `pre_experience`: those of the trainer, and which rows it sees."""
+
+    rows: int = 1000  # that the model sees
+    sample: Literal["kmeans", "random"] = "kmeans"  # in turn from the clusters of the tasks' embeddings, or drawn
+    clusters: int = 100  # of k-means
+    embedder: str = "minilm"  # of the tasks: minilm, a folder, or a Hub id
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("rows", "clusters"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)}")
+
+
+OPTIONS: dict[str, type[Any]] = {
+    **GENERATOR_OPTIONS, "mix": MixOptions, "train": TrainStep, PRE_EXPERIENCE: PreExperience,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -65,12 +84,22 @@ class Recipe:
             raise UsageError("recipe: a generator stands only first, and in place of an input")
         if not self.input and not (kinds and (kinds[0] in GENERATORS or kinds[0] == "mix")):
             raise UsageError("recipe: nothing to read; give input: [PATH, …], or a generator or a mix as the first step")
-        for kind in ("mix", "train"):
+        for kind in ("mix", "train", PRE_EXPERIENCE):
             if kinds.count(kind) > 1:
                 raise UsageError(f"recipe: the step '{kind}' stands more than once")
         if "train" in kinds[:-1]:
             raise UsageError("recipe: 'train' must be the last step")
+        self._check_pre_experience(kinds)
         self._check_sources()
+
+    def _check_pre_experience(self, kinds: list[str]) -> None:
+        """A stage scores with the model of the step before it, and such a step is there for no other end."""
+        at = kinds.index(PRE_EXPERIENCE) if PRE_EXPERIENCE in kinds else len(kinds)
+        users = [i for i, s in enumerate(self.steps) if getattr(s.options, "model", None) == PRE_EXPERIENCE]
+        if early := [self.steps[i].name for i in users if i < at]:
+            raise UsageError(f"step '{early[0]}': its model is made by a step '{PRE_EXPERIENCE}', which must stand before it")
+        if at < len(kinds) and not users:
+            raise UsageError(f"recipe: no stage takes the model of '{PRE_EXPERIENCE}'; give ifd: {{model: {PRE_EXPERIENCE}}}")
 
     def _check_sources(self) -> None:
         """A mix after other steps must take their rows, or those rows would vanish."""
@@ -157,7 +186,7 @@ def load(path: Path, changes: Sequence[str] = (), inputs: Sequence[str] = ()) ->
 
     path = assets.recipe(str(path)) or path
     if not path.is_file():
-        raise DataError(f"no such recipe: {path}; one that comes with datagen is quickstart")
+        raise DataError(f"no such recipe: {path}; those that come with datagen are quickstart and self_guided")
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), _loader())  # noqa: S506 - it is a SafeLoader
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as e:

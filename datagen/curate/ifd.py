@@ -38,7 +38,7 @@ class Ifd(Stage):
     keep: float | None = None  # share of the eligible rows that stays; off = only the columns
     ratio: Literal["loss", "ppl"] = "loss"  # of the mean losses (Cherry), or of the perplexities (Superfiltering)
     within: Literal["all", "language", "source"] = "all"  # what the share is taken of
-    model: str = "smollm2"  # a causal language model: smollm2, a folder, or a Hub id
+    model: str = "smollm2"  # smollm2, a folder (an adapter too), a Hub id, or pre_experience in a recipe
     max_length: int = 2048  # tokens; a longer row is not scored
     device: str = "auto"  # auto, cpu, cuda, mps
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 where the device has instructions for it
@@ -70,10 +70,9 @@ class Ifd(Stage):
 
     def identity(self) -> str:
         """The model's weights."""
-        from datagen.models.causal_lm import find_model, resolve
+        from datagen.models.answer_loss import identity
 
-        find_model(self.model)
-        return resolve(self.model)[1]
+        return identity(self.model)
 
     def score(self, rows: pa.Table, ctx: Context) -> dict[str, pa.Array]:
         """Return the losses of each row's answer, its tokens and bytes, why it has none, and its language and source."""

@@ -9,12 +9,13 @@ from datagen import assets
 from datagen.errors import UsageError
 from datagen.formats import read as readers
 from datagen.models.causal_lm import find_model
-from datagen.recipe import GENERATORS, Step
+from datagen.recipe import GENERATORS, PRE_EXPERIENCE, Step
 from datagen.stage import Stage
 from datagen.steps.earlier import opened
 from datagen.steps.generating import generate
 from datagen.steps.judging import judge
 from datagen.steps.mixing import mix, source_paths
+from datagen.steps.pre_experience import pre_experience
 from datagen.steps.reading import read_input
 from datagen.steps.rewriting import rewrite
 from datagen.steps.training import train
@@ -23,7 +24,7 @@ from datagen.work import Run
 
 def kind_of(step: Step) -> Callable[[Run, Step, Path], None]:
     """Return the function that does a step."""
-    known = {**dict.fromkeys(GENERATORS, generate), "mix": mix, "train": train}
+    known = {**dict.fromkeys(GENERATORS, generate), "mix": mix, "train": train, PRE_EXPERIENCE: pre_experience}
     return known.get(step.kind) or (rewrite if step.options.rewrites else judge)
 
 
@@ -39,12 +40,13 @@ def check(run: Run) -> None:
         if step.kind == "mix":
             paths += [p for named in source_paths(options).values() for p in named]
         paths += [p for p in (getattr(options, "eval", None), getattr(options, "seeds", None)) if p]
-        if step.kind == "train" or (step.kind == "mix" and options.grid):
+        if step.kind in ("train", PRE_EXPERIENCE) or (step.kind == "mix" and options.grid):
             find_model(options.model)
             run.identity(options.model)
         if isinstance(options, Stage):
             paths += [*(p for named in options.files.values() for p in named), *options.references]
-            options.identity()
+            if getattr(options, "model", None) != PRE_EXPERIENCE:  # which this run will make
+                options.identity()
     run.earlier = opened(run.recipe)
     if paths.count("-") > 1:
         raise UsageError("standard input (-) can be read once only; save it to a file and name that")

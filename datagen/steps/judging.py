@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,15 @@ from datagen.shards import ShardWriter, fingerprint, read_all, read_json, shard_
 from datagen.stage import ERROR, Applied, Context, Reference, Stage
 from datagen.steps import scores_by_id, wipeout
 from datagen.steps.entry import VERSION, entry, write_verdict
+from datagen.steps.pre_experience import with_its_model
 from datagen.work import Run
 
 
 def judge(run: Run, step: Step, folder: Path) -> None:
     """Score every row, decide on those that are left, and add the verdict as a layer."""
-    stage, data = step.options, run.datasets[-1]
+    stage, data, able = step.options, run.datasets[-1], with_its_model(run, step)
     ctx = Context(folder=run.out, offline=run.offline)
-    known = fingerprint(VERSION, step.kind, stage.version, stage.score_options(), _sides(run, step), stage.identity())
+    known = fingerprint(VERSION, step.kind, stage.version, stage.score_options(), _sides(run, step), able.identity())
     overlaid = data.columns_of(stage.reads)
     score_mark = fingerprint(known, data.fingerprint, run.tail if overlaid else "")
     others = run.digest(f"{step.name}.against", list(stage.references)) if stage.references else []
@@ -43,7 +45,7 @@ def judge(run: Run, step: Step, folder: Path) -> None:
         alive = data.alive()
         before = alive.copy()
         if by_id:
-            columns = scores_by_id.scored(run, step, data, before, scores, ctx)
+            columns = scores_by_id.scored(run, replace(step, options=able), data, before, scores, ctx)
         else:
             _score(run, step, data, scores, overlaid)
             columns = read_column(scores)

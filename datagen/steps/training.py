@@ -43,7 +43,7 @@ def train(run: Run, step: Step, folder: Path) -> None:
         write_verdict(folder, dropped)
         return {
             **entry(step.name, option_fields.values(options), len(rows), reason_counts([dropped])),
-            "training": _told(trained),
+            "training": told(trained),
         }
 
     run.do(folder, mark, work)
@@ -73,7 +73,7 @@ def _left_out(data: Dataset, left_out: list[tuple[str, str]], max_length: int) -
     )
 
 
-def _told(trained: Any) -> dict[str, Any]:
+def told(trained: Any) -> dict[str, Any]:
     """What run.json says of a training run."""
     return {
         "steps": trained.steps, "rows": trained.rows_used, "tokens": trained.tokens, "label_tokens": trained.label_tokens,

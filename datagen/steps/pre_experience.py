@@ -1,0 +1,87 @@
+"""Cherry's first step: a model that has seen a few of the rows, by which `ifd` then scores all of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from datagen import options as option_fields
+from datagen.errors import UsageError
+from datagen.models.embed import MULTILINGUAL, load, resolve
+from datagen.recipe import PRE_EXPERIENCE, PreExperience, Step
+from datagen.shards import fingerprint
+from datagen.stage import Stage
+from datagen.steps.entry import VERSION, entry
+from datagen.steps.training import told
+from datagen.work import Run
+
+if TYPE_CHECKING:
+    from datagen.dataset import Dataset
+
+UNKNOWN, UNREAD = 0.1, 0.01  # of a task's tokens, and of the tasks
+
+
+def pre_experience(run: Run, step: Step, folder: Path) -> None:
+    """Train a model on some of the rows that are left; every row stays."""
+    from datagen.train.loop import TrainOptions
+    from datagen.train.loop import train as fit
+
+    options, data = step.options, run.datasets[-1]
+    embedder = resolve(options.embedder)[1] if options.sample == "kmeans" else ""
+    mark = fingerprint(VERSION, option_fields.values(options), run.identity(options.model), embedder, run.tail)
+
+    def work() -> dict[str, Any]:
+        alive = np.flatnonzero(data.alive())
+        run.progress.step(step.name, options.steps, "steps")
+        chosen = {*alive[sampled(data, alive, options)].tolist()}
+        rows = [row for at, row in zip(alive.tolist(), data.kept_rows(), strict=True) if at in chosen]
+        own = {k: v for k, v in option_fields.values(options).items() if k not in ("rows", "sample", "clusters", "embedder")}
+        trained = fit(
+            rows, TrainOptions(**{**own, "fresh": run.fresh}), folder, None,
+            lambda line: run.progress.at(line["step"], f"loss {line['loss']:.3f}"),
+        )  # fmt: skip
+        notes = {"sampled": len(rows), "left_out": len(trained.left_out), **told(trained)}
+        return {**entry(step.name, option_fields.values(options), len(alive), {}), "notes": notes}
+
+    run.do(folder, mark, work)
+
+
+def sampled(data: Dataset, alive: npt.NDArray[np.int64], options: PreExperience) -> npt.NDArray[np.int64]:
+    """Return which of the rows that are left are seen, rising: drawn, or in turn from each cluster of their tasks.
+
+    Raises:
+        UsageError: k-means over tasks that the embedder does not read.
+    """
+    order = np.random.default_rng(options.seed).permutation(len(alive))
+    if options.sample == "random" or len(alive) <= options.rows:
+        return np.sort(order[: options.rows])
+    from sklearn.cluster import KMeans
+
+    vectors, unknown = load(options.embedder, options.device).encode([row["instruction"] for row in data.kept_rows()])
+    if (unknown > UNKNOWN).mean() > UNREAD:
+        raise UsageError(
+            f"step '{PRE_EXPERIENCE}': the embedder '{options.embedder}' does not read {(unknown > UNKNOWN).sum():,} of"
+            f" {len(alive):,} tasks; give sample: random, or embedder: {MULTILINGUAL}"
+        )
+    clusters = KMeans(min(options.clusters, len(alive)), n_init=1, random_state=options.seed).fit(vectors).labels_
+    # The k-th of every cluster before the next of any: clusters x rows-per-cluster where all are large enough.
+    seen = np.zeros(options.clusters, np.int64)
+    rank = np.empty(len(alive), np.int64)
+    for row in order.tolist():
+        rank[row] = seen[clusters[row]]
+        seen[clusters[row]] += 1
+    return np.sort(order[np.argsort(rank[order], kind="stable")][: options.rows])
+
+
+def with_its_model(run: Run, step: Step) -> Stage:
+    """Return a stage ready to run: where its model is the one that a step before it trained, that one's folder."""
+    stage: Stage = step.options
+    if getattr(stage, "model", None) != PRE_EXPERIENCE:
+        return stage
+    position = [s.kind for s in run.recipe.steps].index(PRE_EXPERIENCE) + 1
+    folder = run.folder(position, PRE_EXPERIENCE)
+    return replace(stage, model=str(next(p for p in (folder / "adapter", folder / "model") if p.is_dir())))  # type: ignore[call-arg]
