@@ -52,7 +52,7 @@ class Finished:
 
 def filter(  # noqa: A001  (the command's name)
     inputs: Any, stages: Steps = DEFAULT_STAGES, out: str | Path | None = None, mapping: Mapping[str, str] | None = None,
-    limit: int | None = None, against: str | Path | None = None, *, allow_wipeout: bool = False,
+    limit: int | None = None, against: str | Path | None = None, *, allow_wipeout: bool = False, curve: bool | None = None,
 ) -> Finished:  # fmt: skip
     """Curate rows by a chain of stages; as `datagen filter`.
 
@@ -65,6 +65,7 @@ def filter(  # noqa: A001  (the command's name)
         limit: read only so many rows.
         against: an earlier run of the same stages; only new rows are judged, as if both were one.
         allow_wipeout: let a stage drop most of a source, language or tag.
+        curve: say how many rows the stages would keep at other thresholds; None = where there are at most 20,000.
 
     Raises:
         DatagenError: with one line that names the fix.
@@ -75,7 +76,7 @@ def filter(  # noqa: A001  (the command's name)
     made = recipes.make(
         entries, input=tuple(paths), mapping=mapping or {}, limit=limit, against=None if against is None else str(against)
     )
-    return _finished(execute(made, folder, allow_wipeout=allow_wipeout))
+    return _finished(execute(made, folder, allow_wipeout=allow_wipeout, curve=curve))
 
 
 def _paths(inputs: Any, table: Path) -> list[str]:

@@ -50,7 +50,7 @@ class Result:
 
 def execute(
     recipe: Recipe, out: Path, *, fresh: bool = False, offline: bool = False, progress: Progress | None = None,
-    workers: int | None = None, allow_wipeout: bool = False,
+    workers: int | None = None, allow_wipeout: bool = False, curve: bool | None = None,
 ) -> Result:  # fmt: skip
     """Run a recipe in a folder, going on where an earlier run of it stopped; return the finished run.
 
@@ -62,6 +62,7 @@ def execute(
         progress: told what is going on.
         workers: processes that score; by default one per core.
         allow_wipeout: let a stage drop most of a source, language or tag.
+        curve: say how many rows the stages would keep at other thresholds; None = where there are at most 20,000.
 
     Raises:
         DatagenError: a step cannot be done; everything finished so far stays and is used next time.
@@ -70,7 +71,7 @@ def execute(
     with _locked(out), LocalEngine(workers) as engine:
         before = read_json(out / "run.json")
         recipe_before = (out / "recipe.yaml").read_text("utf-8") if before and (out / "recipe.yaml").is_file() else None
-        run = Run(recipe, out, progress, engine, fresh, offline, allow_wipeout, before=before)
+        run = Run(recipe, out, progress, engine, fresh, offline, allow_wipeout, curve, before=before)
         try:
             _steps(run)
             result = _finish(run)

@@ -81,6 +81,11 @@ class Stage:
         """Whether the verdict on a row needs none of the rows after it, so that new rows can be judged by themselves."""
         return False
 
+    @property
+    def curve(self) -> tuple[str, tuple[float, ...]] | None:
+        """An option of `decides`, and the values at which run.json is to say how many rows the stage would keep."""
+        return None
+
     def identity(self) -> str:
         """Return what the stage's models are, which its scores depend on; asked before any step runs.
 

@@ -79,6 +79,7 @@ class Run:
     fresh: bool = False
     offline: bool = False  # generators answer from the journal alone
     allow_wipeout: bool = False  # a stage may drop most of a source, language or tag
+    curve: bool | None = None  # decide at other thresholds too, and say what would be kept; None = where there are few rows
     earlier: Sequence[Earlier] = ()  # runs that the rows are judged against, the oldest first
     worked: bool = False
     datasets: list[Dataset] = field(default_factory=list)

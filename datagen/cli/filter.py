@@ -22,14 +22,15 @@ if TYPE_CHECKING:
 @click.option("--against", metavar="RUN", help="An earlier run of the same stages: judge only new rows, as if both were one.")
 @click.option("--target-size", type=click.IntRange(1, 2**31), metavar="N", help="Keep N rows in the end: adds balance:size=N.")
 @click.option("--allow-wipeout", is_flag=True, help="Let a stage drop most of a source, language or tag.")
+@click.option("--curve/--no-curve", default=None, help="Rows kept at other thresholds, in the report; on up to 20,000 rows.")
 @click.option("--limit", type=click.IntRange(1, 2**31), help="Read only so many rows.")
 @click.option("--fresh", is_flag=True, help="Compute every stage again.")
 @click.option("--dry-run", is_flag=True, help="Show the files, the first rows and the stages; write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print run.json on one line instead of the table.")
 def command(
     inputs: tuple[str, ...], out: str | None, stages: tuple[str, ...], recipe: str | None, changes: tuple[str, ...],
-    mapping: str | None, against: str | None, target_size: int | None, allow_wipeout: bool, limit: int | None, fresh: bool,
-    dry_run: bool, as_json: bool,
+    mapping: str | None, against: str | None, target_size: int | None, allow_wipeout: bool, curve: bool | None,
+    limit: int | None, fresh: bool, dry_run: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """Curate INPUTs (files, folders, - or hf://...) by a chain of stages.
 
@@ -51,7 +52,7 @@ def command(
         return _plan(chosen)
     if out is None:
         raise UsageError("filter needs a folder for its result: -o OUT")
-    return terminal.run(chosen, out, fresh=fresh, as_json=as_json, allow_wipeout=allow_wipeout)
+    return terminal.run(chosen, out, fresh=fresh, as_json=as_json, allow_wipeout=allow_wipeout, curve=curve)
 
 
 def _recipe(

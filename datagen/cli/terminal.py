@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -57,13 +58,14 @@ class Bar:
 
 
 def run(
-    recipe: Recipe, out: str, *, fresh: bool = False, offline: bool = False, as_json: bool = False, allow_wipeout: bool = False
+    recipe: Recipe, out: str, *, fresh: bool = False, offline: bool = False, as_json: bool = False, allow_wipeout: bool = False,
+    curve: bool | None = None,
 ) -> int:  # fmt: skip
     """Execute a recipe, show its progress and its table.
 
     Return the exit code: 3 when rows broke a stage, that of the error where a generator stopped before its aim.
     """
-    result = _executed(recipe, out, fresh=fresh, offline=offline, allow_wipeout=allow_wipeout)
+    result = _executed(recipe, out, fresh=fresh, offline=offline, allow_wipeout=allow_wipeout, curve=curve)
     if as_json:
         click.echo(json.dumps({**result.summary, "folder": out, "worked": result.worked}, ensure_ascii=False))
     else:
@@ -86,7 +88,7 @@ def run(
     return 0
 
 
-def _executed(recipe: Recipe, out: str, **how: bool) -> Result:
+def _executed(recipe: Recipe, out: str, **how: Any) -> Result:
     """Execute a recipe; what a budget or Ctrl+C ends says where it stands and how it goes on."""
     from datagen.errors import BudgetError
     from datagen.run import execute
@@ -126,8 +128,12 @@ def _raised(message: str) -> list[str]:
 
 
 def _doubled(words: list[str], option: str) -> list[str]:
-    """Return a command with the value of a cap doubled, as `--cap X` or `--cap=X`; of a recipe's the name alone is said."""
+    """Return a command with the value of a cap doubled: `--cap X`, `--cap=X`, or `cap=X` among a stage's options."""
+    among = re.compile(rf"(?<![a-z_]){option.removeprefix('--').replace('-', '_')}=(\d+(?:\.\d+)?)")
     for at, word in enumerate(words):
+        if found := among.search(word):
+            twice = f"{word[: found.start(1)]}{2 * float(found[1]):g}{word[found.end(1) :]}"
+            return [*words[:at], twice, *words[at + 1 :]]
         name, equals, value = word.partition("=")
         if name == option:
             here = at if equals else at + 1
@@ -213,6 +219,18 @@ def _notes(stage: dict[str, Any]) -> list[str]:
             notes.append(f"held-out loss {before['loss']:.4f} -> {after['loss']:.4f}")
     if requests := stage.get("requests"):
         notes += _of_generation(stage, requests)
+    told = stage.get("notes", {})
+    if "tags_per_row" in told:
+        notes.append(
+            f"{told['covered']:,} tags by {told['by']}, {told['tags_per_row']:.2f} per row;"
+            f" {told['rows_without_tags']:,} rows without"
+        )
+        if told["rows_not_tagged"]:
+            notes.append(f"{told['rows_not_tagged']:,} rows not tagged: {told['first_error']}"[:150])
+        if used := told.get("usage"):
+            usd = "" if used["usd"] is None else f", ${used['usd']:.4f}"
+            tokens = f"{used['input_tokens']:,} tokens in, {used['output_tokens']:,} out"
+            notes.append(f"over the life of this folder: {used['recorded']:,} answers, {tokens}{usd}")
     return notes
 
 

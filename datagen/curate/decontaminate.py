@@ -67,6 +67,11 @@ class Decontaminate(Stage):
         return True
 
     @property
+    def curve(self) -> tuple[str, tuple[float, ...]]:
+        """How many rows it would keep when an item must be covered more, or less."""
+        return "threshold", (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+
+    @property
     def guarded(self) -> bool:
         """A source that mostly goes is a benchmark, or an item that is a template."""
         return True

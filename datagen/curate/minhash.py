@@ -64,6 +64,11 @@ class Minhash(Stage):
         return self.against
 
     @property
+    def curve(self) -> tuple[str, tuple[float, ...]]:
+        """How many rows it would keep when rows must be more, or less, alike."""
+        return "threshold", (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
+
+    @property
     def guarded(self) -> bool:
         """Templated rows look like duplicates."""
         return True

@@ -72,6 +72,11 @@ class Semantic(Stage):
         return self.against
 
     @property
+    def curve(self) -> tuple[str, tuple[float, ...]] | None:
+        """How many rows it would keep when rows must be more, or less, alike; a share is kept whatever the scores."""
+        return ("threshold", (0.8, 0.85, 0.9, 0.95, 0.98)) if self.mode == "near_duplicates" else None
+
+    @property
     def guarded(self) -> bool:
         """Templated rows are alike; what a share leaves out was asked for."""
         return self.mode == "near_duplicates"

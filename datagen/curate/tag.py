@@ -156,7 +156,8 @@ class Tag(ModelOptions, Stage):
             "tags": pa.array(tags, pa.list_(pa.string())),
             "tag_count": pa.array([len(row) for row in tags], pa.int32()),
         }
-        return Verdict(pa.nulls(n, pa.string()), columns=marks, notes=self._notes(columns, rows, tags, found))
+        notes = {**self._notes(columns, rows, tags, found), **(self._usage(ctx) if self.by_model else {})}
+        return Verdict(pa.nulls(n, pa.string()), columns=marks, notes=notes)
 
     def _notes(
         self, columns: pa.Table, rows: list[list[str]], tags: list[list[str]], found: Vocabulary
@@ -171,6 +172,25 @@ class Tag(ModelOptions, Stage):
             "rows_not_tagged": len(errors),
             **({"first_error": errors[0]} if errors else {}),
         }
+
+    def _usage(self, ctx: Context) -> dict[str, Any]:
+        """Return what the run folder has used over its whole life; nothing where there is no journal."""
+        from datagen.models.budget import Budget
+        from datagen.models.journal import Journal
+        from datagen.models.opening import price_of
+
+        path = None if ctx.folder is None else ctx.folder / "journal.sqlite"
+        if path is None or not path.is_file():
+            return {}
+        journal = Journal(path)
+        try:
+            spent = Budget(None if ctx.offline else price_of(self), None, None, journal.attempts())
+            usage = {"recorded": journal.counts()["recorded"], "sent": journal.counts()["attempts"]}
+        finally:
+            journal.close()
+        usd = round(spent.spent, 9) if spent.price else None
+        tokens = {"input_tokens": spent.used.input, "output_tokens": spent.used.output}
+        return {"usage": {**usage, **tokens, "usd": usd}}
 
     def _thresholds(self, rows: int) -> Thresholds:
         count = self.min_count or max(2, min(20, rows // ROWS_PER_COUNT))

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from datagen.report import charts, generation, numbers, samples, texts
+from datagen.report import charts, flow, generation, numbers, samples, texts
 from datagen.rows import LEDGER
 from datagen.shards import count_rows, read_json, read_shards, write_text
 
@@ -35,6 +35,7 @@ def write_report(out: Path, summary: dict[str, Any]) -> Path:
     context = {
         "run": _head(out, summary, found),
         "stages": [_stage(s, max([1, *(s["rows_in"] for s in stages)]), palette) for s in stages],
+        "groups": flow.by_group(out, stages),
         "drops": _drops(out, found, palette),
         "kept": _kept(out / "kept"),
         "mixture": _mixture(read_json(out / "mix.json")),
@@ -115,7 +116,8 @@ def _stage(stage: Mapping[str, Any], widest: int, palette: Mapping[str, int]) ->
             {"name": name, "rows": n, "share": n / (stage["rows_in"] or 1), "width": 100 * n / widest, "colour": colour}
             for name, n, colour in parts
         ],
-        "options": list(options.items()),
+        "options": list(options.items()), "notes": flow.notes(stage),
+        "curve": flow.curve(stage), "coverage": flow.coverage(stage),
     }  # fmt: skip
 
 

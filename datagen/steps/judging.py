@@ -24,6 +24,8 @@ from datagen.steps.entry import VERSION, entry, write_verdict
 from datagen.steps.pre_experience import with_its_model
 from datagen.work import Run
 
+CURVE_ROWS = 20_000  # so many rows get their retention curves unasked: they take seconds
+
 
 def judge(run: Run, step: Step, folder: Path) -> None:
     """Score every row, decide on those that are left, and add the verdict as a layer."""
@@ -33,7 +35,7 @@ def judge(run: Run, step: Step, folder: Path) -> None:
     overlaid = data.columns_of(stage.reads)
     score_mark = fingerprint(known, data.fingerprint, run.tail if overlaid else "")
     others = run.digest(f"{step.name}.against", list(stage.references)) if stage.references else []
-    mark = fingerprint(score_mark, option_fields.values(stage), others, run.tail)
+    mark = fingerprint(score_mark, option_fields.values(stage), others, run.tail, *([run.curve] if run.curve else []))
     scores = folder / "scores"
 
     def work() -> dict[str, Any]:
@@ -50,17 +52,36 @@ def judge(run: Run, step: Step, folder: Path) -> None:
             _score(run, step, data, scores, overlaid)
             columns = read_column(scores)
         run.progress.step(f"{step.name}: decide", None, "rows")
-        applied = stages.apply(stage, columns, alive, ctx, _reference(run, step, folder))
+        reference = _reference(run, step, folder)
+        applied = stages.apply(stage, columns, alive, ctx, reference)
         wipeout.check(run, step, data, before, applied.dropped)
         write_verdict(folder, applied.dropped)
         _write_marks(stage, data, folder, applied, columns if by_id else None)
         notes = {"notes": dict(applied.notes)} if applied.notes else {}
+        if stage.curve and (run.curve or (run.curve is None and before.sum() <= CURVE_ROWS)):
+            run.progress.step(f"{step.name}: curve", None, "rows")
+            notes["curve"] = _curve(stage, columns, before, ctx, reference)
         return entry(step.name, option_fields.values(stage), int(before.sum()), reason_counts([applied.dropped]), **notes)
 
     run.do(folder, mark, work)
     places = {**dict.fromkeys(stage.adds, scores if stage.parallel == "rows" else folder / "added")}
     places |= dict.fromkeys(stage.marks, folder / "columns")
     data.layers.append(Layer(step.name, pq.read_table(folder / "verdict.parquet"), columns=tuple(places.items())))
+
+
+def _curve(
+    stage: Stage, columns: pa.Table, before: npt.NDArray[np.bool_], ctx: Context, reference: Reference | None
+) -> dict[str, Any]:  # fmt: skip
+    """Return how many rows the stage would keep at each value of an option: decided again each time, nothing is guessed."""
+    assert stage.curve is not None
+    option, values = stage.curve
+    at = getattr(stage, option)
+    points = []
+    for value in sorted({*values, at}):
+        alive = before.copy()
+        stages.apply(replace(stage, **{option: value}), columns, alive, ctx, reference)
+        points.append([value, int(alive.sum())])
+    return {"option": option, "at": at, "points": points}
 
 
 def _sides(run: Run, step: Step) -> dict[str, list[list[str]]]:
