@@ -145,6 +145,7 @@ def _finish(run: Run) -> Result:
     made = sum(s.get("new_rows_in", s["rows_in"]) for s in run.stages if s.get("makes_rows"))
     summary = {
         "datagen": installed(),
+        **({"against": str(Path(run.recipe.against).resolve())} if run.recipe.against else {}),
         "rows_in": made,
         "rows_kept": count_rows(run.out / "kept"),
         "rows_dropped": count_rows(run.out / "dropped"),

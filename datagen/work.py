@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +22,7 @@ from datagen.rows import Row
 from datagen.shards import file_digest, read_json, write_json, write_text
 from datagen.stage import Reference
 
+_SUFFIX = re.compile(r"(?:\.(?:jsonl?|csv|tsv|parquet|txt))?(?:\.(?:gz|zst))?$")
 PACKAGES = ("datagen", "numpy", "pyarrow", "numba", "torch", "transformers", "peft", "openai")  # named in recipe.yaml
 
 
@@ -147,12 +149,15 @@ class Run:
         return found
 
     def read(self, name: str, paths: list[str]) -> Iterator[Row]:
-        """Yield the rows of paths under the recipe's map and limit, standard input from the copy that `digest` made."""
+        """Yield the rows of paths under the recipe's map and limit, standard input from the copy that `digest` made.
+
+        Rows without a source of their own get the name of their path, by which they are counted, balanced and guarded.
+        """
         left = self.recipe.limit
         for path in paths:
             source = str(self.out / ".stdin") if path == "-" else assets.shipped(path)
             for row in readers.read(source, name=name, mapping=self.recipe.mapping or None, limit=left):
-                yield row
+                yield row if name or row["source"] else {**row, "source": source_name(path)}
                 left = None if left is None else left - 1
             if left == 0:
                 return
@@ -176,6 +181,18 @@ class Run:
         if model not in self.models:
             self.models[model] = resolve(model)[1]
         return self.models[model]
+
+
+def source_name(path: str) -> str:
+    """Return what rows of a path are called: its last part without the suffixes of formats and compression."""
+    name = (
+        path.removeprefix("hf://datasets/")
+        if path.startswith("hf://")
+        else "stdin"
+        if path == "-"
+        else Path(path).resolve().name
+    )
+    return _SUFFIX.sub("", name) or name
 
 
 def _sizes(folder: Path) -> dict[str, int]:

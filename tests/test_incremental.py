@@ -55,6 +55,23 @@ def test_new_rows_beside_an_earlier_run_equal_the_whole_done_at_once(tmp_path: P
     assert {reason for _, reason, _ in whole["dropped"]} >= {"exact_duplicate", "empty_answer", "near_duplicate"}
 
 
+def test_explain_follows_a_witness_into_the_earlier_runs_and_into_files(tmp_path: Path, write_jsonl: Any) -> None:
+    rows = [record(n) for n in range(3)]
+    one, two, three = (write_jsonl(f"{n}.jsonl", record(n, f"{STORY} {n}")) for n in range(3))
+    stages: list[Any] = [{"minhash": {"same_answer": None, "same_facts": False}}]
+    dg.filter(one, stages, out=tmp_path / "a", allow_wipeout=True)
+    dg.filter(two, stages, out=tmp_path / "b", against=tmp_path / "a", allow_wipeout=True)
+    last = dg.filter(three, stages, out=tmp_path / "c", against=tmp_path / "b", allow_wipeout=True)
+    [told] = last.explain(last.dropped.column("id").to_pylist()[0])
+    [witness] = told["witness"]
+    assert witness["instruction"] == rows[0]["instruction"] and "reason" not in witness
+    assert witness["of"] == str(tmp_path / "a")
+    beside: list[Any] = [{"minhash": {"same_answer": None, "same_facts": False, "against": str(one)}}]
+    other = dg.filter(three, beside, out=tmp_path / "d", allow_wipeout=True)
+    [witness] = other.explain(other.dropped.column("id").to_pylist()[0])[0]["witness"]
+    assert witness["instruction"] == rows[0]["instruction"] and "file" in witness["of"]
+
+
 def test_another_chain_or_a_stage_that_looks_back_is_refused(tmp_path: Path, write_jsonl: Any) -> None:
     rows = write_jsonl("in.jsonl", *records(0, 9))
     dg.filter(rows, ["minhash"], out=tmp_path / "a", allow_wipeout=True)

@@ -26,7 +26,7 @@ def command(out: str, row_id: str, as_json: bool) -> int:
         click.echo(f"{row['id']}  {_fate(row)}")
         _show(row, "  ")
         for witness in row.get("witness", [])[:1]:
-            click.echo(f"  witness {witness['id']}  {_fate(witness)}")
+            click.echo(f"  witness {witness['id']}  {_fate(witness)}{f', in {of}' if (of := witness.get('of')) else ''}")
             _show(witness, "    ")
     return 0
 

@@ -11,13 +11,14 @@ import pyarrow.parquet as pq
 
 from datagen.errors import DataError, UsageError
 from datagen.rows import Row
-from datagen.shards import read_shards, shard_paths
+from datagen.shards import read_json, read_shards, shard_paths
 
 
 def fates(folder: Path, prefix: str) -> list[Row]:
     """Return the rows of a run folder whose id begins with `prefix`, in the ledger's order, kept rows last.
 
-    A dropped row has the key `reason`; one with a witness has the key `witness`, the fates of that row.
+    A dropped row has the key `reason`; one with a witness has the key `witness`, the fates of that row, which have the key `of`
+    where it is a row of an earlier run or of a file.
 
     Raises:
         DataError: the folder is not a finished run, or has no such row.
@@ -35,10 +36,23 @@ def fates(folder: Path, prefix: str) -> list[Row]:
         raise UsageError(f"'{prefix}' begins {len(ids)} ids, such as {ids[0]} and {ids[1]}; give more of it")
     for row in found:
         if row.get("witness_id"):
-            row["witness"] = [w for w in _rows(folder, row["witness_id"]) if w is not row] if row["witness_id"] != ids[0] else [
+            row["witness"] = _witness(folder, row["witness_id"]) if row["witness_id"] != ids[0] else [
                 f for f in found if f is not row
             ]  # fmt: skip
     return found
+
+
+def _witness(folder: Path, row_id: str) -> list[Row]:
+    """Return the fates of a witness: in this run, in the earlier run that it was judged against, or as a row of a file."""
+    if found := _rows(folder, row_id):
+        return found
+    for rows in sorted(folder.glob("[0-9][0-9]-*/against/rows")):
+        if found := _of_shards(rows, row_id):
+            return [{**row, "of": "a file that the stage compares with"} for row in found]
+    against = (read_json(folder / "run.json") or {}).get("against")
+    if not against or not (Path(against) / "run.json").is_file():
+        return []
+    return [{"of": against, **row} for row in _witness(Path(against), row_id)]
 
 
 def _rewritten(folder: Path, prefix: str) -> list[tuple[str, str]]:
@@ -54,11 +68,14 @@ def _rewritten(folder: Path, prefix: str) -> list[tuple[str, str]]:
 
 
 def _rows(folder: Path, prefix: str) -> list[Row]:
+    return [row for part in ("dropped", "kept") for row in _of_shards(folder / part, prefix)]
+
+
+def _of_shards(folder: Path, prefix: str) -> list[Row]:
     found: list[dict[str, Any]] = []
-    for part in ("dropped", "kept"):
-        for path in shard_paths(folder / part):
-            ids = pq.read_table(path, columns=["id"]).column("id")
-            at = pc.indices_nonzero(pc.starts_with(ids, prefix))
-            if len(at):
-                found += pq.read_table(path).take(pa.array(at)).to_pylist()
+    for path in shard_paths(folder):
+        ids = pq.read_table(path, columns=["id"]).column("id")
+        at = pc.indices_nonzero(pc.starts_with(ids, prefix))
+        if len(at):
+            found += pq.read_table(path).take(pa.array(at)).to_pylist()
     return found
