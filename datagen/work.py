@@ -184,14 +184,13 @@ class Run:
 
 
 def source_name(path: str) -> str:
-    """Return what rows of a path are called: its last part without the suffixes of formats and compression."""
-    name = (
-        path.removeprefix("hf://datasets/")
-        if path.startswith("hf://")
-        else "stdin"
-        if path == "-"
-        else Path(path).resolve().name
-    )
+    """Return what rows of a path are called: its last part without the suffixes of formats; of a run's kept/ the run's name."""
+    if path == "-":
+        return "stdin"
+    if path.startswith("hf://"):
+        return path.removeprefix("hf://datasets/")
+    place = Path(path).resolve()
+    name = place.parent.name if place.name == "kept" else place.name
     return _SUFFIX.sub("", name) or name
 
 
