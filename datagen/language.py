@@ -24,6 +24,8 @@ import regex
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier
 
+    from datagen.language_model import Model
+
 LONGEST = 4000  # characters that are read; more tell nothing new
 CLEARLY_NOT = 0.01  # probability of a language under which a text of its script is clearly in another
 LEAST, LEAST_SENTENCE = 0.2, 0.3  # share of the language asked for beside names and terms, and beside a sentence in another
@@ -263,7 +265,7 @@ def _most_likely(plain: str, script: str) -> tuple[str, float]:
 
 def _probabilities(plain: str, script: str) -> dict[str, float]:
     """The probability of each language of a script, without regard to how common the languages are."""
-    return dict(_identifier(script).rank(plain))
+    return _identifier(script).probabilities(plain)
 
 
 _LOCK = threading.Lock()
@@ -277,13 +279,15 @@ def _model() -> LanguageIdentifier:
 
 
 @lru_cache(maxsize=len(_SEVERAL))
-def _loaded(script: str) -> LanguageIdentifier:
+def _loaded(script: str) -> Model:
     """The model for the languages of one script; ranking changes nothing in it."""
+    from datagen.language_model import Model
+
     identifier = copy(_model())
     identifier.set_languages(_SEVERAL[script].split())
-    return identifier
+    return Model(identifier)
 
 
-def _identifier(script: str) -> LanguageIdentifier:
+def _identifier(script: str) -> Model:
     with _LOCK:  # so that threads do not load it twice
         return _loaded(script)

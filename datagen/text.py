@@ -69,7 +69,12 @@ def words(text: str) -> list[str]:
         found = _ASCII_WORD.findall(text.lower())
     else:
         found = [t for t in tokens(text) if t.isalnum() or _MEANT.search(t)]
-    return [_SEPARATOR.sub("", t) if t[0] in _DIGITS and len(t) > 2 else t for t in found]
+    return [without_separators(t) if t[0] in _DIGITS and len(t) > 2 else t for t in found]
+
+
+def without_separators(token: str) -> str:
+    """Return a token as `words` gives it: a number without the signs between its digits."""
+    return _SEPARATOR.sub("", token)
 
 
 def facts(found: Sequence[str]) -> str:
@@ -79,11 +84,12 @@ def facts(found: Sequence[str]) -> str:
     may be alike in almost every token, so no similarity stands for this.
     """
     names = any(map(_is_unspaced, found))
-    return " ".join(t for t in found if _is_fact(t) or (names and not _is_unspaced(t)))
+    return " ".join(t for t in found if is_fact(t) or (names and not _is_unspaced(t)))
 
 
 @lru_cache(maxsize=1 << 16)
-def _is_fact(token: str) -> bool:
+def is_fact(token: str) -> bool:
+    """Say whether one changed character of a token changes its meaning."""
     return _FACT.search(token) is not None
 
 

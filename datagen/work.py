@@ -156,8 +156,10 @@ class Run:
         left = self.recipe.limit
         for path in paths:
             source = str(self.out / ".stdin") if path == "-" else assets.shipped(path)
+            own = name or source_name(path)
             for row in readers.read(source, name=name, mapping=self.recipe.mapping or None, limit=left):
-                yield row if name or row["source"] else {**row, "source": source_name(path)}
+                row["source"] = row["source"] or own
+                yield row
                 left = None if left is None else left - 1
             if left == 0:
                 return

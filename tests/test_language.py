@@ -8,9 +8,13 @@ import sys
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from datagen import language
 from datagen.language import identify, is_in
 
 # Instructions in languages of the Latin script that are not English; the benchmark reads them too.
@@ -127,9 +131,9 @@ def test_latin_languages_are_told_apart_and_none_passes_as_english(language: str
 
 
 def test_a_text_in_one_language_is_in_no_other_of_another_script() -> None:
-    for language, text in ONE_OF_EACH.items():
+    for name, text in ONE_OF_EACH.items():
         for asked in ("en", "zh", "th"):
-            assert is_in(text, asked) == (language == asked), (text, asked)
+            assert is_in(text, asked) == (name == asked), (text, asked)
 
 
 @pytest.mark.parametrize(
@@ -262,3 +266,13 @@ def test_no_text_takes_long(hostile: str) -> None:
     is_in(hostile * 50_000, "zh")
     is_in(hostile * 50_000, "en")
     assert time.perf_counter() - started < 5
+
+
+SHORT = ["The cat sat on the mat.", "ÇA VA BIEN", "Привет, как дела?", "مرحبا بالعالم", "e\u0301", "", "नमस्ते दुनिया"]
+
+
+@given(script=st.sampled_from(sorted(language._SEVERAL)), text=st.text(max_size=80) | st.sampled_from(SHORT))
+def test_the_kernel_gives_the_probabilities_of_py3langid_itself(script: str, text: str) -> None:
+    identifier = copy(language._model())
+    identifier.set_languages(language._SEVERAL[script].split())
+    assert language._identifier(script).probabilities(text) == pytest.approx(dict(identifier.rank(text)), abs=1e-5)

@@ -87,7 +87,8 @@ class Decontaminate(Stage):
         from datagen.similarity import ngrams
 
         items, texts = self._items(), _Texts(rows)
-        flat = np.fromiter(map(items.vocabulary.__getitem__, texts.tokens), np.uint32, len(texts.tokens))
+        numbers = np.fromiter(map(items.vocabulary.__getitem__, texts.tokens.vocabulary), np.uint32)
+        flat = numbers[texts.tokens.ids] if len(numbers) else np.empty(0, np.uint32)
         coverage, best = np.zeros(len(rows)), np.full(len(rows), -1, np.int64)
         for grams in items.grams:
             share, found = ngrams.best_covered(flat, texts.ends, texts.last, items.held, grams, items.sizes)
@@ -99,7 +100,7 @@ class Decontaminate(Stage):
             start, ends = texts.of(row)
             here = slice(start, int(ends[-1]))
             a, b = ngrams.longest_span(flat[here], ends - start, items.held, grams, int(best[row]))
-            evidence[row] = f"{items.names[best[row]]}: {_joined(texts.tokens[start + a : start + b])}"
+            evidence[row] = f"{items.names[best[row]]}: {_joined(texts.between(start + a, start + b))}"
         for row, field in texts.short:
             if (at := items.whole.get(field)) is not None and coverage[row] < 1:
                 coverage[row], evidence[row] = 1.0, f"{items.names[at]}: all of a field: {_joined(list(field))}"
@@ -141,29 +142,35 @@ class _Items(NamedTuple):
 
 
 class _Texts:
-    """The tokens of a batch of rows: all of them, where each segment ends, and the fields that are short.
+    """The tokens of a batch of rows field by field, where each segment ends, and the fields that are short.
 
     A segment is the task with its input, an answer, or one turn; shapes: ends int64[n_segments], last int64[n_rows], the number
     of segments up to the end of each row.
     """
 
     def __init__(self, rows: pa.Table) -> None:
-        self.tokens: list[str] = []
-        self.short: list[tuple[int, tuple[str, ...]]] = []  # row and tokens of a field that may be a short item
-        ends: list[int] = []
+        from datagen.similarity.tokenised import tokenised_words
+
+        fields: list[str] = []
+        of: list[int] = []  # the row of each field
+        ends: list[int] = []  # fields up to the end of each segment
         last: list[int] = []
         columns = [rows.column(c).to_pylist() for c in ("instruction", "input", "output", "system", "messages", "candidates")]
         for row, (instruction, given, output, system, messages, candidates) in enumerate(zip(*columns, strict=True)):
             turns = [[instruction, given], [output]] if messages is None else [[said(m)] for m in messages]
             for segment in [*turns, [system], *([c["text"]] for c in candidates or ())]:
-                for field in segment:
-                    found = words(field) if field else []
-                    if 0 < len(found) < FIELD:
-                        self.short.append((row, tuple(found)))
-                    self.tokens += found
-                ends.append(len(self.tokens))
+                fields += [field or "" for field in segment]
+                of += [row] * len(segment)
+                ends.append(len(fields))
             last.append(len(ends))
-        self.ends, self.last = np.array(ends, np.int64), np.array(last, np.int64)
+        self.tokens = tokenised_words(fields)
+        self.ends, self.last = self.tokens.offsets[np.array(ends, np.int64)], np.array(last, np.int64)
+        counts = self.tokens.counts
+        self.short = [(of[f], tuple(self.tokens.of(f))) for f in np.flatnonzero((counts > 0) & (counts < FIELD)).tolist()]
+
+    def between(self, start: int, end: int) -> list[str]:
+        """Return the tokens at places of all tokens."""
+        return [self.tokens.vocabulary[i] for i in self.tokens.ids[start:end].tolist()]
 
     def of(self, row: int) -> tuple[int, npt.NDArray[np.int64]]:
         """Return where the tokens of a row start, and where its segments end."""
@@ -191,19 +198,20 @@ def _indexed(paths: tuple[str, ...], fields: tuple[str, ...], n: int, common: st
         DataError: no benchmark is named, or a file has no item with such a field.
     """
     from datagen.similarity import ngrams
+    from datagen.similarity.tokenised import tokenised_words
 
     names, texts = _read(paths, fields)
-    vocabulary = _Vocabulary()
-    split = [words(text) for text in texts]
-    flat = np.fromiter((vocabulary.setdefault(t, len(vocabulary) + 1) for s in split for t in s), np.uint32)
-    offsets = np.cumsum([0, *map(len, split)]).astype(np.int64)
-    lengths = np.array([0 if len(s) < SHORTEST else min(n, len(s)) for s in split], np.int32)
+    split = tokenised_words(texts)
+    vocabulary = _Vocabulary({token: i for i, token in enumerate(split.vocabulary, start=1)})
+    flat, offsets, counts = (split.ids + 1).astype(np.uint32), split.offsets, split.counts
+    lengths = np.where(counts < SHORTEST, 0, np.minimum(n, counts)).astype(np.int32)
     phrases = [words(p) for p in entries(common)] if common else []
     known = [np.array([vocabulary[t] for t in p], np.uint32) for p in phrases]
     used = sorted({*lengths.tolist()} - {0})
     grams = [ngrams.without(ngrams.index(flat, offsets, lengths, length), flat, known) for length in used]
     sizes = sum((ngrams.distinct(g, len(names)) for g in grams), np.zeros(len(names), np.int32))
-    whole = {tuple(s): i for i, s in reversed(list(enumerate(split))) if 0 < len(s) < FIELD}
+    brief = np.flatnonzero((counts > 0) & (counts < FIELD)).tolist()
+    whole = {tuple(split.of(i)): i for i in reversed(brief)}
     return _Items(names, vocabulary, flat, lengths, grams, sizes, whole)
 
 

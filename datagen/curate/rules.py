@@ -124,12 +124,13 @@ class Rules(Stage):
         columns: dict[str, list[str | None]] = {"evidence": []}
         broken: list[list[str]] = []
         languages: list[str] = []
-        known = rows.column("language").to_pylist()
+        known, names = rows.column("language").to_pylist(), self.names
+        by_text = [name for name in names if name in RULES]
         for row, given in zip(_rows(rows), known, strict=True):
-            found = [hit for name in self.names if name in RULES and (hit := self._hit(name, row))]
-            if "length" in self.names and (hit := self._length(row)):
+            found = [hit for name in by_text if (hit := self._hit(name, row))]
+            if "length" in names and (hit := self._length(row)):
                 found.append(hit)
-            if "language" in self.names:
+            if "language" in names:
                 languages.append(given or _language(row))
                 if self.languages and (hit := self._language(row, languages[-1])):
                     found.append(hit)

@@ -13,10 +13,11 @@ import numpy as np
 import pyarrow as pa
 
 from datagen.rows import View, view
-from datagen.similarity.columns import encoded, token_lists
+from datagen.similarity.columns import token_lists
 from datagen.similarity.rouge_l import Same
 from datagen.similarity.token_lists import Ids, TokenLists, number_pairs, split_at
-from datagen.text import Units, facts, tokenizer
+from datagen.similarity.tokenised import tokenised
+from datagen.text import Units
 
 
 def token_columns(rows: pa.Table, field: View, units: Units, same_answer: float | None, short: int) -> dict[str, pa.Array]:
@@ -26,20 +27,21 @@ def token_columns(rows: pa.Table, field: View, units: Units, same_answer: float 
     The facts of the task itself count only where the answer has fewer than `short` tokens: "yes" to another question is
     another row, a long answer that comes twice is not.
     """
-    split = tokenizer(units)
-    texts = [split(text) for text in view(rows, field)]
+    texts = tokenised(view(rows, field), units)
     if same_answer is None:
-        return {"tokens": encoded(texts)}
-    answers = [split(answer) for answer in view(rows, "answers")]
-    tasks = texts if field == "context" else [split(text) for text in view(rows, "context")]
-    asked = [facts(task) if len(answer) < short else "" for task, answer in zip(tasks, answers, strict=True)]
-    known = zip(asked, map(facts, answers), rows.column("tools").to_pylist(), strict=True)
+        return {"tokens": texts.column()}
+    answers = tokenised(view(rows, "answers"), units)
+    tasks = texts if field == "context" else tokenised(view(rows, "context"), units)
+    is_short = answers.counts < short
+    known = zip(
+        tasks.facts(is_short), answers.facts(np.ones(len(rows), bool)), rows.column("tools").to_pylist(), strict=True
+    )  # fmt: skip
     # Short answers must be equal: rows are grouped by them, and different groups are not compared at all.
-    brief = [" ".join(answer) if len(answer) < short else None for answer in answers]
+    brief = [" ".join(answers.of(row)) if yes else None for row, yes in enumerate(is_short.tolist())]
     return {
-        "tokens": encoded(texts),
-        "task_tokens": encoded(tasks),
-        "answer_tokens": encoded(answers),
+        "tokens": texts.column(),
+        "task_tokens": tasks.column(),
+        "answer_tokens": answers.column(),
         "short_answers": pa.array(brief, pa.string()),
         "facts": pa.array(["\n".join(k) for k in known], pa.string()),
     }
