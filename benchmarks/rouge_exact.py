@@ -7,17 +7,18 @@ import json
 import os
 import random
 import sys
-import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 from rouge_score.rouge_scorer import _score_lcs
 from rouge_score.tokenize import tokenize
 
-import datagen as dg
+from datagen import stage
+from datagen.rows import new_row, table_of
+from datagen.stage import Context
 
 DATA = Path(os.environ.get("DATA", "../shared/data")) / "rows" / "alpaca_en_52k.jsonl.gz"
-STAGE = {"rouge": {"field": "instruction", "same_answer": None, "units": "rouge_score"}}
 CLAUSES = ("Please be brief.", "Explain your answer.", "as clearly as you can", "for a beginner")
 Row = dict[str, str]
 
@@ -55,13 +56,16 @@ def brute_force(rows: list[Row]) -> tuple[list[bool], int]:
     return dropped, pairs
 
 
-def ours(rows: list[Row], folder: Path) -> tuple[list[bool], float]:
-    """Return which rows the stage drops, and its seconds (scores and decision)."""
-    path = folder / f"{len(rows)}.jsonl"
-    path.write_text("\n".join(json.dumps({**r, "n": i}) for i, r in enumerate(rows)))
-    run = dg.filter(path, out=folder / f"out{len(rows)}", stages=[STAGE])
-    gone = {json.loads(e)["n"] for e in run.dropped.column("extra").to_pylist()}
-    return [i in gone for i in range(len(rows))], run.summary["stages"][-1]["seconds"]
+def ours(rows: list[Row], units: str = "rouge_score") -> tuple[list[bool], float, float]:
+    """Return which rows the stage drops, and the seconds of its scores (tokens) and of its decision (the kernel)."""
+    made = stage.make("rouge", {"field": "instruction", "same_answer": None, "same_facts": False, "units": units})
+    table = table_of([new_row(instruction=r["instruction"], input=r["input"], output=r["output"]) for r in rows])
+    started = time.perf_counter()
+    columns = stage.scored(made, table, Context())
+    scored = time.perf_counter()
+    alive = np.ones(len(rows), bool)
+    stage.apply(made, columns, alive, Context())
+    return (~alive).tolist(), scored - started, time.perf_counter() - scored
 
 
 def main() -> None:
@@ -70,26 +74,27 @@ def main() -> None:
         sys.exit(f"skipped: {DATA} is not here; set DATA")
     with gzip.open(DATA, "rt", encoding="utf-8") as f:
         rows = [json.loads(line) for line in f]
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        ours(planted(rows[:200], 20, 1), folder)  # warm kernels
-        small = planted(random.Random(17).sample(rows, 2500), 500, 17)
-        started = time.perf_counter()
-        truth, pairs = brute_force(small)
-        loop = time.perf_counter() - started
-        found, seconds = ours(small, folder)
-        agree = sum(a == b for a, b in zip(truth, found, strict=True))
-        print(
-            f"subset of {len(small):,} rows: {agree:,} decisions equal, {sum(truth)} dropped by both; "
-            f"loop {loop:.1f} s for {pairs:,} pairs, datagen {seconds:.2f} s"
-        )
-        whole = planted(rows, 5000, 17)
-        found, seconds = ours(whole, folder)
+    ours(planted(rows[:200], 20, 1))  # compiles the kernels where they are not yet
+    small = planted(random.Random(17).sample(rows, 2500), 500, 17)
+    started = time.perf_counter()
+    truth, pairs = brute_force(small)
+    loop = time.perf_counter() - started
+    found, _, seconds = ours(small)
+    agree = sum(a == b for a, b in zip(truth, found, strict=True))
+    print(
+        f"subset of {len(small):,} rows: {agree:,} decisions equal, {sum(truth)} dropped by both; "
+        f"loop {loop:.1f} s for {pairs:,} pairs, kernel {seconds:.2f} s"
+    )
+    whole = planted(rows, 5000, 17)
+    for units in ("rouge_score", "graphemes"):
+        found, tokens, seconds = ours(whole, units)
         copies = [d for d, r in zip(found, whole, strict=True) if r["output"].endswith(" (copy)")]
         n_pairs = (len(whole) - sum(found)) * len(whole) // 2
-        print(f"whole set of {len(whole):,} rows: {sum(copies):,} of {len(copies):,} planted variants and "
-              f"{sum(found) - sum(copies)} other rows dropped in {seconds:.2f} s; the loop would take about "
-              f"{n_pairs * loop / pairs / 3600:.1f} h ({n_pairs * loop / pairs / seconds:,.0f} times as long)")  # fmt: skip
+        print(
+            f"whole set of {len(whole):,} rows, units={units}: {sum(copies):,} of {len(copies):,} planted variants and"
+            f" {sum(found) - sum(copies):,} other rows dropped; tokens {tokens:.2f} s, kernel {seconds:.2f} s; the loop would"
+            f" take about {n_pairs * loop / pairs / 3600:.1f} h ({n_pairs * loop / pairs / seconds:,.0f} times as long)"
+        )
 
 
 if __name__ == "__main__":

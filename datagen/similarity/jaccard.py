@@ -11,9 +11,10 @@ import numpy.typing as npt
 from numba import njit
 
 from datagen.similarity import postings
+from datagen.similarity.ngrams import hash_of
 from datagen.similarity.postings import Index, Int32
 from datagen.similarity.rouge_l import Nearest, Same, Scratch, Side, compared, new_scratch, same_answer
-from datagen.similarity.token_lists import Ids, Offsets, TokenLists, by_rarity, number_pairs
+from datagen.similarity.token_lists import Ids, Offsets, TokenLists, by_rarity
 
 
 @njit(cache=True)
@@ -60,16 +61,40 @@ def shingles(lists: TokenLists, n: int) -> TokenLists:
     return TokenLists(postings.sorted_keys(rarer, starts), starts, size)
 
 
+@njit(cache=True)
 def ngram_ids(ids: Ids, n: int) -> Ids:
-    """Return the id of the n-gram that starts at each position of one flat array; the last n - 1 positions hold 0."""
-    grams, length = ids, 1
-    while length < n:  # a gram of length a + b is the pair of the gram of length a and, a later, that of length b
-        step = min(length, n - length)
-        right = grams if step == length else ngram_ids(ids, step)
-        reach = max(0, len(ids) - length)
-        grams = np.append(number_pairs(grams[:reach], right[length:]), np.zeros(len(ids) - reach, np.uint32))
-        length += step
+    """Return the id of the n-gram that starts at each position of one flat array; the last n - 1 positions hold 0.
+
+    Ids are numbered by first appearance. A hash only finds where to look: n-grams of one id are equal token by token.
+    """
+    grams = np.zeros(len(ids), np.uint32)
+    reach = max(0, len(ids) - n + 1)
+    size = 16
+    while size < 2 * reach:
+        size *= 2
+    keys, first = np.empty(size, np.uint64), np.full(size, -1, np.int64)
+    used = 0
+    for at in range(reach):
+        h = hash_of(ids, at, n)
+        slot = h & np.uint64(size - 1)
+        while first[slot] >= 0 and not (keys[slot] == h and equal(ids, first[slot], at, n)):
+            slot = (slot + np.uint64(1)) & np.uint64(size - 1)
+        if first[slot] < 0:
+            keys[slot], first[slot] = h, at
+            grams[at] = used
+            used += 1
+        else:
+            grams[at] = grams[first[slot]]
     return grams
+
+
+@njit(cache=True)
+def equal(ids: Ids, a: int, b: int, n: int) -> bool:
+    """Whether the n ids from one place are those from another."""
+    same = True
+    for k in range(n):
+        same &= ids[a + k] == ids[b + k]
+    return same
 
 
 @njit(cache=True)

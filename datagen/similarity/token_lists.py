@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -51,10 +52,10 @@ def from_chunks(chunks: Iterable[tuple[Sequence[str], npt.NDArray[np.int32], Off
 
 def from_strings(rows: Iterable[Sequence[str]]) -> TokenLists:
     """Return token lists of rows given as lists of strings."""
-    index: dict[str, int] = {}
     rows = list(rows)
-    flat = np.fromiter((index.setdefault(w, len(index)) for row in rows for w in row), np.int32)
+    index = {w: i for i, w in enumerate(dict.fromkeys(chain.from_iterable(rows)))}
     offsets = np.cumsum([0, *map(len, rows)]).astype(np.int64)
+    flat = np.fromiter(map(index.__getitem__, chain.from_iterable(rows)), np.int32, int(offsets[-1]))
     return from_chunks([(list(index), flat, offsets)])
 
 
