@@ -21,7 +21,7 @@ from datagen.rows import Row
 from datagen.run import Result, execute
 from datagen.shards import read_all, read_json
 
-DEFAULT_STAGES: tuple[Any, ...] = ("rules", "minhash", {"rouge": {"field": "context", "same_answer": 0.7}})
+DEFAULT_STAGES: tuple[Any, ...] = ("rules", "minhash", "rouge")
 
 Steps = Sequence[str | Mapping[str, Any] | stage.Stage]
 

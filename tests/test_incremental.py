@@ -11,6 +11,7 @@ import pytest
 
 import datagen as dg
 from datagen.errors import DataError, UsageError
+from datagen.report import compare
 from datagen.shards import read_all, read_json
 
 STORY = "Once upon a time a small fox lived beside a quiet river and every morning it walked to the old mill to look for bread."
@@ -53,6 +54,16 @@ def test_new_rows_beside_an_earlier_run_equal_the_whole_done_at_once(tmp_path: P
     assert sorted(i for p in parts for i in p["kept"]) == whole["kept"]
     assert sorted((d for p in parts for d in p["dropped"]), key=str) == whole["dropped"]
     assert {reason for _, reason, _ in whole["dropped"]} >= {"exact_duplicate", "empty_answer", "near_duplicate"}
+
+
+def test_diff_knows_a_row_by_the_id_that_it_was_read_with(tmp_path: Path, write_jsonl: Any) -> None:
+    rows = write_jsonl(
+        "in.jsonl", {"instruction": "Say schÃ¶n.", "output": "schÃ¶n"}, {"instruction": "Say yes.", "output": "yes"}
+    )
+    dg.filter(rows, ["rules"], out=tmp_path / "a")
+    dg.filter(rows, [{"clean": {"do": "unicode"}}, "rules"], out=tmp_path / "b")
+    found = compare.diff(tmp_path / "a", tmp_path / "b")
+    assert (found["both"], found["only_a"], found["only_b"]) == (2, 0, 0)
 
 
 def test_explain_follows_a_witness_into_the_earlier_runs_and_into_files(tmp_path: Path, write_jsonl: Any) -> None:

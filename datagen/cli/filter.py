@@ -35,8 +35,8 @@ def command(
     """Curate INPUTs (files, folders, - or hf://...) by a chain of stages.
 
     Without INPUT, -o names an earlier run, whose recipe is taken: --set changes it, and scores are kept. Without --stage the
-    chain is made for finished corpora, where a template shared by many rows is not a duplicate: rules,
-    minhash, rouge:field=context,same_answer=0.7. `datagen stages` lists the stages and their options.
+    chain is made for finished corpora, where a template shared by many rows is not a duplicate: rules, minhash, rouge.
+    `datagen stages` lists the stages and their options.
     """
     import dataclasses
     from pathlib import Path

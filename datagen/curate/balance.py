@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -126,18 +126,19 @@ def diverse(tags: Sequence[Sequence[str]], size: int) -> list[int]:
     Ties between rows with equally many tags go to the earlier row; rows without tags come last, in order: a pass over them
     would take none and never end.
     """
-    left = sorted((i for i, of in enumerate(tags) if of), key=lambda i: -len(set(tags[i])))
+    # Of rows with the same tags a pass takes one at most, the first that is left: passes go over tag sets, not over rows.
+    queues: dict[frozenset[str], deque[int]] = {}
+    for row, of in enumerate(tags):
+        if of:
+            queues.setdefault(frozenset(of), deque()).append(row)
     taken: list[int] = []
-    while left and len(taken) < size:
+    while queues and len(taken) < size:
         covered: set[str] = set()
-        rest: list[int] = []
-        for row in left:
-            if len(taken) < size and not covered.issuperset(tags[row]):
-                taken.append(row)
-                covered.update(tags[row])
-            else:
-                rest.append(row)
-        left = rest
+        for of_set in sorted(queues, key=lambda s: (-len(s), queues[s][0])):
+            if len(taken) < size and not of_set <= covered:
+                taken.append(queues[of_set].popleft())
+                covered |= of_set
+        queues = {s: rows for s, rows in queues.items() if rows}
     return [*taken, *(i for i, of in enumerate(tags) if not of)][:size]
 
 

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import pyarrow as pa
 import regex
 
+from datagen.errors import UsageError
 from datagen.rows import ROW
 from datagen.stage import Stage
 
@@ -75,6 +76,12 @@ class Clean(Stage):
         for name, given, known in (("do", self.do, MENDS), ("mask", self.mask, KINDS)):
             if wrong := [g for g in given if g not in known]:
                 raise ValueError(f"{name}: '{wrong[0]}' is not one of {', '.join(known)}")
+
+    def identity(self) -> str:
+        """Make sure that something is to be mended."""
+        if not self.do:
+            raise UsageError(f"clean does only what is named: --stage clean:do={','.join(MENDS)}, or some of these")
+        return ""
 
     @property
     def incremental(self) -> bool:

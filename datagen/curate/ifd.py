@@ -20,6 +20,7 @@ from datagen.stage import Context, Stage, Verdict
 if TYPE_CHECKING:
     from datagen.models.answer_loss import AnswerLoss
 
+UNREAD = 0.01  # share of the rows that may be in languages that the model does not read; they are not eligible
 BITS_PER_BYTE = 1.4  # of answers alone: the embedded model spends 0.7 to 1.2 on English, 1.6 to 2.1 on Chinese and Thai
 LEAST_BYTES = 2000  # of a language's answers; fewer tell nothing
 
@@ -30,9 +31,10 @@ class Ifd(Stage):
 
     IFD = mean loss of the answer given the whole context / its mean loss alone, over the same tokens (`ratio=ppl`: of the
     perplexities). Without `keep` nothing is dropped. With it the share `keep` of the eligible rows stays, hardest first, within
-    each language or source if asked; not eligible are `ifd_above_1` (the instruction makes the answer less likely), `too_long`
-    and `no_answer`. run.json says how IFD goes with length, and the bits per byte of each language: one that the model does not
-    read ends the run. Source: Cherry (Li et al. 2024, arXiv 2308.12032); for ppl Superfiltering (2024, arXiv 2402.00530).
+    each language or source if asked; not eligible are `ifd_above_1` (the instruction makes the answer less likely), `too_long`,
+    `no_answer` and `unread_language`. run.json says how IFD goes with length, and the bits per byte of each language; the run
+    ends where more than 1 % of the rows are in languages that the model does not read.
+    Source: Cherry (Li et al. 2024, arXiv 2308.12032); for ppl Superfiltering (2024, arXiv 2402.00530).
     """
 
     keep: float | None = None  # share of the eligible rows that stays; off = only the columns
@@ -45,7 +47,7 @@ class Ifd(Stage):
 
     version: ClassVar[int] = 1
     parallel: ClassVar[Literal["rows", "device"]] = "device"
-    reasons: ClassVar[frozenset[str]] = frozenset({"ifd_above_1", "too_long", "no_answer", "easier"})
+    reasons: ClassVar[frozenset[str]] = frozenset({"ifd_above_1", "too_long", "no_answer", "unread_language", "easier"})
     decides: ClassVar[frozenset[str]] = frozenset({"keep", "ratio", "within"})
 
     def __post_init__(self) -> None:
@@ -100,13 +102,16 @@ class Ifd(Stage):
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             ifd = given / alone if self.ratio == "loss" else np.exp(given - alone)
         ifd[~np.isfinite(ifd)] = math.nan
-        notes = {"bits_per_byte": self._bits(columns, alone), "length": _length(columns, ifd)}
+        bits = _bits(columns, alone)
+        unread = self._unread(columns, bits)
+        notes = {"bits_per_byte": bits, "length": _length(columns, ifd)}
         marks = {"ifd": pa.array(ifd, mask=np.isnan(ifd))}
         if self.keep is None:
             return Verdict(pa.nulls(len(ifd), pa.string()), columns=marks, notes=notes)
         reason = columns.column("why").to_numpy(zero_copy_only=False).copy()
         reason[np.isnan(ifd) & missing(reason)] = "no_answer"  # an answer of no loss at all has no difficulty
         reason[ifd > 1] = "ifd_above_1"
+        reason[unread] = "unread_language"
         threshold = np.full(len(ifd), math.nan)
         for group in self._groups(columns):
             able = group[missing(reason[group])]
@@ -130,27 +135,34 @@ class Ifd(Stage):
         names = columns.column("spoken" if self.within == "language" else "from").to_numpy(zero_copy_only=False)
         return [np.flatnonzero(names == name) for name in dict.fromkeys(names.tolist())]
 
-    def _bits(self, columns: pa.Table, alone: npt.NDArray[np.float64]) -> dict[str, float]:
-        """Return the bits per byte of each language's answers.
+    def _unread(self, columns: pa.Table, bits: dict[str, float]) -> npt.NDArray[np.bool_]:
+        """Say of each row whether it is in a language that the model does not read.
 
         Raises:
-            UsageError: the model does not read one.
+            UsageError: too many are.
         """
-        tokens, size = columns.column("tokens").to_numpy(), columns.column("bytes").to_numpy()
-        spoken = columns.column("spoken").to_numpy(zero_copy_only=False)
-        scored = ~np.isnan(alone)
-        found: dict[str, float] = {}
-        for language in sorted({*spoken[scored].tolist()} - {"", None}):
-            here = scored & (spoken == language)
-            if size[here].sum() >= LEAST_BYTES:
-                found[language] = round(float((alone[here] * tokens[here]).sum() / math.log(2) / size[here].sum()), 4)
-        if found and max(found.values()) > BITS_PER_BYTE:
-            worst = max(found, key=found.__getitem__)
+        wrong = [language for language, value in bits.items() if value > BITS_PER_BYTE]
+        rows = np.isin(columns.column("spoken").to_numpy(zero_copy_only=False).astype(str), wrong)
+        if rows.sum() > UNREAD * len(rows):
+            worst = max(wrong, key=bits.__getitem__)
             raise UsageError(
-                f"stage 'ifd': the model '{self.model}' spends {found[worst]:.2f} bits per byte on answers in '{worst}', so it"
+                f"stage 'ifd': the model '{self.model}' spends {bits[worst]:.2f} bits per byte on answers in '{worst}', so it"
                 " does not read that language; name one that does, such as --set ifd.model=Qwen/Qwen2.5-0.5B"
             )
-        return found
+        return rows
+
+
+def _bits(columns: pa.Table, alone: npt.NDArray[np.float64]) -> dict[str, float]:
+    """Return the bits per byte of each language's answers, where there are enough of them to tell."""
+    tokens, size = columns.column("tokens").to_numpy(), columns.column("bytes").to_numpy()
+    spoken = columns.column("spoken").to_numpy(zero_copy_only=False)
+    scored = ~np.isnan(alone)
+    found: dict[str, float] = {}
+    for language in sorted({*spoken[scored].tolist()} - {"", None}):
+        here = scored & (spoken == language)
+        if size[here].sum() >= LEAST_BYTES:
+            found[language] = round(float((alone[here] * tokens[here]).sum() / math.log(2) / size[here].sum()), 4)
+    return found
 
 
 def missing(reason: npt.NDArray[np.object_]) -> npt.NDArray[np.bool_]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from datagen.options import between, check_same_answer
@@ -14,6 +15,12 @@ from datagen.stage import Context, Stage, Verdict
 from datagen.text import Units
 from datagen.verdict import repetition
 
+if TYPE_CHECKING:
+    from datagen.similarity.token_lists import TokenLists
+
+Flags = npt.NDArray[np.bool_]
+Places = npt.NDArray[np.int64]
+ROUNDS = 50  # until who contradicts whom no longer changes with who is kept; a few are enough
 FLOOR = 0.5  # F1 above which a row is among the nearest
 NEAREST = pa.list_(pa.struct([("id", pa.string()), ("score", pa.float64())]))
 
@@ -92,21 +99,34 @@ class Rouge(Stage):
         from datagen.similarity.columns import token_lists
         from datagen.similarity.same_answer import answers_of
 
-        text = token_lists(columns.column("tokens"))
-        answers, same = answers_of(columns, self.same_answer, self.short_answer, self.same_facts)
-        found = rouge_l.greedy(text, self.threshold, answers, same, pinned=ctx.pinned)
-        first = conflicting(columns, found.witness >= 0)
-        first[: ctx.pinned] = -1
-        told = repetition("too_similar", found.witness, found.score, self.threshold, _notes(first))
+        def greedy(rows: Flags) -> tuple[Places, npt.NDArray[np.float64]]:
+            """Return witness and score of each of these rows; the others are as if they were not there."""
+            some = columns if rows.all() else columns.filter(pa.array(rows))
+            answers, same = answers_of(some, self.same_answer, self.short_answer, self.same_facts)
+            text = token_lists(some.column("tokens"))
+            found, at = rouge_l.greedy(text, self.threshold, answers, same, pinned=ctx.pinned), np.flatnonzero(rows)
+            witness, score = np.full(len(rows), -1, np.int64), np.zeros(len(rows))
+            witness[at], score[at] = np.where(found.witness >= 0, at[found.witness], -1), found.score
+            return witness, score
+
+        gone = np.zeros(len(columns), bool)  # rows of another answer, which may be nobody's witness
+        for _ in range(ROUNDS if self.conflicts == "drop" else 1):
+            witness, score = greedy(~gone)
+            first = conflicting(columns, witness >= 0)
+            first[: ctx.pinned] = -1
+            before, gone = gone, first >= 0
+            if (before == gone).all():
+                break
+        told = repetition("too_similar", witness, score, self.threshold, _notes(first))
         if self.conflicts == "drop":
             told = _with_conflicts(told, first)
         if not self.nearest:
             return told
         kept = told.reason.is_null().to_numpy(zero_copy_only=False)
-        marks = self._nearest(columns, text, kept)
+        marks = self._nearest(columns, token_lists(columns.column("tokens")), kept)
         return Verdict(told.reason, told.score, told.threshold, told.witness, columns=marks, notes=told.notes)
 
-    def _nearest(self, columns: pa.Table, text: Any, kept: Any) -> dict[str, pa.Array]:
+    def _nearest(self, columns: pa.Table, text: TokenLists, kept: Flags) -> dict[str, pa.Array]:
         from datagen.similarity.rouge_nearest import nearest
 
         rows, scores = nearest(text, kept, self.nearest, FLOOR)
@@ -119,7 +139,7 @@ class Rouge(Stage):
         return {"rouge_l_max": pa.array(scores[:, 0]), "rouge_l_nearest": pa.ListArray.from_arrays(pa.array(offsets), flat)}
 
 
-def conflicting(columns: pa.Table, dropped: Any) -> Any:
+def conflicting(columns: pa.Table, dropped: Flags) -> Places:
     """Return, per row that is left, the first row left with the same context and another answer: int64[n], -1 = none."""
     contexts = columns.column("context").combine_chunks().dictionary_encode(null_encoding="mask").indices
     group = contexts.fill_null(-1).to_numpy().astype(np.int64)
@@ -133,12 +153,12 @@ def conflicting(columns: pa.Table, dropped: Any) -> Any:
     return found
 
 
-def _notes(first: Any) -> dict[str, Any]:
+def _notes(first: Places) -> dict[str, Any]:
     count = int((first >= 0).sum())
     return {"conflicting_answers": count} if count else {}
 
 
-def _with_conflicts(told: Verdict, first: Any) -> Verdict:
+def _with_conflicts(told: Verdict, first: Places) -> Verdict:
     """Return the verdict with the rows of another answer dropped too."""
     here = first >= 0
     reason = np.where(here, "conflicting_answers", told.reason.to_numpy(zero_copy_only=False))

@@ -29,7 +29,6 @@ _CONTROL = regex.compile(rf"\A\s*(?:{_MARKER})|(?:{_MARKER})\s*\Z|<\|im_start\|>
 _VISIBLE = regex.compile(r"[^\p{C}\p{Z}]")
 _CUT = regex.compile(r"[\p{L}\p{M}\p{N},，、;；:：(（\[「『“\-–—]\s*\Z")
 _FENCE = regex.compile(r"^[ \t]*```", regex.M)
-_LETTERS = regex.compile(r"[\p{L}\p{M}]")
 _UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
 SHORT = 12  # tokens; shorter answers repeat, echo and end as they like: `Paris`, `yes yes`, a line of a list
 WORDS_AGAIN = 8  # tokens in a row that come again and again in a degenerate answer

@@ -128,10 +128,18 @@ class AnswerLoss:
     def given_and_alone(self, answers: Sequence[Answer]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Return the mean loss (nats per token) of each answer given its context, and alone: float64[n] each."""
         given = [(a.ids, a.start, a.end) for a in answers]
-        head = len(self.head)
-        alone = [([*self.head, *a.ids[a.start : a.end]], head, head + a.end - a.start) for a in answers]
+        alone = []
+        for a in answers:
+            head = self._head_of(a)
+            alone.append(([*head, *a.ids[a.start : a.end]], len(head), len(head) + a.end - a.start))
         found = self.losses([*given, *alone])
         return found[: len(answers)], found[len(answers) :]
+
+    def _head_of(self, answer: Answer) -> list[int]:
+        """What stands before an answer that is alone: the head, after the token that begins the whole row, where one does."""
+        begins = self.tokenizer.bos_token_id
+        opened = begins is not None and answer.ids[0] == begins and answer.start > 0 and self.head[0] != begins
+        return [begins, *self.head] if opened else self.head
 
     def losses(self, sequences: Sequence[tuple[list[int], int, int]]) -> npt.NDArray[np.float64]:
         """Return the mean loss of tokens start..end of each sequence (ids, start, end; start >= 1): float64[n]."""

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from datagen.errors import DataError, UsageError
+from datagen.language import identify
 from datagen.rows import Row, conversation_turns
 from datagen.shards import read_all, read_json
 from datagen.text import tokens
-from datagen.verbs import verb_noun
+from datagen.verbs import LANGUAGES, verb_noun
 
 TOP = 20  # verbs and pairs that are told
 READ = 20_000  # rows whose verbs are looked up
@@ -21,7 +22,7 @@ SHOWN = 10  # rows of each kind that a comparison names
 
 
 def diff(a: Path, b: Path) -> dict[str, Any]:
-    """Return what two finished runs decided otherwise.
+    """Return what two finished runs decided otherwise; a row that `clean` mended counts by the id that it was read with.
 
     Returns:
         `both`, `only_a`, `only_b`: numbers of kept ids; `why_not_in_a`, `why_not_in_b`: for the rows that only the other kept,
@@ -31,12 +32,14 @@ def diff(a: Path, b: Path) -> dict[str, Any]:
         DataError: one is not a finished run.
     """
     kept, why = [], []
-    for folder in (a, b):
+    moved = [_first_ids(folder) for folder in (a, b)]
+    for folder, first in zip((a, b), moved, strict=True):
         if read_json(folder / "run.json") is None:
             raise DataError(f"{folder} is not a finished run: it has no run.json; run its command again to complete it")
-        kept.append(dict.fromkeys(read_all(folder / "kept", ["id"]).column("id").to_pylist()))
+        ids = read_all(folder / "kept", ["id"]).column("id").to_pylist()
+        kept.append(dict.fromkeys(first.get(i, i) for i in ids))
         table = read_all(folder / "dropped", ["id", "stage", "reason"]).to_pylist()
-        why.append({r["id"]: f"{r['stage']}: {r['reason']}" for r in table})
+        why.append({first.get(r["id"], r["id"]): f"{r['stage']}: {r['reason']}" for r in table})
     only = [[i for i in kept[0] if i not in kept[1]], [i for i in kept[1] if i not in kept[0]]]
 
     def told(ids: list[str], other: int) -> dict[str, int]:
@@ -47,6 +50,14 @@ def diff(a: Path, b: Path) -> dict[str, Any]:
         "why_not_in_b": told(only[0], 1), "why_not_in_a": told(only[1], 0),
         "examples_a": only[0][:SHOWN], "examples_b": only[1][:SHOWN],
     }  # fmt: skip
+
+
+def _first_ids(folder: Path) -> dict[str, str]:
+    """Return the id that each row of a run had when it was read, by the id that mending gave it."""
+    moved: dict[str, str] = {}
+    for row in read_all(folder / "rewritten", ["old_id", "new_id"]).to_pylist() if (folder / "rewritten").is_dir() else ():
+        moved[row["new_id"]] = moved.get(row["old_id"], row["old_id"])
+    return moved
 
 
 def stats(rows: Iterable[Row]) -> dict[str, Any]:
@@ -62,14 +73,15 @@ def stats(rows: Iterable[Row]) -> dict[str, Any]:
             continue
         count += 1
         sources[row["source"]] += 1
-        languages[row["language"]] += 1
+        language = row["language"] or identify(f"{row['instruction']}\n{row['output']}")[0]
+        languages[language] += 1
         tags.update(row["tags"] or ())
         turns[sum(t["role"] in ("user", "assistant") for t in conversation_turns(row))] += 1
         task.append(len(tokens(row["instruction"])))
         answer.append(len(tokens(row["output"])))
-        if count <= READ:
+        if count <= READ and language in LANGUAGES:
             try:
-                verb, noun = verb_noun(row["instruction"], row["language"] if row["language"] in ("zh", "th") else "en")
+                verb, noun = verb_noun(row["instruction"], language)
             except UsageError:  # the extra of the language is missing
                 continue
             verbs.update([verb] if verb else ())

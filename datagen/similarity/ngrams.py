@@ -16,7 +16,6 @@ from numba import njit
 from datagen.similarity.token_lists import Ids, Offsets
 
 Int32 = npt.NDArray[np.int32]
-MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Grams(NamedTuple):

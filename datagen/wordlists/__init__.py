@@ -27,5 +27,5 @@ def entries(name_or_path: str) -> tuple[str, ...]:
 
 def file_of(name_or_path: str) -> Path:
     """Return the file behind the name of a shipped list, or the path itself."""
-    shipped = Path(__file__).with_name(f"{name_or_path}.txt")
+    shipped = Path(__file__).parent / f"{name_or_path}.txt"
     return shipped if "/" not in name_or_path and shipped.is_file() else Path(name_or_path)

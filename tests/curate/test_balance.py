@@ -87,3 +87,17 @@ def test_a_row_of_several_tags_counts_for_its_rarest_and_the_curve_beats_chance(
 def test_options_that_cannot_be_are_one_line() -> None:
     with pytest.raises(UsageError, match="size must be 1 or more"):
         stage.make("balance", {"size": 0})
+
+
+@given(st.lists(st.lists(st.sampled_from("abcdef"), max_size=4), max_size=25), st.integers(0, 25))
+def test_passes_over_tag_sets_are_the_published_passes_over_rows(tags: list[list[str]], size: int) -> None:
+    left = sorted((i for i, of in enumerate(tags) if of), key=lambda i: -len(set(tags[i])))
+    taken: list[int] = []
+    while left and len(taken) < size:
+        covered: set[str] = set()
+        for row in list(left):
+            if len(taken) < size and not covered.issuperset(tags[row]):
+                taken.append(row)
+                covered.update(tags[row])
+                left.remove(row)
+    assert diverse(tags, size) == [*taken, *(i for i, of in enumerate(tags) if not of)][:size]

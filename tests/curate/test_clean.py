@@ -126,3 +126,8 @@ def test_no_text_breaks_it_and_mending_twice_changes_nothing(text: str) -> None:
 def test_a_mend_that_there_is_not_is_an_error() -> None:
     with pytest.raises(UsageError, match="do: 'utf8' is not one of unicode, html, emoji, pii"):
         stage.make("clean", {"do": "utf8"})
+
+
+def test_clean_without_anything_to_do_says_so() -> None:
+    with pytest.raises(UsageError, match="clean does only what is named: --stage clean:do=unicode"):
+        stage.make("clean", {}).identity()

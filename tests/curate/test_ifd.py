@@ -13,7 +13,7 @@ import torch
 
 from datagen import recipe, stage
 from datagen.errors import UsageError
-from datagen.models.answer_loss import AnswerLoss
+from datagen.models.answer_loss import Answer, AnswerLoss
 from datagen.rows import ROW, Row, new_row, turn
 from datagen.run import execute
 from datagen.shards import ShardWriter, read_all
@@ -133,3 +133,29 @@ def test_ranks_of_bfloat16_are_those_of_float32_on_a_few(scorer: AnswerLoss) -> 
     answers = [scorer.answer(row, 512) for row in ROWS[:3]]
     full, half = (np.divide(*s.given_and_alone(answers)) for s in (scorer, low))
     assert np.argsort(full).tolist() == np.argsort(half).tolist()
+
+
+def test_a_few_rows_of_another_language_are_not_eligible_and_end_nothing() -> None:
+    n = 400
+    columns = pa.table({
+        "loss_given_context": pa.array([1.0] * n), "loss_alone": pa.array([2.0] * (n - 4) + [9.0] * 4),
+        "tokens": pa.array([20] * n), "bytes": pa.array([100] * (n - 4) + [700] * 4),
+        "why": pa.nulls(n, pa.string()), "spoken": pa.array(["en"] * (n - 4) + ["fr"] * 4), "from": pa.array([""] * n),
+    })  # fmt: skip
+    columns = columns.set_column(2, "tokens", pa.array([20] * (n - 4) + [300] * 4))
+    told = stage.make("ifd", {"keep": 0.5}).decide(columns, Context())
+    assert told.reason.to_pylist()[-4:] == ["unread_language"] * 4
+    assert told.notes["bits_per_byte"]["fr"] > 1.4
+    assert stage.make("ifd", {}).decide(columns, Context()).reason.null_count == n
+    with pytest.raises(UsageError, match="answers in 'fr'"):
+        stage.make("ifd", {}).decide(columns.slice(200), Context())
+
+
+def test_a_row_that_begins_with_bos_has_it_before_the_answer_alone_too(scorer: AnswerLoss) -> None:
+    begins = scorer.tokenizer.bos_token_id
+    assert begins is not None
+    answer = scorer.answer(ROWS[0], 512)
+    with_bos = Answer([begins, *answer.ids], answer.start + 1, answer.end + 1)
+    expected = scorer.head if scorer.head[0] == begins else [begins, *scorer.head]
+    assert scorer._head_of(with_bos) == expected
+    assert scorer._head_of(Answer([begins + 5, *answer.ids], 1, 3)) == scorer.head

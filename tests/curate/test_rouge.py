@@ -217,3 +217,18 @@ def test_units_are_a_choice() -> None:
     by = {u: applied(rows, same_answer="off", field="instruction", units=u, threshold=0.7) for u in ("graphemes", "words")}
     assert [len(d.dropped) for d in by.values()] == [1, 1]
     assert by["words"].dropped.column("score")[0].as_py() != by["graphemes"].dropped.column("score")[0].as_py()
+
+
+def test_a_row_of_another_answer_is_nobodys_witness() -> None:
+    long = "the old mill by the river makes bread for every house in the small village on the hill and sells it each day"
+    rows = [
+        new_row(
+            instruction="Tell me about the mill.",
+            output="It burnt down long before anybody who lives there was born.",
+        ),
+        new_row(instruction="Tell me about the mill.", output=long),
+        new_row(instruction="Tell me about the mill now.", output=long),
+    ]
+    assert [(d["row"], d["reason"], d["witness"]) for d in applied(rows).dropped.to_pylist()] == [(2, "too_similar", 1)]
+    dropped = applied(rows, conflicts="drop").dropped.to_pylist()
+    assert [(d["row"], d["reason"], d["witness"]) for d in dropped] == [(1, "conflicting_answers", 0)]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from datagen import stage
 from datagen.rows import Row, new_row, table_of, turn
 from datagen.stage import Context
+from datagen.wordlists import entries
 
 CALL = '{"name": "weather", "arguments": {"city": "Bangkok"}}'
 
@@ -113,3 +116,67 @@ def test_what_only_looks_broken_stays(row: Row) -> None:
 
 def test_an_empty_answer_is_named_before_a_remnant_in_the_task() -> None:
     assert fate(new_row(instruction="{instruction}", output="")) == ("empty_answer", None)
+
+
+LONG = "The mill stands by the river, and every morning it makes bread for all the houses of the village on the hill"
+BROKEN: dict[str, tuple[Row, Row]] = {  # rule -> a row that breaks it, and one like it that is right
+    "echo": (new_row(instruction=LONG, output=LONG.upper()), new_row(instruction=LONG, output=f"{LONG}. It is old.")),
+    "refusal": (
+        new_row(instruction="Tell me.", output="I'm sorry, but I can't help with that."),
+        new_row(instruction="Tell me.", output="She said that she was sorry for the noise."),
+    ),
+    "repetition": (
+        new_row(instruction="Go on.", output="and then the fox went to the old mill again " * 12),
+        new_row(instruction="Count.", output=" ".join(f"{n} sheep," for n in range(60))),
+    ),
+    "cut_ending": (new_row(instruction="Go on.", output=f"{LONG} and the"), new_row(instruction="Go on.", output=f"{LONG}.")),
+    "boilerplate": (
+        new_row(instruction="Who are you?", output="As an AI language model, I have no name."),
+        new_row(instruction="What is AI?", output="A language model predicts the next word."),
+    ),
+    "toxic": (
+        new_row(instruction="Say it.", output="You asshole."), new_row(instruction="Say it.", output="Assholm is a town."),
+    ),
+    "length": (new_row(instruction="Say it.", output="one two three"), new_row(instruction="Say it.", output="one two")),
+    "language": (
+        new_row(instruction="Dis-le.", output="Le moulin se trouve près de la rivière et fait du pain tous les matins."),
+        new_row(instruction="Say it.", output=LONG),
+    ),
+}  # fmt: skip
+OPTIONS = {"length": {"max_answer": 2}, "language": {"languages": "en,zh,th"}}
+REASONS = {"length": "too_long", "language": "wrong_language"}
+
+
+def reasons(rows: list[Row], **options: object) -> list[str | None]:
+    """Return why each row goes."""
+    made, alive = stage.make("rules", options), np.ones(len(rows), bool)
+    told = stage.apply(made, stage.scored(made, table_of(rows), Context()), alive, Context()).dropped.to_pylist()
+    found = {d["row"]: d["reason"] for d in told}
+    return [found.get(i) for i in range(len(rows))]
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_each_rule_by_name_takes_what_breaks_it_and_leaves_what_is_like_it(name: str) -> None:
+    rows = list(BROKEN[name])
+    assert reasons(rows, use=name, **OPTIONS.get(name, {})) == [REASONS.get(name, name), None]
+    assert reasons(rows) == [None, None]  # none of them is on by default
+
+
+def test_flagging_drops_nothing_and_names_every_rule_that_is_broken() -> None:
+    rows = [BROKEN["refusal"][0], BROKEN["refusal"][1], new_row(instruction="{instruction}", output="")]
+    made, alive = stage.make("rules", {"use": "all", "mode": "flag"}), np.ones(3, bool)
+    scores = stage.scored(made, table_of(rows), Context())
+    stage.apply(made, scores, alive, Context())
+    assert alive.all()
+    assert scores.column("rules").to_pylist() == [["refusal"], [], ["empty_answer", "template_remnant"]]
+
+
+def test_a_word_list_of_ones_own_takes_the_place_of_ours(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mill\n", encoding="utf-8")
+    rows = [new_row(instruction="x", output=LONG), new_row(instruction="x", output="You are an asshole.")]
+    assert reasons(rows, use="toxic", toxic=str(tmp_path / "mine.txt")) == ["toxic", None]
+
+
+def test_biased_wording_is_told_by_any_line_of_its_list() -> None:
+    phrase = next(iter(entries("biased")))
+    assert reasons([new_row(instruction="x", output=f"They say {phrase} here.")], use="biased") == ["biased"]
