@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from datagen import options as option_fields
 from datagen import recipe as recipes
 from datagen import stage
-from datagen.errors import BudgetError, DataError, ModelError
+from datagen.errors import BudgetError, DataError, ModelError, UsageError
 from datagen.formats.read import read as read_rows
 from datagen.formats.write import Exported, export
 from datagen.rows import Row
@@ -32,6 +32,11 @@ class Finished:
 
     folder: Path
     summary: dict[str, Any]
+
+    def __repr__(self) -> str:
+        """Say where it is and how many rows stayed."""
+        came, stayed, went = (self.summary[k] for k in ("rows_in", "rows_kept", "rows_dropped"))
+        return f"Finished({self.folder}: {came:,} rows in, {stayed:,} kept, {went:,} dropped)"
 
     @property
     def kept(self) -> pa.Table:
@@ -52,18 +57,20 @@ class Finished:
 
 def filter(  # noqa: A001  (the command's name)
     inputs: Any, stages: Steps = DEFAULT_STAGES, out: str | Path | None = None, mapping: Mapping[str, str] | None = None,
-    limit: int | None = None, against: str | Path | None = None, *, allow_wipeout: bool = False, curve: bool | None = None,
+    limit: int | None = None, against: str | Path | None = None, *, target_size: int | None = None,
+    allow_wipeout: bool = False, curve: bool | None = None,
 ) -> Finished:  # fmt: skip
     """Curate rows by a chain of stages; as `datagen filter`.
 
     Args:
-        inputs: files or folders in any format that datagen reads, or a table: pandas, pyarrow, or `datasets`.
-        stages: names, maps of one name to its options, such as `{"rouge": {"threshold": 0.6}}`, or stages such as
-            `dg.stages.Minhash(threshold=0.8)`.
+        inputs: files or folders in any format that datagen reads, or a table: pandas, pyarrow, `datasets`, a list of maps.
+        stages: names with or without options as on the command line (`"rouge:threshold=0.6"`), maps of one name to its options
+            (`{"rouge": {"threshold": 0.6}}`), or stages such as `dg.stages.Minhash(threshold=0.8)`.
         out: the run folder; the same call again goes on or does nothing. None = a temporary folder.
         mapping: datagen's field <- the file's, such as `{"instruction": "question"}`.
         limit: read only so many rows.
         against: an earlier run of the same stages; only new rows are judged, as if both were one.
+        target_size: keep so many rows in the end: adds `balance`.
         allow_wipeout: let a stage drop most of a source, language or tag.
         curve: say how many rows the stages would keep at other thresholds; None = where there are at most 20,000.
 
@@ -71,20 +78,33 @@ def filter(  # noqa: A001  (the command's name)
         DatagenError: with one line that names the fix.
     """
     folder = Path(tempfile.mkdtemp(prefix="datagen-")) if out is None else Path(out)
-    paths = _paths(inputs, folder.with_name(f"{folder.name}.input.parquet"))
-    entries = [{s.name: option_fields.values(s)} if isinstance(s, stage.Stage) else s for s in stages]
+    paths = _paths(inputs, folder.with_name(f"{folder.name}.input") / "table.parquet")
+    entries = [_entry(s) for s in ([stages] if isinstance(stages, (str, Mapping, stage.Stage)) else stages)]
+    if target_size is not None:
+        entries.append({"balance": {"size": target_size}})
     made = recipes.make(
         entries, input=tuple(paths), mapping=mapping or {}, limit=limit, against=None if against is None else str(against)
     )
     return _finished(execute(made, folder, allow_wipeout=allow_wipeout, curve=curve))
 
 
+def _entry(given: Any) -> Any:
+    """Return a stage as a recipe holds it."""
+    if isinstance(given, stage.Stage):
+        return {given.name: option_fields.values(given)}
+    if isinstance(given, type):
+        raise UsageError(f"a stage is made by calling its class: dg.stages.{given.__name__}()")
+    return dict([option_fields.split_stage(given)]) if isinstance(given, str) else given
+
+
 def _paths(inputs: Any, table: Path) -> list[str]:
     """Return the paths of an input; a table of pandas, pyarrow or `datasets` is written to `table` first."""
     if isinstance(inputs, (str, Path)):
         return [str(inputs)]
-    if isinstance(inputs, Sequence):
+    if isinstance(inputs, Sequence) and not (inputs and isinstance(inputs[0], Mapping)):
         return [str(i) for i in inputs]
+    if isinstance(inputs, Sequence):
+        inputs = pa.Table.from_pylist(list(inputs))
     if type(inputs).__module__.startswith("datasets"):
         inputs = inputs.with_format("arrow")[:]
     if not isinstance(inputs, pa.Table):

@@ -55,6 +55,7 @@ _SEVERAL = {
 _OWN = {"zh": ("han",), "ja": ("kana", "han")}  # the scripts of each language
 _OWN |= {language: (script,) for script, language in _ONLY.items()}
 _OWN |= {language: (script,) for script, languages in _SEVERAL.items() for language in languages.split()}
+LANGUAGES = frozenset(_OWN)  # ISO 639-1 codes that `identify` may give
 # English words that make Latin letters a sentence; without one, `list comprehension` in a Chinese text is a term of it.
 _JOINING = regex.compile(
     r"(?<![A-Za-z])(?:a|an|and|are|as|be|by|can|define|describe|do|does|explain|for|from|how|i|in|into|is|it|means?|me|of|on|or"

@@ -18,7 +18,7 @@ from typing import Any
 
 from datagen.dataset import materialise
 from datagen.engine.local import LocalEngine
-from datagen.errors import UsageError
+from datagen.errors import DataError, UsageError
 from datagen.recipe import GENERATORS, Recipe
 from datagen.shards import count_rows, fingerprint, read_json, write_json, write_text
 from datagen.stage import ERROR
@@ -80,12 +80,15 @@ def execute(
                 # Its answers are in the journal: a larger n or another cap goes on from them.
                 result.replaced = recipe.steps[0].name not in {s.get("name") for s in before.get("stages", ())}
             return result
-        except Exception:
-            if before and recipe_before and run.worked and not run.stages:
-                # The first step failed, and the result that stood here is as it was: it is not lost to a mistaken command.
+        except Exception as e:
+            if before and recipe_before and run.worked and not run.replacing:
+                # The result that stood here is as it was: it is not lost to a mistaken command, or to a guard.
                 write_text(out / "recipe.yaml", recipe_before)
                 write_json(out / "run.json", before)
             _remove_if_empty(out)
+            if type(e).__name__ == "ArrowInvalid":  # of a file that was cut off or changed
+                said = " ".join(str(e).split())[:120]
+                raise DataError(f"a file of {out}, or of the run it names, is damaged ({said}); --fresh makes it again") from e
             raise
         finally:
             progress.close()
@@ -137,6 +140,7 @@ def _finish(run: Run) -> Result:
     if before and before.get("fingerprint") == mark and not run.worked and _whole(run.out, before):
         return Result(run.out, before, worked=False)
     run.begin()
+    run.replacing = True
     started = time.monotonic()
     run.progress.step("write", None, "rows")
     materialise(run.datasets, run.out)
@@ -151,6 +155,7 @@ def _finish(run: Run) -> Result:
         "rows_dropped": count_rows(run.out / "dropped"),
         "seconds": 0.0,
         "stages": [{k: v for k, v in s.items() if k not in ("makes_rows", "new_rows_in")} for s in run.stages],
+        "marks": run.marks,
         "fingerprint": mark,
     }
     from datagen.report.page import write_report
@@ -167,7 +172,8 @@ def _whole(out: Path, summary: dict[str, Any]) -> bool:
         counts = count_rows(out / "kept"), count_rows(out / "dropped")
     except (OSError, ValueError):  # pyarrow's errors are ValueErrors
         return False
-    return counts == (summary.get("rows_kept"), summary.get("rows_dropped")) and (out / "report.html").is_file()
+    files = all((out / name).is_file() for name in ("report.html", "recipe.yaml"))
+    return counts == (summary.get("rows_kept"), summary.get("rows_dropped")) and files
 
 
 def _tidy(run: Run, before: set[str]) -> None:

@@ -90,6 +90,8 @@ class Run:
     before: dict[str, Any] | None = None  # run.json of the result that stood here
     models: dict[str, str] = field(default_factory=dict)  # name -> identity, each looked up once
     tail: str = ""  # fingerprint of everything so far
+    marks: dict[str, str] = field(default_factory=dict)  # fingerprint of each step, by the name of its folder
+    replacing: bool = False  # kept/ and dropped/ are being written anew
 
     def begin(self) -> None:
         """Mark the folder as incomplete, something is about to change, and say what: `datagen reparse` reads it."""
@@ -138,7 +140,7 @@ class Run:
             # What stopped before its aim is never done: the same command goes on with it.
             done = {"fingerprint": "" if entry.get("stopped") else mark, "entry": entry, "files": _sizes(folder)}
             write_json(folder / "_done.json", done)
-        self.tail = mark
+        self.tail = self.marks[folder.name] = mark
         self.stages.append(done["entry"])
         return dict(done["entry"])
 

@@ -56,6 +56,37 @@ def test_new_rows_beside_an_earlier_run_equal_the_whole_done_at_once(tmp_path: P
     assert {reason for _, reason, _ in whole["dropped"]} >= {"exact_duplicate", "empty_answer", "near_duplicate"}
 
 
+def test_a_run_is_not_judged_against_itself_by_a_detour(tmp_path: Path, write_jsonl: Any) -> None:
+    one, two = (write_jsonl(f"{n}.jsonl", *records(a, b)) for n, a, b in (("1", 0, 9), ("2", 9, 18)))
+    dg.filter(one, ["rules"], out=tmp_path / "a")
+    dg.filter(two, ["rules"], out=tmp_path / "b", against=tmp_path / "a")
+    with pytest.raises(UsageError, match="is itself what the rows would be judged against"):
+        dg.filter(one, ["rules"], out=tmp_path / "a", against=tmp_path / "b")
+    assert dg.api.opened(tmp_path / "a").kept.num_rows > 0
+
+
+def test_a_run_that_the_guard_stops_leaves_the_result_that_stood_there(tmp_path: Path, write_jsonl: Any) -> None:
+    rows = write_jsonl("in.jsonl", *({"instruction": f"Name {n}", "output": f"It is {n * 7919}."} for n in range(120)))
+    more = write_jsonl("more.jsonl", {"instruction": "Say a word.", "output": "Tree."})
+    before = dg.filter(rows, ["rules", "minhash"], out=tmp_path / "out").summary
+    with pytest.raises(DataError, match="nothing was dropped"):
+        dg.filter(rows, ["rules", {"minhash": {"same_answer": None, "ngram": 1, "threshold": 0.1}}], out=tmp_path / "out")
+    assert read_json(tmp_path / "out" / "run.json") == before
+    with pytest.raises(DataError, match="another command has begun to change its step 02-minhash"):
+        dg.filter(more, ["rules", "minhash"], out=tmp_path / "new", against=tmp_path / "out")
+    assert dg.filter(rows, ["rules", "minhash"], out=tmp_path / "out").summary["rows_kept"] == before["rows_kept"]
+    dg.filter(more, ["rules", "minhash"], out=tmp_path / "new", against=tmp_path / "out")
+
+
+def test_the_python_face_takes_what_people_give_it(tmp_path: Path) -> None:
+    rows = [{"instruction": f"Name {n}", "output": f"It is {n * 7919}."} for n in range(9)]
+    run = dg.filter(rows, "minhash:threshold=0.9", target_size=4)
+    assert run.kept.num_rows == 4 and set(run.kept.column("source").to_pylist()) == {"table"}
+    assert "9 rows in, 4 kept, 5 dropped" in repr(run)
+    with pytest.raises(UsageError, match=r"a stage is made by calling its class: dg.stages.Minhash\(\)"):
+        dg.filter(rows, [dg.stages.Minhash])
+
+
 def test_diff_knows_a_row_by_the_id_that_it_was_read_with(tmp_path: Path, write_jsonl: Any) -> None:
     rows = write_jsonl(
         "in.jsonl", {"instruction": "Say schÃ¶n.", "output": "schÃ¶n"}, {"instruction": "Say yes.", "output": "yes"}

@@ -49,7 +49,7 @@ def command(
     chosen = _recipe(inputs, stages, recipe, changes, terminal.pairs(mapping, "--map"), limit, target_size)
     chosen = dataclasses.replace(chosen, against=against or chosen.against)
     if dry_run:
-        return _plan(chosen)
+        return _plan(chosen, out)
     if out is None:
         raise UsageError("filter needs a folder for its result: -o OUT")
     return terminal.run(chosen, out, fresh=fresh, as_json=as_json, allow_wipeout=allow_wipeout, curve=curve)
@@ -66,16 +66,20 @@ def _recipe(
     from datagen import recipe as recipes
     from datagen.api import DEFAULT_STAGES
     from datagen.errors import UsageError
-    from datagen.options import split_stage
+    from datagen.options import split_stage, values
     from datagen.stage import find
 
-    if target_size is not None and path:
-        raise UsageError("--target-size goes with --stage; in a recipe write - balance: {size: N}")
     if stages and path:
         raise UsageError("give --stage or --recipe, not both")
     if path:
         made = recipes.load(Path(path), changes, inputs=inputs)
         made = dataclasses.replace(made, mapping=mapping or made.mapping, limit=limit or made.limit)
+        if target_size is not None:  # where the chain ends with balance, that one gets the size
+            *before, last = made.steps
+            options = values(last.options) if last.kind == "balance" else {}
+            before = before if options else [*before, last]
+            step = recipes.make_step("balance", {**options, "size": target_size}, [s.name for s in before])
+            made = dataclasses.replace(made, steps=(*before, step))
     else:
         entries = [dict([split_stage(s)]) for s in stages] or list(DEFAULT_STAGES)
         if target_size is not None:
@@ -91,9 +95,10 @@ def _recipe(
     return made
 
 
-def _plan(recipe: Recipe) -> int:
-    """Print what a run would do."""
+def _plan(recipe: Recipe, out: str | None) -> int:
+    """Print what a run would do; raises as the run itself where a model, a benchmark or an option is missing."""
     from itertools import islice
+    from pathlib import Path
 
     from datagen.formats.read import files, read
     from datagen.options import values
@@ -106,7 +111,12 @@ def _plan(recipe: Recipe) -> int:
                 text = row.get("evidence") if "reason" in row else f"{row['instruction']} -> {row['output']}"
                 click.echo(f"  {row.get('reason', 'row')}: {' '.join(str(text).split())[:66]}")
     for step in recipe.steps:
+        step.options.identity()
+        for other in (*(p for named in step.options.files.values() for p in named), *step.options.references):
+            files(other)
         options = ", ".join(f"{k}={'off' if v is None else v}" for k, v in values(step.options).items())
         click.echo(f"{step.name}: {options}" if options else step.name)
+    if out is not None and (Path(out) / "run.json").is_file():
+        click.echo(f"{out} holds a finished run, which would be replaced where input or options differ")
     click.echo("dry run: nothing was written")
     return 0

@@ -32,5 +32,5 @@ def command(as_json: bool) -> int:
             click.echo("  options: " + ", ".join(f"{k}={'off' if v is None else v}" for k, v in entry["options"].items()))
         for option, values in entry["choices"].items():
             click.echo(f"    {option}: {', '.join(map(str, values))}")
-        click.echo(f"  reasons: {', '.join(entry['reasons'])}, error")
+        click.echo(f"  reasons: {', '.join([*entry['reasons'], 'error'])}")
     return 0

@@ -40,5 +40,5 @@ def _counts(name: str, counts: dict[Any, int], distinct: int | None) -> None:
         return
     words = ", ".join(f"{value or '(none)'} {count:,}" for value, count in list(counts.items())[:12])
     more = f" of {distinct:,}" if distinct and distinct > 12 else ""
-    text = f"{name + more:<16}{words}"
+    text = f"{f'{name}{more} ':<16}{words}"
     click.echo(textwrap.fill(text, 80, subsequent_indent=" " * 16))

@@ -91,6 +91,7 @@ def run(
 def _executed(recipe: Recipe, out: str, **how: Any) -> Result:
     """Execute a recipe; what a budget or Ctrl+C ends says where it stands and how it goes on."""
     from datagen.errors import BudgetError
+    from datagen.recipe import GENERATORS
     from datagen.run import execute
 
     bar = Bar()
@@ -101,6 +102,9 @@ def _executed(recipe: Recipe, out: str, **how: Any) -> Result:
     except KeyboardInterrupt:
         if bar.kept is None:
             raise
+        if recipe.steps[0].kind not in GENERATORS:
+            click.echo(f"datagen: stopped ({bar.note}); every answer is saved: the same command goes on", err=True)
+            sys.exit(130)
         click.echo(
             f"datagen: stopped at {bar.kept:,} of {bar.total:,} rows ({bar.note}); every answer is saved: the same command goes"
             f" on, and `datagen reparse {out}` writes the rows so far", err=True,

@@ -10,7 +10,9 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from datagen.errors import UsageError
 from datagen.options import between
 from datagen.quotas import quotas
 from datagen.stage import Context, Stage, Verdict
@@ -44,9 +46,16 @@ class Balance(Stage):
 
     def __post_init__(self) -> None:
         between("temperature", self.temperature, 1, float("inf"))
+        between("seed", self.seed, 0, 2**32 - 1)
         for name, value in (("size", self.size), ("cap", self.cap)):
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be 1 or more, not {value}")
+
+    def identity(self) -> str:
+        """Make sure that it is said how many rows stay."""
+        if self.size is None and self.cap is None:
+            raise UsageError("balance needs to know how many rows stay: --stage balance:size=N, or cap=N rows of each group")
+        return ""
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -64,6 +73,7 @@ class Balance(Stage):
     def decide(self, columns: pa.Table, ctx: Context) -> Verdict:
         """Keep the subset."""
         n = len(columns)
+        self._check(columns)
         tags = [list(dict.fromkeys(t or ())) for t in columns.column("tags_of_row").to_pylist()]
         size = n if self.size is None else min(self.size, n)
         if self.by == "diversity":
@@ -79,6 +89,17 @@ class Balance(Stage):
         if any(tags):
             notes["coverage"] = coverage(tags, taken, self.seed)
         return Verdict(because("over_quota", gone), notes=notes)
+
+    def _check(self, columns: pa.Table) -> None:
+        """Make sure that there is what is balanced: a subset by tags that no row has would only look chosen."""
+        if self.by == "source" or not len(columns):
+            return
+        if self.by == "language":
+            there, missing = pc.utf8_length(columns.column("language_of_row")), "a language: put --stage rules:use=language"
+        else:
+            there, missing = pc.list_value_length(columns.column("tags_of_row")), "a tag: put --stage tag"
+        if not pc.any(pc.greater(there, 0)).as_py():
+            raise UsageError(f"stage 'balance': no row has {missing} before it")
 
     def _groups(self, columns: pa.Table, tags: list[list[str]]) -> dict[str, list[int]]:
         """Return the rows of each group, groups in order of appearance."""

@@ -11,7 +11,7 @@ from typing import ClassVar, Literal, NamedTuple
 import pyarrow as pa
 import regex
 
-from datagen.language import identify
+from datagen.language import LANGUAGES, identify
 from datagen.options import between
 from datagen.rows import said, view
 from datagen.stage import Context, Stage, Verdict
@@ -21,7 +21,7 @@ from datagen.wordlists import entries, file_of
 # Text that only a template or a serialiser leaves in a row: placeholders, field headings at the start of an answer,
 # control tokens of chat templates. Each alternative is a whole remnant, so that text about templates is not hit.
 _PLACEHOLDER = regex.compile(
-    r"^\s*(?:<no ?input>|<no ?output>|\{(?:instruction|input|output)\}|n/?a\b|none|null|nan)?[\s.]*$", regex.I
+    r"(?:<no ?input>|<no ?output>|\{(?:instruction|input|output)\}|n/?a\b|none|null|nan)?[\s.]*+", regex.I
 )
 _HEADING = regex.compile(r"^\s*#{2,6}\s*(?:Instruction|Input|Response)\s*:\s*$", regex.I | regex.M)
 _MARKER = r"<\|(?:im_start|im_end|endoftext|eot_id|start_header_id|end_header_id|begin_of_text)\|>|\[/?INST\]|<</?SYS>>"
@@ -83,17 +83,19 @@ class Rules(Stage):
         known = [*RULES, "length", "language"]
         if wrong := [name for name in self.use if name not in (*known, "all", "off", "")]:
             raise ValueError(f"use: there is no rule '{wrong[0]}'; rules are {', '.join(sorted(known))}, or all")
-        between("min_task", self.min_task, 0, 2**31)
-        between("min_answer", self.min_answer, 0, 2**31)
+        if unknown := [code for code in self.languages if code not in LANGUAGES]:
+            raise ValueError(f"languages: '{unknown[0]}' is no code of a language that is known here, such as en, zh or th")
+        for name in ("task", "answer"):
+            between(f"min_{name}", least := getattr(self, f"min_{name}"), 0, 2**31)
+            if (most := getattr(self, f"max_{name}")) is not None and most < max(1, least):
+                raise ValueError(f"max_{name} must be 1 or more, and not below min_{name}, not {most}")
 
     @property
     def names(self) -> tuple[str, ...]:
         """The rules that are on; a limit or `languages` turns its rule on."""
         on = set(RULES) | {"length", "language"} if "all" in self.use else set(self.use)
-        if self.min_task or self.min_answer or self.max_task is not None or self.max_answer is not None:
-            on.add("length")
-        if self.languages:
-            on.add("language")
+        on |= {"length"} if self.min_task or self.min_answer or self.max_task or self.max_answer else set()
+        on |= {"language"} if self.languages else set()
         return tuple(name for name in (*RULES, "length", "language") if name in on)
 
     @property
@@ -217,7 +219,7 @@ def template_remnant(row: Row, words: str) -> str | None:
         for pattern in patterns:
             if hit := pattern.search(text):
                 return hit.group().strip()
-    return row.task.strip() if row.task.strip() and _PLACEHOLDER.fullmatch(row.task) else None
+    return row.task.strip() if row.task.strip() and _PLACEHOLDER.fullmatch(row.task.strip()) else None
 
 
 def echo(row: Row, words: str) -> str | None:

@@ -68,8 +68,9 @@ class Tag(ModelOptions, Stage):
             value = getattr(self, name)
             if value is not None and value < least:
                 raise ValueError(f"{name} must be {least} or more, not {value}")
-        if self.distance is not None:
-            between("distance", self.distance, 0, 1)
+        if self.distance is not None and not 0 < self.distance <= 1:
+            raise ValueError(f"distance must be above 0 and at most 1, or off, not {self.distance:g}")
+        between("seed", self.seed, 0, 2**32 - 1)
         if self.confidence is not None:
             between("confidence", self.confidence, 0.5, 1)
 

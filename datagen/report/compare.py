@@ -48,7 +48,9 @@ def diff(a: Path, b: Path) -> dict[str, Any]:
     return {
         "both": len(kept[0]) - len(only[0]), "only_a": len(only[0]), "only_b": len(only[1]),
         "why_not_in_b": told(only[0], 1), "why_not_in_a": told(only[1], 0),
-        "examples_a": only[0][:SHOWN], "examples_b": only[1][:SHOWN],
+        # Those that the other run dropped come first: it can say why.
+        "examples_a": sorted(only[0], key=lambda i: i not in why[1])[:SHOWN],
+        "examples_b": sorted(only[1], key=lambda i: i not in why[0])[:SHOWN],
     }  # fmt: skip
 
 

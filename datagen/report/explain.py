@@ -36,23 +36,22 @@ def fates(folder: Path, prefix: str) -> list[Row]:
         raise UsageError(f"'{prefix}' begins {len(ids)} ids, such as {ids[0]} and {ids[1]}; give more of it")
     for row in found:
         if row.get("witness_id"):
-            row["witness"] = _witness(folder, row["witness_id"]) if row["witness_id"] != ids[0] else [
-                f for f in found if f is not row
-            ]  # fmt: skip
+            same = row["witness_id"] == ids[0]  # an exact duplicate: the same id
+            beside = [f for f in found if f is not row] if same else _rows(folder, row["witness_id"])
+            row["witness"] = beside or _elsewhere(folder, row["witness_id"])
     return found
 
 
-def _witness(folder: Path, row_id: str) -> list[Row]:
-    """Return the fates of a witness: in this run, in the earlier run that it was judged against, or as a row of a file."""
-    if found := _rows(folder, row_id):
-        return found
+def _elsewhere(folder: Path, row_id: str) -> list[Row]:
+    """Return the fates of a witness that is no row of the run: in the earlier run that it was judged against, or in a file."""
     for rows in sorted(folder.glob("[0-9][0-9]-*/against/rows")):
         if found := _of_shards(rows, row_id):
             return [{**row, "of": "a file that the stage compares with"} for row in found]
     against = (read_json(folder / "run.json") or {}).get("against")
     if not against or not (Path(against) / "run.json").is_file():
         return []
-    return [{"of": against, **row} for row in _witness(Path(against), row_id)]
+    earlier = Path(against)
+    return [{"of": against, **row} for row in _rows(earlier, row_id) or _elsewhere(earlier, row_id)]
 
 
 def _rewritten(folder: Path, prefix: str) -> list[tuple[str, str]]:

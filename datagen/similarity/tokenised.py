@@ -30,8 +30,7 @@ for _chars, _kind in (
     (b"\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f ", _BLANK),
 ):  # fmt: skip
     _KINDS[list(_chars)] |= _kind
-# Most English texts that are not ASCII have only these. None is of any token, nor is the semicolon that stands for it; the
-# apostrophe and the blank are what `datagen.text` takes them for.
+# Most English texts that are not ASCII have only these; none is of a token but the apostrophe, nor is a semicolon.
 _TYPOGRAPHIC = {**dict.fromkeys("“”„‘–—…•·«»", ";"), "\u2019": "'", "\u00a0": " "}
 _OTHER = re.compile(rf"[^\x00-\x7f{''.join(_TYPOGRAPHIC)}]")
 _ALNUM = re.compile(r"[A-Za-z0-9]")
@@ -216,12 +215,13 @@ def word_at(data: Bytes, at: int, end: int, kinds: Bytes, words_only: bool) -> i
     while stop < end and kinds[data[stop]] & 2:
         solid = solid or data[stop] != 95
         stop += 1
-    if words_only and not solid:
-        return at - stop + 1
+    run = stop
     while stop + 1 < end and data[stop] == 39 and 97 <= data[stop + 1] <= 122:
         stop += 1
         while stop < end and 97 <= data[stop] <= 122:
             stop += 1
+    if words_only and not solid and stop == run:
+        return at - stop + 1
     return stop - at
 
 

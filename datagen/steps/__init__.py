@@ -47,7 +47,7 @@ def check(run: Run) -> None:
             paths += [*(p for named in options.files.values() for p in named), *options.references]
             if getattr(options, "model", None) != PRE_EXPERIENCE:  # which this run will make
                 options.identity()
-    run.earlier = opened(run.recipe)
+    run.earlier = opened(run.recipe, run.out)
     if paths.count("-") > 1:
         raise UsageError("standard input (-) can be read once only; save it to a file and name that")
     for path in (assets.shipped(p) for p in paths if p != "-"):

@@ -70,12 +70,12 @@ class Earlier:
         return Reference(read_column(folder / "scores").drop_columns([ERROR]).filter(kept), ids.filter(kept))
 
 
-def opened(recipe: Recipe) -> list[Earlier]:
+def opened(recipe: Recipe, out: Path) -> list[Earlier]:
     """Return the runs that a recipe is judged against, the oldest first: the one that it names, and those it was made against.
 
     Raises:
         DataError: one is not a finished run.
-        UsageError: one has other stages, or a stage that must look back.
+        UsageError: one has other stages, or a stage that must look back, or is the run `out` itself.
     """
     found: list[Earlier] = []
     path = recipe.against
@@ -84,8 +84,16 @@ def opened(recipe: Recipe) -> list[Earlier]:
         summary = read_json(folder / "run.json")
         if summary is None or not (folder / "00-input" / "rows").is_dir():
             raise DataError(f"--against {folder}: not a finished run of filter; run its command again to complete it")
+        for name, mark in summary.get("marks", {}).items():
+            if (read_json(folder / name / "_done.json") or {}).get("fingerprint") != mark:
+                raise DataError(
+                    f"--against {folder}: another command has begun to change its step {name}; run its own command again, with"
+                    f" --recipe {folder}/recipe.yaml"
+                )
         earlier = Earlier(folder, recipes.load(folder / "recipe.yaml"), summary["fingerprint"])
         _check(recipe, earlier)
+        if folder.resolve() == out.resolve():
+            raise UsageError(f"--against: {out} is itself what the rows would be judged against; give another -o")
         found.append(earlier)
         path = earlier.recipe.against
         if any(e.folder.resolve() == Path(path or "/").resolve() for e in found):

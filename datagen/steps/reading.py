@@ -10,16 +10,16 @@ from datagen.errors import DataError
 from datagen.rows import Row
 from datagen.shards import fingerprint
 from datagen.steps.entry import VERSION, made
-from datagen.work import Run
+from datagen.work import Run, source_name
 
 
 def read_input(run: Run) -> None:
     """Step 0: the input files, as rows on disk."""
     folder, paths = run.folder(0, "input"), list(run.recipe.input)
     files = run.digest("input", paths)
-    mark = fingerprint(
-        VERSION, files, dict(run.recipe.mapping), run.recipe.limit, *[e.fingerprint for e in run.earlier]
-    )  # fmt: skip
+    names = [source_name(p) for p in paths]
+    earlier = [e.fingerprint for e in run.earlier]
+    mark = fingerprint(VERSION, files, names, dict(run.recipe.mapping), run.recipe.limit, *earlier)
 
     # An empty dataset is one; an empty text is most likely a failed producer, and must not replace an earlier result.
     text = not any(name.endswith(".parquet") for name, _ in files)

@@ -5,7 +5,8 @@ Only rows that are left are scored. They are scored in chunks, each on disk when
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,17 +30,18 @@ def scored(
     run: Run, step: Step, data: Dataset, alive: npt.NDArray[np.bool_], folder: Path, ctx: Context
 ) -> pa.Table:  # fmt: skip
     """Return the scores of every row of the base, null where a row is not alive; score those that have none yet."""
-    ids = data.ids
+    ids = pa.array(_keys(data, step.options.reads), pa.string())
     known = _known(folder)
     have = {} if known is None else {i: at for at, i in enumerate(known.column("id").to_pylist())}
     wanted = [at for at in np.flatnonzero(alive).tolist() if ids[at].as_py() not in have]
     run.progress.step(step.name, len(wanted), "rows")
-    done, number = 0, len(list(folder.glob("[0-9]*.arrow")))
+    done, number = 0, 1 + max((int(p.stem) for p in folder.glob("[0-9]*.arrow")), default=-1)
     for rows in _chunks(data, wanted):
         before = done
         at = replace(ctx, at=lambda n, note, before=before: run.progress.at(before + n, note))  # type: ignore[misc]
         columns = stages.scored(step.options, rows, at)
-        write_scores(folder / f"{number:05d}.arrow", columns.append_column("id", rows.column("id")))
+        keys = ids.take(pa.array(wanted[done : done + len(rows)], pa.int64()))
+        write_scores(folder / f"{number:05d}.arrow", columns.append_column("id", keys))
         number += 1
         done += len(rows)
         run.progress.at(done)
@@ -50,6 +52,16 @@ def scored(
     have = {i: at for at, i in enumerate(known.column("id").to_pylist())}
     place = np.array([have.get(i, -1) for i in ids.to_pylist()], np.int64)
     return known.drop_columns(["id"]).take(pa.array(place, mask=(place < 0) | ~alive))
+
+
+def _keys(data: Dataset, reads: Sequence[str]) -> list[str]:
+    """Return what the scores of each row are kept by: its id, and what the stage reads beside the conversation."""
+    ids: list[str] = data.ids.to_pylist()
+    beside = [column.to_pylist() for name in reads if (column := data.column(name)) is not None]
+    if not beside:
+        return ids
+    values = (repr(rest).encode("utf-8", "backslashreplace") for rest in zip(*beside, strict=True))
+    return [f"{i}:{hashlib.blake2b(v, digest_size=8).hexdigest()}" for i, v in zip(ids, values, strict=True)]
 
 
 def _known(folder: Path) -> pa.Table | None:

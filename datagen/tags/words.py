@@ -85,6 +85,9 @@ def _clusters(rows: Sequence[Sequence[str]], count: int, seed: int) -> list[str 
     able = np.flatnonzero(np.diff(matrix.indptr))
     if len(able) < LEAST_ROWS or len(words) < 2:
         return [None] * len(rows)
+    different = len({tuple(row) for row in rows})
+    if different < 2:
+        return [None] * len(rows)
     from sklearn.cluster import KMeans
     from sklearn.decomposition import TruncatedSVD
     from sklearn.preprocessing import normalize
@@ -92,7 +95,7 @@ def _clusters(rows: Sequence[Sequence[str]], count: int, seed: int) -> list[str 
     some = matrix[able]
     size = min(DIRECTIONS, *(n - 1 for n in some.shape))
     reduced = normalize(TruncatedSVD(size, random_state=seed).fit_transform(some))
-    labels = KMeans(min(count, len(able)), n_init=1, random_state=seed).fit(np.round(reduced, 9)).labels_
+    labels = KMeans(min(count, len(able), different), n_init=1, random_state=seed).fit(np.round(reduced, 9)).labels_
     names = _names(some, labels, words)
     found: list[str | None] = [None] * len(rows)
     for at, label in zip(able.tolist(), labels.tolist(), strict=True):

@@ -101,3 +101,11 @@ def test_passes_over_tag_sets_are_the_published_passes_over_rows(tags: list[list
                 covered.update(tags[row])
                 left.remove(row)
     assert diverse(tags, size) == [*taken, *(i for i, of in enumerate(tags) if not of)][:size]
+
+
+def test_a_subset_by_tags_that_no_row_has_is_refused() -> None:
+    for by, words in (("diversity", "no row has a tag: put --stage tag before it"), ("language", "no row has a language")):
+        with pytest.raises(UsageError, match=words):
+            kept(rows_of(a=5), by=by, size=2)
+    with pytest.raises(UsageError, match="balance needs to know how many rows stay"):
+        stage.make("balance", {}).identity()

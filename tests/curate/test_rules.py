@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from datagen import stage
+from datagen.errors import UsageError
 from datagen.rows import Row, new_row, table_of, turn
 from datagen.stage import Context
 from datagen.wordlists import entries
@@ -180,3 +181,17 @@ def test_a_word_list_of_ones_own_takes_the_place_of_ours(tmp_path: Path) -> None
 def test_biased_wording_is_told_by_any_line_of_its_list() -> None:
     phrase = next(iter(entries("biased")))
     assert reasons([new_row(instruction="x", output=f"They say {phrase} here.")], use="biased") == ["biased"]
+
+
+def test_a_long_run_of_blanks_costs_no_more_than_its_length() -> None:
+    rows = [new_row(instruction=" " * 400_000 + "Say it", output="x"), new_row(instruction="." * 400_000, output="x")]
+    assert reasons(rows) == [None, "template_remnant"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [({"languages": "english"}, "'english' is no code of a language"), ({"max_task": -5}, "max_task must be 1 or more")],
+)
+def test_options_that_would_drop_every_row_are_refused(options: dict[str, object], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        stage.make("rules", options)

@@ -131,7 +131,7 @@ def test_a_long_text_is_shown_with_its_beginning_and_its_end() -> None:
     ("options", "words"),
     [
         ({"min_count": 0}, "min_count must be 1 or more"),
-        ({"distance": 2}, "distance must be at least 0 and at most 1"),
+        ({"distance": 2}, "distance must be above 0 and at most 1"),
         ({"base_url": "http://127.0.0.1:9/v1"}, "base_url needs model"),
         ({"by": "magic"}, "is not one of auto, model, words"),
         ({"model": "m", "base_url": "http://127.0.0.1:9/v1", "budget_usd": 1}, "needs a price"),
@@ -140,3 +140,24 @@ def test_a_long_text_is_shown_with_its_beginning_and_its_end() -> None:
 def test_wrong_options_are_told_before_anything_is_asked(options: dict[str, Any], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         stage.make("tag", options).identity()
+
+
+def test_tags_that_the_rows_came_with_are_those_of_this_input(tmp_path: Path) -> None:
+    for own in ("one", "two"):
+        with ShardWriter(tmp_path / own, ROW) as writer:
+            for task in TASKS:
+                writer.add(new_row(instruction=task, output="x", tags=[own]))
+        made = recipe.make([{"tag": {"distance": "off"}}], input=(str(tmp_path / own),))
+        kept = read_all(execute(made, tmp_path / "out").folder / "kept")
+        assert kept.column("tags").to_pylist()[0] == [own, "write poem"]
+
+
+def test_a_lost_file_of_scores_is_made_again(write_jsonl: Callable[..., Path], tmp_path: Path) -> None:
+    rows = rows_of([f"Write poem number {i}." for i in range(5000)])
+    first = run_of(write_jsonl, tmp_path / "out", rows, distance="off", topics=0)
+    scores = tmp_path / "out" / "01-tag" / "scores"
+    assert sorted(p.name for p in scores.glob("*.arrow")) == ["00000.arrow", "00001.arrow"]
+    (scores / "00000.arrow").unlink()
+    (tmp_path / "out" / "01-tag" / "_done.json").unlink()
+    again = run_of(write_jsonl, tmp_path / "out", rows, distance="off", topics=0)
+    assert again.summary["stages"][1]["notes"] == first.summary["stages"][1]["notes"]

@@ -54,3 +54,11 @@ def test_no_answer_breaks_it(text: str) -> None:
 @pytest.mark.parametrize("text", ["[" * 200_000, '{"a":' * 100_000, "- " * 100_000, '"tag": "' * 50_000])
 def test_a_hostile_answer_ends(text: str) -> None:
     assert isinstance(tags_of(text), list)
+
+
+def test_what_json_spells_and_no_file_can_hold_is_replaced() -> None:
+    assert tags_of('[{"tag": "\\ud800abc"}, {"tag": "fine"}]') == ["\ufffdabc", "fine"]
+
+
+def test_a_long_run_of_blanks_in_a_line_ends() -> None:
+    assert tags_of("- a" + " " * 15_000 + "b\n- y") == ["a b", "y"]
