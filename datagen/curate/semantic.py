@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,16 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from datagen.errors import UsageError
+from datagen.models.embed import MULTILINGUAL, UNKNOWN, UNREAD, load, resolve
 from datagen.options import between
 from datagen.rows import View, view
 from datagen.stage import Context, Stage, Verdict
 from datagen.verdict import because, repetition
-
-if TYPE_CHECKING:
-    from datagen.models.embed import Embedder
-
-UNKNOWN = 0.1  # share of a row's tokens that the model may not know
-UNREAD = 0.01  # share of the rows that may be such; they are left alone
 
 
 @dataclass(frozen=True)
@@ -87,8 +81,6 @@ class Semantic(Stage):
 
     def identity(self) -> str:
         """The embedder's weights."""
-        from datagen.models.embed import resolve
-
         if self.mode == "diverse" and self.against:
             raise UsageError("stage 'semantic': mode=diverse takes no target set; leave against out")
         return resolve(self.model)[1]
@@ -104,7 +96,7 @@ class Semantic(Stage):
 
     def score(self, rows: pa.Table, ctx: Context) -> dict[str, pa.Array]:
         """Return each row's vector (null where the model cannot read it), or the cosine of its context and its answer."""
-        embedder = _loaded(self.model, self.device, self.dtype)
+        embedder = load(self.model, self.device, self.dtype)
         if not self._pairs:
             vectors, unknown = embedder.encode(view(rows, self.field))
             size = vectors.shape[1]
@@ -159,8 +151,6 @@ class Semantic(Stage):
         )
 
     def _check_read(self, columns: pa.Table, unknown: npt.NDArray[np.bool_]) -> None:
-        from datagen.models.embed import MULTILINGUAL
-
         if unknown.sum() > max(1, UNREAD * len(columns)):
             raise UsageError(
                 f"stage 'semantic': the model '{self.model}' does not know over {UNKNOWN:.0%} of the tokens of"
@@ -175,10 +165,3 @@ def _matrix(column: pa.ChunkedArray) -> npt.NDArray[np.float32]:
     size = whole.type.list_size
     flat = pc.list_flatten(whole.fill_null(pa.scalar([0.0] * size, whole.type))) if whole.null_count else whole.flatten()
     return np.array(flat.to_numpy(zero_copy_only=False), np.float32).reshape(len(whole), size)
-
-
-@lru_cache(maxsize=1)
-def _loaded(model: str, device: str, dtype: str) -> Embedder:
-    from datagen.models.embed import load
-
-    return load(model, device, dtype)

