@@ -147,7 +147,6 @@ def run_greedy(
     witness: npt.NDArray[np.int64], score: npt.NDArray[np.float64],
 ) -> None:  # fmt: skip
     """Fill witness and score for every row in input order; a row without a witness joins the pool, a pinned one always."""
-    used = 0
     for i in range(len(witness)):
         x = ids[offsets[i] : offsets[i + 1]]
         if len(x) == 0:
@@ -156,7 +155,7 @@ def run_greedy(
             count = postings.candidates(index, x, t, scratch.seen, i + 1, scratch.found)
             witness[i], score[i] = most_alike(i, ids, offsets, scratch.found, count, t, answers, same, scratch)
         if witness[i] < 0:
-            used = postings.insert(index, used, i, x, t)
+            postings.insert(index, i, x, t)
 
 
 @njit(cache=True)
@@ -208,7 +207,7 @@ def greedy(
     side = Side(answers.ids, answers.ids, answers.offsets, postings.new_index(1, 1))
     scratch = new_scratch([answers])
     if buckets is None:
-        index = postings.new_index(sets.size, postings.index_capacity(sets.offsets, threshold))
+        index = postings.index_for(sets.ids, sets.offsets, sets.size, threshold)
         run_greedy(sets.ids, sets.offsets, index, threshold, side, same, scratch, pinned, witness, score)
     else:
         run_banded(sets.ids, sets.offsets, buckets, threshold, side, same, scratch, pinned, witness, score)

@@ -2,9 +2,17 @@
 
 Both similarities bound the common tokens c of two rows of lengths m and n by one number `ratio` (r): a pair at the threshold
 has c >= r / (1 + r) * (m + n), hence r * m <= n <= m / r. With t the threshold, r = t / (2 - t) for ROUGE-L's F1 and r = t
-for Jaccard. Any two such rows share a token within the first m - ceil(r * m) + 1 tokens of each in one common order
-(prefix filter: Chaudhuri, Ganti, Kaushik 2006; positions: PPJoin, Xiao et al. 2008), so only those are indexed and looked up.
-The order is by falling id, and `token_lists` gives rare tokens the large ids. Rows may hold a token more than once.
+for Jaccard. Three exact filters stand before a comparison, the cheapest first:
+
+- prefix: two such rows share a token within the first m - c + 1 tokens of each in one common order (Chaudhuri, Ganti, Kaushik
+  2006), so a row is indexed by the prefix for its shortest partner. The order is by falling id, and `token_lists` gives rare
+  tokens the large ids;
+- length and position: the postings of a token lie apart by length, so that partners of the wrong length are never read, and
+  a common token counts only within the prefix for just this pair of lengths (PPJoin, Xiao et al. 2008);
+- bitmap: each row has 64 bits, its tokens hashed and added without carry; bits that differ are tokens that differ, so more
+  than m + n - 2c of them rule the pair out (Sandes, Teodoro, Melo 2020). They lie beside the posting: no other row is touched.
+
+Rows may hold a token more than once.
 """
 
 from __future__ import annotations
@@ -16,22 +24,71 @@ import numpy.typing as npt
 from numba import njit
 
 SLACK = 1e-6  # bounds are loosened by this much, so that rounding can only admit a candidate, never lose one
-ROW, LENGTH, POSITION, NEXT = 0, 1, 2, 3
+NONE, NEVER = -1, -2  # heads: a token without postings; one that a single row holds, which no other can share
+BAND, START, COUNT, ROOM, NEXT = 0, 1, 2, 3, 4  # of a list
+ROW, LENGTH, POSITION = 0, 1, 2  # of an entry
+LISTS, ENTRIES = 0, 1  # of what is used
 
 Int32 = npt.NDArray[np.int32]
+Keys = npt.NDArray[np.uint32]
 
 
 class Index(NamedTuple):
-    """Postings as linked lists: head int32[n_tokens] (-1 = none), counts int32[n_tokens], entries int32[capacity, 4]."""
+    """One list of postings per token and band of lengths, the lists of a token chained.
+
+    head int32[n_tokens], the first list of a token; lists int32[n, 5]; entries int32[capacity, 3]; signs uint64[capacity], the
+    bitmaps of the entries' rows; used int64[2].
+    """
 
     head: Int32
-    counts: Int32
+    lists: Int32
     entries: Int32
+    signs: npt.NDArray[np.uint64]
+    used: npt.NDArray[np.int64]
 
 
+@njit(cache=True)
 def new_index(n_tokens: int, capacity: int) -> Index:
     """Return an empty index for token ids below `n_tokens` and at most `capacity` postings."""
-    return Index(np.full(n_tokens, -1, np.int32), np.zeros(n_tokens, np.int32), np.empty((max(1, capacity), 4), np.int32))
+    return Index(
+        np.full(n_tokens, NONE, np.int32), np.empty((capacity, 5), np.int32), np.empty((capacity, 3), np.int32),
+        np.empty(capacity, np.uint64), np.zeros(2, np.int64),
+    )  # fmt: skip
+
+
+@njit(cache=True)
+def popcount(v: np.uint64) -> np.int64:
+    """Number of bits set in 64."""
+    v = v - ((v >> np.uint64(1)) & np.uint64(0x5555555555555555))
+    v = (v & np.uint64(0x3333333333333333)) + ((v >> np.uint64(2)) & np.uint64(0x3333333333333333))
+    v = (v + (v >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+    return np.int64((v * np.uint64(0x0101010101010101)) >> np.uint64(56))
+
+
+@njit(cache=True)
+def sign_of(keys: Keys) -> np.uint64:
+    """Return the bitmap of a row: one bit per token, flipped each time it comes."""
+    sign = np.uint64(0)
+    for key in keys:
+        sign ^= np.uint64(1) << ((np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(58))
+    return sign
+
+
+@njit(cache=True)
+def band_of(n: int) -> int:
+    """Number the lengths that share a list: each length below 32 alone, above it sixteen bands to a doubling."""
+    shift = 0
+    while n >> shift >= 32:
+        shift += 1
+    return 16 * shift + (n >> shift)
+
+
+@njit(cache=True)
+def lengths_of(band: int) -> tuple[int, int]:
+    """Return the shortest and the longest length of a band."""
+    shift = max(0, band // 16 - 1)
+    shortest = (band - 16 * shift) << shift
+    return shortest, shortest + (1 << shift) - 1
 
 
 @njit(cache=True)
@@ -41,70 +98,148 @@ def prefix_length(m: int, ratio: float) -> int:
 
 
 @njit(cache=True)
-def insert(index: Index, used: int, row: int, keys: npt.NDArray[np.uint32], ratio: float) -> int:
-    """Index a row by the prefix of its keys (token ids, falling); return the number of postings then in use."""
-    m = len(keys)
-    for i in range(prefix_length(m, ratio)):
-        token = keys[i]
-        if i > 0 and keys[i - 1] == token:
-            continue
-        entry = index.entries[used]
-        entry[ROW], entry[LENGTH], entry[POSITION], entry[NEXT] = row, m, i, index.head[token]
-        index.head[token] = used
-        index.counts[token] += 1
-        used += 1
-    return used
+def list_of(index: Index, token: int, n: int) -> int:
+    """Return the list of a token for rows of n tokens; a new one where there is none."""
+    band = band_of(n)
+    at = int(index.head[token])
+    while at >= 0 and index.lists[at, BAND] != band:
+        at = index.lists[at, NEXT]
+    if at < 0:
+        at = int(index.used[LISTS])
+        index.used[LISTS] += 1
+        made = index.lists[at]
+        made[BAND], made[START], made[COUNT], made[ROOM], made[NEXT] = band, 0, 0, 0, index.head[token]
+        index.head[token] = at
+    return at
 
 
 @njit(cache=True)
-def postings_to_read(index: Index, keys: npt.NDArray[np.uint32], ratio: float) -> int:
-    """How many postings a look-up of these keys would walk."""
-    total = 0
+def insert(index: Index, row: int, keys: Keys, ratio: float) -> None:
+    """Index a row by the prefix of its keys (token ids, falling)."""
+    m, sign = len(keys), sign_of(keys)
+    for i in range(prefix_length(m, ratio)):
+        token = keys[i]
+        if (i > 0 and keys[i - 1] == token) or index.head[token] == NEVER:
+            continue
+        into = index.lists[list_of(index, token, m)]
+        if into[COUNT] == into[ROOM]:
+            _move(index, into)
+        at = into[START] + into[COUNT]
+        entry = index.entries[at]
+        entry[ROW], entry[LENGTH], entry[POSITION] = row, m, i
+        index.signs[at] = sign
+        into[COUNT] += 1
+
+
+@njit(cache=True)
+def _move(index: Index, into: Int32) -> None:
+    """Give a full list twice its room, behind all others."""
+    start, count, to = into[START], into[COUNT], index.used[ENTRIES]
+    for k in range(count):
+        index.entries[to + k] = index.entries[start + k]
+        index.signs[to + k] = index.signs[start + k]
+    into[START], into[ROOM] = to, max(1, 2 * count)
+    index.used[ENTRIES] += max(1, 2 * count)
+
+
+@njit(cache=True)
+def entries_needed(index: Index, keys: Keys, ratio: float) -> int:
+    """How many entries, at most, the index may grow by when these keys are inserted; it needs as many lists as keys."""
+    total, band = 0, band_of(len(keys))
     for i in range(prefix_length(len(keys), ratio)):
-        if i == 0 or keys[i - 1] != keys[i]:
-            total += index.counts[keys[i]]
+        at, room = index.head[keys[i]], 1
+        while at >= 0:
+            if index.lists[at, BAND] == band:
+                room = 2 * index.lists[at, ROOM]
+            at = index.lists[at, NEXT]
+        total += room
     return total
 
 
 @njit(cache=True)
-def candidates(index: Index, keys: npt.NDArray[np.uint32], ratio: float, seen: Int32, mark: int, found: Int32) -> int:
+def index_for(keys: Keys, offsets: npt.NDArray[np.int64], n_tokens: int, ratio: float) -> Index:
+    """Return an empty index with just the room that these rows take, should all of them be inserted.
+
+    A token that comes once in all rows can be shared by none, and gets no list.
+    """
+    often = np.zeros(n_tokens, np.int32)
+    for key in keys:
+        often[key] += 1
+    capacity = 0
+    for row in range(len(offsets) - 1):
+        start = offsets[row]
+        for i in range(prefix_length(offsets[row + 1] - start, ratio)):
+            capacity += often[keys[start + i]] > 1
+    index: Index = new_index(n_tokens, capacity)
+    for token in range(n_tokens):
+        if often[token] < 2:
+            index.head[token] = NEVER
+    for row in range(len(offsets) - 1):
+        mine = keys[offsets[row] : offsets[row + 1]]
+        for i in range(prefix_length(len(mine), ratio)):
+            if index.head[mine[i]] != NEVER and (i == 0 or mine[i - 1] != mine[i]):
+                index.lists[list_of(index, mine[i], len(mine)), ROOM] += 1
+    for at in range(index.used[LISTS]):
+        index.lists[at, START] = index.used[ENTRIES]
+        index.used[ENTRIES] += index.lists[at, ROOM]
+    return index
+
+
+@njit(cache=True)
+def within(list_: Int32, m: int, i: int, ratio: float) -> bool:
+    """Whether rows of a list can reach the threshold with a row of m tokens that shares no token before its position i."""
+    shortest, longest = lengths_of(list_[BAND])
+    if longest < ratio * m - SLACK or shortest > m / max(ratio, SLACK) + SLACK:
+        return False
+    return bool(m - i >= ratio / (1.0 + ratio) * (m + shortest) - SLACK)
+
+
+@njit(cache=True)
+def postings_to_read(index: Index, keys: Keys, ratio: float) -> int:
+    """How many postings a look-up of these keys would walk."""
+    total, m = 0, len(keys)
+    for i in range(prefix_length(m, ratio)):
+        at = index.head[keys[i]] if i == 0 or keys[i - 1] != keys[i] else NONE
+        while at >= 0:
+            if within(index.lists[at], m, i, ratio):
+                total += index.lists[at, COUNT]
+            at = index.lists[at, NEXT]
+    return total
+
+
+@njit(cache=True)
+def candidates(index: Index, keys: Keys, ratio: float, seen: Int32, mark: int, found: Int32) -> int:
     """Write to `found` every indexed row that can reach the threshold with these keys; return how many.
 
     `seen` int32[n_rows] remembers the rows already met under this `mark`; `found` int32[n_rows] is scratch space.
     """
-    m = len(keys)
+    m, sign = len(keys), sign_of(keys)
     share = ratio / (1.0 + ratio)
     shortest, longest = ratio * m - SLACK, m / max(ratio, SLACK) + SLACK
     n_found = 0
     for i in range(prefix_length(m, ratio)):
-        if i > 0 and keys[i - 1] == keys[i]:
-            continue
-        at = index.head[keys[i]]
+        at = index.head[keys[i]] if i == 0 or keys[i - 1] != keys[i] else NONE
         while at >= 0:
-            row, n, j, at = index.entries[at]
-            if n < shortest or n > longest or seen[row] == mark:
-                continue
-            # The first common token decides: what both rows have from here on is all they can share.
-            seen[row] = mark
-            if min(m - i, n - j) >= share * (m + n) - SLACK:
-                found[n_found] = row
-                n_found += 1
+            _, start, count, _, following = index.lists[at]
+            end = start + count if within(index.lists[at], m, i, ratio) else start
+            at = following
+            for e in range(start, end):
+                row, n, j = index.entries[e]
+                least = share * (m + n) - SLACK
+                # The bitmap comes first: it nearly always says no, which the processor foresees.
+                if popcount(sign ^ index.signs[e]) > m + n - 2.0 * least or n < shortest or n > longest:
+                    continue
+                if min(m - i, n - j) >= least and seen[row] != mark:
+                    seen[row] = mark
+                    found[n_found] = row
+                    n_found += 1
     return n_found
 
 
 @njit(cache=True)
-def sorted_keys(ids: npt.NDArray[np.uint32], offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.uint32]:
+def sorted_keys(ids: Keys, offsets: npt.NDArray[np.int64]) -> Keys:
     """Return each row's ids in falling order, rarest first; same offsets."""
     keys = np.empty_like(ids)
     for i in range(len(offsets) - 1):
         keys[offsets[i] : offsets[i + 1]] = np.sort(ids[offsets[i] : offsets[i + 1]])[::-1]
     return keys
-
-
-@njit(cache=True)
-def index_capacity(offsets: npt.NDArray[np.int64], ratio: float) -> int:
-    """An upper bound of the postings that all rows together need."""
-    total = 0
-    for i in range(len(offsets) - 1):
-        total += prefix_length(offsets[i + 1] - offsets[i], ratio)
-    return total

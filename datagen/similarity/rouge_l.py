@@ -16,7 +16,7 @@ import numpy.typing as npt
 from numba import njit
 
 from datagen.similarity import postings
-from datagen.similarity.postings import Index, Int32
+from datagen.similarity.postings import Index, Int32, popcount
 from datagen.similarity.token_lists import Ids, Offsets, TokenLists, by_rarity, number_pairs
 
 ONES = np.uint64(0xFFFFFFFFFFFFFFFF)
@@ -77,15 +77,6 @@ def f1(common: int, m: int, n: int) -> float:
         return 0.0
     precision, recall = common / m, common / n
     return 2 * precision * recall / (precision + recall)
-
-
-@njit(cache=True)
-def popcount(v: np.uint64) -> np.int64:
-    """Number of bits set in 64."""
-    v = v - ((v >> np.uint64(1)) & np.uint64(0x5555555555555555))
-    v = (v & np.uint64(0x3333333333333333)) + ((v >> np.uint64(2)) & np.uint64(0x3333333333333333))
-    v = (v + (v >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
-    return np.int64((v * np.uint64(0x0101010101010101)) >> np.uint64(56))
 
 
 @njit(cache=True)
@@ -214,7 +205,6 @@ def run_greedy(
     witness: npt.NDArray[np.int64], score: npt.NDArray[np.float64],
 ) -> None:  # fmt: skip
     """Fill witness and score for every row in input order; a row without a witness joins the pool, a pinned one always."""
-    used = answers_used = 0
     for i in range(len(witness)):
         x = text.ids[text.offsets[i] : text.offsets[i + 1]]
         keys = text.keys[text.offsets[i] : text.offsets[i + 1]]
@@ -222,11 +212,9 @@ def run_greedy(
         if i >= pinned:
             witness[i], score[i] = most_similar(i, x, keys, answer_keys, text, answers, same, scratch, t, i + 1, i)
         if witness[i] < 0:
-            used = postings.insert(text.postings, used, i, keys, t / (2.0 - t))
+            postings.insert(text.postings, i, keys, t / (2.0 - t))
             if same.threshold >= 0:
-                answers_used = postings.insert(
-                    answers.postings, answers_used, i, answer_keys, same.threshold / (2.0 - same.threshold)
-                )
+                postings.insert(answers.postings, i, answer_keys, same.threshold / (2.0 - same.threshold))
 
 
 def compared(answers: TokenLists | None, same: Same | None, n: int) -> tuple[TokenLists, Same]:
@@ -265,8 +253,8 @@ def _side(lists: TokenLists, threshold: float, groups: npt.NDArray[np.int64] | N
         ids = number_pairs(ids, np.repeat(groups, np.diff(lists.offsets)).astype(np.uint32))
         size = int(ids.max()) + 1
         ids = by_rarity(ids, size)
-    index = postings.new_index(size, postings.index_capacity(lists.offsets, ratio))
-    return Side(lists.ids, postings.sorted_keys(ids, lists.offsets), lists.offsets, index)
+    keys = postings.sorted_keys(ids, lists.offsets)
+    return Side(lists.ids, keys, lists.offsets, postings.index_for(keys, lists.offsets, size, ratio))
 
 
 def new_scratch(sides: Sequence[TokenLists]) -> Scratch:

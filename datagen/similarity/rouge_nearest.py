@@ -31,10 +31,9 @@ def run_nearest(
 ) -> None:  # fmt: skip
     """Fill rows and scores [n, k] for every row, the nearest kept row first, the earlier of equals."""
     ratio = floor / (2.0 - floor)
-    used = 0
     for i in range(len(kept)):
         if kept[i]:
-            used = postings.insert(index, used, i, keys[offsets[i] : offsets[i + 1]], ratio)
+            postings.insert(index, i, keys[offsets[i] : offsets[i + 1]], ratio)
     k = rows.shape[1]
     for i in range(len(kept)):
         x = ids[offsets[i] : offsets[i + 1]]
@@ -67,8 +66,7 @@ def nearest(
     """
     n = len(text)
     rows, scores = np.full((n, k), -1, np.int64), np.zeros((n, k))
-    capacity = postings.index_capacity(text.offsets, floor / (2.0 - floor))
-    index = postings.new_index(text.size, capacity)
     keys = postings.sorted_keys(text.ids, text.offsets)
+    index = postings.index_for(keys, text.offsets, text.size, floor / (2.0 - floor))
     run_nearest(text.ids, keys, text.offsets, kept, index, floor, new_scratch([text]), rows, scores)
     return rows, scores

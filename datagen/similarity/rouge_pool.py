@@ -9,6 +9,7 @@ import numpy as np
 
 from datagen.similarity import postings
 from datagen.similarity.rouge_l import ANY_ANSWER, Scratch, Side, most_similar
+from datagen.similarity.token_lists import Ids
 
 
 class RougePool:
@@ -23,7 +24,7 @@ class RougePool:
         self.threshold = threshold
         self._ratio = threshold / (2.0 - threshold)
         self._vocabulary: dict[str, int] = {}
-        self._rows = self._postings = self._mark = 0
+        self._rows = self._mark = 0
         self._ids = np.empty(1024, np.uint32)
         self._offsets = np.zeros(256, np.int64)
         self._index = postings.new_index(1024, 1024)
@@ -61,11 +62,11 @@ class RougePool:
         self._carries = _room(self._carries, len(x))
         self._offsets = _room(self._offsets, self._rows + 2)
         self._seen = _room(self._seen, self._rows + 1)
-        self._index = self._index._replace(entries=_room(self._index.entries, self._postings + len(x)))
+        keys = np.sort(x)[::-1]
+        self._widened(keys)
         self._ids[start:end] = x
         self._offsets[self._rows + 1] = end
-        keys = np.sort(x)[::-1]
-        self._postings = postings.insert(self._index, self._postings, self._rows, keys, self._ratio)
+        postings.insert(self._index, self._rows, keys, self._ratio)
         self._rows += 1
         return self._rows - 1
 
@@ -76,8 +77,17 @@ class RougePool:
         size = len(vocabulary)
         if size > len(self._slot):
             self._slot = _room(self._slot, size, -1)
-            self._index = self._index._replace(head=_room(self._index.head, size, -1), counts=_room(self._index.counts, size))
+            self._index = self._index._replace(head=_room(self._index.head, size, postings.NONE))
         return x
+
+    def _widened(self, keys: Ids) -> None:
+        """Make the room that indexing these keys may take."""
+        index = self._index
+        lists = index.used[postings.LISTS] + len(keys)
+        entries = index.used[postings.ENTRIES] + postings.entries_needed(index, keys, self._ratio)
+        self._index = index._replace(
+            lists=_room(index.lists, lists), entries=_room(index.entries, entries), signs=_room(index.signs, entries)
+        )
 
     def _side(self) -> Side:
         return Side(self._ids, self._ids, self._offsets, self._index)
