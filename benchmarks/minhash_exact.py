@@ -41,7 +41,7 @@ def near_copy(text: str, draw: random.Random) -> str:
 
 
 def all_pairs(shingles: list[set[str]]) -> npt.NDArray[np.int64]:
-    """Every pair of rows with a Jaccard at or above the threshold, by a product of sparse matrices: int64[n, 2], later first."""
+    """Every pair of rows with a Jaccard at or above the threshold, by sparse matrices: int64[n, 2], the later first."""
     numbers: dict[str, int] = {}
     offsets = np.cumsum([0, *map(len, shingles)])
     flat = np.fromiter((numbers.setdefault(g, len(numbers)) for row in shingles for g in row), np.int64, int(offsets[-1]))

@@ -81,6 +81,7 @@ _NAME_IN_CODE = regex.compile(
     r"(?<![A-Za-z0-9_])(?:[A-Za-z_][A-Za-z0-9_]*+(?:(?:[._/\\]|->|::)[A-Za-z0-9_]++)+|[A-Za-z0-9_]*?[0-9_][A-Za-z0-9_]*+"
     r"|[a-z]++[A-Z][A-Za-z]*+|[A-Za-z]++\((?=[^()\n]*\)))"
 )
+_MAYBE_NAME = re.compile(r"[0-9_(]|[./\\:>][A-Za-z]|[a-z][A-Z]")  # what each of them holds
 _LINK = regex.compile(r"(?:https?|ftp)://[^\s\p{Han}\p{Thai}<>\"']+|\bwww\.[^\s\p{Han}\p{Thai}]+|(?<![\w.+-])[\w.+-]++@[\w.-]+")
 _LATEX = regex.compile(
     r"\$\$.+?\$\$|\$(?=\S)[^$\n]+?(?<=\S)\$(?!\d)|\\\(.+?\\\)|\\\[.+?\\\]|\\begin\{(\w+\*?)\}.*?\\end\{\1\}|\\[A-Za-z]+",
@@ -92,6 +93,7 @@ _QUOTED = regex.compile(
     r"\"[^\"\n]{1,300}\"|“[^”]{1,300}”|‘[^’]{1,300}’|「[^」]{1,300}」|『[^』]{1,300}』|«[^»]{1,300}»|《[^》]{1,300}》"
     r"|(?<![\p{L}\p{M}])'[^'\n]{1,300}'(?!\p{L})"
 )
+_OPENING = re.compile("[“‘「『«《]")
 _FIRST = re.compile(r"\A\s*([^:：\n]+)")  # up to a colon or the end of the first line
 
 Units = Mapping[str, float]
@@ -154,11 +156,15 @@ def _plain(text: str) -> str:
         if not ("{" in text or "[" in text) or (shorter := _JSON.sub(" ", text)) == text:
             break
         text = shorter
-    return _NAME_IN_CODE.sub(" ", text)[:LONGEST].strip()
+    if _MAYBE_NAME.search(text):
+        text = _NAME_IN_CODE.sub(" ", text)
+    return text[:LONGEST].strip()
 
 
 def _unquoted(plain: str) -> str:
     """The text without its quotations; with them where hardly anything is outside."""
+    if plain.count('"') < 2 and plain.count("'") < 2 and (plain.isascii() or not _OPENING.search(plain)):
+        return plain
     return _says_enough(_QUOTED.sub(" ", plain), plain)
 
 
@@ -208,7 +214,7 @@ def _identify(plain: str, scripts: Units) -> tuple[str, float]:
     share = scripts[script] / total
     if script in _ONLY:
         return _ONLY[script], share
-    language, probability = _most_likely(plain, script)
+    language, probability = _identifier(script).most_likely(plain)
     return language, share * probability
 
 
@@ -252,21 +258,7 @@ def _may_be(frame: str, language: str) -> bool:
     if script not in _SEVERAL:
         return True
     few = script == "latin" and _lower_case(frame, _latin(frame)) < 2
-    return few or _probabilities(frame, script)[language] >= CLEARLY_NOT
-
-
-def _most_likely(plain: str, script: str) -> tuple[str, float]:
-    weights = _probabilities(plain, script)
-    if script in BEFOREHAND:
-        common, times = BEFOREHAND[script]
-        weights[common] *= times
-    best = max(weights, key=weights.__getitem__)
-    return best, weights[best] / sum(weights.values())
-
-
-def _probabilities(plain: str, script: str) -> dict[str, float]:
-    """The probability of each language of a script, without regard to how common the languages are."""
-    return _identifier(script).probabilities(plain)
+    return few or _identifier(script).probability(frame, language) >= CLEARLY_NOT
 
 
 _LOCK = threading.Lock()
@@ -286,7 +278,7 @@ def _loaded(script: str) -> Model:
 
     identifier = copy(_model())
     identifier.set_languages(_SEVERAL[script].split())
-    return Model(identifier)
+    return Model(identifier, BEFOREHAND.get(script))
 
 
 def _identifier(script: str) -> Model:

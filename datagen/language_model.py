@@ -19,8 +19,11 @@ Floats = npt.NDArray[np.float32]
 class Model:
     """A `LanguageIdentifier` that is restricted to some languages, its tables as arrays."""
 
-    def __init__(self, identifier: Any) -> None:
-        """Take the tables of a py3langid identifier that normalises to probabilities."""
+    def __init__(self, identifier: Any, beforehand: tuple[str, float] | None = None) -> None:
+        """Take the tables of a py3langid identifier that normalises to probabilities.
+
+        `beforehand`: a language, and how many times likelier than the others it is before a word is read.
+        """
         self._next = np.asarray(identifier.tk_nextmove, np.uint32)
         self._row = np.asarray(identifier.tk_row, np.int64) << 8
         self._output = np.asarray(identifier.tk_output, np.int32)
@@ -29,20 +32,30 @@ class Model:
         self._counts = np.zeros(len(self._weights), np.int32)  # of each feature; zero again after every text
         first = {language: at for at, language in reversed(list(enumerate(identifier.nb_classes)))}
         self._languages, self._columns = list(first), list(first.values())
+        self._times = np.ones(len(self._languages), np.float32)
+        if beforehand:
+            self._times[self._languages.index(beforehand[0])] = beforehand[1]
         self._same: list[tuple[int, int]] = identifier._alias_pairs  # columns of one language in two scripts
 
-    def probabilities(self, text: str) -> dict[str, float]:
-        """Return the probability of each language, as `rank` gives them."""
+    def most_likely(self, text: str) -> tuple[str, float]:
+        """Return the likeliest language of a text and its probability, given how common each is beforehand."""
+        weights = self._probabilities(text) * self._times
+        best = int(weights.argmax())
+        return self._languages[best], float(weights[best] / weights.sum())
+
+    def probability(self, text: str, language: str) -> float:
+        """Return the probability of a language, as py3langid's `rank` gives it."""
+        return float(self._probabilities(text)[self._languages.index(language)])
+
+    def _probabilities(self, text: str) -> Floats:
         lower = text.lower() if text.isupper() else text
         data = np.frombuffer(unicodedata.normalize("NFC", lower).encode("utf-8", "surrogatepass"), np.uint8)
         scores = scored(self._next, self._row, self._output, self._weights, self._prior, self._counts, data)
-        scores *= 1.0 / math.sqrt(len(data) or 1)
-        np.exp(scores - scores.max(), out=scores)
-        scores /= scores.sum()
         for one, other in self._same:
             scores[one] += scores[other]
             scores[other] = 0.0
-        return dict(zip(self._languages, scores[self._columns].tolist(), strict=True))
+        found: Floats = scores[self._columns]
+        return found
 
 
 @njit(cache=True)
@@ -50,9 +63,10 @@ def scored(
     following: npt.NDArray[np.uint32], row: npt.NDArray[np.int64], output: npt.NDArray[np.int32], weights: Floats,
     prior: Floats, counts: npt.NDArray[np.int32], data: npt.NDArray[np.uint8],
 ) -> Floats:  # fmt: skip
-    """Return the log-posterior of each language, zeros where the bytes have no feature.
+    """Return the probability of each language, equal ones where the bytes have no feature.
 
-    The features are what the automaton puts out over the bytes; each adds its weights times log1p of its count.
+    The features are what the automaton puts out over the bytes; each adds its weights times log1p of its count. The logarithm
+    is divided by the root of the length before it becomes a probability, as py3langid does.
     """
     found = np.empty(len(data), np.int32)
     state, used = np.int64(0), 0
@@ -72,4 +86,7 @@ def scored(
         counts[feature] = 0
         for language in range(len(prior)):
             scores[language] += weight * weights[feature, language]
-    return scores
+    scores *= np.float32(1.0 / math.sqrt(max(1, len(data))))
+    likely: Floats = np.exp(scores - scores.max())
+    likely /= likely.sum()
+    return likely

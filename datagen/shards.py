@@ -15,8 +15,7 @@ import pyarrow.parquet as pq
 
 from datagen.rows import Row
 
-SHARD_ROWS = 16_384
-GROUP_ROWS = 8_192
+SHARD_ROWS = 8_192  # what a process takes at a time: small enough that 50,000 rows keep two cores busy to the end
 
 
 class ShardWriter:
@@ -41,7 +40,7 @@ class ShardWriter:
     def add(self, row: Row) -> None:
         """Append one row given as Python values; columns it lacks are null."""
         self._buffer.append(row)
-        if len(self._buffer) == GROUP_ROWS:
+        if len(self._buffer) == SHARD_ROWS:
             self._drain()
 
     def add_table(self, table: pa.Table) -> None:
@@ -69,7 +68,7 @@ class ShardWriter:
     def _write(self, n: int) -> None:
         whole = pa.concat_tables(self._tables)
         path = self._temporary / f"{self._shard:05d}.parquet"
-        pq.write_table(whole.slice(0, n).combine_chunks(), path, row_group_size=GROUP_ROWS, compression="zstd")
+        pq.write_table(whole.slice(0, n).combine_chunks(), path, compression="zstd")
         self._tables = [whole.slice(n)] if len(whole) > n else []
         self._waiting -= n
         self._shard += 1

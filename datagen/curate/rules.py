@@ -25,6 +25,7 @@ _PLACEHOLDER = regex.compile(
 )
 _HEADING = regex.compile(r"^\s*#{2,6}\s*(?:Instruction|Input|Response)\s*:\s*$", regex.I | regex.M)
 _MARKER = r"<\|(?:im_start|im_end|endoftext|eot_id|start_header_id|end_header_id|begin_of_text)\|>|\[/?INST\]|<</?SYS>>"
+_MARKS = ("<|", "INST]", "SYS>>")  # one of which each control token holds
 _CONTROL = regex.compile(rf"\A\s*(?:{_MARKER})|(?:{_MARKER})\s*\Z|<\|im_start\|>(?:system|user|assistant)\b")
 _VISIBLE = regex.compile(r"[^\p{C}\p{Z}]")
 _CUT = regex.compile(r"[\p{L}\p{M}\p{N},，、;；:：(（\[「『“\-–—]\s*\Z")
@@ -194,7 +195,8 @@ def _language(row: Row) -> str:
     start = text[:READ].lower()
     if start.isascii():
         found = _ASCII_WORD.findall(start)
-        hits = [word for word in found if word in _english()]
+        english = _english()
+        hits = [word for word in found if word in english]
         if len(hits) * 6 >= len(found) and len(set(hits)) >= 4:
             return "en"
     return identify(text)[0] or identify(row.task)[0]
@@ -215,10 +217,11 @@ def template_remnant(row: Row, words: str) -> str | None:
 
     Examples: `"output": "Paris.<|im_end|>"`, `"output": "### Response:\nParis."`, `"instruction": "{instruction}"`.
     """
-    for text, patterns in ((row.answer, (_CONTROL, _HEADING)), (row.task, (_CONTROL,)), (row.input, (_CONTROL,))):
-        for pattern in patterns:
-            if hit := pattern.search(text):
-                return hit.group().strip()
+    for text in (row.answer, row.task, row.input):
+        if any(mark in text for mark in _MARKS) and (hit := _CONTROL.search(text)):
+            return hit.group().strip()
+    if "##" in row.answer and (hit := _HEADING.search(row.answer)):
+        return hit.group().strip()
     return row.task.strip() if row.task.strip() and _PLACEHOLDER.fullmatch(row.task.strip()) else None
 
 
@@ -232,10 +235,7 @@ def echo(row: Row, words: str) -> str | None:
 
 
 def refusal(row: Row, words: str) -> str | None:
-    """The answer begins by refusing.
-
-    Example: `I'm sorry, but I can't help with that.`.
-    """
+    """The answer begins by refusing. Example: `I'm sorry, but I can't help with that.`."""
     beginning = row.answer[:BEGINNING].casefold().replace("’", "'")
     return next((phrase for phrase in entries(words) if phrase in beginning), None)
 
