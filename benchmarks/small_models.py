@@ -36,7 +36,7 @@ def embeddings(count: int) -> None:
     embedder = embed.load()
     embedder.encode(texts[:64])
     started = time.monotonic()
-    ours, _ = embedder.encode(texts)
+    ours = embedder.encode(texts).vectors
     mine = time.monotonic() - started
     started = time.monotonic()
     plain = embedder.network.encode(texts, batch_size=32, show_progress_bar=False, normalize_embeddings=True)

@@ -53,6 +53,24 @@ def choices(cls: type[Any]) -> dict[str, tuple[Any, ...]]:
     return {name: get_args(kind) for name, kind in found.items()}
 
 
+def explained(cls: type[Any]) -> dict[str, str]:
+    """Return what each option means: the comment beside its field, in the class or in one that it inherits from.
+
+    Comments are read from the source, which is where people who read it look; a class without source has none.
+    """
+    import inspect
+    import re
+
+    found: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        try:
+            source = inspect.getsource(base) if dataclasses.is_dataclass(base) else ""
+        except (OSError, TypeError):
+            continue
+        found |= dict(re.findall(r"^    (\w+): .*?  # (.+)$", source, flags=re.M))
+    return {f.name: found[f.name] for f in dataclasses.fields(cls) if f.name in found}
+
+
 def between(name: str, value: float, low: float, high: float, *, open_high: bool = False) -> None:
     """Raise ValueError unless low <= value <= high (< high with `open_high`); for `__post_init__`."""
     if not (low <= value <= high) or (open_high and value == high):

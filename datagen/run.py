@@ -149,7 +149,7 @@ def _finish(run: Run) -> Result:
     made = sum(s.get("new_rows_in", s["rows_in"]) for s in run.stages if s.get("makes_rows"))
     summary = {
         "datagen": installed(),
-        **({"against": str(Path(run.recipe.against).resolve())} if run.recipe.against else {}),
+        **_against(run),
         "rows_in": made,
         "rows_kept": count_rows(run.out / "kept"),
         "rows_dropped": count_rows(run.out / "dropped"),
@@ -164,6 +164,13 @@ def _finish(run: Run) -> Result:
     write_report(run.out, summary)
     write_json(run.out / "run.json", summary)
     return Result(run.out, summary, worked=True)
+
+
+def _against(run: Run) -> dict[str, str]:
+    """The run that the rows were judged against, and as it was then."""
+    if not run.recipe.against:
+        return {}
+    return {"against": str(Path(run.recipe.against).resolve()), "against_fingerprint": run.earlier[-1].fingerprint}
 
 
 def _whole(out: Path, summary: dict[str, Any]) -> bool:

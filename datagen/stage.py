@@ -102,6 +102,12 @@ class Stage:
         """Return columns for a batch of rows; row-local: the same answer for any batch split."""
         return {}
 
+    def refuse(self, columns: pa.Table, leeway: float = 1.0) -> None:
+        """Raise UsageError where these scores say that the stage's model is the wrong one for the rows.
+
+        Asked of a sample, with some leeway for chance, before a model scores the rest: not after hours.
+        """
+
     def decide(self, columns: pa.Table, ctx: Context) -> Verdict:
         """Return the verdict on all rows at once, from the columns that `score` made, in input order."""
         raise NotImplementedError

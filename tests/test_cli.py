@@ -10,13 +10,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from datagen import stage
 from datagen.cli import COMMANDS, main
 from datagen.formats.read import read
+from datagen.options import explained
 from datagen.shards import SHARD_ROWS, iterate_rows
 
 ROWS = [
@@ -202,6 +205,20 @@ def test_stages_lists_every_stage_with_its_options_and_reasons(datagen: Callable
     text = datagen("stages").stdout
     for word in ("minhash", "rouge", "rules", "threshold=0.7", "near_duplicate", "too_similar", "empty_answer"):
         assert word in text
+
+
+def test_a_stage_says_what_each_of_its_options_means(datagen: Callable[..., Any]) -> None:
+    for name in stage.names():
+        told = datagen("stages", name).stdout
+        assert all(len(line) <= 80 for line in told.splitlines())
+        cls = stage.find(name)
+        meaning = explained(cls)
+        missing = [f.name for f in fields(cls) if f.name not in meaning]
+        assert not missing, (name, missing)
+        assert all(f"  {f.name}=" in told for f in fields(cls))
+    assert "Jaccard similarity, 0..1; at or above is a duplicate" in " ".join(datagen("stages", "minhash").stdout.split())
+    done = datagen("stages", "minhahs")
+    assert (done.returncode, done.stderr) == (2, "datagen: there is no stage 'minhahs'; did you mean 'minhash'?\n")
 
 
 def test_a_dry_run_shows_the_plan_and_writes_nothing(datagen: Callable[..., Any], source: Path, tmp_path: Path) -> None:

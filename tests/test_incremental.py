@@ -30,12 +30,14 @@ def records(start: int, stop: int) -> list[dict[str, str]]:
             rows.append(
                 {"instruction": "Continue the tale, please" + "!" * (n % 2), "output": STORY + f" {'Then it slept. ' * 4}"}
             )
+        if n % 7 == 0:
+            rows.append({"instruction": f"Please tell me {n}: {LEAK}", "output": "I do not know."})
         if n % 5 == 0:
             rows.append({"instruction": f"schÃ¶n {n % 10}", "output": "" if n % 2 else "gut"})
     return rows
 
 
-STAGES: list[Any] = [{"clean": {"do": "unicode"}}, "rules", "minhash", {"rouge": {"same_answer": None}}]
+LEAK = "What is the name of the longest river that flows through the western half of the country?"
 
 
 def fates(folder: Path) -> dict[str, Any]:
@@ -45,15 +47,34 @@ def fates(folder: Path) -> dict[str, Any]:
 
 
 def test_new_rows_beside_an_earlier_run_equal_the_whole_done_at_once(tmp_path: Path, write_jsonl: Any) -> None:
+    benchmark = write_jsonl("benchmark.jsonl", {"question": LEAK}, {"question": "Which planet is the largest of all of them?"})
+    stages: list[Any] = [
+        {"clean": {"do": "unicode"}}, "rules", "minhash", {"decontaminate": {"against": str(benchmark)}},
+        {"rouge": {"same_answer": None}},
+    ]  # fmt: skip
     one, two, three = (write_jsonl(f"{n}.jsonl", *records(a, b)) for n, a, b in (("1", 0, 20), ("2", 12, 30), ("3", 25, 40)))
-    dg.filter([one, two, three], STAGES, out=tmp_path / "whole", allow_wipeout=True)
-    dg.filter(one, STAGES, out=tmp_path / "a", allow_wipeout=True)
-    dg.filter(two, STAGES, out=tmp_path / "b", against=tmp_path / "a", allow_wipeout=True)
-    dg.filter(three, STAGES, out=tmp_path / "c", against=tmp_path / "b", allow_wipeout=True)
+    dg.filter([one, two, three], stages, out=tmp_path / "whole", allow_wipeout=True)
+    dg.filter(one, stages, out=tmp_path / "a", allow_wipeout=True)
+    dg.filter(two, stages, out=tmp_path / "b", against=tmp_path / "a", allow_wipeout=True)
+    dg.filter(three, stages, out=tmp_path / "c", against=tmp_path / "b", allow_wipeout=True)
     whole, parts = fates(tmp_path / "whole"), [fates(tmp_path / n) for n in "abc"]
     assert sorted(i for p in parts for i in p["kept"]) == whole["kept"]
     assert sorted((d for p in parts for d in p["dropped"]), key=str) == whole["dropped"]
-    assert {reason for _, reason, _ in whole["dropped"]} >= {"exact_duplicate", "empty_answer", "near_duplicate"}
+    assert {reason for _, reason, _ in whole["dropped"]} >= {
+        "exact_duplicate",
+        "empty_answer",
+        "near_duplicate",
+        "contaminated",
+    }
+
+
+def test_a_run_whose_own_earlier_run_has_changed_is_noticed(tmp_path: Path, write_jsonl: Any) -> None:
+    one, two, three = (write_jsonl(f"{n}.jsonl", record(n, f"{STORY} {n * 7919}")) for n in range(3))
+    dg.filter(one, ["rules"], out=tmp_path / "a")
+    dg.filter(two, ["rules"], out=tmp_path / "b", against=tmp_path / "a")
+    dg.filter([one, three], ["rules"], out=tmp_path / "a")
+    with pytest.raises(DataError, match=r"b: it was judged against .*a, which has changed since; run its command again"):
+        dg.filter(three, ["rules"], out=tmp_path / "c", against=tmp_path / "b")
 
 
 def test_a_run_is_not_judged_against_itself_by_a_detour(tmp_path: Path, write_jsonl: Any) -> None:

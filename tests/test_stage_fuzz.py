@@ -23,7 +23,8 @@ from datagen.stage import Context
 
 BENCHMARK = Path(__file__).parent / "benchmark_items.jsonl"
 OPTIONS = {"clean": {"do": "unicode,html,emoji,pii"}, "decontaminate": {"against": str(BENCHMARK)}}
-NAMES = [n for n in stage.names() if n not in ("semantic", "ifd")]  # what the small models read is tested beside them
+MODELS = {"semantic": {"dtype": "float32"}, "ifd": {"dtype": "float32", "max_length": 512}}
+NAMES = [n for n in stage.names() if n not in MODELS]
 SAMPLES = [
     "e\u0301te\u0301", "\u00e9t\u00e9", "\ud55c\uae00", "\u1112\u1161\u11ab", "नमस्\u200dते",
     "👩\u200d👩\u200d👧\u200d👦", "🏳️\u200d🌈", "1️⃣", "🇹🇭", "\u202eabc\u202c",
@@ -72,6 +73,23 @@ def test_no_row_breaks_a_stage_and_no_cut_changes_it(name: str, rows: list[Row],
     assert {*told.dropped.column("reason").to_pylist()} <= made.reasons
     for values in told.columns.values():
         assert len(values) == len(rows)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(MODELS))
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(rows=st.lists(a_row(), min_size=2, max_size=6), cut=st.integers(1, 5))
+def test_no_row_breaks_a_stage_with_a_model(name: str, rows: list[Row], cut: int) -> None:
+    made, table = stage.make(name, MODELS[name]), table_of(rows)
+    scores = stage.scored(made, table, Context())
+    assert scores.column(stage.ERROR).to_pylist() == [None] * len(rows)
+    halves = [stage.scored(made, part, Context()) for part in (table.slice(0, cut), table.slice(cut)) if len(part)]
+    parts = pa.concat_tables(halves, promote_options="default")
+    for column in scores.column_names:
+        one, other = scores.column(column).to_pylist(), parts.column(column).to_pylist()
+        for a, b in zip(one, other, strict=True):
+            # Rows beside a row change the last digits of a sum, never more.
+            assert a == b or a == pytest.approx(b, abs=1e-4), column
 
 
 @pytest.mark.parametrize("name", ["minhash", "rouge"])

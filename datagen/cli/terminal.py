@@ -224,6 +224,10 @@ def _notes(stage: dict[str, Any]) -> list[str]:
     if requests := stage.get("requests"):
         notes += _of_generation(stage, requests)
     told = stage.get("notes", {})
+    if flagged := told.get("flagged"):
+        notes.append("flagged: " + ", ".join(f"{rule} {count:,}" for rule, count in flagged.items()))
+    if cut := told.get("rows_cut"):
+        notes.append(f"{cut:,} rows are longer than the model reads; their beginnings count")
     if "tags_per_row" in told:
         notes.append(
             f"{told['covered']:,} tags by {told['by']}, {told['tags_per_row']:.2f} per row;"

@@ -102,8 +102,9 @@ class Ifd(Stage):
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             ifd = given / alone if self.ratio == "loss" else np.exp(given - alone)
         ifd[~np.isfinite(ifd)] = math.nan
-        bits = _bits(columns, alone)
-        unread = self._unread(columns, bits)
+        self.refuse(columns)
+        bits = _bits(columns)
+        unread = _in(columns, _unread(bits))
         notes = {"bits_per_byte": bits, "length": _length(columns, ifd)}
         marks = {"ifd": pa.array(ifd, mask=np.isnan(ifd))}
         if self.keep is None:
@@ -135,25 +136,31 @@ class Ifd(Stage):
         names = columns.column("spoken" if self.within == "language" else "from").to_numpy(zero_copy_only=False)
         return [np.flatnonzero(names == name) for name in dict.fromkeys(names.tolist())]
 
-    def _unread(self, columns: pa.Table, bits: dict[str, float]) -> npt.NDArray[np.bool_]:
-        """Say of each row whether it is in a language that the model does not read.
-
-        Raises:
-            UsageError: too many are.
-        """
-        wrong = [language for language, value in bits.items() if value > BITS_PER_BYTE]
-        rows = np.isin(columns.column("spoken").to_numpy(zero_copy_only=False).astype(str), wrong)
-        if rows.sum() > UNREAD * len(rows):
+    def refuse(self, columns: pa.Table, leeway: float = 1.0) -> None:
+        """Refuse a model that does not read the languages of more than a few rows."""
+        bits = _bits(columns)
+        wrong = _unread(bits)
+        if _in(columns, wrong).sum() > leeway * UNREAD * len(columns):
             worst = max(wrong, key=bits.__getitem__)
             raise UsageError(
                 f"stage 'ifd': the model '{self.model}' spends {bits[worst]:.2f} bits per byte on answers in '{worst}', so it"
                 " does not read that language; name one that does, such as --set ifd.model=Qwen/Qwen2.5-0.5B"
             )
-        return rows
 
 
-def _bits(columns: pa.Table, alone: npt.NDArray[np.float64]) -> dict[str, float]:
+def _unread(bits: dict[str, float]) -> list[str]:
+    """The languages that a model does not read."""
+    return [language for language, value in bits.items() if value > BITS_PER_BYTE]
+
+
+def _in(columns: pa.Table, languages: list[str]) -> npt.NDArray[np.bool_]:
+    """Say of each row whether it is in one of some languages."""
+    return np.isin(columns.column("spoken").to_numpy(zero_copy_only=False).astype(str), languages)
+
+
+def _bits(columns: pa.Table) -> dict[str, float]:
     """Return the bits per byte of each language's answers, where there are enough of them to tell."""
+    alone = columns.column("loss_alone").to_numpy()
     tokens, size = columns.column("tokens").to_numpy(), columns.column("bytes").to_numpy()
     spoken = columns.column("spoken").to_numpy(zero_copy_only=False)
     scored = ~np.isnan(alone)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from datagen.errors import UsageError
 from datagen.options import between, check_same_answer
 from datagen.rows import View, view
 from datagen.stage import Context, Stage, Verdict
@@ -107,12 +108,22 @@ class Minhash(Stage):
             values = [json.loads(extra).get(self.by) if extra else None for extra in rows.column("extra").to_pylist()]
         return [float(v) if isinstance(v, (int, float)) and v == v else float("-inf") for v in values]
 
+    def _check_rank(self, columns: pa.Table) -> None:
+        """Refuse a column or sources that no row has: every row would be as good as another, which nobody asks for."""
+        if self.keep not in ("score", "priority") or not len(columns):
+            return
+        worst = float("-inf") if self.keep == "score" else -float(len(self.priority))
+        if pc.max(columns.column("rank")).as_py() == worst:
+            what = f"has a number in '{self.by}'" if self.by else f"is of a source in priority={','.join(self.priority)}"
+            raise UsageError(f"stage 'minhash': no row {what}; name one that rows or earlier stages have")
+
     def decide(self, columns: pa.Table, ctx: Context) -> Verdict:
         """Keep the best of each group of near duplicates, comparing with kept rows only."""
         from datagen.similarity import jaccard, minhash
         from datagen.similarity.columns import token_lists
         from datagen.similarity.same_answer import answers_of
 
+        self._check_rank(columns)
         order = _order(columns, ctx.pinned)
         if order is not None:
             columns = columns.take(pa.array(order))

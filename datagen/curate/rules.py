@@ -149,7 +149,8 @@ class Rules(Stage):
     def decide(self, columns: pa.Table, ctx: Context) -> Verdict:
         """Drop each row that broke a rule."""
         if self.mode == "flag":
-            return Verdict(pa.nulls(len(columns), pa.string()))
+            flagged = Counter(columns.column("rules").combine_chunks().flatten().to_pylist())
+            return Verdict(pa.nulls(len(columns), pa.string()), notes={"flagged": dict(flagged)} if flagged else {})
         return Verdict(columns.column("reason").combine_chunks(), evidence=columns.column("evidence").combine_chunks())
 
     def score_options(self) -> dict[str, object]:
@@ -192,8 +193,7 @@ def _rows(rows: pa.Table) -> list[Row]:
 def _language(row: Row) -> str:
     """The language of a row's answer, of its task where the answer says too little; "" where neither tells."""
     text = row.answer if len(row.answer) >= 20 else f"{row.task}\n{row.answer}"
-    start = text[:READ].lower()
-    if start.isascii():
+    if (start := text[:READ].lower()).isascii():
         found = _ASCII_WORD.findall(start)
         english = _english()
         hits = [word for word in found if word in english]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -25,11 +25,12 @@ class Semantic(Stage):
     `mode=near_duplicates`: a row goes when its cosine with a kept row is `threshold` or more. `mode=top_k`: the share `keep`
     stays whose input and output are most alike (translation pairs), or, with `against`, that is most like any row of a target
     set. `mode=diverse`: the share `keep` (or `size` rows) of a k-centre greedy subset stays. Exact, block by block. Rows that
-    the model cannot read (more than a tenth unknown tokens) are never scored: some stay as they are, many end the run.
+    the model cannot read (more than a tenth unknown tokens) are never scored: some stay as they are, many end the run. Of a row
+    longer than the model's window its beginning counts; run.json says how many there are.
     Source: k-centre greedy, Sener and Savarese 2018.
     """
 
-    mode: Literal["near_duplicates", "top_k", "diverse"] = "near_duplicates"
+    mode: Literal["near_duplicates", "top_k", "diverse"] = "near_duplicates"  # what goes, or what stays
     threshold: float = 0.95  # cosine; at or above is a duplicate
     field: View = "conversation"  # what is embedded; top_k of pairs: the context and the answer
     keep: float = 0.25  # share that stays: top_k, diverse
@@ -39,7 +40,7 @@ class Semantic(Stage):
     device: str = "auto"  # auto, cpu, cuda, mps
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 where the device has instructions for it
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     parallel: ClassVar[Literal["rows", "device"]] = "device"
     reasons: ClassVar[frozenset[str]] = frozenset({"semantic_duplicate", "not_similar_enough", "not_in_subset"})
     decides: ClassVar[frozenset[str]] = frozenset({"threshold", "keep", "size"})
@@ -98,29 +99,42 @@ class Semantic(Stage):
         """Return each row's vector (null where the model cannot read it), or the cosine of its context and its answer."""
         embedder = load(self.model, self.device, self.dtype)
         if not self._pairs:
-            vectors, unknown = embedder.encode(view(rows, self.field))
-            size = vectors.shape[1]
-            flat = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), size)
-            return {"vector": flat, "unknown": pa.array(unknown)}
+            vectors, unknown, cut = embedder.encode(view(rows, self.field))
+            flat = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1])
+            return {"vector": flat, "unknown": pa.array(unknown), "cut": pa.array(cut)}
         from datagen.similarity.cosine import cosine
 
-        context, lost = embedder.encode(view(rows, "context"))
-        answer, also = embedder.encode(view(rows, "answer"))
-        unknown = np.maximum(lost, also)
-        near = pa.array(cosine(context, answer), mask=unknown > UNKNOWN)
-        return {"input_output_cosine": near, "unknown": pa.array(unknown)}
+        context, answer = embedder.encode(view(rows, "context")), embedder.encode(view(rows, "answer"))
+        unknown = np.maximum(context.unknown, answer.unknown)
+        near = pa.array(cosine(context.vectors, answer.vectors), mask=unknown > UNKNOWN)
+        return {"input_output_cosine": near, "unknown": pa.array(unknown), "cut": pa.array(context.cut | answer.cut)}
+
+    def refuse(self, columns: pa.Table, leeway: float = 1.0) -> None:
+        """Refuse a model that does not know the tokens of more than a few rows."""
+        unknown = int((columns.column("unknown").to_numpy() > UNKNOWN).sum())
+        if unknown > max(1, leeway * UNREAD * len(columns)):
+            raise UsageError(
+                f"stage 'semantic': the model '{self.model}' does not know over {UNKNOWN:.0%} of the tokens of"
+                f" {unknown:,} of {len(columns):,} rows; name one that reads their language: --set"
+                f" semantic.model={MULTILINGUAL}"
+            )
 
     def decide(self, columns: pa.Table, ctx: Context) -> Verdict:
         """Keep what is new, what fits best, or what is spread out."""
+        self.refuse(columns)
+        cut = int(np.asarray(columns.column("cut")).sum())
+        return replace(self._judged(columns, ctx), notes={"rows_cut": cut} if cut else {})
+
+    def _judged(self, columns: pa.Table, ctx: Context) -> Verdict:
         unknown = columns.column("unknown").to_numpy() > UNKNOWN
-        self._check_read(columns, unknown)
         if self._pairs:
             score = columns.column("input_output_cosine").combine_chunks()
             return self._best(score, unknown, {}, 0)
         from datagen.similarity import cosine
 
         vectors = _matrix(columns.column("vector"))
-        vectors[unknown] = 0.0  # like nothing
+        if unknown.any():
+            vectors = np.where(unknown[:, None], np.float32(0), vectors)  # like nothing
         if self.mode == "near_duplicates":
             witness, found = cosine.greedy(vectors, self.threshold, ctx.pinned)
             return repetition("semantic_duplicate", witness, found, self.threshold)
@@ -150,18 +164,11 @@ class Semantic(Stage):
             because("not_similar_enough", gone), score, pa.array(np.full(len(values), cut), mask=~gone), columns=marks
         )
 
-    def _check_read(self, columns: pa.Table, unknown: npt.NDArray[np.bool_]) -> None:
-        if unknown.sum() > max(1, UNREAD * len(columns)):
-            raise UsageError(
-                f"stage 'semantic': the model '{self.model}' does not know over {UNKNOWN:.0%} of the tokens of"
-                f" {unknown.sum():,} of {len(columns):,} rows; name one that reads their language: --set"
-                f" semantic.model={MULTILINGUAL}"
-            )
-
 
 def _matrix(column: pa.ChunkedArray) -> npt.NDArray[np.float32]:
-    """Return vectors as one writable matrix float32[n, d]."""
+    """Return vectors as one matrix float32[n, d], nulls as zeros."""
     whole = column.combine_chunks()
     size = whole.type.list_size
     flat = pc.list_flatten(whole.fill_null(pa.scalar([0.0] * size, whole.type))) if whole.null_count else whole.flatten()
-    return np.array(flat.to_numpy(zero_copy_only=False), np.float32).reshape(len(whole), size)
+    matrix: npt.NDArray[np.float32] = flat.to_numpy(zero_copy_only=False).reshape(len(whole), size)
+    return matrix

@@ -197,8 +197,8 @@ class Tag(ModelOptions, Stage):
         """Return the vectors of tags, and which of them the embedder reads."""
         from datagen.models.embed import UNKNOWN, load
 
-        vectors, unknown = load(self.embedder, self.device).encode(texts)
-        return vectors, unknown <= UNKNOWN
+        found = load(self.embedder, self.device).encode(texts)
+        return found.vectors, found.unknown <= UNKNOWN
 
     def _asked(self, texts: Sequence[str], ctx: Context) -> tuple[list[list[str] | None], list[str | None]]:
         """Return the tags that the model names for each text, or None and why; equal texts are one request."""

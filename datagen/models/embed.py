@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -61,6 +61,18 @@ def resolve(model: str) -> tuple[str, str]:
     return model, model
 
 
+class Encoded(NamedTuple):
+    """Texts as vectors.
+
+    Shapes: vectors float32[n, dimensions], each of length 1; unknown float64[n], the share of a text's tokens that the model
+    does not know; cut bool[n], whether a text is longer than the model reads.
+    """
+
+    vectors: Vectors
+    unknown: npt.NDArray[np.float64]
+    cut: npt.NDArray[np.bool_]
+
+
 @dataclass
 class Embedder:
     """A loaded sentence-transformers model."""
@@ -69,15 +81,11 @@ class Embedder:
     device: str
     bfloat16: bool
 
-    def encode(self, texts: Sequence[str]) -> tuple[Vectors, npt.NDArray[np.float64]]:
-        """Return the vector of each text, and the share of its tokens that the model does not know.
-
-        Returns:
-            float32[n, dimensions], each of length 1; float64[n] in 0..1.
-        """
+    def encode(self, texts: Sequence[str]) -> Encoded:
+        """Return the vector of each text, and how much of it the model reads."""
         import torch
 
-        ids, unknown = self._tokens(texts)
+        ids, unknown, cut = self._tokens(texts)
         out = np.zeros((len(texts), self.network.get_embedding_dimension()), np.float32)
         order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
         at, most = 0, TOKENS.get(self.device, MOST_TOKENS)
@@ -88,18 +96,20 @@ class Embedder:
                     batch.append(order[at + len(batch)])
                 out[batch] = self._vectors([ids[i] for i in batch])
                 at += len(batch)
-        return out, unknown
+        return Encoded(out, unknown, cut)
 
-    def _tokens(self, texts: Sequence[str]) -> tuple[list[list[int]], npt.NDArray[np.float64]]:
+    def _tokens(self, texts: Sequence[str]) -> tuple[list[list[int]], npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
         tokenizer, most = self.network.tokenizer, self.network.max_seq_length
         made = tokenizer(list(texts), truncation=True, max_length=most, padding=False) if texts else {"input_ids": []}
         special = set(tokenizer.all_special_ids)
         lost = tokenizer.unk_token_id
-        unknown = np.zeros(len(texts))
+        unknown, cut = np.zeros(len(texts)), np.zeros(len(texts), bool)
+        for i, encoding in enumerate(getattr(made, "encodings", None) or ()):
+            cut[i] = len(encoding.overflowing) > 0
         for i, row in enumerate(made["input_ids"]):
             own = [t for t in row if t == lost or t not in special]
             unknown[i] = own.count(lost) / len(own) if own and lost is not None else 0.0
-        return made["input_ids"], unknown
+        return made["input_ids"], unknown, cut
 
     def _vectors(self, rows: list[list[int]]) -> Vectors:
         import torch

@@ -81,13 +81,16 @@ def highest(vectors: Vectors, targets: Vectors) -> tuple[npt.NDArray[np.float64]
     for start in range(0, len(vectors), BLOCK):
         rows = vectors[start : start + BLOCK]
         best = np.full(len(rows), -2.0, np.float32)
-        products = [rows @ targets[t : t + KEPT].T for t in range(0, len(targets), KEPT)]
-        for part in products:
+        near: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Vectors]] = []
+        for first in range(0, len(targets), KEPT):
+            part = rows @ targets[first : first + KEPT].T
             best = np.maximum(best, part.max(axis=1))
-        for number, part in enumerate(products):
-            at, near = np.nonzero(part >= best[:, None] - MARGIN)
-            exact = cosine(rows[at], targets[number * KEPT + near])
-            for k, t, value in zip(at.tolist(), (number * KEPT + near).tolist(), exact.tolist(), strict=True):
+            at, column = np.nonzero(part >= best[:, None] - MARGIN)  # of the best so far: few, and the best of all among them
+            near.append((at, first + column, part[at, column]))
+        for at, target, product in near:
+            still = product >= best[at] - MARGIN
+            exact = cosine(rows[at[still]], targets[target[still]])
+            for k, t, value in zip(at[still].tolist(), target[still].tolist(), exact.tolist(), strict=True):
                 if value > score[start + k]:
                     score[start + k], found[start + k] = value, t
     return score, found

@@ -23,7 +23,7 @@ from datagen.text import Units
 def token_columns(rows: pa.Table, field: View, units: Units, same_answer: float | None, short: int) -> dict[str, pa.Array]:
     """Return the score columns of a duplicate stage: tokens of the compared text and, if answers matter, what they need.
 
-    `tokens`; then `task_tokens` and `answer_tokens` of the task and all answers, and `facts`.
+    `tokens`; then `task_tokens` (where `tokens` are not them) and `answer_tokens` of the task and all answers, and `facts`.
     The facts of the task itself count only where the answer has fewer than `short` tokens: "yes" to another question is
     another row, a long answer that comes twice is not.
     """
@@ -40,7 +40,7 @@ def token_columns(rows: pa.Table, field: View, units: Units, same_answer: float 
     brief = [" ".join(answers.of(row)) if yes else None for row, yes in enumerate(is_short.tolist())]
     return {
         "tokens": texts.column(),
-        "task_tokens": tasks.column(),
+        **({} if tasks is texts else {"task_tokens": tasks.column()}),
         "answer_tokens": answers.column(),
         "short_answers": pa.array(brief, pa.string()),
         "facts": pa.array(["\n".join(k) for k in known], pa.string()),
@@ -62,7 +62,8 @@ def answers_of(
     if same_facts:
         known = number_pairs(known, _numbered(columns.column("facts")))
     # One vocabulary for both: a token of the task is looked for in the answer.
-    both = token_lists(pa.chunked_array([*columns.column("task_tokens").chunks, *columns.column("answer_tokens").chunks]))
+    task = columns.column("task_tokens" if "task_tokens" in columns.column_names else "tokens")
+    both = token_lists(pa.chunked_array([*task.chunks, *columns.column("answer_tokens").chunks]))
     tasks, answers = split_at(both, len(columns))
     return answers, Same(threshold, short, known.astype(np.int64), tasks.ids, tasks.offsets)
 

@@ -78,7 +78,7 @@ def opened(recipe: Recipe, out: Path) -> list[Earlier]:
         UsageError: one has other stages, or a stage that must look back, or is the run `out` itself.
     """
     found: list[Earlier] = []
-    path = recipe.against
+    path, expected = recipe.against, None
     while path:
         folder = Path(path)
         summary = read_json(folder / "run.json")
@@ -90,6 +90,12 @@ def opened(recipe: Recipe, out: Path) -> list[Earlier]:
                     f"--against {folder}: another command has begun to change its step {name}; run its own command again, with"
                     f" --recipe {folder}/recipe.yaml"
                 )
+        if expected not in (None, summary["fingerprint"]):
+            raise DataError(
+                f"--against {found[-1].folder}: it was judged against {folder}, which has changed since; run its command again,"
+                f" with --recipe {found[-1].folder}/recipe.yaml"
+            )
+        expected = summary.get("against_fingerprint")
         earlier = Earlier(folder, recipes.load(folder / "recipe.yaml"), summary["fingerprint"])
         _check(recipe, earlier)
         if folder.resolve() == out.resolve():

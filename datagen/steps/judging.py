@@ -52,7 +52,7 @@ def judge(run: Run, step: Step, folder: Path) -> None:
             _score(run, step, data, scores, overlaid)
             columns = read_column(scores)
         run.progress.step(f"{step.name}: decide", None, "rows")
-        reference = _reference(run, step, folder)
+        reference = _reference(run, replace(step, options=able), folder, fingerprint(known, others))
         applied = stages.apply(stage, columns, alive, ctx, reference)
         wipeout.check(run, step, data, before, applied.dropped)
         write_verdict(folder, applied.dropped)
@@ -117,29 +117,32 @@ def with_columns(rows: pa.Table, files: dict[str, Path]) -> pa.Table:
     return rows
 
 
-def _reference(run: Run, step: Step, folder: Path) -> Reference | None:
+def _reference(run: Run, step: Step, folder: Path, mark: str) -> Reference | None:
     """The rows that come before those of this run: an earlier run's, then those of the files that the stage names."""
     found = [r for earlier in run.earlier if (r := earlier.reference(step))]
     if step.options.references:
-        found.append(_of_files(run, step, folder / "against"))
+        found.append(_of_files(run, step, folder / "against", mark))
     if not found:
         return None
     columns = pa.concat_tables([r.columns for r in found], promote_options="default")
     return Reference(columns, pa.concat_arrays([r.ids for r in found]))
 
 
-def _of_files(run: Run, step: Step, folder: Path) -> Reference:
-    """Score the rows of the files that a stage compares with."""
-    _clear(folder)
-    with ShardWriter(folder / "rows", ROW) as writer:
-        for path in step.options.references:
-            for row in run.side_rows(f"{step.name}, against", path):
-                writer.add(row)
-    tasks: list[tuple[Stage, str, str, dict[str, str]]] = [
-        (step.options, str(p), str(folder / f"{p.stem}.arrow"), {}) for p in shard_paths(folder / "rows")
-    ]
-    for _ in run.engine.map(score_shard, tasks):
-        pass
+def _of_files(run: Run, step: Step, folder: Path, mark: str) -> Reference:
+    """Score the rows of the files that a stage compares with, once."""
+    if (read_json(folder / "_mark.json") or {}).get("fingerprint") != mark:
+        _clear(folder)
+        with ShardWriter(folder / "rows", ROW) as writer:
+            for path in step.options.references:
+                for row in run.side_rows(f"{step.name}, against", path):
+                    writer.add(row)
+        tasks: list[tuple[Stage, str, str, dict[str, str]]] = [
+            (step.options, str(p), str(folder / f"{p.stem}.arrow"), {}) for p in shard_paths(folder / "rows")
+        ]
+        # A model is loaded in this process alone.
+        for _ in map(score_shard, tasks) if step.options.parallel == "device" else run.engine.map(score_shard, tasks):
+            pass
+        write_json(folder / "_mark.json", {"fingerprint": mark})
     ids = read_all(folder / "rows", ["id"]).column("id").combine_chunks()
     return Reference(read_column(folder).drop_columns([ERROR]), ids)
 

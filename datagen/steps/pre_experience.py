@@ -59,7 +59,7 @@ def sampled(data: Dataset, alive: npt.NDArray[np.int64], options: PreExperience)
         return np.sort(order[: options.rows])
     from sklearn.cluster import KMeans
 
-    vectors, unknown = load(options.embedder, options.device).encode([row["instruction"] for row in data.kept_rows()])
+    vectors, unknown, _ = load(options.embedder, options.device).encode([row["instruction"] for row in data.kept_rows()])
     if (unknown > UNKNOWN).mean() > UNREAD:
         raise UsageError(
             f"step '{PRE_EXPERIENCE}': the embedder '{options.embedder}' does not read {(unknown > UNKNOWN).sum():,} of"

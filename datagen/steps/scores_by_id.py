@@ -1,6 +1,7 @@
 """Scores that a model makes: kept by row id, so that no row is read twice, whatever the rows around it.
 
-Only rows that are left are scored. They are scored in chunks, each on disk when it is done, so that a kill costs one chunk.
+Only rows that are left are scored. They are scored in chunks, each on disk when it is done, so that a kill costs one chunk. The
+first is a sample of all of them, by which a stage may refuse: a model that reads none of the rows is not asked about each.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
     from datagen.recipe import Step
     from datagen.work import Run
 
+Places = npt.NDArray[np.int64]
 CHUNK = 4096  # rows scored at a time
+SAMPLE = 256  # rows scored first
+LEEWAY = 5.0  # a sample may hold so many times the rows that a stage bears
 
 
 def scored(
@@ -33,15 +37,16 @@ def scored(
     ids = pa.array(_keys(data, step.options.reads), pa.string())
     known = _known(folder)
     have = {} if known is None else {i: at for at, i in enumerate(known.column("id").to_pylist())}
-    wanted = [at for at in np.flatnonzero(alive).tolist() if ids[at].as_py() not in have]
+    wanted = np.array([at for at in np.flatnonzero(alive).tolist() if ids[at].as_py() not in have], np.int64)
     run.progress.step(step.name, len(wanted), "rows")
     done, number = 0, 1 + max((int(p.stem) for p in folder.glob("[0-9]*.arrow")), default=-1)
-    for rows in _chunks(data, wanted):
+    for places, rows in _sample_first(data, wanted):
         before = done
         at = replace(ctx, at=lambda n, note, before=before: run.progress.at(before + n, note))  # type: ignore[misc]
         columns = stages.scored(step.options, rows, at)
-        keys = ids.take(pa.array(wanted[done : done + len(rows)], pa.int64()))
-        write_scores(folder / f"{number:05d}.arrow", columns.append_column("id", keys))
+        write_scores(folder / f"{number:05d}.arrow", columns.append_column("id", ids.take(pa.array(places))))
+        if not done and len(rows) < len(wanted):
+            step.options.refuse(columns.filter(columns.column(ERROR).is_null()), LEEWAY)
         number += 1
         done += len(rows)
         run.progress.at(done)
@@ -68,9 +73,18 @@ def _known(folder: Path) -> pa.Table | None:
     return read_column(folder) if any(folder.glob("[0-9]*.arrow")) else None
 
 
-def _chunks(data: Dataset, wanted: list[int]) -> Iterator[pa.Table]:
-    """Yield the wanted rows (positions, rising) in chunks, with the columns that earlier stages set."""
-    positions = np.array(wanted, np.int64)
+def _sample_first(data: Dataset, wanted: Places) -> Iterator[tuple[Places, pa.Table]]:
+    """Yield the wanted rows (positions, rising) in chunks, where there are many after a sample from all over them."""
+    sample = wanted[:: len(wanted) // SAMPLE][:SAMPLE] if len(wanted) > 4 * SAMPLE else wanted[:0]
+    for positions in (sample, np.setdiff1d(wanted, sample, assume_unique=True)):
+        done = 0
+        for rows in _chunks(data, positions):
+            yield positions[done : done + len(rows)], rows
+            done += len(rows)
+
+
+def _chunks(data: Dataset, positions: Places) -> Iterator[pa.Table]:
+    """Yield rows (positions, rising) in chunks, with the columns that earlier stages set."""
     parts: list[pa.Table] = []
     waiting, start = 0, 0
     for shard in data.shards():

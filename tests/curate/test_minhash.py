@@ -200,3 +200,15 @@ def test_rows_of_another_set_come_first_and_stay(tmp_path, write_jsonl) -> None:
     done = execute(recipe.make(steps, input=(str(here),)), tmp_path / "out")
     dropped = read_all(done.folder / "dropped").to_pylist()
     assert [d["witness_id"] for d in dropped] == [new_row(**theirs[0])["id"]] * 3
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"keep": "score", "by": "nocol"}, "no row has a number in 'nocol'"),
+        ({"keep": "priority", "priority": "zzz,yyy"}, "no row is of a source in priority=zzz,yyy"),
+    ],
+)
+def test_a_choice_of_who_stays_that_no_row_has_is_refused(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        drops(pair(("Give tips.", TIPS), ("Give tips.", TIPS + " Really.")), **options)

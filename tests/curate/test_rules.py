@@ -167,9 +167,10 @@ def test_flagging_drops_nothing_and_names_every_rule_that_is_broken() -> None:
     rows = [BROKEN["refusal"][0], BROKEN["refusal"][1], new_row(instruction="{instruction}", output="")]
     made, alive = stage.make("rules", {"use": "all", "mode": "flag"}), np.ones(3, bool)
     scores = stage.scored(made, table_of(rows), Context())
-    stage.apply(made, scores, alive, Context())
+    told = stage.apply(made, scores, alive, Context())
     assert alive.all()
     assert scores.column("rules").to_pylist() == [["refusal"], [], ["empty_answer", "template_remnant"]]
+    assert told.notes == {"flagged": {"refusal": 1, "empty_answer": 1, "template_remnant": 1}}
 
 
 def test_a_word_list_of_ones_own_takes_the_place_of_ours(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def run(tmp_path: Path, rows: list[Row], **options: Any) -> tuple[Any, Any]:
 
 def test_vectors_equal_those_of_plain_sentence_transformers() -> None:
     embedder = embed.load(dtype="float32")
-    ours, unknown = embedder.encode([*TEXTS, ""])
+    ours, unknown, _ = embedder.encode([*TEXTS, ""])
     plain = embedder.network.encode([*TEXTS, ""], normalize_embeddings=True, show_progress_bar=False)
     assert np.abs(ours - plain).max() < 1e-5
     assert unknown.tolist() == [0.0] * 7
@@ -138,3 +138,28 @@ def test_a_changed_threshold_embeds_nothing_again(tmp_path: Path, monkeypatch: p
 def test_an_embedder_that_is_not_there_is_one_line() -> None:
     with pytest.raises(Exception, match="no such embedder"):
         stage.make("semantic", {"model": "./nowhere"}).identity()
+
+
+def test_a_sample_is_scored_first_so_that_a_wrong_model_is_refused_at_once(tmp_path: Path) -> None:
+    rows = [new_row(instruction=f"请解释一下这个词的意思：第{i}号", output="好的。") for i in range(1200)]
+    with pytest.raises(UsageError, match="of the tokens of 256 of 256 rows"):
+        run(tmp_path, rows)
+
+
+def test_rows_longer_than_the_model_reads_are_counted(tmp_path: Path) -> None:
+    rows = [new_row(instruction=t, output="word " * (600 if i == 2 else 3)) for i, t in enumerate(TEXTS)]
+    with ShardWriter(tmp_path / "in", ROW) as writer:
+        for row in rows:
+            writer.add(row)
+    done = execute(recipe.make([{"semantic": {}}], input=(str(tmp_path / "in"),)), tmp_path / "out")
+    assert done.summary["stages"][1]["notes"] == {"rows_cut": 1}
+
+
+def test_the_rows_of_files_are_embedded_once(tmp_path: Path, write_jsonl: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    against = str(write_jsonl("first.jsonl", {"instruction": TEXTS[1], "output": "ok"}))
+    rows = [new_row(instruction=t, output="ok") for t in TEXTS]
+    kept, _ = run(tmp_path, rows, field="instruction", threshold=0.8, against=against)
+    assert TEXTS[0] not in {r["instruction"] for r in kept}
+    monkeypatch.setattr(embed.Embedder, "encode", lambda *_: 1 / 0)
+    kept, _ = run(tmp_path, rows, field="instruction", threshold=0.99, against=against)
+    assert {r["instruction"] for r in kept} == set(TEXTS) - {TEXTS[1]}
