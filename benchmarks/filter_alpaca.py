@@ -15,6 +15,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from bars import Bars
+
 DATA = Path(os.environ.get("DATA", Path(__file__).parents[2] / "shared" / "data"))
 ALPACA = DATA / "rows" / "alpaca_en_52k.jsonl.gz"
 CHAINS = {
@@ -37,6 +39,7 @@ def main() -> None:
     """Print the tables."""
     if not ALPACA.exists():
         sys.exit(f"skipped: {ALPACA} is not here; set DATA")
+    bars = Bars()
     with tempfile.TemporaryDirectory() as folder:
         for number, (name, stages) in enumerate(CHAINS.items()):
             once(Path(folder, f"warm{number}"), stages)  # compiles the kernels where they are not yet
@@ -47,6 +50,10 @@ def main() -> None:
             print(f"{name}: {told}; peak of a process {peak:,.0f} MB")
             for stage in run["stages"]:
                 print(f"  {stage['name']:<14} {stage['seconds']:>6.2f} s  {stage['dropped']}")
+            if stages:
+                bars.at_most("wall time of the whole chain", 15, seconds, " s")
+                bars.at_most("peak memory of a process", 1500, peak, " MB")
+    bars.end()
 
 
 if __name__ == "__main__":

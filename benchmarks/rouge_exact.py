@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from bars import Bars
 from rouge_score.rouge_scorer import _score_lcs
 from rouge_score.tokenize import tokenize
 
@@ -85,6 +86,8 @@ def main() -> None:
         f"subset of {len(small):,} rows: {agree:,} decisions equal, {sum(truth)} dropped by both; "
         f"loop {loop:.1f} s for {pairs:,} pairs, kernel {seconds:.2f} s"
     )
+    bars = Bars()
+    bars.holds("the decisions of rouge_score's loop", agree == len(small))
     whole = planted(rows, 5000, 17)
     for units in ("rouge_score", "graphemes"):
         found, tokens, seconds = ours(whole, units)
@@ -95,6 +98,8 @@ def main() -> None:
             f" {sum(found) - sum(copies):,} other rows dropped; tokens {tokens:.2f} s, kernel {seconds:.2f} s; the loop would"
             f" take about {n_pairs * loop / pairs / 3600:.1f} h ({n_pairs * loop / pairs / seconds:,.0f} times as long)"
         )
+        bars.at_most(f"seconds in the kernel, units={units}", 4, seconds)
+    bars.end()
 
 
 if __name__ == "__main__":

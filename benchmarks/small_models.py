@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from bars import Bars
 
 from datagen.formats.read import read
 from datagen.models import embed
 from datagen.models.answer_loss import AnswerLoss
+from datagen.models.causal_lm import computes_in_bfloat16
 from datagen.rows import Row, table_of, view
 from datagen.similarity import cosine
 
@@ -30,7 +32,7 @@ def rows(count: int) -> list[Row]:
     return [r for r in islice(read(str(ALPACA)), count) if "reason" not in r]
 
 
-def embeddings(count: int) -> None:
+def embeddings(count: int, bars: Bars) -> None:
     """Print speed, cosine of the two, and whether top-K and the greedy search equal brute force."""
     texts = view(table_of(rows(count)), "conversation")
     embedder = embed.load()
@@ -45,10 +47,15 @@ def embeddings(count: int) -> None:
     score, found = cosine.highest(ours[1000:], ours[:1000])
     exact = ours[1000:].astype(np.float64) @ ours[:1000].astype(np.float64).T
     same = bool((exact.argmax(axis=1) == found).all()) and np.allclose(exact.max(axis=1), score, atol=1e-12)
-    print(f"{'semantic, ' + format(len(texts), ',') + ' rows':<40}{'asked':>10}{'reached':>10}")
-    print(f"{'times plain encode':<40}{'>= 2':>10}{theirs / mine:>10.2f}   ({mine:.1f} s, {theirs:.1f} s)")
-    print(f"{'least cosine of the two':<40}{'>= 0.999':>10}{near.min():>10.5f}")
-    print(f"{'top-K equal to brute force':<40}{'yes':>10}{'yes' if same else 'no':>10}")
+    print(f"semantic, {len(texts):,} rows, {told(embedder.bfloat16)}: {mine:.1f} s; plain encode {theirs:.1f} s")
+    bars.at_least("times plain encode", 2, theirs / mine)
+    bars.at_least("least cosine of the two", 0.999, float(near.min()))
+    bars.holds("top-K equal to brute force", same)
+
+
+def told(bfloat16: bool) -> str:
+    """What this machine computes in: the bars of speed suppose bfloat16."""
+    return "bfloat16" if bfloat16 else "float32 (this processor has no bfloat16)"
 
 
 def plain_losses(scorer: AnswerLoss, sequences: list[tuple[list[int], int, int]]) -> Any:
@@ -64,7 +71,7 @@ def plain_losses(scorer: AnswerLoss, sequences: list[tuple[list[int], int, int]]
     return np.array(found)
 
 
-def difficulty(count: int) -> None:
+def difficulty(count: int, bars: Bars) -> None:
     """Print equality in float32, speed and ranks in bfloat16."""
     from scipy.stats import spearmanr
 
@@ -84,15 +91,17 @@ def difficulty(count: int) -> None:
     exact = np.concatenate(full.given_and_alone(answers))
     n = len(answers)
     rho = spearmanr(g / a, plain[:n] / plain[n:]).statistic
-    print(f"\n{'ifd, ' + format(n, ',') + ' rows':<40}{'asked':>10}{'reached':>10}")
-    print(f"{'largest difference in float32':<40}{'<= 1e-4':>10}{np.abs(exact - plain).max():>10.1e}")
-    print(f"{'times the plain loop':<40}{'>= 3.5':>10}{theirs / mine:>10.2f}   ({mine:.1f} s, {theirs:.1f} s)")
-    print(f"{'rank correlation of the two':<40}{'>= 0.998':>10}{rho:>10.4f}")
+    print(f"\nifd, {n:,} rows, {told(computes_in_bfloat16('auto', 'cpu'))}: {mine:.1f} s; plain loop {theirs:.1f} s")
+    bars.at_most("largest difference in float32", 1e-4, float(np.abs(exact - plain).max()))
+    bars.at_least("times the plain loop", 3.5, theirs / mine)
+    bars.at_least("rank correlation of the two", 0.998, float(rho))
 
 
 if __name__ == "__main__":
     if not ALPACA.is_file():
         sys.exit(f"no shared data in {DATA}; set DATA")
     quick = "--quick" in sys.argv
-    embeddings(2000 if quick else 10_000)
-    difficulty(60 if quick else 500)
+    bars = Bars()
+    embeddings(2000 if quick else 10_000, bars)
+    difficulty(60 if quick else 500, bars)
+    bars.end()
