@@ -170,8 +170,13 @@ def _unquoted(plain: str) -> str:
 
 def _says_enough(part: str, whole: str) -> str:
     """A part of a text where it holds enough words to tell a language by, else the whole."""
-    scripts = _scripts(part) if part != whole else {}
-    return part.strip() if sum(scripts.values()) >= (3 if scripts.keys() <= {"latin"} else 1) else whole
+    return part.strip() if part != whole and says_enough(part) else whole
+
+
+def says_enough(text: str) -> bool:
+    """Whether a text holds enough words to tell a language by: three in Latin letters, one in those of fewer languages."""
+    scripts = _scripts(text)
+    return sum(scripts.values()) >= (3 if scripts.keys() <= {"latin"} else 1)
 
 
 def _scripts(plain: str) -> dict[str, float]:

@@ -74,6 +74,9 @@ TURN_KEYS = tuple(field.name for field in TURN)
 
 Row = dict[str, Any]  # one row as Python values, with the keys of ROW
 
+_EMPTY: Row = {**dict.fromkeys(ROW.names), **dict.fromkeys(TEXT_COLUMNS, ""), "repeat": 1}
+_CANONICAL = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
+
 
 def new_row(**fields: Any) -> Row:
     """Return a whole row from the given columns: texts default to "", lists to null, `repeat` to 1; the id is computed.
@@ -82,8 +85,7 @@ def new_row(**fields: Any) -> Row:
         KeyError: a column that ROW does not have.
         UnicodeEncodeError: a text holds a lone surrogate, so it cannot be stored.
     """
-    row: Row = dict.fromkeys(ROW.names)
-    row.update(dict.fromkeys(TEXT_COLUMNS, ""), repeat=1)
+    row = _EMPTY.copy()
     for name, value in fields.items():
         if name not in row:
             raise KeyError(name)
@@ -118,9 +120,7 @@ def row_id(row: Mapping[str, Any]) -> str:
     else:
         said = [{k: v for k, v in t.items() if v is not None} for t in row["messages"]]
     candidates = [[c["text"], c["source"]] for c in row["candidates"] or ()]
-    canonical = json.dumps(
-        [row["system"], said, row["tools"], candidates], ensure_ascii=False, sort_keys=True, separators=(",", ":")
-    )
+    canonical = _CANONICAL([row["system"], said, row["tools"], candidates])
     return hashlib.blake2b(canonical.encode(), digest_size=16).hexdigest()
 
 

@@ -10,7 +10,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import MISSING, Field, dataclass, fields, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -28,6 +28,7 @@ __all__ = [
 ]  # fmt: skip
 
 ERROR = "error"  # the reason that every stage has: the row broke it
+REQUIRED = "(required)"  # shown in place of a default
 
 
 @dataclass(frozen=True)
@@ -156,8 +157,14 @@ def make(name: str, options: Mapping[str, Any]) -> Stage:
 
 
 def described(cls: type[Stage]) -> tuple[str, list[tuple[str, Any]]]:
-    """Return the first line of a stage's docstring and its options with their defaults; see `options.choices`."""
-    return (cls.__doc__ or "").split("\n")[0], [(f.name, f.default) for f in fields(cls)]
+    """Return the first line of a stage's docstring and its options with their defaults, REQUIRED where there is none."""
+
+    def default(field: Field[Any]) -> Any:
+        if field.default_factory is not MISSING:
+            return field.default_factory()
+        return REQUIRED if field.default is MISSING else field.default
+
+    return (cls.__doc__ or "").split("\n")[0], [(f.name, default(f)) for f in fields(cls)]
 
 
 def scored(stage: Stage, rows: pa.Table, ctx: Context) -> pa.Table:

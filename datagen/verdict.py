@@ -39,12 +39,11 @@ def _untold(done: int, note: str) -> None:
 
 @dataclass(frozen=True)
 class Context:
-    """What a stage may use beside its options: the seed of the run, a folder for what it buys, other sets of rows.
+    """What a stage may use beside its options: a folder for what it buys, other sets of rows.
 
     `pinned` is how many rows at the head of the columns that `decide` sees are of another set: they stay whatever it says.
     """
 
-    seed: int = 17
     pinned: int = 0
     folder: Path | None = None  # of the run; a stage that asks a model keeps its journal there
     offline: bool = False  # models answer from the journal alone

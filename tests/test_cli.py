@@ -221,6 +221,19 @@ def test_a_stage_says_what_each_of_its_options_means(datagen: Callable[..., Any]
     assert (done.returncode, done.stderr) == (2, "datagen: there is no stage 'minhahs'; did you mean 'minhash'?\n")
 
 
+def test_a_stage_of_ones_own_shows_what_it_requires(datagen: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "my").mkdir()
+    (tmp_path / "my" / "mine.py").write_text(
+        "from dataclasses import dataclass, field\nfrom datagen.stage import Stage\n\n@dataclass(frozen=True)\n"
+        "class Mine(Stage):\n    most: int  # words\n"
+        "    names: tuple[str, ...] = field(default_factory=lambda: ('a', 'b'))  # of it\n"
+    )
+    told = json.loads(datagen("stages", "my.mine", "--json").stdout)[0]
+    assert told["options"] == {"most": "(required)", "names": ["a", "b"]}
+    assert told["meaning"] == {"most": "words", "names": "of it"}
+    assert "  most=(required)\n      words\n  names=a,b\n      of it\n" in datagen("stages", "my.mine").stdout
+
+
 def test_a_dry_run_shows_the_plan_and_writes_nothing(datagen: Callable[..., Any], source: Path, tmp_path: Path) -> None:
     before = list(tmp_path.iterdir())
     done = datagen("filter", source, "-o", "out", "--dry-run", "--stage", "rouge:threshold=0.5")

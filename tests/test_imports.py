@@ -38,7 +38,7 @@ MOST_LINES, MOST_FUNCTION_LINES = 300, 60
 LEVELS = {
     "errors": 0, "language_model": 0,
     "options": 1, "rows": 1, "quotas": 1, "assets": 1, "language": 1, "verbs": 1,
-    "shards": 2, "formats": 2, "render": 2, "verdict": 2, "text": 2, "wordlists": 1,
+    "shards": 2, "formats": 2, "render": 2, "verdict": 2, "text": 2, "row_language": 2, "wordlists": 1,
     "stage": 3, "models": 3, "similarity": 3, "tags": 3, "dataset": 3,
     "generate": 4, "curate": 4, "mix": 4, "train": 4, "engine": 4,
     "recipe": 5, "report": 5,

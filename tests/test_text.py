@@ -76,6 +76,10 @@ def test_unspaced_scripts_give_one_token_per_grapheme(script: str, said: str, ex
     assert tokens(said) == [unicodedata.normalize("NFC", e) for e in expected]
 
 
+def test_a_vowel_sign_makes_another_word_in_hindi() -> None:
+    assert tokens("कि की कु") == ["कि", "की", "कु"]
+
+
 def test_a_tone_mark_makes_another_token() -> None:
     assert tokens("ที่นี้") == ["ที่", "นี้"]
     assert tokens("ที่นี่") == ["ที่", "นี่"]

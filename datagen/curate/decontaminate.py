@@ -67,9 +67,9 @@ class Decontaminate(Stage):
         return True
 
     @property
-    def curve(self) -> tuple[str, tuple[float, ...]]:
-        """How many rows it would keep when an item must be covered more, or less."""
-        return "threshold", (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+    def curve(self) -> tuple[str, tuple[float, ...]] | None:
+        """How many rows it would keep when an item must be covered more, or less; any match has no threshold."""
+        return ("threshold", (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)) if self.rule == "coverage" else None
 
     @property
     def guarded(self) -> bool:
@@ -138,7 +138,7 @@ class _Items(NamedTuple):
     lengths: npt.NDArray[np.int32]  # tokens per gram by which each is compared; 0 = only as a whole field
     grams: list[Grams]
     sizes: npt.NDArray[np.int32]  # distinct n-grams of each
-    whole: dict[tuple[str, ...], int]  # those of at most a gram's tokens, which may be all of a field
+    whole: dict[tuple[str, ...], int]  # the short ones, which may be all of a field
 
 
 class _Texts:
@@ -226,7 +226,10 @@ def _read(paths: tuple[str, ...], fields: tuple[str, ...]) -> tuple[list[str], l
         for file, piece in records(path):
             read.setdefault(file, 0)
             if not isinstance(piece.record, dict):
-                continue  # an unreadable line of a benchmark is no row of ours
+                raise DataError(
+                    f"decontaminate: {file}, {piece.position} cannot be read; what is not looked for is not found, so mend"
+                    " the file, or leave it out"
+                )
             for text in prompts(piece.record, fields):
                 read[file] += 1
                 names.append(f"{file}, {piece.position}")

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from datagen.errors import UsageError
-from datagen.language import identify
 from datagen.options import between
+from datagen.row_language import language_of
 from datagen.rows import ROW, view
 from datagen.stage import Context, Stage, Verdict
 
@@ -70,6 +71,10 @@ class Ifd(Stage):
         """What the share may be taken within."""
         return ("language", "source")
 
+    def score_options(self) -> dict[str, Any]:
+        """What the losses depend on; where they are computed is no part of it."""
+        return {name: value for name, value in super().score_options().items() if name != "device"}
+
     def identity(self) -> str:
         """The model's weights."""
         from datagen.models.answer_loss import identity
@@ -86,7 +91,8 @@ class Ifd(Stage):
             given[able], alone[able] = scorer.given_and_alone([answers[i] for i in able])
         nothing = np.isnan(given)
         known = rows.column("language").to_pylist()
-        languages = [k or identify(text)[0] for k, text in zip(known, view(rows, "answer"), strict=True)]
+        said = zip(known, view(rows, "instruction"), view(rows, "answer"), strict=True)
+        languages = [k or language_of(task, answer) for k, task, answer in said]
         return {
             "loss_given_context": pa.array(given, mask=nothing), "loss_alone": pa.array(alone, mask=nothing),
             "tokens": pa.array([a.end - a.start for a in answers], pa.int64()),
@@ -107,12 +113,14 @@ class Ifd(Stage):
         unread = _in(columns, _unread(bits))
         notes = {"bits_per_byte": bits, "length": _length(columns, ifd)}
         marks = {"ifd": pa.array(ifd, mask=np.isnan(ifd))}
-        if self.keep is None:
-            return Verdict(pa.nulls(len(ifd), pa.string()), columns=marks, notes=notes)
         reason = columns.column("why").to_numpy(zero_copy_only=False).copy()
         reason[np.isnan(ifd) & missing(reason)] = "no_answer"  # an answer of no loss at all has no difficulty
         reason[ifd > 1] = "ifd_above_1"
         reason[unread] = "unread_language"
+        if why := Counter(r for r in reason.tolist() if r is not None):
+            notes["not_eligible"] = dict(sorted(why.items()))
+        if self.keep is None:
+            return Verdict(pa.nulls(len(ifd), pa.string()), columns=marks, notes=notes)
         threshold = np.full(len(ifd), math.nan)
         for group in self._groups(columns):
             able = group[missing(reason[group])]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -16,11 +16,11 @@ from datagen.text import Units
 from datagen.verdict import repetition
 
 if TYPE_CHECKING:
+    from datagen.similarity.rouge_l import Contexts
     from datagen.similarity.token_lists import TokenLists
 
 Flags = npt.NDArray[np.bool_]
 Places = npt.NDArray[np.int64]
-ROUNDS = 50  # until who contradicts whom no longer changes with who is kept; a few are enough
 FLOOR = 0.5  # F1 above which a row is among the nearest
 NEAREST = pa.list_(pa.struct([("id", pa.string()), ("score", pa.float64())]))
 
@@ -31,7 +31,8 @@ class Rouge(Stage):
 
     With `same_answer=off` and `field=instruction` it is the generators' novelty test. The first of two similar rows stays; the
     witness is the kept row most like the dropped one. All answers of a conversation count as its answer. Rows with the context
-    of an earlier one and another answer are counted as `conflicting_answers`, and dropped only with `conflicts=drop`.
+    of an earlier one and another answer are counted as `conflicting_answers`; `conflicts=mark` names that row in the column
+    `conflicts_with`, and only `conflicts=drop` drops them.
     `nearest=10` adds the kept rows that each row is most like (F1 above 0.5) and `rouge_l_max`.
     Source: Self-Instruct and Alpaca (F1 above 0.7 goes).
     """
@@ -44,7 +45,7 @@ class Rouge(Stage):
     units: Units = "graphemes"  # words: a dictionary's, for Chinese and Thai; rouge_score: ASCII words, for comparisons
     against: tuple[str, ...] = ()  # files of rows that come first and stay
     nearest: int = 0  # kept rows named for each row, above F1 0.5; 0 = none
-    conflicts: Literal["report", "drop"] = "report"  # rows with an earlier row's context and another answer
+    conflicts: Literal["report", "mark", "drop"] = "report"  # rows with an earlier row's context and another answer
 
     version: ClassVar[int] = 2
     reasons: ClassVar[frozenset[str]] = frozenset({"too_similar", "conflicting_answers"})
@@ -57,8 +58,17 @@ class Rouge(Stage):
 
     @property
     def marks(self) -> dict[str, pa.DataType]:
-        """The nearest kept rows, where they are asked for."""
-        return {"rouge_l_max": pa.float64(), "rouge_l_nearest": NEAREST} if self.nearest else {}
+        """The row that each contradicts, and the nearest kept rows, where they are asked for."""
+        found: dict[str, pa.DataType] = {"conflicts_with": pa.string()} if self.conflicts == "mark" else {}
+        return found | ({"rouge_l_max": pa.float64(), "rouge_l_nearest": NEAREST} if self.nearest else {})
+
+    def score_options(self) -> dict[str, Any]:
+        """Ids are among the scores where rows are named."""
+        return {**super().score_options(), "names": self._names}
+
+    @property
+    def _names(self) -> bool:
+        return bool(self.nearest) or self.conflicts == "mark"
 
     @property
     def references(self) -> tuple[str, ...]:
@@ -89,7 +99,7 @@ class Rouge(Stage):
         contexts = view(rows, "context")
         found["context"] = pa.array([d if text.strip() else None for d, text in zip(digests(contexts), contexts, strict=True)])
         found["answers"] = pa.array(digests(view(rows, "answers")))
-        if self.nearest:
+        if self._names:
             found["id"] = rows.column("id").combine_chunks()
         return found
 
@@ -99,32 +109,25 @@ class Rouge(Stage):
         from datagen.similarity.columns import token_lists
         from datagen.similarity.same_answer import answers_of
 
-        def greedy(rows: Flags) -> tuple[Places, npt.NDArray[np.float64]]:
-            """Return witness and score of each of these rows; the others are as if they were not there."""
-            some = columns if rows.all() else columns.filter(pa.array(rows))
-            answers, same = answers_of(some, self.same_answer, self.short_answer, self.same_facts)
-            text = token_lists(some.column("tokens"))
-            found, at = rouge_l.greedy(text, self.threshold, answers, same, pinned=ctx.pinned), np.flatnonzero(rows)
-            witness, score = np.full(len(rows), -1, np.int64), np.zeros(len(rows))
-            witness[at], score[at] = np.where(found.witness >= 0, at[found.witness], -1), found.score
-            return witness, score
-
-        gone = np.zeros(len(columns), bool)  # rows of another answer, which may be nobody's witness
-        for _ in range(ROUNDS if self.conflicts == "drop" else 1):
-            witness, score = greedy(~gone)
-            first = conflicting(columns, witness >= 0)
+        answers, same = answers_of(columns, self.same_answer, self.short_answer, self.same_facts)
+        text, contexts = token_lists(columns.column("tokens")), _contexts(columns)
+        dropping = contexts if self.conflicts == "drop" else rouge_l.NO_CONTEXTS
+        found = rouge_l.greedy(text, self.threshold, answers, same, pinned=ctx.pinned, contexts=dropping)
+        first = found.conflict
+        if self.conflicts != "drop":
+            first = conflicting(contexts, found.witness >= 0)
             first[: ctx.pinned] = -1
-            before, gone = gone, first >= 0
-            if (before == gone).all():
-                break
-        told = repetition("too_similar", witness, score, self.threshold, _notes(first))
+        told = repetition("too_similar", found.witness, found.score, self.threshold, _notes(first))
         if self.conflicts == "drop":
             told = _with_conflicts(told, first)
-        if not self.nearest:
-            return told
-        kept = told.reason.is_null().to_numpy(zero_copy_only=False)
-        marks = self._nearest(columns, token_lists(columns.column("tokens")), kept)
-        return Verdict(told.reason, told.score, told.threshold, told.witness, columns=marks, notes=told.notes)
+        marks: dict[str, pa.Array] = {}
+        if self.conflicts == "mark":
+            ids = columns.column("id").combine_chunks()
+            marks["conflicts_with"] = ids.take(pa.array(first, mask=first < 0))
+        if self.nearest:
+            kept = told.reason.is_null().to_numpy(zero_copy_only=False)
+            marks |= self._nearest(columns, text, kept)
+        return replace(told, columns=marks)
 
     def _nearest(self, columns: pa.Table, text: TokenLists, kept: Flags) -> dict[str, pa.Array]:
         from datagen.similarity.rouge_nearest import nearest
@@ -139,16 +142,22 @@ class Rouge(Stage):
         return {"rouge_l_max": pa.array(scores[:, 0]), "rouge_l_nearest": pa.ListArray.from_arrays(pa.array(offsets), flat)}
 
 
-def conflicting(columns: pa.Table, dropped: Flags) -> Places:
+def _contexts(columns: pa.Table) -> Contexts:
+    """Return what each row is asked and what it says, numbered."""
+    from datagen.similarity.rouge_l import Contexts
+
+    asked = columns.column("context").combine_chunks().dictionary_encode(null_encoding="mask").indices
+    said = columns.column("answers").combine_chunks().dictionary_encode().indices
+    return Contexts(asked.fill_null(-1).to_numpy().astype(np.int64), said.to_numpy().astype(np.int64))
+
+
+def conflicting(contexts: Contexts, dropped: Flags) -> Places:
     """Return, per row that is left, the first row left with the same context and another answer: int64[n], -1 = none."""
-    contexts = columns.column("context").combine_chunks().dictionary_encode(null_encoding="mask").indices
-    group = contexts.fill_null(-1).to_numpy().astype(np.int64)
-    answers = columns.column("answers").combine_chunks().dictionary_encode().indices.to_numpy()
-    found = np.full(len(group), -1, np.int64)
-    usable = np.flatnonzero((group >= 0) & ~dropped)
-    _, at, inverse = np.unique(group[usable], return_index=True, return_inverse=True)
+    found = np.full(len(dropped), -1, np.int64)
+    usable = np.flatnonzero((contexts.asked >= 0) & ~dropped)
+    _, at, inverse = np.unique(contexts.asked[usable], return_index=True, return_inverse=True)
     first = usable[at][inverse]
-    other = answers[usable] != answers[first]
+    other = contexts.said[usable] != contexts.said[first]
     found[usable[other]] = first[other]
     return found
 

@@ -11,8 +11,9 @@ from typing import ClassVar, Literal, NamedTuple
 import pyarrow as pa
 import regex
 
-from datagen.language import LANGUAGES, identify
+from datagen.language import LANGUAGES
 from datagen.options import between
+from datagen.row_language import language_of
 from datagen.rows import said, view
 from datagen.stage import Context, Stage, Verdict
 from datagen.text import tokens
@@ -25,7 +26,6 @@ _PLACEHOLDER = regex.compile(
 )
 _HEADING = regex.compile(r"^\s*#{2,6}\s*(?:Instruction|Input|Response)\s*:\s*$", regex.I | regex.M)
 _MARKER = r"<\|(?:im_start|im_end|endoftext|eot_id|start_header_id|end_header_id|begin_of_text)\|>|\[/?INST\]|<</?SYS>>"
-_MARKS = ("<|", "INST]", "SYS>>")  # one of which each control token holds
 _CONTROL = regex.compile(rf"\A\s*(?:{_MARKER})|(?:{_MARKER})\s*\Z|<\|im_start\|>(?:system|user|assistant)\b")
 _VISIBLE = regex.compile(r"[^\p{C}\p{Z}]")
 _CUT = regex.compile(r"[\p{L}\p{M}\p{N},，、;；:：(（\[「『“\-–—]\s*\Z")
@@ -35,8 +35,6 @@ SHORT = 12  # tokens; shorter answers repeat, echo and end as they like: `Paris`
 WORDS_AGAIN = 8  # tokens in a row that come again and again in a degenerate answer
 BEGINNING = 200  # characters in which a refusal says so
 DEFAULT = ("empty_answer", "template_remnant")
-_ASCII_WORD = regex.compile("[a-z']+")
-READ = 600  # characters by which a language is told
 
 
 class Row(NamedTuple):
@@ -133,7 +131,7 @@ class Rules(Stage):
             if "length" in names and (hit := self._length(row)):
                 found.append(hit)
             if "language" in names:
-                languages.append(given or _language(row))
+                languages.append(given or language_of(row.task, row.answer))
                 if self.languages and (hit := self._language(row, languages[-1])):
                     found.append(hit)
             broken.append([reason for reason, _ in found])
@@ -163,6 +161,7 @@ class Rules(Stage):
         return None if found is None else (name, found or None)
 
     def _length(self, row: Row) -> tuple[str, str] | None:
+        """Task or answer have fewer or more tokens than asked. Example: `"output": "Yes."` with `min_answer=5`."""
         limits = (("task", row.task, self.min_task, self.max_task), ("answer", row.answer, self.min_answer, self.max_answer))
         for name, text, least, most in limits:
             if least or most is not None:
@@ -174,6 +173,7 @@ class Rules(Stage):
         return None
 
     def _language(self, row: Row, language: str) -> tuple[str, str] | None:
+        """The answer is in another language than asked. Example: `"output": "สวัสดี"` with `languages=en`."""
         return ("wrong_language", language) if language and language not in self.languages else None
 
 
@@ -190,23 +190,6 @@ def _rows(rows: pa.Table) -> list[Row]:
     return [Row(*t) for t in texts]
 
 
-def _language(row: Row) -> str:
-    """The language of a row's answer, of its task where the answer says too little; "" where neither tells."""
-    text = row.answer if len(row.answer) >= 20 else f"{row.task}\n{row.answer}"
-    if (start := text[:READ].lower()).isascii():
-        found = _ASCII_WORD.findall(start)
-        english = _english()
-        hits = [word for word in found if word in english]
-        if len(hits) * 6 >= len(found) and len(set(hits)) >= 4:
-            return "en"
-    return identify(text)[0] or identify(row.task)[0]
-
-
-@lru_cache(maxsize=1)
-def _english() -> frozenset[str]:
-    return frozenset(entries("english"))
-
-
 def empty_answer(row: Row, words: str) -> str | None:
     r"""The final answer has no visible character and calls no tool. Example: `"output": " \n"`."""
     return None if _VISIBLE.search(row.answer) else ""
@@ -218,7 +201,7 @@ def template_remnant(row: Row, words: str) -> str | None:
     Examples: `"output": "Paris.<|im_end|>"`, `"output": "### Response:\nParis."`, `"instruction": "{instruction}"`.
     """
     for text in (row.answer, row.task, row.input):
-        if any(mark in text for mark in _MARKS) and (hit := _CONTROL.search(text)):
+        if ("<|" in text or "INST]" in text or "SYS>>" in text) and (hit := _CONTROL.search(text)):
             return hit.group().strip()
     if "##" in row.answer and (hit := _HEADING.search(row.answer)):
         return hit.group().strip()

@@ -32,7 +32,9 @@ class Semantic(Stage):
 
     mode: Literal["near_duplicates", "top_k", "diverse"] = "near_duplicates"  # what goes, or what stays
     threshold: float = 0.95  # cosine; at or above is a duplicate
-    field: View = "conversation"  # what is embedded; top_k of pairs: the context and the answer
+    field: View = (
+        "conversation"  # what is embedded; top_k of pairs: the input (where there is none, the context) and the answer
+    )
     keep: float = 0.25  # share that stays: top_k, diverse
     size: int | None = None  # rows that stay, instead of a share
     against: tuple[str, ...] = ()  # files of rows: they come first (near_duplicates), or are the target (top_k)
@@ -104,10 +106,12 @@ class Semantic(Stage):
             return {"vector": flat, "unknown": pa.array(unknown), "cut": pa.array(cut)}
         from datagen.similarity.cosine import cosine
 
-        context, answer = embedder.encode(view(rows, "context")), embedder.encode(view(rows, "answer"))
-        unknown = np.maximum(context.unknown, answer.unknown)
-        near = pa.array(cosine(context.vectors, answer.vectors), mask=unknown > UNKNOWN)
-        return {"input_output_cosine": near, "unknown": pa.array(unknown), "cut": pa.array(context.cut | answer.cut)}
+        inputs = rows.column("input").to_pylist()
+        given = [text if text.strip() else context for text, context in zip(inputs, view(rows, "context"), strict=True)]
+        one, other = embedder.encode(given), embedder.encode(view(rows, "answer"))
+        unknown = np.maximum(one.unknown, other.unknown)
+        near = pa.array(cosine(one.vectors, other.vectors), mask=unknown > UNKNOWN)
+        return {"input_output_cosine": near, "unknown": pa.array(unknown), "cut": pa.array(one.cut | other.cut)}
 
     def refuse(self, columns: pa.Table, leeway: float = 1.0) -> None:
         """Refuse a model that does not know the tokens of more than a few rows."""

@@ -11,9 +11,11 @@ import numpy.typing as npt
 from numba import njit
 
 from datagen.similarity import postings
+from datagen.similarity.answers import Same, Side, held_by, same_answer
+from datagen.similarity.lcs import Scratch, new_scratch
 from datagen.similarity.ngrams import hash_of
 from datagen.similarity.postings import Index, Int32
-from datagen.similarity.rouge_l import Nearest, Same, Scratch, Side, compared, new_scratch, same_answer
+from datagen.similarity.rouge_l import Nearest, compared
 from datagen.similarity.token_lists import Ids, Offsets, TokenLists, by_rarity
 
 
@@ -147,14 +149,18 @@ def run_greedy(
     witness: npt.NDArray[np.int64], score: npt.NDArray[np.float64],
 ) -> None:  # fmt: skip
     """Fill witness and score for every row in input order; a row without a witness joins the pool, a pinned one always."""
+    out = np.zeros(len(witness), np.bool_)
     for i in range(len(witness)):
         x = ids[offsets[i] : offsets[i + 1]]
         if len(x) == 0:
             continue
         if i >= pinned:
-            count = postings.candidates(index, x, t, scratch.seen, i + 1, scratch.found)
+            count = held_by(i, same, out, scratch.found)
+            if count < 0:
+                count = postings.candidates(index, x, t, scratch.seen, i + 1, scratch.found)
             witness[i], score[i] = most_alike(i, ids, offsets, scratch.found, count, t, answers, same, scratch)
-        if witness[i] < 0:
+        out[i] = witness[i] >= 0
+        if not out[i]:
             postings.insert(index, i, x, t)
 
 
@@ -211,4 +217,4 @@ def greedy(
         run_greedy(sets.ids, sets.offsets, index, threshold, side, same, scratch, pinned, witness, score)
     else:
         run_banded(sets.ids, sets.offsets, buckets, threshold, side, same, scratch, pinned, witness, score)
-    return Nearest(witness, score)
+    return Nearest(witness, score, np.full(n, -1, np.int64))

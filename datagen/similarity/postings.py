@@ -36,14 +36,14 @@ Keys = npt.NDArray[np.uint32]
 class Index(NamedTuple):
     """One list of postings per token and band of lengths, the lists of a token chained.
 
-    head int32[n_tokens], the first list of a token; lists int32[n, 5]; entries int32[capacity, 3]; signs uint64[capacity], the
-    bitmaps of the entries' rows; used int64[2].
+    head int32[n_tokens], the first list of a token; lists int32[n, 5]; entries int32[capacity, 3]; bitmaps
+    uint64[capacity], those of the entries' rows; used int64[2].
     """
 
     head: Int32
     lists: Int32
     entries: Int32
-    signs: npt.NDArray[np.uint64]
+    bitmaps: npt.NDArray[np.uint64]
     used: npt.NDArray[np.int64]
 
 
@@ -66,12 +66,12 @@ def popcount(v: np.uint64) -> np.int64:
 
 
 @njit(cache=True)
-def sign_of(keys: Keys) -> np.uint64:
+def bitmap_of(keys: Keys) -> np.uint64:
     """Return the bitmap of a row: one bit per token, flipped each time it comes."""
-    sign = np.uint64(0)
+    bitmap = np.uint64(0)
     for key in keys:
-        sign ^= np.uint64(1) << ((np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(58))
-    return sign
+        bitmap ^= np.uint64(1) << ((np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(58))
+    return bitmap
 
 
 @njit(cache=True)
@@ -116,7 +116,7 @@ def list_of(index: Index, token: int, n: int) -> int:
 @njit(cache=True)
 def insert(index: Index, row: int, keys: Keys, ratio: float) -> None:
     """Index a row by the prefix of its keys (token ids, falling)."""
-    m, sign = len(keys), sign_of(keys)
+    m, bitmap = len(keys), bitmap_of(keys)
     for i in range(prefix_length(m, ratio)):
         token = keys[i]
         if (i > 0 and keys[i - 1] == token) or index.head[token] == NEVER:
@@ -127,7 +127,7 @@ def insert(index: Index, row: int, keys: Keys, ratio: float) -> None:
         at = into[START] + into[COUNT]
         entry = index.entries[at]
         entry[ROW], entry[LENGTH], entry[POSITION] = row, m, i
-        index.signs[at] = sign
+        index.bitmaps[at] = bitmap
         into[COUNT] += 1
 
 
@@ -137,7 +137,7 @@ def _move(index: Index, into: Int32) -> None:
     start, count, to = into[START], into[COUNT], index.used[ENTRIES]
     for k in range(count):
         index.entries[to + k] = index.entries[start + k]
-        index.signs[to + k] = index.signs[start + k]
+        index.bitmaps[to + k] = index.bitmaps[start + k]
     into[START], into[ROOM] = to, max(1, 2 * count)
     index.used[ENTRIES] += max(1, 2 * count)
 
@@ -158,7 +158,7 @@ def entries_needed(index: Index, keys: Keys, ratio: float) -> int:
 
 @njit(cache=True)
 def index_for(keys: Keys, offsets: npt.NDArray[np.int64], n_tokens: int, ratio: float) -> Index:
-    """Return an empty index with just the room that these rows take, should all of them be inserted.
+    """Return an empty index with room for these rows, should all of them be inserted; what is never used is never touched.
 
     A token that comes once in all rows can be shared by none, and gets no list.
     """
@@ -186,7 +186,7 @@ def index_for(keys: Keys, offsets: npt.NDArray[np.int64], n_tokens: int, ratio: 
 
 
 @njit(cache=True)
-def within(list_: Int32, m: int, i: int, ratio: float) -> bool:
+def can_reach(list_: Int32, m: int, i: int, ratio: float) -> bool:
     """Whether rows of a list can reach the threshold with a row of m tokens that shares no token before its position i."""
     shortest, longest = lengths_of(list_[BAND])
     if longest < ratio * m - SLACK or shortest > m / max(ratio, SLACK) + SLACK:
@@ -201,7 +201,7 @@ def postings_to_read(index: Index, keys: Keys, ratio: float) -> int:
     for i in range(prefix_length(m, ratio)):
         at = index.head[keys[i]] if i == 0 or keys[i - 1] != keys[i] else NONE
         while at >= 0:
-            if within(index.lists[at], m, i, ratio):
+            if can_reach(index.lists[at], m, i, ratio):
                 total += index.lists[at, COUNT]
             at = index.lists[at, NEXT]
     return total
@@ -213,7 +213,7 @@ def candidates(index: Index, keys: Keys, ratio: float, seen: Int32, mark: int, f
 
     `seen` int32[n_rows] remembers the rows already met under this `mark`; `found` int32[n_rows] is scratch space.
     """
-    m, sign = len(keys), sign_of(keys)
+    m, bitmap = len(keys), bitmap_of(keys)
     share = ratio / (1.0 + ratio)
     shortest, longest = ratio * m - SLACK, m / max(ratio, SLACK) + SLACK
     n_found = 0
@@ -221,13 +221,13 @@ def candidates(index: Index, keys: Keys, ratio: float, seen: Int32, mark: int, f
         at = index.head[keys[i]] if i == 0 or keys[i - 1] != keys[i] else NONE
         while at >= 0:
             _, start, count, _, following = index.lists[at]
-            end = start + count if within(index.lists[at], m, i, ratio) else start
+            end = start + count if can_reach(index.lists[at], m, i, ratio) else start
             at = following
             for e in range(start, end):
                 row, n, j = index.entries[e]
                 least = share * (m + n) - SLACK
                 # The bitmap comes first: it nearly always says no, which the processor foresees.
-                if popcount(sign ^ index.signs[e]) > m + n - 2.0 * least or n < shortest or n > longest:
+                if popcount(bitmap ^ index.bitmaps[e]) > m + n - 2.0 * least or n < shortest or n > longest:
                     continue
                 if min(m - i, n - j) >= least and seen[row] != mark:
                     seen[row] = mark

@@ -7,8 +7,8 @@ import numpy.typing as npt
 from numba import njit
 
 from datagen.similarity import postings
+from datagen.similarity.lcs import Scratch, f1, lcs, new_scratch
 from datagen.similarity.postings import Index
-from datagen.similarity.rouge_l import Scratch, f1, lcs, new_scratch
 from datagen.similarity.token_lists import Ids, Offsets, TokenLists
 
 

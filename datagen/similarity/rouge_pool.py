@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from datagen.similarity import postings
-from datagen.similarity.rouge_l import ANY_ANSWER, Scratch, Side, most_similar
+from datagen.similarity.answers import ANY_ANSWER, Side
+from datagen.similarity.lcs import Scratch
+from datagen.similarity.rouge_l import candidates, most_similar
 from datagen.similarity.token_lists import Ids
 
 
@@ -51,7 +53,10 @@ class RougePool:
         keys, nothing = np.sort(x)[::-1], np.empty(0, np.uint32)
         side = self._side()
         limit = self._rows if among is None else among
-        row, score = most_similar(0, x, keys, nothing, side, side, ANY_ANSWER, scratch, self.threshold, self._mark, limit)
+        if not len(x):
+            return None
+        count = candidates(keys, nothing, side, side, ANY_ANSWER, scratch, self.threshold, self._mark)
+        row, score = most_similar(0, x, count, side, side, ANY_ANSWER, scratch, self.threshold, limit)
         return (int(row), float(score)) if row >= 0 else None
 
     def add(self, tokens: Sequence[str]) -> int:
@@ -86,7 +91,7 @@ class RougePool:
         lists = index.used[postings.LISTS] + len(keys)
         entries = index.used[postings.ENTRIES] + postings.entries_needed(index, keys, self._ratio)
         self._index = index._replace(
-            lists=_room(index.lists, lists), entries=_room(index.entries, entries), signs=_room(index.signs, entries)
+            lists=_room(index.lists, lists), entries=_room(index.entries, entries), bitmaps=_room(index.bitmaps, entries)
         )
 
     def _side(self) -> Side:

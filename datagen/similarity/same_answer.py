@@ -10,11 +10,13 @@ from __future__ import annotations
 import hashlib
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from datagen.rows import View, view
+from datagen.similarity.answers import Same
 from datagen.similarity.columns import token_lists
-from datagen.similarity.rouge_l import Same
+from datagen.similarity.entities import holders
 from datagen.similarity.token_lists import Ids, TokenLists, number_pairs, split_at
 from datagen.similarity.tokenised import tokenised
 from datagen.text import Units
@@ -65,7 +67,12 @@ def answers_of(
     task = columns.column("task_tokens" if "task_tokens" in columns.column_names else "tokens")
     both = token_lists(pa.chunked_array([*task.chunks, *columns.column("answer_tokens").chunks]))
     tasks, answers = split_at(both, len(columns))
-    return answers, Same(threshold, short, known.astype(np.int64), tasks.ids, tasks.offsets)
+    return answers, same_of(threshold, short, known.astype(np.int64), tasks, answers)
+
+
+def same_of(threshold: float, short: int, facts: npt.NDArray[np.int64], tasks: TokenLists, answers: TokenLists) -> Same:
+    """Return what makes two answers the same, with the rows that hold each row's rarest entity; one vocabulary for both."""
+    return Same(threshold, short, facts, tasks.ids, tasks.offsets, *holders(tasks, answers))
 
 
 def _numbered(column: pa.ChunkedArray) -> Ids:

@@ -43,6 +43,8 @@ def judge(run: Run, step: Step, folder: Path) -> None:
         kept_by = known if by_id else score_mark
         if run.fresh or (read_json(scores / "_mark.json") or {}).get("fingerprint") != kept_by:
             _clear(scores)
+            if by_id and not run.fresh:
+                _adopt(run, step, kept_by, scores)
             write_json(scores / "_mark.json", {"fingerprint": kept_by, "version": stage.version})
         alive = data.alive()
         before = alive.copy()
@@ -157,6 +159,15 @@ def _write_marks(stage: Stage, data: Dataset, folder: Path, applied: Applied, co
         everywhere: npt.NDArray[np.int64] = np.arange(len(columns))
         added = {name: columns.column(name).combine_chunks() for name in stage.adds}
         write_columns(folder / "added", data.rows, everywhere, added)
+
+
+def _adopt(run: Run, step: Step, kept_by: str, scores: Path) -> None:
+    """Take the scores that the step made when it stood at another place of the chain: as links, for they never change."""
+    for mark in sorted(run.out.glob(f"[0-9][0-9]-{step.name}/scores/_mark.json")):
+        if mark.parent != scores and (read_json(mark) or {}).get("fingerprint") == kept_by:
+            for path in mark.parent.glob("[0-9]*.arrow"):
+                shutil.copy2(path, scores / path.name)
+            return
 
 
 def _clear(folder: Path) -> None:

@@ -99,6 +99,14 @@ def test_a_phrase_that_instructions_share_is_no_leak(tmp_path: Path) -> None:
     assert len(judged([row], against, common="off")) == 1
 
 
+def test_an_item_that_cannot_be_read_is_an_error_not_a_leak_that_is_missed(tmp_path: Path) -> None:
+    path = items(tmp_path, {"question": DUCKS})
+    with Path(path).open("a", encoding="utf-8") as f:
+        f.write('{"question": "cut off\n')
+    with pytest.raises(DataError, match="line 2 cannot be read; what is not looked for is not found"):
+        judged([new_row(instruction=DUCKS, output="x")], path)
+
+
 def test_a_file_without_prompts_and_no_file_at_all_are_errors(tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=r"bench.jsonl has no item with one of the fields question, .*; name them with fields=NAME"

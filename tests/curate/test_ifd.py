@@ -88,6 +88,21 @@ def test_the_published_rule_by_hand() -> None:
     assert ppl == pytest.approx([math.exp(-1), math.exp(1)])
 
 
+def test_what_is_not_eligible_is_counted_without_keep_too() -> None:
+    told = decided([1.0, 3.0, None], [2.0, 2.0, None], [None, None, "too_long"])
+    assert told.notes["not_eligible"] == {"ifd_above_1": 1, "too_long": 1}
+
+
+def test_an_answer_of_one_token_has_a_difficulty(scorer: AnswerLoss) -> None:
+    answers = [scorer.answer(new_row(instruction="Say yes.", output="yes"), 64)]
+    assert answers[0].end - answers[0].start == 1
+    assert all(math.isfinite(loss[0]) for loss in scorer.given_and_alone(answers))
+
+
+def test_where_losses_are_computed_is_no_part_of_them() -> None:
+    assert stage.make("ifd", {"device": "cpu"}).score_options() == stage.make("ifd", {}).score_options()
+
+
 def test_without_keep_nothing_goes_and_within_keeps_a_share_of_each_language() -> None:
     assert decided([3.0, 1.0], [1.0, 1.0]).reason.null_count == 2
     told = decided([0.1, 0.9, 0.2, 0.8], [1.0] * 4, keep=0.5, within="language")

@@ -168,7 +168,7 @@ def test_signatures_are_those_of_datasketch() -> None:
         assert found.tolist() == theirs.hashvalues.tolist()
 
 
-@given(st.lists(st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=12), min_size=1, max_size=12))
+@given(st.lists(st.lists(st.sampled_from("abcdefgh"), max_size=12), min_size=1, max_size=12))
 def test_lsh_drops_nothing_that_exact_comparison_keeps(rows: list[list[str]]) -> None:
     made = [new_row(instruction=" ".join(r), output="x") for r in rows]
     options = {"same_answer": "off", "field": "instruction", "ngram": 2}
@@ -212,3 +212,14 @@ def test_rows_of_another_set_come_first_and_stay(tmp_path, write_jsonl) -> None:
 def test_a_choice_of_who_stays_that_no_row_has_is_refused(options: dict[str, Any], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         drops(pair(("Give tips.", TIPS), ("Give tips.", TIPS + " Really.")), **options)
+
+
+@pytest.mark.parametrize("candidates", ["all", "lsh"])
+def test_two_pairs_that_are_alike_within_are_not_merged_and_rows_without_tokens_stay(candidates: str) -> None:
+    a, b = "abcdefghij", "abcdefghiy"  # 8 of 10 pairs of letters shared by the two of a pair, 0.6 by rows of different pairs
+    c, d = "zycdefghij", "zycdefghix"
+    rows = [new_row(instruction=" ".join(t), output="x") for t in (a, b, c, d)]
+    rows += [new_row(instruction=t, output="x") for t in ("", " ", "\n")]
+    options = {"same_answer": None, "field": "instruction", "ngram": 2, "candidates": candidates}
+    found = drops(rows, **options)
+    assert [(at, witness) for at, witness, _ in found] == [(1, 0), (3, 2)]

@@ -232,3 +232,55 @@ def test_a_row_of_another_answer_is_nobodys_witness() -> None:
     assert [(d["row"], d["reason"], d["witness"]) for d in applied(rows).dropped.to_pylist()] == [(2, "too_similar", 1)]
     dropped = applied(rows, conflicts="drop").dropped.to_pylist()
     assert [(d["row"], d["reason"], d["witness"]) for d in dropped] == [(1, "conflicting_answers", 0)]
+
+
+def by_definition(rows: list[Row]) -> list[int]:
+    """The rows that stay when one goes that repeats a kept row, or answers its task otherwise."""
+    kept: list[int] = []
+    for i, row in enumerate(rows):
+        same = [j for j in kept if rows[j]["instruction"] == row["instruction"]]
+        alike = [j for j in kept if rouge_l(rows[j]["instruction"], row["instruction"]) > 0.7]
+        if not same and not any(rows[j]["output"] == row["output"] for j in alike):
+            kept.append(i)
+    return kept
+
+
+def rouge_l(one: str, other: str) -> float:
+    return float(rouge_scorer._score_lcs(one.split(), other.split()).fmeasure)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcd"), st.integers(0, 3), st.sampled_from("xyz")), max_size=40))
+def test_a_row_that_contradicts_a_kept_one_goes_and_is_nobodys_witness(drawn: list[tuple[str, int, str]]) -> None:
+    words = {
+        "a": "one two three four five",
+        "b": "six seven eight nine ten",
+        "c": "red green blue black white",
+        "d": "up down in",
+    }
+    rows = [
+        new_row(instruction=f"{words[a]}{' and more' if n == 1 else ' or less' if n == 2 else ''}", output=o)
+        for a, n, o in drawn
+    ]
+    told = applied(rows, conflicts="drop", short_answer=1)
+    dropped = told.dropped.to_pylist()
+    gone = {d["row"] for d in dropped}
+    assert [i for i in range(len(rows)) if i not in gone] == by_definition(rows)
+    assert all(d["witness"] not in gone for d in dropped)
+
+
+def test_a_long_chain_of_contradictions_is_settled_in_one_pass() -> None:
+    """Each link says the task of the last one's repetition otherwise, so each hangs on all before it."""
+    rows = []
+    for link in range(70):
+        task = f"{SEA} Link {chr(0x4E00 + link)}{chr(0x5E00 + link)}."
+        rows += [new_row(instruction=task, output=f"first {link}"), new_row(instruction=task, output=f"second {link}")]
+    dropped = applied(rows, conflicts="drop").dropped.to_pylist()
+    gone = {d["row"] for d in dropped}
+    assert all(d["witness"] not in gone for d in dropped)
+
+
+def test_contradicting_rows_are_named_when_asked() -> None:
+    rows = [new_row(instruction="Name a sea.", output=o) for o in ("Baltic.", "Red.", "Dead.")]
+    told = applied(rows, conflicts="mark")
+    assert told.columns["conflicts_with"].to_pylist() == [None, rows[0]["id"], rows[0]["id"]]
+    assert len(told.dropped) == 0

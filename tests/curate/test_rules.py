@@ -196,3 +196,14 @@ def test_a_long_run_of_blanks_costs_no_more_than_its_length() -> None:
 def test_options_that_would_drop_every_row_are_refused(options: dict[str, object], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         stage.make("rules", options)
+
+
+@pytest.mark.parametrize(
+    ("answer", "language"), [("我非常爱你，我亲爱的朋友。", "zh"), ("กรุงเทพมหานคร", "th"), ("Paris", "en")]
+)
+def test_the_language_is_that_of_a_short_answer_too(answer: str, language: str) -> None:
+    task = "Translate this for the traveller, please, and say it as people there would say it: I love you, my dear friend."
+    scores = stage.scored(
+        stage.make("rules", {"use": "language"}), table_of([new_row(instruction=task, output=answer)]), Context()
+    )
+    assert scores.column("language").to_pylist() == [language]

@@ -163,3 +163,19 @@ def test_the_rows_of_files_are_embedded_once(tmp_path: Path, write_jsonl: Any, m
     monkeypatch.setattr(embed.Embedder, "encode", lambda *_: 1 / 0)
     kept, _ = run(tmp_path, rows, field="instruction", threshold=0.99, against=against)
     assert {r["instruction"] for r in kept} == set(TEXTS) - {TEXTS[1]}
+
+
+def test_scores_are_found_again_when_the_stage_stands_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [new_row(instruction=t, output="ok") for t in TEXTS]
+    run(tmp_path, rows)
+    monkeypatch.setattr(embed.Embedder, "encode", lambda *_: 1 / 0)
+    made = recipe.make([{"rules": {}}, {"semantic": {}}], input=(str(tmp_path / "in"),))
+    assert execute(made, tmp_path / "out").summary["rows_kept"] == 6
+
+
+def test_pairs_are_the_input_and_the_answer_whatever_the_task_says(tmp_path: Path) -> None:
+    rows = [new_row(instruction="Say it in other words.", input=TEXTS[0], output=t) for t in (TEXTS[1], TEXTS[3])]
+    kept, _ = run(tmp_path, rows, mode="top_k", size=1)
+    assert [r["output"] for r in kept] == [TEXTS[1]]
+    near = embed.load().encode([TEXTS[0], TEXTS[1]]).vectors
+    assert kept[0]["input_output_cosine"] == pytest.approx(float(near[0] @ near[1]), abs=1e-2)

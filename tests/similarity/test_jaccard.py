@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rouge_score.rouge_scorer import _score_lcs
 
 from datagen.similarity.jaccard import greedy, shingles
-from datagen.similarity.rouge_l import Same
+from datagen.similarity.same_answer import same_of
 from datagen.similarity.token_lists import from_strings, split_at
 from datagen.text import tokens
 
@@ -67,7 +67,7 @@ def by_kernel(rows: Lists, n: int, t: float, answers: Lists = (), facts: Sequenc
         nearest = greedy(sets, t)
     else:
         tasks, said = split_at(from_strings([*rows, *answers]), len(rows))
-        same = Same(0.7, 3, np.array(facts, np.int64), tasks.ids, tasks.offsets)
+        same = same_of(0.7, 3, np.array(facts, np.int64), tasks, said)
         nearest = greedy(sets, t, said, same)
     return list(zip(nearest.witness.tolist(), nearest.score.tolist(), strict=True))
 

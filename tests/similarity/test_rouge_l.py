@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rouge_score.rouge_scorer import _score_lcs
 
-from datagen.similarity.rouge_l import Same, greedy
+from datagen.similarity.rouge_l import greedy
 from datagen.similarity.rouge_pool import RougePool
+from datagen.similarity.same_answer import same_of
 from datagen.similarity.token_lists import from_strings, split_at
 from datagen.text import tokens
 
@@ -73,7 +74,7 @@ def by_kernel(
         nearest = greedy(from_strings(rows), t)
     else:
         tasks, said = split_at(from_strings([*rows, *answers]), len(rows))
-        same = Same(answer_t, short, np.array(facts, np.int64), tasks.ids, tasks.offsets)
+        same = same_of(answer_t, short, np.array(facts, np.int64), tasks, said)
         nearest = greedy(from_strings(rows), t, said, same)
     return list(zip(nearest.witness.tolist(), nearest.score.tolist(), strict=True))
 
