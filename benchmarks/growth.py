@@ -111,7 +111,7 @@ def memory(most: int) -> None:
         for count in (most // 4, most):
             with (folder / f"{count}.jsonl").open("w") as f:
                 f.writelines(json.dumps({"instruction": t, "output": a}) + "\n" for t, a in rewritten(count))
-        for kind in ("rules", *STAGES):
+        for kind in STAGES:
             found = []
             for count in (most // 4, most):
                 bytes_, seconds = peak(folder / f"{count}.jsonl", folder / f"{kind}{count}", kind)

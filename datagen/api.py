@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,10 @@ def filter(  # noqa: A001  (the command's name)
     Raises:
         DatagenError: with one line that names the fix.
     """
+    if limit is not None and limit < 1:
+        raise UsageError(f"limit must be 1 or more, not {limit}")
+    if not stages:
+        raise UsageError(f"name a stage: {', '.join(stage.names())}")
     folder = Path(tempfile.mkdtemp(prefix="datagen-")) if out is None else Path(out)
     paths = _paths(inputs, folder.with_name(f"{folder.name}.input") / "table.parquet")
     entries = [_entry(s) for s in ([stages] if isinstance(stages, (str, Mapping, stage.Stage)) else stages)]
@@ -101,17 +106,34 @@ def _paths(inputs: Any, table: Path) -> list[str]:
     """Return the paths of an input; a table of pandas, pyarrow or `datasets` is written to `table` first."""
     if isinstance(inputs, (str, Path)):
         return [str(inputs)]
-    if isinstance(inputs, Sequence) and not (inputs and isinstance(inputs[0], Mapping)):
-        return [str(i) for i in inputs]
-    if isinstance(inputs, Sequence):
-        inputs = pa.Table.from_pylist(list(inputs))
+    if isinstance(inputs, Mapping):
+        raise UsageError("rows are given as a table or as a list of maps, one per row, not as a map")
     if type(inputs).__module__.startswith("datasets"):
         inputs = inputs.with_format("arrow")[:]
-    if not isinstance(inputs, pa.Table):
-        inputs = pa.Table.from_pandas(inputs, preserve_index=False)
     table.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(inputs, table)
+    if hasattr(inputs, "to_dict"):
+        try:
+            inputs = pa.Table.from_pandas(inputs, preserve_index=False)
+        except pa.ArrowException:  # a column of several types: one odd value costs its row, not the set
+            inputs = inputs.to_dict("records")
+    if isinstance(inputs, pa.Table):
+        pq.write_table(inputs, table)
+        return [str(table)]
+    if not isinstance(inputs, Iterable):
+        raise UsageError(f"rows are given as paths, a table or a list of maps, not as {type(inputs).__name__}")
+    inputs = list(inputs)
+    if not inputs or not isinstance(inputs[0], Mapping):
+        return [str(i) for i in inputs]
+    table = table.with_suffix(".jsonl")
+    # Line by line, as a file would hold them: rows need not have the same fields, and a bad one is a ledger row.
+    lines = (json.dumps(dict(row) if isinstance(row, Mapping) else row, default=_plain) for row in inputs)
+    table.write_text("".join(f"{line}\n" for line in lines), "utf-8")
     return [str(table)]
+
+
+def _plain(value: Any) -> Any:
+    """Return a value of numpy or a date as JSON holds it."""
+    return value.tolist() if hasattr(value, "tolist") else str(value)
 
 
 def self_instruct(out: str | Path, n: int = 100, **options: Any) -> Finished:

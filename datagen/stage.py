@@ -39,6 +39,7 @@ class Stage:
     reasons: ClassVar[frozenset[str]] = frozenset()  # every reason that decide() may give
     decides: ClassVar[frozenset[str]] = frozenset()  # options that change decide() only, not the scores
     parallel: ClassVar[Literal["rows", "device"]] = "rows"  # score in a pool of processes, or in one with all its threads
+    chunk: ClassVar[int] = 4096  # of parallel=device: rows scored between two writes, which is what a kill may cost
     rewrites: ClassVar[bool] = False  # it mends rows with `rewrite` and drops none
 
     @property

@@ -88,6 +88,7 @@ def test_the_run_folder_is_not_read_and_not_written_inside_an_input(tmp_path: Pa
             execute(make(["rules"], input=(str(source),)), out)
 
 
+@pytest.mark.slow
 def test_an_answer_of_two_hundred_thousand_tokens_is_a_row_like_another(tmp_path: Path) -> None:
     rows = [{"instruction": "Count", "output": "word " * 200_000}, {"instruction": "Count", "output": "word " * 199_999}]
     (tmp_path / "long.jsonl").write_text("\n".join(map(json.dumps, rows)))

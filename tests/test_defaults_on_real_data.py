@@ -191,6 +191,7 @@ def near_copy(task: str, language: str, rng: random.Random) -> str:
     return "".join(clusters)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "language"),
     [("rows/alpaca_zh_9k.jsonl.gz", "zh"), ("rows/zh_own_10k.jsonl.gz", "zh"), ("rows/thai_wiki_qa.jsonl.gz", "th")],

@@ -108,6 +108,58 @@ def test_the_python_face_takes_what_people_give_it(tmp_path: Path) -> None:
         dg.filter(rows, [dg.stages.Minhash])
 
 
+def test_rows_of_different_fields_and_odd_values_are_rows_each_by_itself(tmp_path: Path) -> None:
+    import pandas as pd
+
+    rows: list[Any] = [
+        {"instruction": "Translate to French", "output": "oui"},
+        {"instruction": "Translate to French", "input": "the cat", "output": "le chat", "q": 3},
+        {"messages": [{"role": "user", "content": "hi there"}, {"role": "assistant", "content": "yo"}]},
+        {"instruction": "a\ud800", "output": "x"},
+    ]
+    run = dg.filter(iter(rows), ["rules"], out=tmp_path / "a")
+    kept = run.kept.to_pylist()
+    assert [(r["instruction"], r["input"], r["output"]) for r in kept] == [
+        ("Translate to French", "", "oui"), ("Translate to French", "the cat", "le chat"), ("hi there", "", "yo"),
+    ]  # fmt: skip
+    assert json.loads(kept[1]["extra"]) == {"q": 3}
+    assert run.dropped.column("reason").to_pylist() == ["unreadable"]
+    odd = dg.filter(pd.DataFrame({"instruction": ["a", "b"], "output": ["x", 3]}), ["rules"], out=tmp_path / "b")
+    assert odd.kept.column("output").to_pylist() == ["x", "3"]
+    for given, words in (({"instruction": ["a"]}, "not as a map"), (5, "not as int")):
+        with pytest.raises(UsageError, match=words):
+            dg.filter(given, ["rules"])
+    with pytest.raises(UsageError, match="limit must be 1 or more"):
+        dg.filter(rows, ["rules"], limit=0)
+    with pytest.raises(UsageError, match="name a stage"):
+        dg.filter(rows, [])
+
+
+def test_an_old_id_is_explained_though_its_row_was_rewritten_and_came_twice(
+    tmp_path: Path, write_jsonl: Any, datagen: Any
+) -> None:
+    row = {"instruction": "Say hello", "output": "<b>hello</b> my dear world"}
+    run = dg.filter(write_jsonl("in.jsonl", row, row), [{"clean": {"do": "html"}}], out=tmp_path / "out")
+    old = run.dropped.column("id").to_pylist()[0]
+    assert [r.get("reason") or r["rewritten_from"] for r in run.explain(old)] == ["exact_duplicate", old]
+    assert f"kept, rewritten from {old}" in datagen("explain", "out", old[:12]).stdout
+
+
+def test_a_chain_of_runs_is_found_from_another_folder(tmp_path: Path, write_jsonl: Any, datagen: Any) -> None:
+    for n in range(3):
+        write_jsonl(f"{n}.jsonl", record(n, f"{STORY} {n * 7919}"))
+    assert datagen("filter", "0.jsonl", "-o", "a", "--stage", "rouge").returncode == 0
+    assert datagen("filter", "1.jsonl", "-o", "b", "--stage", "rouge", "--against", "a").returncode == 0
+    done = dg.filter(tmp_path / "2.jsonl", ["rouge"], out=tmp_path / "c", against=tmp_path / "b")  # this process is elsewhere
+    assert done.summary["rows_kept"] == 1
+
+
+def test_fewer_rows_than_were_asked_for_are_told(write_jsonl: Any, datagen: Any) -> None:
+    write_jsonl("in.jsonl", record(1), record(2, "Other words."))
+    told = datagen("filter", "in.jsonl", "-o", "out", "--stage", "rules", "--target-size", 100).stdout
+    assert "100 rows were asked for; no more are there" in told
+
+
 def test_diff_knows_a_row_by_the_id_that_it_was_read_with(tmp_path: Path, write_jsonl: Any) -> None:
     rows = write_jsonl(
         "in.jsonl", {"instruction": "Say schÃ¶n.", "output": "schÃ¶n"}, {"instruction": "Say yes.", "output": "yes"}

@@ -23,7 +23,8 @@ def command(out: str, row_id: str, as_json: bool) -> int:
         click.echo(json.dumps(found, ensure_ascii=False))
         return 0
     for row in found:
-        click.echo(f"{row['id']}  {_fate(row)}")
+        mended = f", rewritten from {old}" if (old := row.get("rewritten_from")) else ""
+        click.echo(f"{row['id']}  {_fate(row)}{mended}")
         _show(row, "  ")
         for witness in row.get("witness", [])[:1]:
             click.echo(f"  witness {witness['id']}  {_fate(witness)}{f', in {of}' if (of := witness.get('of')) else ''}")

@@ -223,7 +223,18 @@ def _notes(stage: dict[str, Any]) -> list[str]:
             notes.append(f"held-out loss {before['loss']:.4f} -> {after['loss']:.4f}")
     if requests := stage.get("requests"):
         notes += _of_generation(stage, requests)
-    told = stage.get("notes", {})
+    if changed := stage.get("rewritten"):
+        notes.append(f"{changed:,} rows mended; rewritten/ has their old and new ids")
+    return notes + _of_decision(stage.get("notes", {}))
+
+
+def _of_decision(told: dict[str, Any]) -> list[str]:
+    """What a stage says of its decision: flags, rows that a model read in part, tags and what they cost."""
+    notes = []
+    if asked := told.get("asked_for"):
+        notes.append(f"{asked:,} rows were asked for; no more are there")
+    if few := told.get("not_judged"):
+        notes.append(f"too few answers in {', '.join(few)} to tell whether the model reads them")
     if flagged := told.get("flagged"):
         notes.append("flagged: " + ", ".join(f"{rule} {count:,}" for rule, count in flagged.items()))
     if cut := told.get("rows_cut"):

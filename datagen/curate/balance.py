@@ -80,15 +80,24 @@ class Balance(Stage):
             taken = diverse(tags, size)
             gone = np.ones(n, bool)
             gone[taken] = False
-            return Verdict(because("not_in_subset", gone), notes={"coverage": coverage(tags, taken, self.seed)})
+            return Verdict(
+                because("not_in_subset", gone), notes={**self._short(len(taken)), "coverage": coverage(tags, taken, self.seed)}
+            )
         groups = self._groups(columns, tags)
         taken, wanted = self._quotas(groups, size)
         gone = np.ones(n, bool)
         gone[taken] = False
-        notes: dict[str, Any] = {"groups": {g: {"rows": len(m), "taken": wanted[g]} for g, m in groups.items()}}
+        notes: dict[str, Any] = {
+            **self._short(len(taken)),
+            "groups": {g: {"rows": len(m), "taken": wanted[g]} for g, m in groups.items()},
+        }
         if any(tags):
             notes["coverage"] = coverage(tags, taken, self.seed)
         return Verdict(because("over_quota", gone), notes=notes)
+
+    def _short(self, taken: int) -> dict[str, int]:
+        """How many rows were asked for, where there are not so many."""
+        return {"asked_for": self.size} if self.size is not None and taken < self.size else {}
 
     def _check(self, columns: pa.Table) -> None:
         """Make sure that there is what is balanced: a subset by tags that no row has would only look chosen."""

@@ -60,9 +60,9 @@ class Clean(Stage):
     Nothing is done unless named: `do=unicode,html,emoji,pii`. `unicode` repairs mojibake, control characters and line ends
     (ftfy) and leaves full-width forms, curly quotes and ligatures; `html` turns a text with tags into its text, a block a line;
     `emoji` writes `:thumbs_up:`; `pii` masks e-mail addresses, phone numbers, public IP addresses, card numbers with a right
-    checksum and API keys as `[EMAIL]`, `[PHONE]`, `[IP]`, `[CARD]`, `[KEY]`, or only those of `mask`. Code, Markdown tables,
-    formulas, tool calls and what tools say are never touched. A row that becomes equal to an earlier one is dropped as
-    `exact_duplicate`.
+    checksum and API keys as `[EMAIL]`, `[PHONE]`, `[IP]`, `[CARD]`, `[KEY]`, or only those of `mask`; addresses that
+    are nobody's by rule (`example.com`, private networks) stay. Code, Markdown tables, formulas, tool calls and what tools
+    say are never touched. A row that becomes equal to an earlier one is dropped as `exact_duplicate`.
     """
 
     do: tuple[str, ...] = ()  # unicode, html, emoji, pii

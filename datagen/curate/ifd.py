@@ -48,6 +48,7 @@ class Ifd(Stage):
 
     version: ClassVar[int] = 1
     parallel: ClassVar[Literal["rows", "device"]] = "device"
+    chunk: ClassVar[int] = 256
     reasons: ClassVar[frozenset[str]] = frozenset({"ifd_above_1", "too_long", "no_answer", "unread_language", "easier"})
     decides: ClassVar[frozenset[str]] = frozenset({"keep", "ratio", "within"})
 
@@ -111,7 +112,9 @@ class Ifd(Stage):
         self.refuse(columns)
         bits = _bits(columns)
         unread = _in(columns, _unread(bits))
-        notes = {"bits_per_byte": bits, "length": _length(columns, ifd)}
+        notes: dict[str, Any] = {"bits_per_byte": bits, "length": _length(columns, ifd)}
+        spoken = {*columns.column("spoken").to_pylist()} - {"", None, *bits}
+        notes |= {"not_judged": sorted(spoken)} if spoken else {}
         marks = {"ifd": pa.array(ifd, mask=np.isnan(ifd))}
         reason = columns.column("why").to_numpy(zero_copy_only=False).copy()
         reason[np.isnan(ifd) & missing(reason)] = "no_answer"  # an answer of no loss at all has no difficulty

@@ -59,7 +59,7 @@ class Rules(Stage):
     costs on real sets is printed by `benchmarks/rules_cost.py`.
     """
 
-    use: tuple[str, ...] = DEFAULT  # names of rules, or all
+    use: tuple[str, ...] = DEFAULT  # names of rules, in place of the two that are on; or all
     mode: Literal["drop", "flag"] = "drop"  # flag: a column `rules`, no drop
     min_task: int = 0  # tokens
     max_task: int | None = None  # tokens; off = no limit
@@ -82,6 +82,8 @@ class Rules(Stage):
         known = [*RULES, "length", "language"]
         if wrong := [name for name in self.use if name not in (*known, "all", "off", "")]:
             raise ValueError(f"use: there is no rule '{wrong[0]}'; rules are {', '.join(sorted(known))}, or all")
+        if "length" in self.use and not (self.min_task or self.min_answer or self.max_task or self.max_answer):
+            raise ValueError("use=length needs a limit: min_task, max_task, min_answer or max_answer")
         if unknown := [code for code in self.languages if code not in LANGUAGES]:
             raise ValueError(f"languages: '{unknown[0]}' is no code of a language that is known here, such as en, zh or th")
         for name in ("task", "answer"):

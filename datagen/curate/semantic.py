@@ -44,6 +44,7 @@ class Semantic(Stage):
 
     version: ClassVar[int] = 2
     parallel: ClassVar[Literal["rows", "device"]] = "device"
+    chunk: ClassVar[int] = 1024
     reasons: ClassVar[frozenset[str]] = frozenset({"semantic_duplicate", "not_similar_enough", "not_in_subset"})
     decides: ClassVar[frozenset[str]] = frozenset({"threshold", "keep", "size"})
 

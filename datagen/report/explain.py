@@ -24,19 +24,22 @@ def fates(folder: Path, prefix: str) -> list[Row]:
         DataError: the folder is not a finished run, or has no such row.
         UsageError: the prefix fits more than one id.
     """
+    if not folder.is_dir():
+        raise DataError(f"{folder} is no folder; explain takes the result of a run")
     if not (folder / "run.json").is_file():
         raise DataError(f"{folder} is not a finished run: it has no run.json; run its command again to complete it")
     found = _rows(folder, prefix)
     for old, new in _rewritten(folder, prefix):
         found += [{**row, "rewritten_from": old} for row in _rows(folder, new) if row["id"] not in {r["id"] for r in found}]
-    ids = sorted({r["id"] for r in found})
+    # A row that was rewritten goes by the id that it was read with, where that is the one that was asked for.
+    ids = sorted({r["id"] if r["id"].startswith(prefix) else r["rewritten_from"] for r in found})
     if not ids:
         raise DataError(f"{folder} has no row whose id begins with '{prefix}'")
     if len(ids) > 1:
         raise UsageError(f"'{prefix}' begins {len(ids)} ids, such as {ids[0]} and {ids[1]}; give more of it")
     for row in found:
         if row.get("witness_id"):
-            same = row["witness_id"] == ids[0]  # an exact duplicate: the same id
+            same = row["witness_id"] == row["id"]  # an exact duplicate: the same id
             beside = [f for f in found if f is not row] if same else _rows(folder, row["witness_id"])
             row["witness"] = beside or _elsewhere(folder, row["witness_id"])
     return found

@@ -101,7 +101,7 @@ def opened(recipe: Recipe, out: Path) -> list[Earlier]:
         if folder.resolve() == out.resolve():
             raise UsageError(f"--against: {out} is itself what the rows would be judged against; give another -o")
         found.append(earlier)
-        path = earlier.recipe.against
+        path = summary.get("against")  # as it lies, wherever this command is run; the recipe has it as it was written
         if any(e.folder.resolve() == Path(path or "/").resolve() for e in found):
             raise UsageError(f"--against {folder} was made against itself")
     return found[::-1]

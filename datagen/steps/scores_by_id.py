@@ -18,16 +18,15 @@ import pyarrow as pa
 
 from datagen import stage as stages
 from datagen.dataset import Dataset, read_column, write_scores
-from datagen.stage import ERROR, Context
+from datagen.stage import ERROR, Context, Stage
 
 if TYPE_CHECKING:
     from datagen.recipe import Step
     from datagen.work import Run
 
 Places = npt.NDArray[np.int64]
-CHUNK = 4096  # rows scored at a time
-SAMPLE = 256  # rows scored first
-LEEWAY = 5.0  # a sample may hold so many times the rows that a stage bears
+SAMPLE = 64  # rows scored first, where the stage may refuse
+LEEWAY = 8.0  # a sample may hold so many times the rows that a stage bears
 
 
 def scored(
@@ -40,7 +39,7 @@ def scored(
     wanted = np.array([at for at in np.flatnonzero(alive).tolist() if ids[at].as_py() not in have], np.int64)
     run.progress.step(step.name, len(wanted), "rows")
     done, number = 0, 1 + max((int(p.stem) for p in folder.glob("[0-9]*.arrow")), default=-1)
-    for places, rows in _sample_first(data, wanted):
+    for places, rows in _sample_first(data, wanted, step.options):
         before = done
         at = replace(ctx, at=lambda n, note, before=before: run.progress.at(before + n, note))  # type: ignore[misc]
         columns = stages.scored(step.options, rows, at)
@@ -73,17 +72,18 @@ def _known(folder: Path) -> pa.Table | None:
     return read_column(folder) if any(folder.glob("[0-9]*.arrow")) else None
 
 
-def _sample_first(data: Dataset, wanted: Places) -> Iterator[tuple[Places, pa.Table]]:
+def _sample_first(data: Dataset, wanted: Places, stage: Stage) -> Iterator[tuple[Places, pa.Table]]:
     """Yield the wanted rows (positions, rising) in chunks, where there are many after a sample from all over them."""
-    sample = wanted[:: len(wanted) // SAMPLE][:SAMPLE] if len(wanted) > 4 * SAMPLE else wanted[:0]
+    may_refuse = type(stage).refuse is not Stage.refuse
+    sample = wanted[:: len(wanted) // SAMPLE][:SAMPLE] if may_refuse and len(wanted) > 4 * SAMPLE else wanted[:0]
     for positions in (sample, np.setdiff1d(wanted, sample, assume_unique=True)):
         done = 0
-        for rows in _chunks(data, positions):
+        for rows in _chunks(data, positions, stage.chunk):
             yield positions[done : done + len(rows)], rows
             done += len(rows)
 
 
-def _chunks(data: Dataset, positions: Places) -> Iterator[pa.Table]:
+def _chunks(data: Dataset, positions: Places, size: int) -> Iterator[pa.Table]:
     """Yield rows (positions, rising) in chunks, with the columns that earlier stages set."""
     parts: list[pa.Table] = []
     waiting, start = 0, 0
@@ -93,9 +93,9 @@ def _chunks(data: Dataset, positions: Places) -> Iterator[pa.Table]:
         if len(here):
             parts.append(shard.take(pa.array(here)))
             waiting += len(here)
-        while waiting >= CHUNK:
+        while waiting >= size:
             whole = pa.concat_tables(parts)
-            yield whole.slice(0, CHUNK)
-            parts, waiting = [whole.slice(CHUNK)], waiting - CHUNK
+            yield whole.slice(0, size)
+            parts, waiting = [whole.slice(size)], waiting - size
     if waiting:
         yield pa.concat_tables(parts)

@@ -43,6 +43,7 @@ def plain_loss(scorer: AnswerLoss, ids: list[int], start: int, end: int) -> floa
         return float(torch.nn.functional.cross_entropy(logits[start - 1 : end - 1], x[0, start:end]))
 
 
+@pytest.mark.slow
 def test_losses_equal_a_plain_loop_of_one_row_at_a_time(scorer: AnswerLoss) -> None:
     answers = [scorer.answer(row, 512) for row in ROWS[:4]]
     given, alone = scorer.given_and_alone(answers)
@@ -143,6 +144,7 @@ def test_a_language_that_the_model_does_not_read_ends_the_run(tmp_path: Path) ->
         execute(recipe.make(["ifd"], input=(str(tmp_path / "in"),)), tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_ranks_of_bfloat16_are_those_of_float32_on_a_few(scorer: AnswerLoss) -> None:
     low = AnswerLoss("smollm2", dtype="bfloat16")
     answers = [scorer.answer(row, 512) for row in ROWS[:3]]

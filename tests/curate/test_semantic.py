@@ -142,7 +142,7 @@ def test_an_embedder_that_is_not_there_is_one_line() -> None:
 
 def test_a_sample_is_scored_first_so_that_a_wrong_model_is_refused_at_once(tmp_path: Path) -> None:
     rows = [new_row(instruction=f"请解释一下这个词的意思：第{i}号", output="好的。") for i in range(1200)]
-    with pytest.raises(UsageError, match="of the tokens of 256 of 256 rows"):
+    with pytest.raises(UsageError, match="of the tokens of 64 of 64 rows"):
         run(tmp_path, rows)
 
 

@@ -256,6 +256,7 @@ def test_rows_have_exactly_the_columns_of_row(tmp_path):
     assert dropped_row(rows[0], "x", "y")["reason"] == "y"
 
 
+@pytest.mark.slow
 def test_a_large_file_is_never_in_memory(tmp_path):
     line = json.dumps({"instruction": "x" * 1000, "output": "y" * 1000})
     for name, content in [("in.jsonl", f"{line}\n" * 10_000), ("in.json", f"[{','.join([line] * 10_000)}]")]:

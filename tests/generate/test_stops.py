@@ -135,6 +135,7 @@ def test_more_examples_than_there_are_seeds_is_an_error(tmp_path: Path, endpoint
         made(tmp_path / "out", endpoint, examples=500)
 
 
+@pytest.mark.slow
 def test_a_larger_aim_replaces_nothing(tmp_path: Path, datagen: Any, endpoint: LocalEndpoint) -> None:
     command = ["self-instruct", "-o", "out", "--model", "local", "--base-url", endpoint.base_url]
     datagen(*command, "-n", 10)

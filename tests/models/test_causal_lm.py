@@ -59,6 +59,7 @@ def test_the_tokenizer_loses_nothing_and_splits_every_digit(text: str, smollm2: 
         assert pieces[:3] == ["a", "\n\n", "1"]  # the line breaks are one token, as in the model's own training
 
 
+@pytest.mark.slow
 def test_the_converted_weights_are_the_values_of_the_gguf(smollm2: tuple[Any, Any]) -> None:
     from gguf import GGUFReader, dequantize
 

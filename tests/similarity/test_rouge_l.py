@@ -214,6 +214,7 @@ def _planted(row: list[str], rng: random.Random) -> list[str]:
     return changed if rng.random() < 0.7 else ["please", *changed, "now"]
 
 
+@pytest.mark.slow
 def test_real_instructions_with_planted_variants_get_the_decisions_of_rouge_score() -> None:
     if not ALPACA.exists():
         pytest.skip(f"no real data here: {ALPACA}")
