@@ -207,3 +207,9 @@ def test_the_language_is_that_of_a_short_answer_too(answer: str, language: str) 
         stage.make("rules", {"use": "language"}), table_of([new_row(instruction=task, output=answer)]), Context()
     )
     assert scores.column("language").to_pylist() == [language]
+
+
+def test_a_rule_of_lengths_without_a_length_is_refused() -> None:
+    with pytest.raises(UsageError, match="use=length needs a limit"):
+        stage.make("rules", {"use": "length"})
+    assert "length" in stage.make("rules", {"use": "length", "min_answer": "5"}).names
