@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from datagen.errors import DataError
 from datagen.similarity import postings
 from datagen.similarity.answers import Same, Side, held_by, same_answer
 from datagen.similarity.lcs import Scratch, new_scratch
@@ -55,6 +56,8 @@ def shingles(lists: TokenLists, n: int) -> TokenLists:
     A row of fewer than n tokens has one shingle, all of it: it equals only a row of the same tokens, and is never lost.
     """
     ids, offsets = padded(lists.ids, lists.offsets, n, lists.size)
+    if len(ids) >= 2**32 - 1:
+        raise DataError("minhash: over four billion tokens in one set; take it in parts, with --against")
     grams = ngram_ids(ids, n)
     size = int(grams.max()) + 1 if len(grams) else 1
     # Positions whose gram would cross into the next row are numbered too and left out here, before rarity is counted.
@@ -67,26 +70,28 @@ def shingles(lists: TokenLists, n: int) -> TokenLists:
 def ngram_ids(ids: Ids, n: int) -> Ids:
     """Return the id of the n-gram that starts at each position of one flat array; the last n - 1 positions hold 0.
 
-    Ids are numbered by first appearance. A hash only finds where to look: n-grams of one id are equal token by token.
+    Ids are numbered by first appearance. A hash only finds where to look: n-grams of one id are equal token by token. The table
+    takes five bytes a slot (a place, and eight bits of the hash before the place is looked at): it is the largest thing in
+    memory, so at most 2**32 - 2 tokens fit.
     """
     grams = np.zeros(len(ids), np.uint32)
     reach = max(0, len(ids) - n + 1)
     size = 16
     while size < 2 * reach:
         size *= 2
-    keys, first = np.empty(size, np.uint64), np.full(size, -1, np.int64)
+    tags, first = np.zeros(size, np.uint8), np.zeros(size, np.uint32)  # first: one more than the place, 0 = empty
     used = 0
     for at in range(reach):
         h = hash_of(ids, at, n)
-        slot = h & np.uint64(size - 1)
-        while first[slot] >= 0 and not (keys[slot] == h and equal(ids, first[slot], at, n)):
+        slot, tag = h & np.uint64(size - 1), np.uint8(h >> np.uint64(56))
+        while first[slot] and not (tags[slot] == tag and equal(ids, np.int64(first[slot]) - 1, at, n)):
             slot = (slot + np.uint64(1)) & np.uint64(size - 1)
-        if first[slot] < 0:
-            keys[slot], first[slot] = h, at
+        if first[slot]:
+            grams[at] = grams[np.int64(first[slot]) - 1]
+        else:
+            tags[slot], first[slot] = tag, at + 1
             grams[at] = used
             used += 1
-        else:
-            grams[at] = grams[first[slot]]
     return grams
 
 
