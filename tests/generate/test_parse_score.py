@@ -92,8 +92,8 @@ def test_no_answer_breaks_it(said: str) -> None:
 
 
 UNITS = [
-    " ", "*", "* _", "score", "score: ", "score -", "(1-", "{", "final ", "4", "4/", "four", "给", "评分：", "<think>", "★", "a",
-    "scale of 1", "it is a ", "\\boxed{", "คะแนน", "ให้ ", "1-", "4 of ", "\n",
+    " ", "*", "* _", "score", "score: ", "score -", "(1-", "{", "final ", "4", "4/", "four", "给", "评分：", "<think>", "★",
+    "a", "scale of 1", "it is a ", "\\boxed{", "คะแนน", "ให้ ", "1-", "4 of ", "\n",
 ]  # fmt: skip
 
 
