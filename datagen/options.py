@@ -71,6 +71,13 @@ def explained(cls: type[Any]) -> dict[str, str]:
     return {f.name: found[f.name] for f in dataclasses.fields(cls) if f.name in found}
 
 
+def shown(value: Any) -> str:
+    """Return a value as it is written on a command line."""
+    if value is None:
+        return "off"
+    return ",".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
+
+
 def between(name: str, value: float, low: float, high: float, *, open_high: bool = False) -> None:
     """Raise ValueError unless low <= value <= high (< high with `open_high`); for `__post_init__`."""
     if not (low <= value <= high) or (open_high and value == high):

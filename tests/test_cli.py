@@ -113,7 +113,7 @@ FAULTS: list[tuple[str, int, str]] = [
     ("train no.jsonl -o new", 3, "no such file or directory: no.jsonl"),
     ("export rows.jsonl --to alpca", 2, "there is no such format; did you mean 'alpaca'?"),
     ("export no.jsonl --to alpaca -o new", 3, "no such file or directory: no.jsonl"),
-    ("explain new abc", 3, "new is not a finished run"),
+    ("explain new abc", 3, "new is no folder"),
     ("report new", 3, "new is not a finished run"),
 ]
 

@@ -26,6 +26,6 @@ def command(run_a: str, run_b: str, as_json: bool) -> int:
         for reason, count in found[f"why_not_in_{other}"].items():
             click.echo(f"  {count:>9,}  {reason}")
         if examples := found[f"examples_{mine}"]:
-            there = rest if set(found[f"why_not_in_{other}"]) != {"not read"} else run
+            there = rest if set(found[f"why_not_in_{other}"]) != {"not in its input"} else run
             click.echo(f"  such as {', '.join(i[:12] for i in examples[:4])}: datagen explain {there} {examples[0][:12]}")
     return 0

@@ -29,6 +29,7 @@ def command(rows: str, to: str, out: str | None, mapping: str | None) -> int:
 
     if to not in FORMATS:
         raise UsageError(f"--to {to}: there is no such format{did_you_mean(to, FORMATS)}")
+    out = None if out == "-" else out
     if out and Path(out).is_dir():
         raise UsageError(f"{out} is a folder; -o names a file, such as {Path(out, to)}.jsonl")
     if out and Path(out).exists() and any(Path(out).samefile(f) for f in files(rows)):

@@ -97,11 +97,12 @@ def _recipe(
 
 def _plan(recipe: Recipe, out: str | None) -> int:
     """Print what a run would do; raises as the run itself where a model, a benchmark or an option is missing."""
+    import textwrap
     from itertools import islice
     from pathlib import Path
 
     from datagen.formats.read import files, read
-    from datagen.options import values
+    from datagen.options import shown, values
 
     for path in recipe.input:
         found = [path] if path == "-" else files(path)
@@ -114,8 +115,8 @@ def _plan(recipe: Recipe, out: str | None) -> int:
         step.options.identity()
         for other in (*(p for named in step.options.files.values() for p in named), *step.options.references):
             files(other)
-        options = ", ".join(f"{k}={'off' if v is None else v}" for k, v in values(step.options).items())
-        click.echo(f"{step.name}: {options}" if options else step.name)
+        options = ", ".join(f"{k}={shown(v)}" for k, v in values(step.options).items())
+        click.echo(textwrap.fill(f"{step.name}: {options}" if options else step.name, 80, subsequent_indent="    "))
     if out is not None and (Path(out) / "run.json").is_file():
         click.echo(f"{out} holds a finished run, which would be replaced where input or options differ")
     click.echo("dry run: nothing was written")

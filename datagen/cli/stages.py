@@ -42,9 +42,11 @@ def command(name: str | None, as_json: bool) -> int:
 
 def _short(entry: dict[str, Any]) -> None:
     """Print a stage in a few lines."""
+    from datagen.options import shown
+
     click.echo(f"{entry['name']}\n  {entry['does']}")
     if entry["options"]:
-        click.echo("  options: " + ", ".join(f"{k}={_shown(v)}" for k, v in entry["options"].items()))
+        click.echo("  options: " + ", ".join(f"{k}={shown(v)}" for k, v in entry["options"].items()))
     for option, values in entry["choices"].items():
         click.echo(f"    {option}: {', '.join(map(str, values))}")
     click.echo(f"  reasons: {', '.join([*entry['reasons'], 'error'])}")
@@ -55,19 +57,14 @@ def _all_of(cls: type[Any], entry: dict[str, Any]) -> None:
     import inspect
     import textwrap
 
+    from datagen.options import shown
+
     for paragraph in inspect.cleandoc(cls.__doc__ or "").split("\n\n"):
         click.echo(textwrap.fill(" ".join(paragraph.split()), WIDTH) + "\n")
     for option, default in entry["options"].items():
         values = ", ".join(map(str, entry["choices"].get(option, ())))
         about = "; ".join(part for part in (entry["meaning"].get(option, ""), values and f"one of {values}") if part)
-        click.echo(f"  {option}={_shown(default)}")
+        click.echo(f"  {option}={shown(default)}")
         if about:
             click.echo(textwrap.fill(about, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6))
     click.echo(textwrap.fill(f"reasons: {', '.join([*entry['reasons'], 'error'])}", WIDTH, subsequent_indent="  "))
-
-
-def _shown(value: Any) -> str:
-    """A default as it is written on a command line."""
-    if value is None:
-        return "off"
-    return ",".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)

@@ -32,9 +32,7 @@ class Semantic(Stage):
 
     mode: Literal["near_duplicates", "top_k", "diverse"] = "near_duplicates"  # what goes, or what stays
     threshold: float = 0.95  # cosine; at or above is a duplicate
-    field: View = (
-        "conversation"  # what is embedded; top_k of pairs: the input (where there is none, the context) and the answer
-    )
+    field: View = "conversation"  # what is embedded; top_k of pairs: the input (or the context) and the answer
     keep: float = 0.25  # share that stays: top_k, diverse
     size: int | None = None  # rows that stay, instead of a share
     against: tuple[str, ...] = ()  # files of rows: they come first (near_duplicates), or are the target (top_k)

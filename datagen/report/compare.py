@@ -26,7 +26,8 @@ def diff(a: Path, b: Path) -> dict[str, Any]:
 
     Returns:
         `both`, `only_a`, `only_b`: numbers of kept ids; `why_not_in_a`, `why_not_in_b`: for the rows that only the other kept,
-        how many by `stage: reason` (`not read` where the run never had the row); `examples_a`, `examples_b`: some of their ids.
+        how many by `stage: reason` (`not in its input` where the run never had the row); `examples_a`, `examples_b`: some of
+        their ids.
 
     Raises:
         DataError: one is not a finished run.
@@ -43,7 +44,7 @@ def diff(a: Path, b: Path) -> dict[str, Any]:
     only = [[i for i in kept[0] if i not in kept[1]], [i for i in kept[1] if i not in kept[0]]]
 
     def told(ids: list[str], other: int) -> dict[str, int]:
-        return dict(Counter(why[other].get(i, "not read") for i in ids).most_common())
+        return dict(Counter(why[other].get(i, "not in its input") for i in ids).most_common())
 
     return {
         "both": len(kept[0]) - len(only[0]), "only_a": len(only[0]), "only_b": len(only[1]),

@@ -120,6 +120,7 @@ def _check(recipe: Recipe, earlier: Earlier) -> None:
         if different := [name for name in ours if ours[name] != old.get(name)]:
             name = different[0]
             raise UsageError(
-                f"--against {earlier.folder}: there, {mine.name}.{name} is {old.get(name)}, here {ours[name]};"
+                f"--against {earlier.folder}: there, {mine.name}.{name} is"
+                f" {option_fields.shown(old.get(name))}, here {option_fields.shown(ours[name])};"
                 " both runs need the same"
             )
