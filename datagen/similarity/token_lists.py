@@ -66,12 +66,26 @@ def split_at(lists: TokenLists, n: int) -> tuple[TokenLists, TokenLists]:
     return TokenLists(lists.ids[:at], lists.offsets[: n + 1], lists.size), rest
 
 
+@njit(cache=True)
 def by_rarity(ids: Ids, size: int) -> Ids:
-    """Renumber ids below `size` so that a more frequent one gets a smaller number, ties by the old number."""
-    counts = np.bincount(ids, minlength=size)
-    rank = np.empty(size, np.uint32)
-    rank[np.argsort(-counts, kind="stable")] = np.arange(size, dtype=np.uint32)
-    return rank[ids]
+    """Renumber ids below `size` so that a more frequent one gets a smaller number, ties by the old number.
+
+    By counting: sorting would take five times the memory, where nearly every n-gram is another one.
+    """
+    counts = np.zeros(size, np.uint32)
+    for i in ids:
+        counts[i] += 1
+    place = np.zeros(counts.max() + 2 if size else 1, np.int64)  # of a count: how many ids come more often
+    for count in counts:
+        place[count] += 1
+    before = 0
+    for c in range(len(place) - 1, -1, -1):
+        place[c], before = before, before + place[c]
+    for i in range(size):  # its count is not needed any more
+        rank = place[counts[i]]
+        place[counts[i]] += 1
+        counts[i] = rank
+    return counts[ids]
 
 
 @njit(cache=True)
