@@ -10,8 +10,10 @@ import os
 import random
 import sys
 import time
+from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -144,17 +146,25 @@ def rensa(split: list[list[str]], shingles: list[set[str]], sets: object) -> tup
     from rensa import RMinHash, RMinHashLSH
 
     started = time.monotonic()
-    index = RMinHashLSH(threshold=THRESHOLD, num_perm=128, num_bands=16)
+
+    def signature(tokens_of: list[str]) -> RMinHash:
+        made = RMinHash(num_perm=128, seed=42)
+        made.update([" ".join(tokens_of[i : i + NGRAM]) for i in range(max(1, len(tokens_of) - NGRAM + 1))])
+        return made
+
+    flagged = first_kept(RMinHashLSH(threshold=THRESHOLD, num_perm=128, num_bands=16), map(signature, split))
+    return time.monotonic() - started, flagged
+
+
+def first_kept(index: Any, signatures: Iterable[Any]) -> set[int]:
+    """The rows that go when a row goes for which the index of those that stayed has a candidate."""
     flagged: set[int] = set()
-    for at, tokens_of in enumerate(split):
-        grams = [" ".join(tokens_of[i : i + NGRAM]) for i in range(max(1, len(tokens_of) - NGRAM + 1))]
-        signature = RMinHash(num_perm=128, seed=42)
-        signature.update(grams)
+    for at, signature in enumerate(signatures):
         if index.query(signature):
             flagged.add(at)
         else:
             index.insert(at, signature)
-    return time.monotonic() - started, flagged
+    return flagged
 
 
 def datasketch_lsh(split: list[list[str]], shingles: list[set[str]], sets: object) -> tuple[float, set[int]]:
@@ -162,15 +172,13 @@ def datasketch_lsh(split: list[list[str]], shingles: list[set[str]], sets: objec
     from datasketch import MinHash, MinHashLSH
 
     started = time.monotonic()
-    index = MinHashLSH(threshold=THRESHOLD, num_perm=128)
-    flagged: set[int] = set()
-    for at, grams in enumerate(shingles):
-        signature = MinHash(num_perm=128)
-        signature.update_batch([g.encode() for g in grams])
-        if index.query(signature):
-            flagged.add(at)
-        else:
-            index.insert(at, signature)
+
+    def signature(grams: set[str]) -> MinHash:
+        made = MinHash(num_perm=128)
+        made.update_batch([g.encode() for g in grams])
+        return made
+
+    flagged = first_kept(MinHashLSH(threshold=THRESHOLD, num_perm=128), map(signature, shingles))
     return time.monotonic() - started, flagged
 
 

@@ -195,7 +195,7 @@ def _indexed(paths: tuple[str, ...], fields: tuple[str, ...], n: int, common: st
     """Read the benchmarks and index their prompts; kept for the process.
 
     Raises:
-        DataError: no benchmark is named, or a file has no item with such a field.
+        DataError: no benchmark is named, an item cannot be read, or a file has none with such a field.
     """
     from datagen.similarity import ngrams
     from datagen.similarity.tokenised import tokenised_words

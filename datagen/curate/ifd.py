@@ -109,9 +109,7 @@ class Ifd(Stage):
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             ifd = given / alone if self.ratio == "loss" else np.exp(given - alone)
         ifd[~np.isfinite(ifd)] = math.nan
-        self.refuse(columns)
-        bits = _bits(columns)
-        unread = _in(columns, _unread(bits))
+        bits, unread = self._read(columns)
         notes: dict[str, Any] = {"bits_per_byte": bits, "length": _length(columns, ifd)}
         spoken = {*columns.column("spoken").to_pylist()} - {"", None, *bits}
         notes |= {"not_judged": sorted(spoken)} if spoken else {}
@@ -149,24 +147,24 @@ class Ifd(Stage):
 
     def refuse(self, columns: pa.Table, leeway: float = 1.0) -> None:
         """Refuse a model that does not read the languages of more than a few rows."""
+        self._read(columns, leeway)
+
+    def _read(self, columns: pa.Table, leeway: float = 1.0) -> tuple[dict[str, float], npt.NDArray[np.bool_]]:
+        """Return the bits per byte of each language, and of each row whether the model does not read its language.
+
+        Raises:
+            UsageError: it does not read too many.
+        """
         bits = _bits(columns)
-        wrong = _unread(bits)
-        if _in(columns, wrong).sum() > leeway * UNREAD * len(columns):
+        wrong = [language for language, value in bits.items() if value > BITS_PER_BYTE]
+        unread = np.isin(columns.column("spoken").to_numpy(zero_copy_only=False).astype(str), wrong)
+        if unread.sum() > leeway * UNREAD * len(columns):
             worst = max(wrong, key=bits.__getitem__)
             raise UsageError(
                 f"stage 'ifd': the model '{self.model}' spends {bits[worst]:.2f} bits per byte on answers in '{worst}', so it"
                 " does not read that language; name one that does, such as --set ifd.model=Qwen/Qwen2.5-0.5B"
             )
-
-
-def _unread(bits: dict[str, float]) -> list[str]:
-    """The languages that a model does not read."""
-    return [language for language, value in bits.items() if value > BITS_PER_BYTE]
-
-
-def _in(columns: pa.Table, languages: list[str]) -> npt.NDArray[np.bool_]:
-    """Say of each row whether it is in one of some languages."""
-    return np.isin(columns.column("spoken").to_numpy(zero_copy_only=False).astype(str), languages)
+        return bits, unread
 
 
 def _bits(columns: pa.Table) -> dict[str, float]:

@@ -82,7 +82,7 @@ class Rules(Stage):
         known = [*RULES, "length", "language"]
         if wrong := [name for name in self.use if name not in (*known, "all", "off", "")]:
             raise ValueError(f"use: there is no rule '{wrong[0]}'; rules are {', '.join(sorted(known))}, or all")
-        if "length" in self.use and not (self.min_task or self.min_answer or self.max_task or self.max_answer):
+        if "length" in self.use and not self._limited:
             raise ValueError("use=length needs a limit: min_task, max_task, min_answer or max_answer")
         if unknown := [code for code in self.languages if code not in LANGUAGES]:
             raise ValueError(f"languages: '{unknown[0]}' is no code of a language that is known here, such as en, zh or th")
@@ -92,10 +92,14 @@ class Rules(Stage):
                 raise ValueError(f"max_{name} must be 1 or more, and not below min_{name}, not {most}")
 
     @property
+    def _limited(self) -> bool:
+        return bool(self.min_task or self.min_answer or self.max_task or self.max_answer)
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The rules that are on; a limit or `languages` turns its rule on."""
         on = set(RULES) | {"length", "language"} if "all" in self.use else set(self.use)
-        on |= {"length"} if self.min_task or self.min_answer or self.max_task or self.max_answer else set()
+        on |= {"length"} if self._limited else set()
         on |= {"language"} if self.languages else set()
         return tuple(name for name in (*RULES, "length", "language") if name in on)
 

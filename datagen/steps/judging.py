@@ -162,7 +162,7 @@ def _write_marks(stage: Stage, data: Dataset, folder: Path, applied: Applied, co
 
 
 def _adopt(run: Run, step: Step, kept_by: str, scores: Path) -> None:
-    """Take the scores that the step made when it stood at another place of the chain: as links, for they never change."""
+    """Take the scores that the step made when it stood at another place of the chain; those stay until the run is done."""
     for mark in sorted(run.out.glob(f"[0-9][0-9]-{step.name}/scores/_mark.json")):
         if mark.parent != scores and (read_json(mark) or {}).get("fingerprint") == kept_by:
             for path in mark.parent.glob("[0-9]*.arrow"):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
 from datagen import recipe, stage
-from datagen.errors import UsageError
+from datagen.errors import DataError, UsageError
 from datagen.models import embed
 from datagen.rows import ROW, Row, new_row
 from datagen.run import execute
@@ -179,3 +179,11 @@ def test_pairs_are_the_input_and_the_answer_whatever_the_task_says(tmp_path: Pat
     assert [r["output"] for r in kept] == [TEXTS[1]]
     near = embed.load().encode([TEXTS[0], TEXTS[1]]).vectors
     assert kept[0]["input_output_cosine"] == pytest.approx(float(near[0] @ near[1]), abs=1e-2)
+
+
+def test_a_sample_of_rows_that_all_break_the_model_is_no_sample_of_what_it_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embed.Embedder, "encode", lambda *_: 1 / 0)
+    with pytest.raises(DataError, match=r"drops 300 of the 300 rows of source 'in' \(mostly error\)"):
+        run(tmp_path, [new_row(instruction=f"Say {i}.", output="ok") for i in range(300)])
