@@ -67,8 +67,9 @@ def generated(out: Path, url: str, requests: int) -> dict[str, Any]:
 
 def bought(claims: Claims, log: list[Arrival], journal: Journal, requests: int) -> None:
     """Compare the endpoint's log with the journal."""
-    claims.add("requests that arrived", requests, len(log))
-    claims.add("attempts in the journal", requests, len(journal.attempts))
+    # The last of them may be a retry that was waiting for its moment when another request met the cap and ended the run.
+    claims.add("requests that arrived", f"<= {requests}", len(log), holds=requests - IN_FLIGHT < len(log) <= requests)
+    claims.add("attempts in the journal", len(log), len(journal.attempts))
     claims.add("attempts without an outcome", 0, sum(outcome is None for _, outcome, _, _ in journal.attempts))
     full = Counter(a.body for a in log if a.status == 200)
     recorded = Counter(journal.requests[key][0] for key in journal.answers)
