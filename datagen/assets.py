@@ -18,12 +18,22 @@ def folder(kind: str) -> Path:
     return packed if packed.is_dir() else _PACKAGE.parent / kind
 
 
-def prompt(name: str, language: str) -> str:
+def prompt(name: str, language: str, own: str | None = None) -> str:
     """Return the text of a prompt template, such as `self_instruct` in `en`.
 
+    Args:
+        name: of the prompt.
+        language: of its text.
+        own: a folder whose `name.language.jinja` takes the place of the one that comes with datagen.
+
     Raises:
-        UsageError: there is no such prompt, or not in that language; the message lists what there is.
+        UsageError: there is no such prompt, or not in that language, or no such folder; the message lists what there is.
     """
+    if own is not None:
+        if not Path(own).is_dir():
+            raise UsageError(f"there is no folder of prompts {own}")
+        if (mine := Path(own, f"{name}.{language}.jinja")).is_file():
+            return mine.read_text(encoding="utf-8")
     there = {path.name: path for path in folder("prompts").glob("*.jinja")}
     if path := there.get(f"{name}.{language}.jinja"):
         return path.read_text(encoding="utf-8")

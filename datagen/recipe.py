@@ -17,13 +17,20 @@ from typing import Any, Literal
 
 from datagen import assets, stage
 from datagen import options as option_fields
+from datagen.documents.options import PassageOptions
 from datagen.errors import DataError, UsageError, did_you_mean
 from datagen.generate.generation import OPTIONS as GENERATOR_OPTIONS
 from datagen.mix.weights import MixOptions
+from datagen.pairs.options import PairOptions
+from datagen.teach.teachers import OPTIONS as TEACHER_OPTIONS
 from datagen.train.loop import TrainOptions
 
 GENERATORS = tuple(GENERATOR_OPTIONS)
+TEACHERS = tuple(TEACHER_OPTIONS)
+READERS = ("passages", "from_pairs")  # what makes rows of documents or of sentence pairs; no model is asked
 PRE_EXPERIENCE = "pre_experience"  # Cherry's word for the model that has seen some of the rows
+FORWARD_MODEL = "forward_model"  # Humpback's: tuned on rows by people, and on those that a judge thought well of
+TRAINED = (PRE_EXPERIENCE, FORWARD_MODEL)  # steps that make a model for the stages after them
 KEYS = ("input", "map", "limit", "against", "steps")
 
 
@@ -50,8 +57,17 @@ class PreExperience(TrainOptions):
                 raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)}")
 
 
+@dataclass(frozen=True)
+class ForwardModel(TrainOptions):
+    """Options of `forward_model`: those of the trainer, and which rows it sees beside those of the chain."""
+
+    seeds: str | None = None  # rows by people
+    min_score: float = 4.0  # judge_score of the rows that it sees
+
+
 OPTIONS: dict[str, type[Any]] = {
-    **GENERATOR_OPTIONS, "mix": MixOptions, "train": TrainStep, PRE_EXPERIENCE: PreExperience,
+    **GENERATOR_OPTIONS, **TEACHER_OPTIONS, "passages": PassageOptions, "from_pairs": PairOptions,
+    "mix": MixOptions, "train": TrainStep,    PRE_EXPERIENCE: PreExperience, FORWARD_MODEL: ForwardModel,
 }  # fmt: skip
 
 
@@ -80,26 +96,35 @@ class Recipe:
 
     def __post_init__(self) -> None:
         kinds = [s.kind for s in self.steps]
-        if any(k in GENERATORS for k in kinds[1:]) or (self.input and kinds[:1] and kinds[0] in GENERATORS):
-            raise UsageError("recipe: a generator stands only first, and in place of an input")
-        if not self.input and not (kinds and (kinds[0] in GENERATORS or kinds[0] == "mix")):
+        first = (*GENERATORS, *READERS)
+        if any(k in first for k in kinds[1:]) or (self.input and kinds[:1] and kinds[0] in first):
+            raise UsageError("recipe: a generator, passages or from_pairs stands only first, and in place of an input")
+        if not self.input and not (kinds and (kinds[0] in first or kinds[0] == "mix")):
             raise UsageError("recipe: nothing to read; give input: [PATH, …], or a generator or a mix as the first step")
         for kind in ("mix", "train", PRE_EXPERIENCE):
             if kinds.count(kind) > 1:
                 raise UsageError(f"recipe: the step '{kind}' stands more than once")
         if "train" in kinds[:-1]:
             raise UsageError("recipe: 'train' must be the last step")
-        self._check_pre_experience(kinds)
+        self._check_trained()
         self._check_sources()
 
-    def _check_pre_experience(self, kinds: list[str]) -> None:
-        """A stage scores with the model of the step before it, and such a step is there for no other end."""
-        at = kinds.index(PRE_EXPERIENCE) if PRE_EXPERIENCE in kinds else len(kinds)
-        users = [i for i, s in enumerate(self.steps) if getattr(s.options, "model", None) == PRE_EXPERIENCE]
-        if early := [self.steps[i].name for i in users if i < at]:
-            raise UsageError(f"step '{early[0]}': its model is made by a step '{PRE_EXPERIENCE}', which must stand before it")
-        if at < len(kinds) and not users:
-            raise UsageError(f"recipe: no stage takes the model of '{PRE_EXPERIENCE}'; give ifd: {{model: {PRE_EXPERIENCE}}}")
+    def _check_trained(self) -> None:
+        """A stage scores with the model of a step before it, and such a step is there for no other end."""
+        models = [getattr(s.options, "model", None) for s in self.steps]
+        for at, step in enumerate(self.steps):
+            if step.kind not in TRAINED:
+                continue
+            users = [i for i, model in enumerate(models) if model == step.name]
+            if early := [self.steps[i].name for i in users if i < at]:
+                raise UsageError(f"step '{early[0]}': its model is made by a step '{step.name}', which must stand before it")
+            if not users:
+                example = f"ifd: {{model: {step.name}}}" if step.kind == PRE_EXPERIENCE else f"judge: {{model: {step.name}}}"
+                raise UsageError(f"recipe: no stage takes the model of '{step.name}'; give {example}")
+        names = {s.name for s in self.steps if s.kind in TRAINED}
+        if lost := next((m for m in models if m in TRAINED and m not in names), None):
+            user = self.steps[models.index(lost)].name
+            raise UsageError(f"step '{user}': its model is made by a step '{lost}', which must stand before it")
 
     def _check_sources(self) -> None:
         """A mix after other steps must take their rows, or those rows would vanish."""

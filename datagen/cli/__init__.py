@@ -14,6 +14,7 @@ from datagen.errors import DatagenError
 COMMANDS = {
     "self-instruct": "Make new tasks and answers from seed tasks with a model.",
     "magpie": "Make tasks and answers from a model's bare user turn.",
+    "answer": "Answer prompts that exist with a model; several at choice, best first.",
     "filter": "Curate rows by a chain of stages; every drop has a reason.",
     "mix": "Mix sources by T5's rules, or search the mixture with small proxies.",
     "train": "Fine-tune a model on rows: a LoRA adapter, or the whole model.",

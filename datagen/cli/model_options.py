@@ -41,6 +41,14 @@ GENERATOR = [
     click.option("--stall", type=int, help="Requests in a row that keep nothing before it stops. Default 100."),
     click.option("--seed", type=int, help="Which examples a prompt shows. Default 17."),
 ]
+TEACH = [
+    click.option("--language", help="Of the prompts: en, zh, th, or auto (default): each row's own."),
+    click.option("--prompts", metavar="DIR", help="A folder whose NAME.LANGUAGE.jinja take the place of the prompts here."),
+    click.option("--map", "mapping", metavar="OURS=THEIRS,...", help="Field names, such as instruction=question."),
+    click.option("--limit", type=click.IntRange(1, 2**31), help="Read only so many rows."),
+    click.option("--fresh", is_flag=True, help="Make the rows again from the recorded answers."),
+    click.option("--json", "as_json", is_flag=True, help="Print run.json on one line instead of the table."),
+]
 RUN = [
     click.option("--estimate", is_flag=True, help="Send --probes requests, quote cost, time and rows; nothing else."),
     click.option("--probes", type=click.IntRange(2, 10_000), default=8, show_default=True, help="Requests of --estimate."),
@@ -58,6 +66,20 @@ def options(*groups: Sequence[Callable[[Any], Any]]) -> Callable[[Command], Comm
         return command
 
     return added
+
+
+def teach(
+    kind: str, rows: Sequence[str], out: str, given: dict[str, Any], after: Sequence[Any] = ()
+) -> int:  # fmt: skip
+    """Run a teacher over rows, then other steps; `given` holds its options and those of TEACH. Return the exit code."""
+    from datagen.cli import terminal
+    from datagen.recipe import make
+
+    mapping, limit = terminal.pairs(given.pop("mapping"), "--map"), given.pop("limit")
+    fresh, as_json = given.pop("fresh"), given.pop("as_json")
+    own = {k: v for k, v in given.items() if v is not None}
+    recipe = make([{kind: own}, *after], input=tuple(rows), mapping=mapping, limit=limit)
+    return terminal.run(recipe, out, fresh=fresh, as_json=as_json)
 
 
 def execute(kind: str, out: str, given: dict[str, Any], *, estimate: bool, probes: int, fresh: bool, as_json: bool) -> int:

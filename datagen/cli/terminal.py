@@ -115,7 +115,9 @@ def _executed(recipe: Recipe, out: str, **how: Any) -> Result:
 def _all_saved(summary: dict[str, Any], out: str) -> str:
     """What an early stop leaves, and the command that goes on."""
     step = summary["stages"][-1]
-    told = f"{step['rows_kept']:,} of {step['options']['n']:,} rows are in {out}/kept"
+    told = f"{step['rows_kept']:,} rows are in {out}/kept, and {step['dropped'].get('not_reached', 0):,} were not reached"
+    if "n" in step["options"]:
+        told = f"{step['rows_kept']:,} of {step['options']['n']:,} rows are in {out}/kept"
     message = step["stopped"]["message"]
     if message.startswith("the last "):  # a stall: the same command would stop again
         return told
@@ -255,10 +257,10 @@ def _of_decision(told: dict[str, Any]) -> list[str]:
 
 def _of_generation(stage: dict[str, Any], requests: dict[str, int]) -> list[str]:
     """The funnel of a generation: requests, items, rows kept; what they used and cost."""
-    notes = [
-        f"{requests['judged']:,} requests -> {stage['rows_in']:,} items -> {stage['rows_kept']:,} kept;"
-        f" {requests['sent']:,} sent now, {requests['recorded']:,} answers recorded"
-    ]
+    asked = f"{requests['judged']:,} requests -> {stage['rows_in']:,} items" if "judged" in requests else ""
+    asked = asked or f"{stage['rows_asked']:,} rows asked about"
+    sent = f"{requests['sent']:,} sent now, {requests['recorded']:,} answers recorded"
+    notes = [f"{asked} -> {stage['rows_kept']:,} kept; {sent}"]
     others = (
         ("given_up", "given up"), ("failed", "attempts failed or were not needed"), ("cut_off", "cut off (listed in run.json)")
     )  # fmt: skip

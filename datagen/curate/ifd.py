@@ -78,7 +78,7 @@ class Ifd(Stage):
 
     def identity(self) -> str:
         """The model's weights."""
-        from datagen.models.answer_loss import identity
+        from datagen.models.adapter import identity
 
         return identity(self.model)
 

@@ -11,9 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from datagen import assets
-from datagen.errors import UsageError
 from datagen.language import identify
-from datagen.models.options import EMBEDDED, TRAVEL, ModelOptions, is_local
+from datagen.models.options import EMBEDDED, ModelOptions, is_local
 from datagen.options import between
 from datagen.rows import View, view
 from datagen.stage import Context, Stage, Verdict
@@ -94,8 +93,9 @@ class Tag(ModelOptions, Stage):
         found = super().score_options()
         if not self.by_model:
             return {"by": "words", "field": self.field}
-        away = {*TRAVEL, "price_in", "price_out"} - ({"retry_failed"} if self.retry_failed else set())
-        return {k: v for k, v in found.items() if k not in away}
+        from datagen.models.recorded import what_answers_depend_on
+
+        return what_answers_depend_on(self, found)
 
     def identity(self) -> str:
         """The model, its price and the prompt; the embedder."""
@@ -103,11 +103,14 @@ class Tag(ModelOptions, Stage):
 
         parts = [embed.resolve(self.embedder)[1]] if self.distance is not None else []
         if self.by_model:
-            from datagen.models.causal_lm import resolve
+            from datagen.models import adapter
             from datagen.models.opening import price_of
 
             price_of(self)
-            parts += [resolve(self.model)[1] if is_local(self.model) else self.model, assets.prompt("tag", self.language)]
+            parts += [
+                adapter.identity(self.model) if is_local(self.model) else self.model,
+                assets.prompt("tag", self.language, self.prompts),
+            ]
         return "\n".join(parts)
 
     def score(self, rows: pa.Table, ctx: Context) -> dict[str, pa.Array]:
@@ -136,6 +139,8 @@ class Tag(ModelOptions, Stage):
 
     def decide(self, columns: pa.Table, ctx: Context) -> Verdict:
         """Bring the tags into one vocabulary; keep every row."""
+        from datagen.models.recorded import used
+
         n = len(columns)
         rows = [tags or [] for tags in columns.column("open_tags").to_pylist()]
         found = normalise(rows, self._thresholds(n), None if self.distance is None else self._encoded)
@@ -152,7 +157,10 @@ class Tag(ModelOptions, Stage):
             "tags": pa.array(tags, pa.list_(pa.string())),
             "tag_count": pa.array([len(row) for row in tags], pa.int32()),
         }
-        notes = {**self._notes(columns, rows, tags, found), **(self._usage(ctx) if self.by_model else {})}
+        notes = {
+            **self._notes(columns, rows, tags, found),
+            **(used(self, ctx.folder, offline=ctx.offline) if self.by_model else {}),
+        }
         return Verdict(pa.nulls(n, pa.string()), columns=marks, notes=notes)
 
     def _notes(
@@ -168,25 +176,6 @@ class Tag(ModelOptions, Stage):
             "rows_not_tagged": len(errors),
             **({"first_error": errors[0]} if errors else {}),
         }
-
-    def _usage(self, ctx: Context) -> dict[str, Any]:
-        """Return what the run folder has used over its whole life; nothing where there is no journal."""
-        from datagen.models.budget import Budget
-        from datagen.models.journal import Journal
-        from datagen.models.opening import price_of
-
-        path = None if ctx.folder is None else ctx.folder / "journal.sqlite"
-        if path is None or not path.is_file():
-            return {}
-        journal = Journal(path)
-        try:
-            spent = Budget(None if ctx.offline else price_of(self), None, None, journal.attempts())
-            usage = {"recorded": journal.counts()["recorded"], "sent": journal.counts()["attempts"]}
-        finally:
-            journal.close()
-        usd = round(spent.spent, 9) if spent.price else None
-        tokens = {"input_tokens": spent.used.input, "output_tokens": spent.used.output}
-        return {"usage": {**usage, **tokens, "usd": usd}}
 
     def _thresholds(self, rows: int) -> Thresholds:
         count = self.min_count or max(2, min(20, rows // ROWS_PER_COUNT))
@@ -205,23 +194,18 @@ class Tag(ModelOptions, Stage):
         import contextlib
 
         from datagen.models.asking import answers
-        from datagen.models.journal import Journal
-        from datagen.models.opening import opened
         from datagen.models.prompt import Prompt
+        from datagen.models.recorded import recorded
         from datagen.tags.reading import tags_of
 
-        if ctx.folder is None:
-            raise UsageError("stage 'tag' asks a model through the journal of a run; it needs a run folder")
         different = list(dict.fromkeys(map(shown, texts)))
-        prompt = Prompt("tag", self.language)
+        prompt = Prompt("tag", self.language, self.prompts)
         sampling = {**self.sampling(), "max_tokens": self.max_output_tokens or TAG_TOKENS}
         bodies = [{"messages": prompt.messages(text=text), **sampling} for text in different]
         tags: dict[str, list[str]] = {}
         errors: dict[str, str] = {}
-        journal = Journal(ctx.folder / "journal.sqlite")
         with (
-            contextlib.closing(journal),
-            opened(self, journal, offline=ctx.offline) as chat,
+            recorded(self.name, self, ctx.folder, offline=ctx.offline) as chat,
             contextlib.closing(answers(chat, bodies)) as come,
         ):
             for done, (at, answer) in enumerate(come, start=1):

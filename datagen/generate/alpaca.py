@@ -47,7 +47,7 @@ class Alpaca:
         """Read the prompt."""
         self._chat, self._options, self._topic = chat, options, topic
         self._examples = Examples(seeds, options, options.shown, options.machine)
-        self._prompt = Prompt("self_instruct", options.language)
+        self._prompt = Prompt("self_instruct", options.language, options.prompts)
 
     async def make(self, index: int, seen: Seen) -> list[list[Draft]]:
         """Return the tasks of one completion."""

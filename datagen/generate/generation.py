@@ -14,6 +14,7 @@ from datagen.generate.loop import Aim, Loop
 from datagen.generate.options import GeneratorOptions
 from datagen.generate.pool import Pool
 from datagen.generate.topics import Cell, Topics, read, subtopics
+from datagen.models import usage
 from datagen.models.chat import Chat
 from datagen.models.prompt import Prompt
 from datagen.rows import Row
@@ -30,7 +31,10 @@ def prompts(kind: str, options: GeneratorOptions) -> list[str]:
     from datagen import assets
 
     names: list[str] = METHODS[kind].prompts(options)
-    return [assets.prompt(name, options.language) for name in [*names, *(["subtopics"] if options.subtopics else [])]]
+    return [
+        assets.prompt(name, options.language, options.prompts)
+        for name in [*names, *(["subtopics"] if options.subtopics else [])]
+    ]
 
 
 def loop(
@@ -90,7 +94,7 @@ class Steering:
         """Return a topic divided into sub-topics that share its weight; as it is where it has one, or the model names none."""
         if cell.subtopic:
             return [cell]
-        prompt = Prompt("subtopics", self._options.language)
+        prompt = Prompt("subtopics", self._options.language, self._options.prompts)
         messages = prompt.messages(domain=cell.domain, count=self._options.subtopics)
         body = {"messages": messages, **self._options.sampling(), "max_tokens": SUBTOPIC_TOKENS}
         answer = await self._chat.complete("chat/completions", body, 0)
@@ -103,29 +107,14 @@ class Steering:
 
 def account(made: Loop) -> dict[str, Any]:
     """Return what run.json says of a generation: its requests, what they used and cost, its topics, why it stopped early."""
-    chat, funnel, budget = made.chat, made.funnel, made.chat.budget
-    counts = chat.journal.counts()
-    tokens = budget.used.input + budget.used.output
-
-    def per_row(whole: float, digits: int) -> float | None:
-        return round(whole / funnel.kept, digits) if funnel.kept else None
-
-    price = budget.price
-    cost = None if price is None else {
-        "usd": round(budget.spent, 9), "held_usd": round(budget.held, 9), "usd_per_kept_row": per_row(budget.spent, 9),
-        "price": {"input": price.input, "output": price.output, "source": price.source},
-    }  # fmt: skip
+    funnel = made.funnel
+    told = usage.account(made.chat, funnel.kept)
     stopped = None
     if funnel.stopped is not None:
         stopped = {"exit_code": funnel.stopped.exit_code, "message": str(funnel.stopped)}
     return {
-        "requests": {"judged": funnel.judged, "sent": chat.sent, **counts},
-        "cut_off": chat.journal.cut_off() if counts["cut_off"] else [],
-        "usage": {
-            "input_tokens": budget.used.input, "output_tokens": budget.used.output,
-            "tokens_per_kept_row": per_row(tokens, 1), "without_usage": budget.without_usage,
-        },
-        "cost": cost,
+        **told,
+        "requests": {"judged": funnel.judged, **told["requests"]},
         "topics": [{"topic": name, "requests": r, "items": i, "kept": k} for name, (r, i, k) in funnel.cells.items()],
         "stopped": stopped,
-    }  # fmt: skip
+    }

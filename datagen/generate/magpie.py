@@ -61,7 +61,7 @@ def maker(options: MagpieOptions, seeds: Sequence[Row], chat: Chat, topic: Calla
         )
 
     def turn(said: str | None) -> turns.UserTurn:
-        system = turns.system_message(options.language, said) if options.steered else None
+        system = turns.system_message(options.language, said, options.prompts) if options.steered else None
         folder = Path(family)
         found = turns.turn_of_folder(folder, system) if folder.is_dir() else turns.turn_of_family(family, system)
         return turns.UserTurn(found.head, (*found.stop, *options.stop))
@@ -71,4 +71,4 @@ def maker(options: MagpieOptions, seeds: Sequence[Row], chat: Chat, topic: Calla
     if options.local and options.max_output_tokens is None:
         answers = {**answers, "max_tokens": 192}  # a small model that goes on has lost its thread
     asks = BareTurn(chat, turn, sampling, topic, options.seed, options.first_line)
-    return One(asks, chat, answers, options.language, options.refusal)
+    return One(asks, chat, answers, options)

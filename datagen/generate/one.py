@@ -15,7 +15,6 @@ from datagen.generate.alpaca import Examples
 from datagen.generate.draft import Draft, failed, spent
 from datagen.generate.parse import Item, items
 from datagen.generate.pool import Seen
-from datagen.generate.rules import Refusal
 from datagen.generate.turns import UserTurn
 from datagen.models.chat import Chat
 from datagen.models.completion import Completion
@@ -23,6 +22,7 @@ from datagen.models.prompt import Prompt, prompt_hash
 from datagen.rows import Row
 
 if TYPE_CHECKING:
+    from datagen.generate.options import GeneratorOptions
     from datagen.generate.self_instruct import SelfInstructOptions
 
 
@@ -74,7 +74,7 @@ class FewShot:
         """Read the prompt."""
         self._chat, self._options, self._topic = chat, options, topic
         self._examples = Examples(seeds, options, options.shown, options.machine)
-        self._prompt = Prompt("one_task", options.language)
+        self._prompt = Prompt("one_task", options.language, options.prompts)
         self.hash = self._prompt.hash
 
     async def task(self, index: int, seen: Seen) -> tuple[Completion, Item, tuple[str, ...]]:
@@ -98,10 +98,10 @@ def _task_of(text: str, *, cut: bool) -> Item:
 class One:
     """A task, then its answer."""
 
-    def __init__(self, asks: Asks, chat: Chat, answer: dict[str, Any], language: str, refusal: Refusal) -> None:
+    def __init__(self, asks: Asks, chat: Chat, answer: dict[str, Any], options: GeneratorOptions) -> None:
         """Take how to ask, and the sampling of answers."""
-        self._asks, self._chat, self._sampling, self._refusal = asks, chat, answer, refusal
-        self._system = Prompt("answer", language)
+        self._asks, self._chat, self._sampling, self._refusal = asks, chat, answer, options.refusal
+        self._system = Prompt("answer", options.language, options.prompts)
         self.hash = prompt_hash(asks.hash, self._system.hash)
 
     async def make(self, index: int, seen: Seen) -> list[list[Draft]]:

@@ -40,7 +40,9 @@ class Original:
         """Read the prompts."""
         self._chat, self._options, self._topic, self._refusal = chat, options, topic, refusal
         self._examples = Examples(seeds, options, options.shown, options.machine)
-        self._tasks, self._classify, self._input_first, self._output_first = (Prompt(p, options.language) for p in PROMPTS)
+        self._tasks, self._classify, self._input_first, self._output_first = (
+            Prompt(p, options.language, options.prompts) for p in PROMPTS
+        )
         self.hash = prompt_hash(*(p.hash for p in (self._tasks, self._classify, self._input_first, self._output_first)))
 
     async def make(self, index: int, seen: Seen) -> list[list[Draft]]:

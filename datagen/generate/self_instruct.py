@@ -101,16 +101,16 @@ def maker(options: SelfInstructOptions, seeds: Sequence[Row], chat: Chat, topic:
     if options.resolved_method == "original":
         return Original(seeds, chat, options, topic, options.refusal)
     if not options.local:
-        return One(FewShot(seeds, chat, options, topic), chat, options.answer_sampling(), options.language, options.refusal)
+        return One(FewShot(seeds, chat, options, topic), chat, options.answer_sampling(), options)
     folder = Path(chat.model)
 
     def turn(said: str | None) -> UserTurn:
-        return turn_of_folder(folder, system_message(options.language, said) if options.steered else None)
+        return turn_of_folder(folder, system_message(options.language, said, options.prompts) if options.steered else None)
 
     sampling = _limited(options.sampling(), LOCAL_TASK_TOKENS, options)
     asks = BareTurn(chat, turn, sampling, topic, options.seed, first_line=False)
     answers = _limited(options.answer_sampling(), LOCAL_ANSWER_TOKENS, options)
-    return One(asks, chat, answers, options.language, options.refusal)
+    return One(asks, chat, answers, options)
 
 
 def _limited(sampling: dict[str, Any], tokens: int, options: SelfInstructOptions) -> dict[str, Any]:

@@ -67,9 +67,9 @@ def turn_of_family(family: str, system: str | None) -> UserTurn:
     return UserTurn(with_system.replace("{}", system), stop)
 
 
-def system_message(language: str, topic: str | None) -> str:
-    """Return the system message that steers whom the model believes to talk with."""
-    return Prompt("magpie", language).text(topic=topic)
+def system_message(language: str, topic: str | None, own: str | None) -> str:
+    """Return the system message that steers whom the model believes to talk with; `own` is a folder of the user's prompts."""
+    return Prompt("magpie", language, own).text(topic=topic)
 
 
 @lru_cache(maxsize=4096)

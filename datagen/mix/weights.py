@@ -28,6 +28,7 @@ class MixOptions:
     cap: int | None = None  # rows; a larger source counts as this many (T5's K); off = no limit
     rows: int | None = None  # rows of the mixture, repeats counted; off = as many as the sources hold
     weights: dict[str, Any] = field(default_factory=dict)  # name -> weight, of the method `weights`
+    systems: dict[str, Any] = field(default_factory=dict)  # name -> system line of its rows that have none, as a tag
     seed: int = 17  # which rows are taken
     grid: bool = False  # search the mixture with small trained proxies
     levels: tuple[str, ...] = ("1", "1/2", "1/4")  # grid: shares of a source's own rows
@@ -52,6 +53,8 @@ class MixOptions:
         self.level_values()
 
     def _check_weights(self) -> None:
+        if strange := set(self.systems) - set(self.sources):
+            raise ValueError(f"systems names '{min(strange)}', which is not a source; sources: {', '.join(self.sources)}")
         unknown = set(self.weights) - set(self.sources)
         if unknown:
             raise ValueError(f"weights names '{min(unknown)}', which is not a source; sources: {', '.join(self.sources)}")

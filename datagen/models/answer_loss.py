@@ -6,19 +6,17 @@ looks, so no mask is needed; logits are made for the answer's tokens only.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from datagen.errors import DataError
-from datagen.models.causal_lm import computes_in_bfloat16, find_model, load, pick_device, resolve
-from datagen.models.weights import quiet, sha256_of
+from datagen.models.adapter import loaded
+from datagen.models.causal_lm import computes_in_bfloat16, pick_device
 from datagen.render import rendered
 from datagen.rows import Row, conversation_turns
 
@@ -29,39 +27,6 @@ TOKENS = {"cpu": 1024}  # of a batch, padding included: on a processor more is o
 MOST_TOKENS = 16_384  # elsewhere
 LOGITS = 1024  # answer tokens whose logits are made at a time
 _PROBE = [{"role": "user", "content": "x"}]
-
-
-def identity(model: str) -> str:
-    """Return what a model is, by its weights: also of a folder with a LoRA adapter, together with its base.
-
-    Raises:
-        ModelError: it cannot be had.
-    """
-    folder = Path(model).expanduser()
-    if not (base := _base_of(folder)):
-        find_model(model)
-        return resolve(model)[1]
-    find_model(base)
-    return sha256_of([folder / "adapter_config.json", *sorted(folder.glob("*.safetensors"))]) + resolve(base)[1]
-
-
-def _base_of(folder: Path) -> str:
-    """The base model of an adapter's folder; "" where it is none."""
-    path = folder / "adapter_config.json"
-    return str(json.loads(path.read_text("utf-8"))["base_model_name_or_path"]) if path.is_file() else ""
-
-
-def _loaded(model: str, device: str, dtype: str) -> tuple[Any, Any]:
-    """Load a model; an adapter is added to the weights of its base in float32, before they are rounded."""
-    if not (base := _base_of(Path(model).expanduser())):
-        return load(model, device, dtype)
-    import torch
-    from peft import PeftModel
-
-    network, tokenizer = load(base, device, "float32")
-    with quiet():
-        merged: Any = PeftModel.from_pretrained(network, str(Path(model).expanduser())).merge_and_unload()
-    return merged.to(getattr(torch, dtype)).eval(), tokenizer
 
 
 @dataclass(frozen=True)
@@ -84,7 +49,7 @@ class AnswerLoss:
         self.network: PreTrainedModel
         self.tokenizer: PreTrainedTokenizerBase
         low = computes_in_bfloat16(dtype, place)
-        self.network, self.tokenizer = _loaded(model, device, "bfloat16" if low else "float32" if dtype == "auto" else dtype)
+        self.network, self.tokenizer = loaded(model, device, "bfloat16" if low else "float32" if dtype == "auto" else dtype)
         self.device = place
         self.head = self._head()
 

@@ -229,6 +229,11 @@ class Chat:
         # JSON is UTF-8 whatever a header says; an endpoint may repeat the key that it was given.
         return masked_answer(answer.content.decode("utf-8", "replace"), self.secrets)
 
+    @property
+    def ahead(self) -> int:
+        """How many requests it can have under way."""
+        return self.concurrency
+
     async def drained(self) -> None:
         """Wait until every attempt that was sent has ended and is recorded."""
         while self._in_flight:

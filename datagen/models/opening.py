@@ -55,14 +55,14 @@ def opened(options: ModelOptions, journal: Journal, *, offline: bool = False) ->
         ModelError: no such model, no key where one is needed, or a server that does not start.
         UsageError: a base URL that is not one, or a budget without a price.
     """
-    from datagen.models.causal_lm import resolve
+    from datagen.models.adapter import servable
 
     # Without an endpoint nothing is bought, so that no price has to be found and no cap is in the way.
     caps = (None, None, None) if offline else (price_of(options), options.budget_usd, options.max_requests)
     budget = Budget(*caps, journal.attempts())
     url, folder, digest = address(options), "", ""
     if is_local(options.model):
-        folder, digest = resolve(options.model)
+        folder, digest = servable(options.model)
     name = f"{Path(folder).name}@{digest[:16]}" if digest and options.model != EMBEDDED else options.model
     with contextlib.ExitStack() as stack:
         if url:

@@ -14,9 +14,9 @@ from datagen.models.masking import secrets_of
 EMBEDDED = "smollm2"
 OURS = ("model", "messages", "prompt", "stream", "n", "best_of")  # keys of a request that a user's --extra-body may not set
 
-# Options that change neither a request nor what is made of its answer: not part of any fingerprint.
+# Options that change neither a request nor what is made of its answer: not part of any fingerprint; prompts count by text.
 TRAVEL = (
-    "base_url", "concurrency", "rpm", "tpm", "timeout_s", "budget_usd", "max_requests", "retry_failed",
+    "base_url", "concurrency", "rpm", "tpm", "timeout_s", "budget_usd", "max_requests", "retry_failed", "prompts",
 )  # fmt: skip
 
 MOST = 1e12
@@ -48,6 +48,7 @@ class ModelOptions:
     price_in: float | None = None  # dollars per million input tokens; off = the list of genai-prices
     price_out: float | None = None  # dollars per million output tokens
     retry_failed: bool = False  # ask again what was given up in an earlier run
+    prompts: str | None = None  # a folder whose NAME.LANGUAGE.jinja take the place of the prompts that come with datagen
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -103,8 +104,8 @@ class ModelOptions:
 
 
 def is_local(model: str) -> bool:
-    """Whether a model is here: the embedded one, or a folder with a config.json."""
-    return model == EMBEDDED or Path(model, "config.json").is_file()
+    """Whether a model is here: the embedded one, or a folder with a whole model or a LoRA adapter."""
+    return model == EMBEDDED or any(Path(model, name).is_file() for name in ("config.json", "adapter_config.json"))
 
 
 def address(options: ModelOptions) -> str | None:

@@ -6,6 +6,7 @@ import hashlib
 from typing import Any
 
 from datagen import assets
+from datagen.errors import UsageError
 
 
 def prompt_hash(*texts: str) -> str:
@@ -16,18 +17,27 @@ def prompt_hash(*texts: str) -> str:
 class Prompt:
     """One Jinja template of `prompts/`, sandboxed."""
 
-    def __init__(self, name: str, language: str) -> None:
-        """Read and compile it; raises UsageError where there is no such prompt."""
-        from jinja2 import StrictUndefined
+    def __init__(self, name: str, language: str, own: str | None = None) -> None:
+        """Read and compile it, the user's own first; raises UsageError where there is none, or it is no template."""
+        from jinja2 import StrictUndefined, TemplateSyntaxError
         from jinja2.sandbox import SandboxedEnvironment
 
-        source = assets.prompt(name, language)
-        self.hash = prompt_hash(source)
-        self._template = SandboxedEnvironment(trim_blocks=True, undefined=StrictUndefined).from_string(source)
+        source = assets.prompt(name, language, own)
+        self.hash, self._name = prompt_hash(source), f"{name}.{language}.jinja"
+        try:
+            self._template = SandboxedEnvironment(trim_blocks=True, undefined=StrictUndefined).from_string(source)
+        except TemplateSyntaxError as e:
+            raise UsageError(f"{self._name}, line {e.lineno}: not a template: {e.message}") from None
 
     def text(self, **values: Any) -> str:
-        """Return the prompt with its values."""
-        return self._template.render(**values).strip()
+        """Return the prompt with its values; raises UsageError where a user's template cannot be filled in."""
+        from jinja2 import TemplateError
+
+        try:
+            return self._template.render(**values).strip()
+        except (TemplateError, TypeError, ValueError) as e:
+            known = ", ".join(sorted(values))
+            raise UsageError(f"{self._name}: {' '.join(str(e).split())}; the values are {known}") from None
 
     def messages(self, **values: Any) -> list[dict[str, str]]:
         """Return the prompt as the one user message of a chat request."""

@@ -93,8 +93,11 @@ def _serve_until_orphaned(parent: int, folder: str, port: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
     from transformers.cli.transformers import app
 
+    from datagen.models.causal_lm import computes_in_bfloat16
+
+    dtype = "bfloat16" if computes_in_bfloat16("auto", "cpu") else "float32"  # emulated, bfloat16 is many times slower
     sys.argv = [
-        "transformers", "serve", folder, "--device", "cpu", "--dtype", "bfloat16", "--continuous-batching",
+        "transformers", "serve", folder, "--device", "cpu", "--dtype", dtype, "--continuous-batching",
         "--cb-num-blocks", str(CACHE_TOKENS // BLOCK_TOKENS), "--cb-max-batch-tokens", str(BATCH_TOKENS),
         "--host", "127.0.0.1", "--port", str(port), "--log-level", "error",
     ]  # fmt: skip

@@ -18,7 +18,8 @@ def told(stage: Mapping[str, Any], palette: Mapping[str, int]) -> dict[str, Any]
     shown = sorted(topics, key=lambda t: (-t["kept"], t["topic"]))[:TOPIC_ROWS]
     return {
         "name": stage["name"], "model": (stage["options"] or {}).get("model"), "rows_in": stage["rows_in"],
-        "rows_kept": stage["rows_kept"], "requests": stage["requests"], "usage": stage.get("usage"), "cost": stage.get("cost"),
+        "rows_kept": stage["rows_kept"], "rows_asked": stage.get("rows_asked"),
+        "requests": stage["requests"], "usage": stage.get("usage"), "cost": stage.get("cost"),
         "parts": [{"name": n, "rows": rows, "share": rows / items, "colour": c} for n, rows, c in parts],
         "topics": shown, "cut_off": (stage.get("cut_off") or [])[:20],
         "more_topics": len(topics) - len(shown), "stopped": (stage.get("stopped") or {}).get("message"),

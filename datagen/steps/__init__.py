@@ -6,25 +6,32 @@ from collections.abc import Callable
 from pathlib import Path
 
 from datagen import assets
+from datagen.documents.reading import files_of
 from datagen.errors import UsageError
 from datagen.formats import read as readers
 from datagen.models.causal_lm import find_model
-from datagen.recipe import GENERATORS, PRE_EXPERIENCE, Step
+from datagen.recipe import FORWARD_MODEL, GENERATORS, PRE_EXPERIENCE, TEACHERS, TRAINED, Step
 from datagen.stage import Stage
+from datagen.steps.cutting import cut
 from datagen.steps.earlier import opened
+from datagen.steps.forward_model import forward_model
 from datagen.steps.generating import generate
 from datagen.steps.judging import judge
 from datagen.steps.mixing import mix, source_paths
+from datagen.steps.pairing import pair_up
 from datagen.steps.pre_experience import pre_experience
 from datagen.steps.reading import read_input
 from datagen.steps.rewriting import rewrite
+from datagen.steps.teaching import teach
 from datagen.steps.training import train
 from datagen.work import Run
 
 
 def kind_of(step: Step) -> Callable[[Run, Step, Path], None]:
     """Return the function that does a step."""
-    known = {**dict.fromkeys(GENERATORS, generate), "mix": mix, "train": train, PRE_EXPERIENCE: pre_experience}
+    makers = {**dict.fromkeys(GENERATORS, generate), **dict.fromkeys(TEACHERS, teach)}
+    trained = {"train": train, PRE_EXPERIENCE: pre_experience, FORWARD_MODEL: forward_model}
+    known = {**makers, "passages": cut, "from_pairs": pair_up, "mix": mix, **trained}
     return known.get(step.kind) or (rewrite if step.options.rewrites else judge)
 
 
@@ -34,20 +41,26 @@ def check(run: Run) -> None:
     Raises:
         DatagenError: one is not there, or lies in the run folder itself, or standard input is named twice.
     """
-    paths = list(run.recipe.input)
+    paths, made = list(run.recipe.input), {s.name for s in run.recipe.steps if s.kind in TRAINED}
     for step in run.recipe.steps:
         options = step.options
         if step.kind == "mix":
             paths += [p for named in source_paths(options).values() for p in named]
         paths += [p for p in (getattr(options, "eval", None), getattr(options, "seeds", None)) if p]
-        if step.kind in ("train", PRE_EXPERIENCE) or (step.kind == "mix" and options.grid):
+        paths += [
+            *getattr(options, "documents", ()),
+            *getattr(options, "pairs", ()),
+            *(p for p in [getattr(options, "seed_rows", None)] if p),
+        ]
+        if step.kind in ("train", *TRAINED) or (step.kind == "mix" and options.grid):
             find_model(options.model)
             run.identity(options.model)
         if isinstance(options, Stage):
             paths += [*(p for named in options.files.values() for p in named), *options.references]
-            if getattr(options, "model", None) != PRE_EXPERIENCE:  # which this run will make
+            if getattr(options, "model", None) not in made:  # by this run
                 options.identity()
     run.earlier = opened(run.recipe, run.out)
+    documents = {p for step in run.recipe.steps for p in getattr(step.options, "documents", ())}
     if paths.count("-") > 1:
         raise UsageError("standard input (-) can be read once only; save it to a file and name that")
     for path in (assets.shipped(p) for p in paths if p != "-"):
@@ -55,7 +68,7 @@ def check(run: Run) -> None:
             raise UsageError(f"{path} lies in the run folder {run.out}, which this run rewrites; give another -o")
         if Path(path).is_dir() and not (Path(path) / "run.json").exists() and Path(path).resolve() in run.out.resolve().parents:
             raise UsageError(f"the run folder {run.out} lies in the input {path}, which would read it; give another -o")
-        readers.files(path)
+        (files_of if path in documents else readers.files)(path)
 
 
 __all__ = ["check", "kind_of", "read_input"]

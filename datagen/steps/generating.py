@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from datagen import assets
 from datagen import options as option_fields
 from datagen.dataset import Dataset, ingest
-from datagen.errors import BudgetError, DataError
+from datagen.errors import BudgetError
 from datagen.recipe import Step
 from datagen.rows import Row
 from datagen.shards import fingerprint
 from datagen.steps.entry import VERSION, made
+from datagen.steps.model import chat_of, spent
 from datagen.work import Run
 
 if TYPE_CHECKING:
@@ -93,34 +94,16 @@ def _generated(run: Run, step: Step, folder: Path) -> dict[str, Any]:
 def ready(run: Run, step: Step, requests: int | None = None) -> Iterator[Loop]:
     """Open the journal and the model of a generator's step and give its loop; `requests` ends it after so many."""
     from datagen.generate import generation
-    from datagen.models.journal import Journal
-    from datagen.models.opening import opened
 
     path = seed_path(step)
     seeds: list[Row] = run.side_rows("seeds", path) if path else []
-    journal = Journal(run.out / "journal.sqlite")
-    told: dict[str, Any] = next((s for s in (run.before or {}).get("stages", ()) if s.get("name") == step.name), {})
-    there, were = journal.counts()["recorded"], int((told.get("requests") or {}).get("recorded", 0))
-    if there < were:
-        journal.close()
-        raise DataError(
-            f"{run.out}/journal.sqlite holds {there:,} answers, but {were:,} were recorded: restore it, or give another -o to"
-            " buy them again"
-        )
-    with contextlib.closing(journal), opened(step.options, journal, offline=run.offline) as chat:
+    with chat_of(run, step) as chat:
         yield generation.loop(step.kind, seeds, chat, step.options, requests)
-
-
-def _spent(loop: Loop) -> str:
-    """The money of the live line, where there is a price, and the tokens; per kept row."""
-    budget, kept = loop.chat.budget, max(1, loop.funnel.kept)
-    tokens = f"{(budget.used.input + budget.used.output) / kept:,.0f} tok/row, "
-    return f"${budget.spent:.4f}, ${budget.spent / kept:.5f}/row, " if budget.price else tokens
 
 
 def _watched(loop: Loop, run: Run) -> Generator[Row, None, None]:
     """Yield the rows of a loop and tell the progress what came of them."""
     with contextlib.closing(loop.rows()) as rows:
         for row in rows:
-            run.progress.at(loop.funnel.kept, f"{_spent(loop)}{loop.funnel.note()}")
+            run.progress.at(loop.funnel.kept, f"{spent(loop.chat, loop.funnel.kept)}{loop.funnel.note()}")
             yield row

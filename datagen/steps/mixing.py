@@ -13,7 +13,7 @@ from datagen import options as option_fields
 from datagen.dataset import Dataset, Layer, ingest, reason_counts
 from datagen.errors import DataError
 from datagen.recipe import Step
-from datagen.rows import Row
+from datagen.rows import Row, row_id
 from datagen.shards import fingerprint, read_json, write_json
 from datagen.steps.entry import VERSION, entry, made, write_verdict
 from datagen.steps.reading import counted
@@ -27,16 +27,19 @@ def mix(run: Run, step: Step, folder: Path) -> None:
     options = step.options
     paths = source_paths(options)
     digests = {n: run.digest(f"{step.name}.{n}", p) for n, p in paths.items()}
-    read_mark = fingerprint(VERSION, list(options.sources), digests, dict(run.recipe.mapping), run.recipe.limit, run.tail)
+    read_mark = fingerprint(
+        VERSION, list(options.sources), digests, dict(options.systems), dict(run.recipe.mapping), run.recipe.limit, run.tail
+    )
     evaluated = run.digest(f"{step.name}.eval", [options.eval]) if options.eval else []
     mark = fingerprint(read_mark, option_fields.values(options), evaluated, run.identity(options.model) if options.grid else "")
     before = run.datasets[-1] if run.datasets else None
 
     def rows_of(name: str) -> Iterator[Row]:
-        if name in paths:
-            return run.read(name, paths[name])
-        assert before is not None  # a recipe without a step before has no {from: …}
-        return (mixture.renamed(r, name) for r in before.kept_rows())
+        assert name in paths or before is not None  # a recipe without a step before has no {from: …}
+        rows = run.read(name, paths[name]) if before is None or name in paths else before.kept_rows()
+        line = options.systems.get(name)
+        named = rows if name in paths else (mixture.renamed(r, name) for r in rows)
+        return (tagged(r, str(line)) for r in named) if line else named
 
     def work() -> dict[str, Any]:
         run.progress.step(step.name, None, "rows")
@@ -67,6 +70,14 @@ def mix(run: Run, step: Step, folder: Path) -> None:
     repeat = pq.read_table(folder / "repeat.parquet").column("repeat").to_numpy()
     data.layers.append(Layer(step.name, pq.read_table(folder / "verdict.parquet"), repeat))
     run.datasets.append(data)
+
+
+def tagged(row: Row, line: str) -> Row:
+    """Return a row with a system line by which training can tell its source; one that has its own keeps it."""
+    if row["system"] or "reason" in row:
+        return row
+    row = {**row, "system": line}
+    return {**row, "id": row_id(row)}
 
 
 def source_paths(options: Any) -> dict[str, list[str]]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from datagen import options as option_fields
 from datagen.errors import UsageError
 from datagen.models.embed import MULTILINGUAL, UNKNOWN, UNREAD, load, resolve
-from datagen.recipe import PRE_EXPERIENCE, PreExperience, Step
+from datagen.recipe import PRE_EXPERIENCE, TRAINED, PreExperience, Step
 from datagen.shards import fingerprint
 from datagen.stage import Stage
 from datagen.steps.entry import VERSION, entry
@@ -78,8 +78,9 @@ def sampled(data: Dataset, alive: npt.NDArray[np.int64], options: PreExperience)
 def with_its_model(run: Run, step: Step) -> Stage:
     """Return a stage ready to run: where its model is the one that a step before it trained, that one's folder."""
     stage: Stage = step.options
-    if getattr(stage, "model", None) != PRE_EXPERIENCE:
+    name = getattr(stage, "model", None)
+    position = next((i for i, s in enumerate(run.recipe.steps, start=1) if s.kind in TRAINED and s.name == name), None)
+    if position is None:
         return stage
-    position = [s.kind for s in run.recipe.steps].index(PRE_EXPERIENCE) + 1
-    folder = run.folder(position, PRE_EXPERIENCE)
+    folder = run.folder(position, str(name))
     return replace(stage, model=str(next(p for p in (folder / "adapter", folder / "model") if p.is_dir())))  # type: ignore[call-arg]

@@ -23,6 +23,7 @@ from datagen.rows import Row
 from datagen.shards import replace_folder
 from datagen.train import checkpoint
 from datagen.train.adapters import check_moved, lora, save_adapter, save_full, seeded
+from datagen.train.backward import all_turned_round
 from datagen.train.batches import MICRO_TOKENS, Plan, Sample, micro_batches, padded, samples_of
 from datagen.train.evaluate import Evaluation, evaluate_samples
 from datagen.train.loss import LabelHead, label_head, label_loss
@@ -86,7 +87,12 @@ def train(
     dtype = "bfloat16" if half and options.method == "lora" and device.startswith("cuda") else "float32"
     model, tokenizer = base or load(options.model, device, dtype)
     most = min(options.max_length, getattr(model.config, "max_position_embeddings", None) or options.max_length)
+    not_turned: list[tuple[str, str]] = []
+    if options.direction == "backward":
+        rows, not_turned = all_turned_round(list(rows))
+        eval_rows = all_turned_round(list(eval_rows))[0] if eval_rows else None
     samples, left_out = samples_of(rows, tokenizer, most)
+    left_out = [*not_turned, *left_out]
     if not samples:
         why = ", ".join(sorted({reason for _, reason in left_out})) or "there were none"
         raise DataError(f"no row can be trained on: all {len(left_out)} were left out ({why})")

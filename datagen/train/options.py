@@ -9,9 +9,11 @@ from typing import Any, Literal, get_args
 from datagen.errors import UsageError, did_you_mean
 
 Method = Literal["lora", "full"]
+Direction = Literal["forward", "backward"]
 Schedule = Literal["cosine", "linear", "constant"]
 Precision = Literal["auto", "float32", "bfloat16"]
 _CHOICES: dict[str, tuple[str, ...]] = {
+    "direction": get_args(Direction),
     "method": get_args(Method),
     "schedule": get_args(Schedule),
     "dtype": get_args(Precision),
@@ -28,6 +30,7 @@ class TrainOptions:
     """
 
     model: str = "smollm2"  # smollm2, a directory, or a Hub id
+    direction: Direction = "forward"  # backward: learn the task from the answer, for `datagen backtranslate`
     method: Method = "lora"  # lora: small matrices beside every linear layer; full: every weight
     steps: int | None = None  # optimiser steps; null: as many as `epochs` gives
     epochs: float = 1.0  # passes over the rows, used when `steps` is null

@@ -1,0 +1,252 @@
+"""A model's score of each row by a rubric, with its reason; or which of two candidates is better, asked in both orders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from datagen import assets
+from datagen.models.options import EMBEDDED, ModelOptions, is_local
+from datagen.options import between
+from datagen.row_language import language_of
+from datagen.rows import view
+from datagen.stage import Context, Stage, Verdict
+
+PROMPT_LANGUAGES = ("en", "zh", "th")
+JUDGE_TOKENS = 512  # of one answer, unless the user gives another limit
+LEADS = {"en": "Score: ", "zh": "评分：", "th": "คะแนน: "}  # of a local model's answer
+PAIR_LEADS = {"en": "Better: ", "zh": "更好：", "th": "ดีกว่า: "}
+BINS = 8  # of the distribution in the report
+
+
+@dataclass(frozen=True)
+class Judge(ModelOptions, Stage):
+    """Score each row by a rubric with a model (LLM as a judge); with `min_score`, drop those below.
+
+    The score is the expected one under the probabilities of the token that says it, where the endpoint gives them, else the
+    mean of `samples` answers; a local model's is read from its probabilities, without sampling. A row without a score (the
+    judge gave none, or the request failed) stays, with `judge_error`; it never counts as a low one. `pairs=on` asks which of
+    a row's first two candidates is better, in both orders: `judge_score` is 1 where the first wins both, 0 where the second
+    does, and 0.5, a tie, where the judge contradicts itself. Sources: Zheng et al. 2023 (LLM as a judge, position bias), Liu
+    et al. 2023 (G-Eval), Li et al. 2023 (Humpback's self-curation: `prompt=self_curation`).
+    """
+
+    prompt: str = "judge"  # judge: the answer to the task; self_curation: Humpback's, of an instruction made for a text
+    rubric: str | None = None  # a file with a rubric in the place of the prompt's own
+    low: int = 1  # lowest score
+    high: int = 5  # highest score
+    samples: int = 1  # answers whose mean counts, where there are no probabilities
+    probabilities: Literal["auto", "on", "off"] = "auto"  # auto asks for them once, and goes without where there are none
+    language: Literal["auto", "en", "zh", "th"] = "auto"  # of the prompt; auto = of each row, where it is en, zh or th, else en
+    temperature: float | None = 0.0  # off = the endpoint's default
+    pairs: bool = False  # compare the first two candidates
+    min_score: float | None = None  # off = drop nothing
+
+    version: ClassVar[int] = 1
+    parallel: ClassVar[Literal["rows", "device"]] = "device"
+    reasons: ClassVar[frozenset[str]] = frozenset({"low_score"})
+    decides: ClassVar[frozenset[str]] = frozenset({"min_score"})
+
+    def __post_init__(self) -> None:
+        ModelOptions.__post_init__(self)
+        if not 0 <= self.low < self.high <= 100:
+            raise ValueError(f"low and high must be 0 to 100, low below high, not {self.low} and {self.high}")
+        if self.local and self.high > 9:
+            raise ValueError("a local model's score is read from the probability of one digit: high must be 9 or less")
+        if not 1 <= self.samples <= 256:
+            raise ValueError(f"samples must be 1 to 256, not {self.samples}")
+        if self.samples > 1 and self.temperature == 0 and not self.local:
+            raise ValueError("several samples need a temperature above 0, or all of them are the same")
+        if self.min_score is not None:
+            between("min_score", self.min_score, *((0, 1) if self.pairs else (self.low, self.high)))
+        if self.model == EMBEDDED and self.language not in ("auto", "en") and self.base_url is None:
+            raise ValueError("the embedded model smollm2 knows English only; name another one with model= and base_url=")
+
+    @property
+    def adds(self) -> dict[str, pa.DataType]:
+        """The score, the judge's reason for it, and why there is none."""
+        return {"judge_score": pa.float64(), "judge_reason": pa.string(), "judge_error": pa.string()}
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The language decides the prompt."""
+        return ("language",)
+
+    @property
+    def files(self) -> dict[str, tuple[str, ...]]:
+        """The rubric."""
+        return {"rubric": (self.rubric,)} if self.rubric else {}
+
+    @property
+    def guarded(self) -> bool:
+        """Dropping most of a source is more likely a judge that answers something else."""
+        return False
+
+    @property
+    def curve(self) -> tuple[str, tuple[float, ...]] | None:
+        """How many rows would be left at each whole score."""
+        if self.min_score is None or self.pairs:
+            return None
+        return "min_score", tuple(float(s) for s in range(self.low, min(self.high, self.low + 9) + 1))
+
+    def score_options(self) -> dict[str, Any]:
+        """What an answer depends on; how it travelled and what it cost is no part of it, but asking again is."""
+        from datagen.models.recorded import what_answers_depend_on
+
+        return what_answers_depend_on(self, super().score_options())
+
+    def identity(self) -> str:
+        """The model, its price and the prompt."""
+        from datagen.models import adapter
+        from datagen.models.opening import price_of
+
+        price_of(self)
+        texts = [assets.prompt(self._prompt_name, language, self.prompts) for language in self._languages]
+        return "\n".join([adapter.identity(self.model) if is_local(self.model) else self.model, *texts])
+
+    @property
+    def _prompt_name(self) -> str:
+        return "judge_pair" if self.pairs else self.prompt
+
+    @property
+    def _languages(self) -> tuple[str, ...]:
+        return PROMPT_LANGUAGES if self.language == "auto" else (self.language,)
+
+    def score(self, rows: pa.Table, ctx: Context) -> dict[str, pa.Array]:
+        """Return each row's score, reason and error."""
+        texts = self._texts(rows)
+        asked = [i for i, one in enumerate(texts) if one is not None]
+        found: list[tuple[float | None, str | None, str | None]] = [(None, None, "nothing to judge")] * len(texts)
+        prompts = [one for one in texts if one is not None]
+        judged = self._by_local_model(prompts) if self.local else self._asked(prompts, ctx)
+        for i, one in zip(asked, judged, strict=True):
+            found[i] = one
+        names = zip(self.adds.items(), range(3), strict=True)
+        return {name: pa.array([one[k] for one in found], kind) for (name, kind), k in names}
+
+    def _texts(self, rows: pa.Table) -> list[tuple[str, list[str]] | None]:
+        """Return per row the language and the prompts (two for a pair, one per order); None where nothing is to be judged."""
+        from datagen.models.prompt import Prompt
+
+        prompts = {name: Prompt(self._prompt_name, name, self.prompts) for name in self._languages}
+        rubric = Path(self.rubric).read_text("utf-8").strip() if self.rubric else None
+        named = rows.column("language").to_pylist()
+        candidates = rows.column("candidates").to_pylist() if self.pairs else [None] * len(rows)
+        found: list[tuple[str, list[str]] | None] = []
+        columns = zip(view(rows, "context"), view(rows, "answer"), named, candidates, strict=True)
+        for task, answer, name, several in columns:
+            spoken = self.language if self.language != "auto" else name or language_of(task, answer)
+            language = spoken if spoken in PROMPT_LANGUAGES else "en"
+            values = {"task": task, "rubric": rubric, "low": self.low, "high": self.high}
+            if self.pairs:
+                two = [c["text"] for c in several or ()][:2]
+                orders = [(two[0], two[1]), (two[1], two[0])] if len(two) == 2 else []
+                texts = [prompts[language].text(**values, first=a, second=b) for a, b in orders]
+            else:
+                texts = [prompts[language].text(**values, answer=answer)] if answer.strip() else []
+            found.append((language, texts) if texts else None)
+        return found
+
+    def _by_local_model(
+        self, asked: Sequence[tuple[str, list[str]]]
+    ) -> list[tuple[float | None, str | None, str | None]]:  # fmt: skip
+        """Return what the model's probabilities say."""
+        from datagen.models.choices import Choices
+        from datagen.scores.expected import expectation
+
+        model = Choices(self.model)
+        words = ["A", "B"] if self.pairs else [str(s) for s in range(self.low, self.high + 1)]
+        leads = PAIR_LEADS if self.pairs else LEADS
+        found: list[tuple[float | None, str | None, str | None]] = [(None, None, "longer than the model reads")] * len(asked)
+        for language in sorted({name for name, _ in asked}):
+            here = [i for i, (name, _) in enumerate(asked) if name == language]
+            per_row = len(asked[here[0]][1])
+            values = model.logprobs([text for i in here for text in asked[i][1]], leads[language], words)
+            for k, i in enumerate(here):
+                mine = values[k * per_row : (k + 1) * per_row]
+                if np.isnan(mine).any():
+                    continue
+                if self.pairs:
+                    found[i] = (_agreed(mine[0, 0] > mine[0, 1], mine[1, 1] > mine[1, 0]), None, None)
+                else:
+                    found[i] = (expectation(dict(zip(words, mine[0], strict=True)), self.low, self.high), None, None)
+        return found
+
+    def _asked(
+        self, asked: Sequence[tuple[str, list[str]]], ctx: Context
+    ) -> list[tuple[float | None, str | None, str | None]]:  # fmt: skip
+        """Return what the endpoint's model says, through the journal."""
+        import asyncio
+        import contextlib
+        from collections.abc import Awaitable, Callable
+
+        from datagen.models.asking import in_order
+        from datagen.models.judge import Judge as Asking
+        from datagen.models.judge import Judgement, Verdicts
+        from datagen.models.recorded import recorded
+
+        sampling = {**self.sampling(), "max_tokens": self.max_output_tokens or JUDGE_TOKENS}
+        with recorded(self.name, self, ctx.folder, offline=ctx.offline) as chat:
+            read = {"auto": "auto", "on": "logprobs", "off": "samples"}[self.probabilities]
+            judge = Asking(chat, sampling, self.low, self.high, samples=self.samples, read=read)  # type: ignore[arg-type]
+            verdicts = Verdicts(chat, sampling)
+
+            def begun(texts: list[str]) -> Callable[[], Awaitable[list[Judgement]]]:
+                one = verdicts.judged if self.pairs else judge.judged
+                return lambda: asyncio.gather(*(one([{"role": "user", "content": text}]) for text in texts))
+
+            found: list[tuple[float | None, str | None, str | None]] = []
+            with contextlib.closing(in_order(chat, (begun(texts) for _, texts in asked))) as come:
+                for done, judged in enumerate(come, start=1):
+                    found.append(
+                        _paired(judged) if self.pairs else (judged[0].score, judged[0].reason or None, judged[0].error)
+                    )
+                    spent = f"${chat.budget.spent:.4f}, " if chat.budget.price else ""
+                    ctx.at(done, f"{spent}{chat.sent:,} asked")
+        return found
+
+    def decide(self, columns: pa.Table, ctx: Context) -> Verdict:
+        """Drop what scores below `min_score`; keep every other row, and those without a score."""
+        from datagen.models.recorded import used
+
+        score = columns.column("judge_score").combine_chunks().cast(pa.float64())
+        n = len(score)
+        errors = [e for e in columns.column("judge_error").to_pylist() if e]
+        low, high = (0, 1) if self.pairs else (self.low, self.high)
+        values = np.asarray(score.drop_null(), np.float64)
+        counts, edges = np.histogram(values, bins=BINS, range=(low, high))
+        bins = zip(pairwise(edges.round(3).tolist()), counts.tolist(), strict=True)
+        notes: dict[str, Any] = {
+            "scored": len(values), "mean_score": round(float(values.mean()), 4) if len(values) else None,
+            "distribution": [[*limits, count] for limits, count in bins],
+            "rows_not_scored": n - len(values), **({"first_error": errors[0]} if errors else {}),
+            **({} if self.local else used(self, ctx.folder, offline=ctx.offline)),
+        }  # fmt: skip
+        if self.min_score is None:
+            return Verdict(pa.nulls(n, pa.string()), notes=notes)
+        below = pc.fill_null(pc.less(score, self.min_score), fill_value=False)
+        reason = pc.if_else(below, "low_score", pa.scalar(None, pa.string()))
+        evidence = columns.column("judge_reason").combine_chunks().cast(pa.string())
+        return Verdict(reason, score, threshold=pa.array(np.full(n, self.min_score)), evidence=evidence, notes=notes)
+
+
+def _agreed(first: bool, again: bool) -> float:
+    """The verdict of both orders: whether the first candidate won when it stood first, and when it stood second."""
+    return 0.5 if bool(first) != bool(again) else float(first)
+
+
+def _paired(judged: Sequence[Any]) -> tuple[float | None, str | None, str | None]:
+    """The verdict of two judgements, each 1 where the answer shown first is better, 0 where the second is, 0.5 for a tie."""
+    one, two = judged
+    if one.score is None or two.score is None:
+        return None, None, one.error or two.error
+    first, again = one.score, 1.0 - two.score
+    score = first if first == again else 0.5
+    return score, f"{one.reason}\n---\n{two.reason}", None

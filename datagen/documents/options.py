@@ -1,0 +1,23 @@
+"""The options of `passages`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class PassageOptions:
+    """How documents are read and cut."""
+
+    documents: tuple[str, ...] = ()  # files or folders of text, Markdown, HTML, JSON lines, CSV or Parquet
+    id_field: str | None = None  # of records, that holds the id; off = id, url, … or file and position
+    text_field: str | None = None  # of records, that holds the text; off = text, content, …
+    min_words: int = 40  # of a passage; a character of a script without spaces counts as half a word
+    max_words: int = 350  # of a passage
+
+    def __post_init__(self) -> None:
+        """Check the values; raises ValueError."""
+        if not self.documents:
+            raise ValueError("needs documents: a file or a folder of them")
+        if not 1 <= self.min_words <= self.max_words <= 100_000:
+            raise ValueError(f"min_words and max_words must be 1 to 100,000, not {self.min_words:,} and {self.max_words:,}")

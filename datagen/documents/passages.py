@@ -1,0 +1,140 @@
+"""Blocks to passages: texts that stand by themselves, neither too short to answer anything nor too long to be one answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import regex
+
+from datagen.documents.blocks import Block, blocks, length
+from datagen.documents.document import Document
+from datagen.documents.markup import markdown_of
+
+# A text that begins so leans on what stood before it.
+_LEANS = regex.compile(
+    r"(?:however|therefore|thus|hence|moreover|furthermore|besides|also|but|and|so|then|nevertheless|this|that|these|those|he|she"
+    r"|they|it|his|her|their|its|such|another|finally|in addition|as a result|on the other hand)\b"
+    r"|(?:然而|但是|但|因此|所以|此外|另外|而且|并且|同时|其次|最后|这|那|他|她|它|其)|(?:แต่|ดังนั้น|นอกจากนี้|อย่างไรก็ตาม|และ|ซึ่ง|เขา|เธอ|มัน|นี้|ทั้งนี้)",
+    flags=regex.I,
+)
+_SENTENCE = regex.compile(r"(?<=[.!?。！？…][\"”’』」)）]?)(?:\s+|(?<=[。！？…][”』」]?))|(?<=\p{Thai})\s+(?=\p{Thai})")
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A piece of a document, or what was left out of it with the reason.
+
+    `text` is without markup; `span` are character offsets into the document's text, or of an HTML page into its text as
+    Markdown.
+    """
+
+    text: str
+    span: tuple[int, int]
+    headings: tuple[str, ...] = ()
+    reason: str | None = None  # boilerplate | too_short | unreadable | empty_document
+
+
+def passages(document: Document, min_words: int, max_words: int) -> Iterator[Passage]:
+    """Yield the passages of a document in order, and what was left out of it; their spans cover all that is not blank.
+
+    A passage is a run of whole blocks under one heading, ended where the next would make it longer than `max_words`, or where
+    a new section begins. It does not end before a block that leans on it ("However, …", 因此, ดังนั้น), as long as there is room.
+    A paragraph that is too long by itself is cut between sentences.
+
+    Args:
+        document: the document.
+        min_words: words; a shorter rest is `too_short`. A character of a script without spaces counts as half a word.
+        max_words: words.
+    """
+    if document.problem:
+        yield Passage(document.text, (0, len(document.text)), reason="unreadable")
+        return
+    title = document.title
+    if document.markup == "html":
+        text, head = markdown_of(document.text)
+        document, title = replace(document, text=text, markup="markdown"), title or head
+    if not document.text.strip():
+        yield Passage("", (0, 0), reason="empty_document")
+        return
+    found: list[Passage] = []
+    headings: list[Block] = []
+    body: list[Block] = []
+
+    def ended() -> None:
+        if body:
+            found.extend(_packed(body, _names(title, headings), min_words, max_words))
+            body.clear()
+
+    for block in blocks(document):
+        if block.kind == "junk":
+            found.append(Passage(document.text[block.start : block.end], (block.start, block.end), reason="boilerplate"))
+        elif block.kind == "heading":
+            ended()
+            headings = [h for h in headings if h.level < block.level or not block.level] + [block]
+            body.append(block)
+        else:
+            body.append(block)
+    ended()
+    yield from sorted(found, key=lambda p: p.span)
+
+
+def _names(title: str, headings: Sequence[Block]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for name in (title, *(h.text for h in headings)) if name))
+
+
+def _packed(body: Sequence[Block], names: tuple[str, ...], least: int, most: int) -> Iterator[Passage]:
+    """Yield the passages of one section."""
+    pieces = [part for block in body for part in _parts(block, most)]
+    groups: list[list[Block]] = []
+    for piece in pieces:
+        size = length(piece.text)
+        room = most - (sum(length(b.text) for b in groups[-1]) if groups else 0)
+        leans = bool(_LEANS.match(piece.text)) or piece.kind in ("list", "code", "table")
+        fits = bool(groups) and size <= room
+        full = bool(groups) and room < most / 3
+        if groups and fits and (leans or not full or not _says(groups[-1])):
+            groups[-1].append(piece)
+        else:
+            groups.append([piece])
+    if len(groups) > 1 and _size(groups[-1]) < least and _size(groups[-2]) + _size(groups[-1]) <= most * 1.25:
+        groups[-2:] = [[*groups[-2], *groups[-1]]]
+    for group in groups:
+        shown = [b for b in group if b.kind != "heading"]
+        text = "\n\n".join(b.text for b in shown)
+        reason = None if _size(shown) >= least else "too_short"
+        yield Passage(text or group[0].text, (group[0].start, group[-1].end), names, reason)
+
+
+def _says(group: Sequence[Block]) -> bool:
+    return any(b.kind != "heading" for b in group)
+
+
+def _size(group: Sequence[Block]) -> float:
+    return sum(length(b.text) for b in group)
+
+
+def _parts(block: Block, most: int) -> Iterator[Block]:
+    """Yield a block whole, or cut between its sentences or lines where it is longer than a passage may be."""
+    if length(block.text) <= most or block.kind in ("heading", "code", "table"):
+        yield block
+        return
+    # Spans of cut blocks are those of the whole block, shared out by the share of its text.
+    cut = _sentences(block.text) if block.kind != "list" else block.text.split("\n")
+    joint = " " if block.kind != "list" else "\n"
+    done, held = 0, ""
+    whole = max(1, len(block.text))
+    for sentence in [*cut, None]:
+        if sentence is not None and (not held or length(held) + length(sentence) <= most):
+            held = f"{held}{joint}{sentence}" if held else sentence
+            continue
+        if held:
+            start = block.start + (block.end - block.start) * done // whole
+            done = min(whole, done + len(held) + len(joint))
+            end = block.end if sentence is None else block.start + (block.end - block.start) * done // whole
+            yield replace(block, start=start, end=end, text=held)
+        held = sentence or ""
+
+
+def _sentences(text: str) -> list[str]:
+    return [s for s in _SENTENCE.split(text) if s and s.strip()]

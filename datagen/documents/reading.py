@@ -1,0 +1,131 @@
+"""Files to documents: text, Markdown and HTML are one each, JSON lines, CSV and Parquet one per record."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from datagen.documents.document import Document, Markup
+from datagen.errors import DataError
+from datagen.formats.read import records
+from datagen.formats.sources import SUFFIXES as RECORDS
+
+TEXTS: dict[str, Markup] = {
+    ".txt": "text", ".text": "text", ".md": "markdown", ".markdown": "markdown", ".html": "html", ".htm": "html",
+    ".xhtml": "html",
+}  # fmt: skip
+PACKED = (".gz", ".zst")
+TEXT_FIELDS = ("text", "content", "document", "body", "article", "passage", "html", "markdown")
+ID_FIELDS = ("id", "_id", "doc_id", "document_id", "url", "uri")
+TITLE_FIELDS = ("title", "headline", "name")
+
+
+def files_of(path: str) -> list[Path]:
+    """Return the files of documents behind a path: the file, or all of a folder that are text, markup or records.
+
+    Raises:
+        DataError: there is none.
+    """
+    place = Path(path)
+    if not place.exists():
+        raise DataError(f"no such file or directory: {path}")
+    if place.is_file():
+        return [place]
+    known = (*TEXTS, *RECORDS)
+    seen = (p for p in place.rglob("*") if not any(part.startswith(".") for part in p.relative_to(place).parts))
+    found = sorted(p for p in seen if p.is_file() and _suffix(p) in known)
+    if not found:
+        raise DataError(f"{path}: no document in this folder; expected {', '.join(TEXTS)}, .jsonl, .csv or .parquet")
+    return found
+
+
+def _suffix(path: Path) -> str:
+    name = path.name.lower()
+    packed = next((s for s in PACKED if name.endswith(s)), "")
+    plain = Path(name.removesuffix(packed)).suffix
+    return plain if plain in TEXTS else f"{plain}{packed}"
+
+
+def documents(path: str, id_field: str | None = None, text_field: str | None = None) -> Iterator[Document]:
+    """Yield the documents of a file or folder; what cannot be read is one with a `problem`.
+
+    Args:
+        path: a file or a folder.
+        id_field: the field of records that holds the id; by default the first of `id`, `url`, … else file and position.
+        text_field: the field that holds the text; by default the first of `text`, `content`, …
+
+    Raises:
+        DataError: nothing is there, or no record has the field that is named.
+    """
+    for file in files_of(path):
+        markup = TEXTS.get(_suffix(file))
+        if markup is not None:
+            yield _whole(file, Path(path), markup)
+        else:
+            yield from _of_records(file, id_field, text_field)
+
+
+def _whole(file: Path, top: Path, markup: Markup) -> Document:
+    """Read a file as one document; its id is its path below the folder that was named."""
+    name = file.name if file == top else file.relative_to(top).as_posix()
+    raw = file.read_bytes()
+    try:
+        raw = _unpacked(file, raw)
+        text = raw.decode("utf-8-sig")
+    except (UnicodeDecodeError, OSError, EOFError, zlib.error) as e:
+        said = "bytes that are not UTF-8" if isinstance(e, UnicodeDecodeError) else f"{type(e).__name__}: {e}"
+        return Document(name, raw.decode("utf-8", "backslashreplace"), markup, source=file.name, problem=said)
+    return Document(name, text.replace("\r\n", "\n").replace("\r", "\n"), markup, source=file.name)
+
+
+def _unpacked(file: Path, raw: bytes) -> bytes:
+    if file.name.lower().endswith(".gz"):
+        return gzip.decompress(raw)
+    if file.name.lower().endswith(".zst"):
+        import zstandard
+
+        return zstandard.ZstdDecompressor().stream_reader(io.BytesIO(raw)).read()
+    return raw
+
+
+def _of_records(file: Path, id_field: str | None, text_field: str | None) -> Iterator[Document]:
+    """Yield a document per record of a file."""
+    good, missing = 0, ""
+    for name, piece in records(str(file)):
+        place = f"{name}#{piece.position}"
+        record = piece.record
+        if piece.problem or not isinstance(record, Mapping):
+            raw = (piece.raw or b"").decode("utf-8", "backslashreplace")
+            yield Document(place, raw, source=name, problem=piece.problem or "not a record with named fields")
+            continue
+        field = text_field or next((f for f in TEXT_FIELDS if isinstance(record.get(f), str)), None)
+        text = record.get(field) if field else None
+        if not isinstance(text, str):
+            missing = missing or f"'{text_field or ', '.join(TEXT_FIELDS)}'; the fields are: {', '.join(map(str, record))}"
+            yield Document(place, str(dict(record)), source=name, problem=f"no text in the field {text_field or 'text'}")
+            continue
+        good += 1
+        own = str(found) if (found := _first(record, (id_field,) if id_field else ID_FIELDS)) is not None else place
+        title = _first(record, TITLE_FIELDS)
+        markup: Markup = "html" if field == "html" else "markdown" if field == "markdown" else "text"
+        text = text.encode("utf-8", "replace").decode() if _broken(text) else text
+        yield Document(own, text, markup, title if isinstance(title, str) else "", name)
+    if not good and missing:
+        raise DataError(f"{file}: no record has a text: looked for {missing}; name it with --text-field")
+
+
+def _first(record: Mapping[str, Any], names: tuple[str, ...]) -> Any:
+    return next((record[n] for n in names if record.get(n) not in (None, "")), None)
+
+
+def _broken(text: str) -> bool:
+    """Whether a text holds half of a character, which no file can."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False

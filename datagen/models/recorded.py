@@ -1,0 +1,51 @@
+"""A stage that asks a model: through the journal of the run folder, and what that has used over its life."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from datagen.errors import UsageError
+from datagen.models.budget import Budget
+from datagen.models.chat import Chat
+from datagen.models.journal import Journal
+from datagen.models.opening import opened, price_of
+from datagen.models.options import TRAVEL, ModelOptions
+
+
+@contextlib.contextmanager
+def recorded(stage: str, options: ModelOptions, folder: Path | None, *, offline: bool) -> Iterator[Chat]:
+    """Open the journal of a run folder and the model on it.
+
+    Raises:
+        UsageError: there is no run folder.
+        ModelError: the model cannot be had.
+    """
+    if folder is None:
+        raise UsageError(f"stage '{stage}' asks a model through the journal of a run; it needs a run folder")
+    journal = Journal(folder / "journal.sqlite")
+    with contextlib.closing(journal), opened(options, journal, offline=offline) as chat:
+        yield chat
+
+
+def what_answers_depend_on(options: ModelOptions, values: dict[str, Any]) -> dict[str, Any]:
+    """Return the options but those of how a request travels and what it costs; to ask again is no such one."""
+    away = {*TRAVEL, "price_in", "price_out"} - ({"retry_failed"} if options.retry_failed else set())
+    return {k: v for k, v in values.items() if k not in away}
+
+
+def used(options: ModelOptions, folder: Path | None, *, offline: bool) -> dict[str, Any]:
+    """Return what the run folder has used over its whole life under `usage`; nothing where there is no journal."""
+    path = None if folder is None else folder / "journal.sqlite"
+    if path is None or not path.is_file():
+        return {}
+    journal = Journal(path)
+    try:
+        spent = Budget(None if offline else price_of(options), None, None, journal.attempts())
+        usage = {"recorded": journal.counts()["recorded"], "sent": journal.counts()["attempts"]}
+    finally:
+        journal.close()
+    usd = round(spent.spent, 9) if spent.price else None
+    return {"usage": {**usage, "input_tokens": spent.used.input, "output_tokens": spent.used.output, "usd": usd}}

@@ -1,0 +1,1 @@
+"""Sentence pairs to instructions: translation in many phrasings, with solved examples."""

@@ -1,0 +1,106 @@
+"""From sentence pairs to translation rows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from datagen.errors import DataError
+from datagen.formats.read import records
+from datagen.languages import name_of
+from datagen.pairs.options import PairOptions
+from datagen.pairs.phrasings import Phrasing
+from datagen.rows import Row, dropped_row, new_row
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two sentences that say the same, and where they stood; `problem` says why they are none."""
+
+    source: str
+    target: str
+    place: str
+    file: str
+    problem: str = ""
+
+
+def pairs_of(options: PairOptions) -> Iterator[Pair]:
+    """Yield the pairs of the files; raises DataError where no record has the fields."""
+    one, other = options.source_field or options.source, options.target_field or options.target
+    good, fields = 0, ""
+    for path in options.pairs:
+        for name, piece in records(path):
+            place, record = f"{name}#{piece.position}", piece.record
+            if piece.problem or not isinstance(record, dict):
+                yield Pair(
+                    (piece.raw or b"").decode("utf-8", "backslashreplace"), "", place, name, piece.problem or "no record"
+                )
+                continue
+            fields = fields or ", ".join(map(str, record))
+            left, right = record.get(one), record.get(other)
+            if not isinstance(left, str) or not isinstance(right, str):
+                yield Pair(json.dumps(record, ensure_ascii=False, default=str), "", place, name, f"no {one} or no {other}")
+                continue
+            good += 1
+            problem = "empty_side" if not left.strip() or not right.strip() else "same_text" if left == right else ""
+            yield Pair(left.strip(), right.strip(), place, name, problem)
+    if not good and fields:
+        raise DataError(
+            f"{', '.join(options.pairs)}: no record has both '{one}' and '{other}'; the fields are: {fields}; name them with"
+            " --source-field and --target-field"
+        )
+
+
+def instructions(pairs: Sequence[Pair], phrasings: Sequence[Phrasing], options: PairOptions, step: str) -> Iterator[Row]:
+    """Yield a row per pair, direction and phrasing; what is no pair is a ledger row.
+
+    The answer of a row stands nowhere in its own instruction: examples come from pairs whose sentences are others.
+    """
+    usable = [p for p in pairs if not p.problem]
+    ways = ((options.source, options.target), (options.target, options.source))
+    for at, pair in enumerate(pairs):
+        if pair.problem:
+            known = pair.problem in ("empty_side", "same_text")
+            row = new_row(input=pair.source, output=pair.target, source=pair.file, parents=[pair.place])
+            yield dropped_row(row, step, pair.problem if known else "unreadable", evidence=f"{pair.place}: {pair.problem}")
+            continue
+        for way, (source, target) in enumerate(ways[: 2 if options.directions == "both" else 1]):
+            for n in range(options.phrasings):
+                yield _row(pair, at, way, n, source, target, usable, phrasings, options)
+
+
+def _row(
+    pair: Pair, at: int, way: int, n: int, source: str, target: str, usable: Sequence[Pair], phrasings: Sequence[Phrasing],
+    options: PairOptions,
+) -> Row:  # fmt: skip
+    text, answer = (pair.source, pair.target) if not way else (pair.target, pair.source)
+    # Each phrasing of one pair is another: they go round from a place that is drawn.
+    phrasing = phrasings[(_draw(options.seed, at, way, "phrasing") + n) % len(phrasings)]
+    shown = _examples(pair, at, way, n, usable, options)
+    examples = [(p.source, p.target) if not way else (p.target, p.source) for p in shown]
+    names = name_of(source, phrasing.language), name_of(target, phrasing.language)
+    told = {"direction": f"{source}-{target}", "phrasing": phrasing.name, "examples": [p.place for p in shown]}
+    return new_row(
+        instruction=phrasing.filled(text, *names, examples), output=answer, source=pair.file, language=target,
+        parents=[pair.place], extra=json.dumps(told, ensure_ascii=False),
+    )  # fmt: skip
+
+
+def _examples(pair: Pair, at: int, way: int, n: int, usable: Sequence[Pair], options: PairOptions) -> list[Pair]:
+    """Draw other pairs: none with a sentence of this one, none twice; fewer where there are not enough."""
+    found: list[Pair] = []
+    taken = {pair.source, pair.target}
+    for attempt in range(min(len(usable), 20 * options.exemplars)):
+        if len(found) == options.exemplars:
+            break
+        other = usable[_draw(options.seed, at, way, n, attempt) % len(usable)]
+        if other.source not in taken and other.target not in taken:
+            found.append(other)
+            taken |= {other.source, other.target}
+    return found
+
+
+def _draw(*parts: object) -> int:
+    return int.from_bytes(hashlib.blake2b(":".join(map(str, parts)).encode(), digest_size=8).digest())

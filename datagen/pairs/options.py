@@ -1,0 +1,33 @@
+"""The options of `from_pairs`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from datagen.options import between
+
+
+@dataclass(frozen=True)
+class PairOptions:
+    """How sentence pairs become instructions."""
+
+    pairs: tuple[str, ...] = ()  # files of records with a field per language
+    source: str = "en"  # language translated from
+    target: str = "zh"  # language translated into
+    source_field: str | None = None  # of the records; off = the language's code
+    target_field: str | None = None  # of the records; off = the language's code
+    directions: Literal["both", "one"] = "both"  # both ways, or only from source to target
+    templates: tuple[str, ...] = ()  # files of phrasings; off = prompts/translate.*.jinja
+    exemplars: int = 0  # solved examples inside each instruction, drawn from other pairs
+    phrasings: int = 1  # instructions per pair and direction, each in other words
+    seed: int = 17  # which phrasing and which examples a pair gets
+
+    def __post_init__(self) -> None:
+        """Check the values; raises ValueError."""
+        if not self.pairs:
+            raise ValueError("needs pairs: a file of records with a field per language")
+        if self.source == self.target:
+            raise ValueError(f"source and target are both {self.source}")
+        between("exemplars", self.exemplars, 0, 32)
+        between("phrasings", self.phrasings, 1, 100)

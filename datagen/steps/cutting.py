@@ -1,0 +1,70 @@
+"""Documents as passages: rows with an answer that wait for their instruction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from datagen import options as option_fields
+from datagen.dataset import Dataset, ingest
+from datagen.documents.document import Document
+from datagen.documents.options import PassageOptions
+from datagen.documents.passages import passages
+from datagen.documents.reading import documents, files_of
+from datagen.errors import DataError
+from datagen.language import identify
+from datagen.recipe import Step
+from datagen.rows import Row, dropped_row, new_row
+from datagen.shards import file_digest, fingerprint
+from datagen.steps.entry import VERSION, made
+from datagen.work import Run
+
+
+def cut(run: Run, step: Step, folder: Path) -> None:
+    """Read the documents and cut them into passages; what is left out of a document is a ledger row with its reason."""
+    options: PassageOptions = step.options
+    found = [d for path in options.documents for d in file_digest(files_of(path))]
+    run.inputs[f"{step.name}.documents"] = found
+    matter = {k: v for k, v in option_fields.values(options).items() if k != "documents"}
+    mark = fingerprint(VERSION, matter, found, run.recipe.limit)
+
+    def work() -> dict[str, Any]:
+        run.progress.step(step.name, None, "documents")
+        counts = [0]
+        ingest(folder, [("", _rows(run, step, counts))], step.name)
+        entry = made(step.name, option_fields.values(options), folder)
+        if not entry["rows_in"]:
+            raise DataError(f"{', '.join(options.documents)}: nothing to read, not one document; check the input")
+        return {**entry, "documents": counts[0]}
+
+    run.do(folder, mark, work)
+    run.datasets.append(Dataset(folder, mark))
+
+
+def _rows(run: Run, step: Step, counts: list[int]) -> Iterator[Row]:
+    """Yield the rows and ledger rows of every document."""
+    options: PassageOptions = step.options
+    several = (d for path in options.documents for d in documents(path, options.id_field, options.text_field))
+    for document in islice(several, run.recipe.limit):
+        counts[0] += 1
+        run.progress.at(counts[0])
+        for passage in passages(document, options.min_words, options.max_words):
+            row = _row(document, passage.text, passage.span, passage.headings)
+            yield (
+                row
+                if passage.reason is None
+                else dropped_row(row, step.name, passage.reason, evidence=document.problem or None)
+            )
+
+
+def _row(document: Document, text: str, span: tuple[int, int], headings: tuple[str, ...]) -> Row:
+    extra: dict[str, Any] = {"document": document.id, "span": list(span)}
+    if headings:
+        extra["headings"] = list(headings)
+    return new_row(
+        output=text, source=document.source, language=identify(text)[0] or "", parents=[document.id],
+        extra=json.dumps(extra, ensure_ascii=False), instruction="",
+    )  # fmt: skip

@@ -1,0 +1,47 @@
+"""A model tuned on rows by people and on those that a judge thought well of: the judge of the next round (Humpback)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from datagen import options as option_fields
+from datagen.errors import DataError
+from datagen.recipe import ForwardModel, Step
+from datagen.shards import fingerprint
+from datagen.steps.entry import VERSION, entry
+from datagen.steps.training import told
+from datagen.work import Run
+
+
+def forward_model(run: Run, step: Step, folder: Path) -> None:
+    """Train a model on the seed rows and on the rows whose `judge_score` is high enough; every row stays."""
+    from datagen.train.loop import TrainOptions
+    from datagen.train.loop import train as fit
+
+    options: ForwardModel = step.options
+    data = run.datasets[-1]
+    seeds = run.digest(f"{step.name}.seeds", [options.seeds]) if options.seeds else []
+    mark = fingerprint(VERSION, option_fields.values(options), run.identity(options.model), seeds, run.tail)
+
+    def work() -> dict[str, Any]:
+        alive = np.flatnonzero(data.alive())
+        scores = data.column("judge_score")
+        if scores is None:
+            raise DataError(f"step '{step.name}': its rows have no judge_score; put a judge before it")
+        well = np.asarray(scores.to_numpy(zero_copy_only=False), np.float64)[alive] >= options.min_score
+        run.progress.step(step.name, options.steps, "steps")
+        rows = run.side_rows("seeds", options.seeds) if options.seeds else []
+        by_people = len(rows)
+        rows = [*rows, *(row for row, good in zip(data.kept_rows(), well, strict=True) if good)]
+        own = {k: v for k, v in option_fields.values(options).items() if k not in ("seeds", "min_score")}
+        trained = fit(
+            rows, TrainOptions(**{**own, "fresh": run.fresh}), folder, None,
+            lambda line: run.progress.at(line["step"], f"loss {line['loss']:.3f}"),
+        )  # fmt: skip
+        notes = {"by_people": by_people, "scored_high": int(well.sum()), "left_out": len(trained.left_out), **told(trained)}
+        return {**entry(step.name, option_fields.values(options), len(alive), {}), "notes": notes}
+
+    run.do(folder, mark, work)

@@ -1,0 +1,46 @@
+"""A step's way to its model: the journal of the run folder, checked against what an earlier run recorded, and the chat."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from datagen.errors import DataError
+from datagen.recipe import Step
+from datagen.work import Run
+
+if TYPE_CHECKING:
+    from datagen.models.chat import Chat
+
+
+@contextlib.contextmanager
+def chat_of(run: Run, step: Step) -> Iterator[Chat]:
+    """Open the journal and the model of a step.
+
+    Raises:
+        DataError: answers that were recorded are gone.
+        ModelError: the model cannot be had.
+    """
+    from datagen.models.journal import Journal
+    from datagen.models.opening import opened
+
+    journal = Journal(run.out / "journal.sqlite")
+    told: dict[str, Any] = next((s for s in (run.before or {}).get("stages", ()) if s.get("name") == step.name), {})
+    there, were = journal.counts()["recorded"], int((told.get("requests") or {}).get("recorded", 0))
+    if there < were:
+        journal.close()
+        raise DataError(
+            f"{run.out}/journal.sqlite holds {there:,} answers, but {were:,} were recorded: restore it, or give another -o to"
+            " buy them again"
+        )
+    with contextlib.closing(journal), opened(step.options, journal, offline=run.offline) as chat:
+        yield chat
+
+
+def spent(chat: Chat, kept: int) -> str:
+    """The money of the live line, where there is a price, and else the tokens; per kept row."""
+    budget, kept = chat.budget, max(1, kept)
+    if budget.price:
+        return f"${budget.spent:.4f}, ${budget.spent / kept:.5f}/row, "
+    return f"{(budget.used.input + budget.used.output) / kept:,.0f} tok/row, "

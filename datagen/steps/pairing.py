@@ -1,0 +1,41 @@
+"""Sentence pairs as translation rows."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from datagen import options as option_fields
+from datagen.dataset import Dataset, ingest
+from datagen.errors import DataError
+from datagen.formats.sources import files
+from datagen.pairs import phrasings
+from datagen.pairs.instructions import instructions, pairs_of
+from datagen.pairs.options import PairOptions
+from datagen.recipe import Step
+from datagen.shards import file_digest, fingerprint
+from datagen.steps.entry import VERSION, made
+from datagen.work import Run
+
+
+def pair_up(run: Run, step: Step, folder: Path) -> None:
+    """Read the pairs and write an instruction for each, in both directions."""
+    options: PairOptions = step.options
+    found = [d for path in options.pairs for d in file_digest(files(path))]
+    run.inputs[f"{step.name}.pairs"] = found
+    templates = file_digest(phrasings.files_of(options.templates))
+    matter = {k: v for k, v in option_fields.values(options).items() if k not in ("pairs", "templates")}
+    mark = fingerprint(VERSION, matter, found, templates, run.recipe.limit)
+
+    def work() -> dict[str, Any]:
+        run.progress.step(step.name, None, "rows")
+        pairs = list(islice(pairs_of(options), run.recipe.limit))
+        if not pairs:
+            raise DataError(f"{', '.join(options.pairs)}: nothing to read, not one pair; check the input")
+        rows = instructions(pairs, phrasings.read(options.templates), options, step.name)
+        ingest(folder, [("", rows)], step.name)
+        return {**made(step.name, option_fields.values(options), folder), "pairs": len(pairs)}
+
+    run.do(folder, mark, work)
+    run.datasets.append(Dataset(folder, mark))

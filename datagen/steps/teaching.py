@@ -1,0 +1,186 @@
+"""Rows that a teacher works on: each is replaced by what the model makes of it, or stays beside it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Awaitable, Callable, Generator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from datagen import options as option_fields
+from datagen.dataset import Dataset, reason_counts
+from datagen.errors import BudgetError, DataError, DatagenError, ModelError, UsageError
+from datagen.recipe import Step
+from datagen.row_language import language_of
+from datagen.rows import LEDGER, REWRITTEN, ROW, Row, dropped_row
+from datagen.shards import ShardWriter, fingerprint, read_shards
+from datagen.stage import ERROR
+from datagen.steps.entry import VERSION, entry
+from datagen.steps.model import chat_of, spent
+from datagen.work import Run
+
+if TYPE_CHECKING:
+    from datagen.models.chat import Chat
+    from datagen.teach.teachers import Teacher
+
+UNREAD = 0.01  # share of rows in other languages than English above which the embedded model is the wrong one
+Taught = tuple[Row, list[Row]]
+
+
+def teach(run: Run, step: Step, folder: Path) -> None:
+    """Ask a model about every row that is left; each answer goes through the run's journal."""
+    from datagen.models.options import TRAVEL, is_local
+    from datagen.teach import teachers
+
+    options, data = step.options, run.datasets[-1]
+    matter = {k: v for k, v in option_fields.values(options).items() if k not in TRAVEL}
+    weights = run.identity(options.model) if is_local(options.model) else options.model
+    mark = fingerprint(VERSION, matter, teachers.prompts(step.kind, options), weights, data.fingerprint, run.tail)
+
+    def work() -> dict[str, Any]:
+        rows_in = int(data.alive().sum())
+        if options.local:
+            _check_read(step, data)
+        run.progress.step(step.name, rows_in, "rows")
+        with chat_of(run, step) as chat:
+            teacher = teachers.teacher(step.kind, step.name, chat, options)
+            with contextlib.closing(_taught(data, teacher, chat, step.name)) as came:
+                return _written(run, step, folder, data, _Class(chat, teacher.adds), came)
+
+    run.do(folder, mark, work)
+    run.datasets.append(Dataset(folder, mark, step=step.name))
+
+
+def _check_read(step: Step, data: Dataset) -> None:
+    """Refuse rows that a small local model does not read.
+
+    Raises:
+        UsageError: too many of them are not English.
+    """
+    from datagen.models.options import EMBEDDED
+
+    if step.options.model != EMBEDDED:
+        return
+    found = Counter(row["language"] or language_of(row["instruction"], row["output"]) for row in data.kept_rows())
+    other = {name: count for name, count in found.most_common() if name not in ("en", "")}
+    if other and sum(other.values()) > UNREAD * found.total():
+        told = ", ".join(f"{count:,} in {name}" for name, count in list(other.items())[:3])
+        raise UsageError(
+            f"step '{step.name}': the embedded model smollm2 knows English only, and of {found.total():,} rows {told}; name"
+            " another one with --model, and its --base-url"
+        )
+
+
+@dataclass
+class _Class:
+    """What is under way: the chat, whether rows are added, and counts of what came so far."""
+
+    chat: Chat
+    adds: bool
+    made: int = 0
+    kept: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    stopped: DatagenError | None = None
+
+
+def _taught(data: Dataset, teacher: Teacher, chat: Chat, step: str) -> Generator[Taught, None, None]:
+    """Yield each row and what became of it, in order."""
+    from datagen.models.asking import in_order
+    from datagen.models.chat import NotRecordedError
+
+    def begun(row: Row) -> Callable[[], Awaitable[Taught]]:
+        async def one() -> Taught:
+            try:
+                return row, await teacher.taught(row)
+            except NotRecordedError:
+                return row, [dropped_row(row, step, "not_reached", evidence="the journal has no answer for it")]
+            except DatagenError:
+                raise
+            except Exception as e:  # noqa: BLE001 - whatever an answer does to its reader, the row is a ledger row
+                return row, [dropped_row(row, step, ERROR, evidence=f"{type(e).__name__}: {e}")]
+
+        return one
+
+    yield from in_order(chat, map(begun, _rows(data)))
+
+
+def _rows(data: Dataset) -> Iterator[Row]:
+    """Yield the rows that are left with every column that they have."""
+    for table in data.kept():
+        for batch in table.to_batches(max_chunksize=256):
+            yield from batch.to_pylist()
+
+
+def _written(
+    run: Run, step: Step, folder: Path, data: Dataset, lesson: _Class, came: Generator[Taught, None, None]
+) -> dict[str, Any]:  # fmt: skip
+    """Write what comes; return the step's entry. What a cap or the endpoint cut short stands, the rest is `not_reached`."""
+    from datagen.models.usage import account
+
+    extra, rows_in = data.added(), int(data.alive().sum())
+    seen: set[str] = set()
+    with (
+        ShardWriter(folder / "rows", pa.schema([*ROW, *extra])) as kept,
+        ShardWriter(folder / "dropped", pa.schema([*LEDGER, *extra])) as dropped,
+        ShardWriter(folder / "rewritten", REWRITTEN.remove(2)) as ids,
+    ):
+        done = 0
+        for row, made in _until_stopped(lesson, came):
+            done += 1
+            if lesson.adds:
+                made = [row, *({**one, **dict.fromkeys((f.name for f in extra), None)} for one in made)]
+                lesson.made += len(made) - 1
+            for one in made:
+                _place(step.name, row, one, seen, lesson, (kept, dropped, ids))
+            run.progress.at(done, f"{spent(lesson.chat, lesson.kept)}{_told(lesson)}")
+        for at, row in enumerate(_rows(data)):
+            if at >= done:
+                late = dropped_row(row, step.name, "not_reached", evidence=str(lesson.stopped))
+                _place(step.name, row, row if lesson.adds else late, seen, lesson, (kept, dropped, ids))
+    if lesson.stopped is not None and not done:
+        raise lesson.stopped
+    stopped = None
+    if lesson.stopped is not None:
+        stopped = {"exit_code": lesson.stopped.exit_code, "message": str(lesson.stopped)}
+    lost = reason_counts(read_shards(folder / "dropped", ["reason"]))
+    adding = {"makes_rows": True, "new_rows_in": lesson.made} if lesson.adds else {}
+    return {
+        **entry(step.name, option_fields.values(step.options), rows_in + lesson.made, lost, **adding),
+        **account(lesson.chat, lesson.kept), "rows_asked": done, "stopped": stopped,
+    }  # fmt: skip
+
+
+def _until_stopped(lesson: _Class, came: Generator[Taught, None, None]) -> Iterator[Taught]:
+    """Yield what comes until a cap, the endpoint or the journal ends it, which is noted."""
+    try:
+        yield from came
+    except (BudgetError, ModelError, DataError) as e:
+        lesson.stopped = e
+
+
+def _place(
+    step: str, row: Row, one: Row, seen: set[str], lesson: _Class, writers: tuple[ShardWriter, ShardWriter, ShardWriter]
+) -> None:  # fmt: skip
+    """Write a row where it belongs; one that an earlier row equals is a duplicate of it."""
+    kept, dropped, ids = writers
+    if "reason" not in one and one["id"] in seen:
+        one = dropped_row(one, step, "exact_duplicate", witness_id=one["id"])
+    if not lesson.adds and one["id"] != row["id"]:
+        ids.add({"old_id": row["id"], "new_id": one["id"]})
+    if "reason" in one:
+        lesson.dropped[one["reason"]] += 1
+        dropped.add(one)
+        return
+    seen.add(one["id"])
+    lesson.kept += 1
+    kept.add(one)
+
+
+def _told(lesson: _Class) -> str:
+    words = [f"{lesson.chat.sent:,} asked"]
+    words += [f"{reason} {count:,}" for reason, count in lesson.dropped.most_common(1)]
+    return ", ".join(words)

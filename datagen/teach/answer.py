@@ -1,0 +1,160 @@
+"""Answers to prompts that exist: turn by turn for conversations, several at choice, the best of them first."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from datagen.models.chat import Chat
+from datagen.models.completion import Completion
+from datagen.models.judge import Judge
+from datagen.rows import Row, conversation_turns, turn
+from datagen.scores.final_answer import final_answer, is_worked, same_answer
+from datagen.teach.desk import Desk, asked_messages, has_tools, shown, with_answer, with_extra
+from datagen.teach.options import TeachOptions
+
+LOCAL_TOKENS = 384  # of an answer; a small model that goes on has lost its thread
+JUDGE_TOKENS = 512
+LOW, HIGH = 1, 5  # the scale of prompts/judge
+
+
+@dataclass(frozen=True)
+class AnswerOptions(TeachOptions):
+    """Options of `answer`."""
+
+    samples: int = 1  # answers per row; all of them are in `candidates`, the best first
+    best: Literal["auto", "rule", "agreement", "judge", "first"] = "auto"  # what says which is best; auto: see the README
+    min_score: float | None = None  # of the best answer (rule 0..1, agreement 0..1, judge 1..5), below which a row goes
+    system: str | None = None  # a system message for rows without one; it is not written into the rows
+
+    def __post_init__(self) -> None:
+        """Check the values; raises ValueError."""
+        super().__post_init__()
+        if not 1 <= self.samples <= 1024:
+            raise ValueError(f"samples must be 1 to 1024, not {self.samples}")
+        if self.samples > 1 and self.temperature is not None and self.temperature == 0:
+            raise ValueError("several samples need a temperature above 0, or all of them are the same")
+        if self.min_score is not None and self.samples == 1 and self.best in ("first", "agreement"):
+            raise ValueError("min_score needs best=rule or best=judge, or more samples")
+
+
+class Answer:
+    """Replaces a row's answer; the one that it had stays in `extra` as `reference`."""
+
+    adds: ClassVar[bool] = False
+
+    def __init__(self, step: str, chat: Chat, options: AnswerOptions) -> None:
+        """Take the options."""
+        self._desk = Desk(step, chat, options, LOCAL_TOKENS)
+        self._options = options
+        sampling = {**options.sampled(JUDGE_TOKENS), "temperature": None if options.temperature is None else 0.0}
+        self._judge = Judge(chat, sampling, LOW, HIGH)
+
+    @staticmethod
+    def prompts(options: AnswerOptions) -> tuple[str, ...]:
+        """The prompts that rows depend on: none but the judge's; a row is asked as it stands."""
+        return ("judge",) if options.best == "judge" else ()
+
+    async def taught(self, row: Row) -> list[Row]:
+        """Return the row with new answers, or why there are none."""
+        if has_tools(row):
+            return [self._desk.lost(row, "needs_tools", "a plain answer cannot stand for a tool call")]
+        if not any(m["role"] == "user" and m["content"].strip() for m in asked_messages(row)):
+            return [self._desk.lost(row, "empty_task")]
+        whole, before = await self._replayed(row)
+        if "reason" in whole:
+            return [whole]
+        answers = await asyncio.gather(*(self._desk.ask(self._asked(whole), draw) for draw in range(self._options.samples)))
+        usable = [a for a in answers if not self._desk.refused(row, a)]
+        if not usable:
+            return [next(lost for a in answers if (lost := self._desk.refused(row, a)))]
+        return [await self._best(row, whole, usable, [*before, *answers])]
+
+    def _asked(self, row: Row) -> list[dict[str, str]]:
+        messages = asked_messages(row)
+        if self._options.system and messages[0]["role"] != "system":
+            return [{"role": "system", "content": self._options.system}, *messages]
+        return messages
+
+    async def _replayed(self, row: Row) -> tuple[Row, list[Completion]]:
+        """Answer every turn of the user but the last anew, each with the new answers before it; return the row so far."""
+        turns = [t for t in row["messages"] or () if t["content"]]
+        users = [i for i, t in enumerate(turns) if t["role"] == "user"]
+        if len(users) < 2:
+            return row, []
+        said: list[dict[str, Any]] = []
+        answers: list[Completion] = []
+        for one in turns[: users[-1]]:
+            if one["role"] == "assistant":
+                continue
+            said.append(dict(one))
+            if one["role"] == "user":
+                so_far = {**row, "messages": [*said, turn("assistant", "")]}
+                answer = await self._desk.ask(self._asked(so_far))
+                if lost := self._desk.refused(row, answer):
+                    return lost, answers
+                answers.append(answer)
+                said.append(turn("assistant", (answer.text or "").strip()))
+        last = conversation_turns(row)[-1]
+        ending = [last] if last["role"] == "assistant" else [turn("assistant", "")]
+        return {**row, "messages": [*said, dict(turns[users[-1]]), *ending]}, answers
+
+    async def _best(self, row: Row, whole: Row, usable: Sequence[Completion], spent: Sequence[Completion]) -> Row:
+        """Return the row with its answers, the best first."""
+        texts = [(a.text or "").strip() for a in usable]
+        scores, judged = await self._scores(whole, texts)
+        known = [-1.0 if s is None else s for s in scores]
+        order = sorted(range(len(texts)), key=lambda i: (-known[i], i))
+        best = order[0]
+        candidates = None
+        if self._options.samples > 1:
+            candidates = [{"text": texts[i], "score": scores[i], "source": self._desk.chat.name} for i in dict.fromkeys(order)]
+        least = self._options.min_score
+        if least is not None and (scores[best] is None or (scores[best] or 0.0) < least):
+            said = f"the best of {len(texts)}: {shown(texts[best])}"
+            return self._desk.lost(row, "low_score", said, score=scores[best], threshold=least)
+        own = with_answer(whole, texts[best])
+        if "messages" in own and usable[best].reasoning:
+            own["messages"][-1]["reasoning"] = usable[best].reasoning
+        thought = usable[best].reasoning if "messages" not in own else None
+        extra = with_extra(row, reference=row["output"] or None, reasoning=thought)
+        return self._desk.made(row, [*spent, *judged], (), **own, candidates=candidates, extra=extra)
+
+    async def _scores(self, row: Row, texts: Sequence[str]) -> tuple[list[float | None], list[Completion]]:
+        """Return what each answer is worth, by what the options name, and the answers of a judge."""
+        how = self._options.best
+        if how == "auto":
+            alone = len(texts) == 1 and self._options.min_score is None
+            how = "first" if alone else "rule" if is_worked(row["output"]) else "agreement"
+        if how == "judge":
+            return await self._judged(row, texts)
+        if how == "rule":
+            known = final_answer(row["output"]) is not None
+            return [float(same_answer(text, row["output"])) if known else None for text in texts], []
+        return ([None] * len(texts) if how == "first" else list(agreement(texts))), []
+
+    async def _judged(self, row: Row, texts: Sequence[str]) -> tuple[list[float | None], list[Completion]]:
+        prompt = self._desk.prompt("judge", self._desk.spoken(row))
+        task = "\n\n".join(m["content"] for m in asked_messages(row))
+        judged = await asyncio.gather(
+            *(self._judge.judged(prompt.messages(task=task, answer=text, rubric=None, low=LOW, high=HIGH)) for text in texts)
+        )
+        return [j.score for j in judged], [a for j in judged for a in j.answers]
+
+
+def agreement(texts: Sequence[str]) -> list[float]:
+    """Return the share of the other answers that each agrees with, 0..1.
+
+    Where at least half of them end in a final answer, agreement is to have the same (self-consistency, Wang et al. 2023);
+    else it is the mean ROUGE-L F1 with the others (minimum Bayes risk).
+    """
+    if len(texts) < 2:
+        return [1.0] * len(texts)
+    finals = [final_answer(t) for t in texts]
+    if sum(f is not None for f in finals) * 2 >= len(texts):
+        return [0.0 if f is None else (finals.count(f) - 1) / (len(texts) - 1) for f in finals]
+    from datagen.similarity.consensus import mean_f1
+
+    return mean_f1(texts)

@@ -1,0 +1,76 @@
+"""Instruction backtranslation: the instruction that a text answers, written by a model.
+
+Source: Li et al. 2023 (Humpback, arXiv 2308.06259): a backward model writes the instruction of each text; a judge keeps the
+pairs that are worth it (stage `judge`). The model is any that follows a prompt, or one tuned on the exchanged rows of a set
+(`datagen train --direction backward`), which has learned the same prompt.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from datagen.language import identify, is_in
+from datagen.models.chat import Chat
+from datagen.rows import Row
+from datagen.similarity.spans import longest_shared_run
+from datagen.teach.desk import Desk, shown
+from datagen.teach.options import TeachOptions
+from datagen.teach.reading import instruction_of
+
+PROMPT = "backtranslate"
+LOCAL_TOKENS = 96  # of an instruction
+COPIED = 12  # tokens in a row from the text that make an instruction a copy of it
+
+
+@dataclass(frozen=True)
+class BacktranslateOptions(TeachOptions):
+    """Options of `backtranslate`."""
+
+    source: str = "backtranslated"  # of the rows: what training can tell them apart by
+    seed_rows: str | None = None  # rows written by people, against whose verbs and nouns the new ones are counted
+
+
+class Backtranslate:
+    """Gives each text the instruction that it answers."""
+
+    adds: ClassVar[bool] = False
+
+    def __init__(self, step: str, chat: Chat, options: BacktranslateOptions) -> None:
+        """Take the options."""
+        self._desk, self._options = Desk(step, chat, options, LOCAL_TOKENS), options
+
+    @staticmethod
+    def prompts(options: BacktranslateOptions) -> tuple[str, ...]:
+        """The prompts that rows depend on."""
+        return (PROMPT,)
+
+    async def taught(self, row: Row) -> list[Row]:
+        """Return the text with its instruction, or why it has none."""
+        desk, text = self._desk, row["output"]
+        if not text.strip():
+            return [desk.lost(row, "empty_answer")]
+        language = desk.spoken(row)
+        prompt = desk.prompt(PROMPT, language)
+        answer = await desk.ask(prompt.messages(text=text, title=title_of(row)))
+        if lost := desk.refused(row, answer):
+            return [lost]
+        task = instruction_of(answer.text or "")
+        if not any(c.isalnum() for c in task):
+            return [desk.lost(row, "empty_task", shown(answer.text or ""))]
+        if longest_shared_run(task, text) >= COPIED:
+            return [desk.lost(row, "copies_text", shown(task))]
+        if row["language"] and not is_in(task, row["language"]):
+            return [desk.lost(row, "wrong_language", f"{identify(task)[0]}: {shown(task)}")]
+        return [desk.made(row, [answer], [prompt.hash], instruction=task, source=self._options.source)]
+
+
+def title_of(row: Row) -> str:
+    """The headings that a passage stood under, as one line."""
+    try:
+        found: Any = json.loads(row["extra"] or "{}")
+    except ValueError:
+        return ""
+    headings = found.get("headings") if isinstance(found, dict) else None
+    return " > ".join(map(str, headings)) if isinstance(headings, list) else ""

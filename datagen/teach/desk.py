@@ -1,0 +1,132 @@
+"""Where every teacher asks: prompts in the language of the row, equal requests sent once, rows that tell their origin."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+from weakref import WeakValueDictionary
+
+from datagen.models.chat import Chat
+from datagen.models.completion import Completion
+from datagen.models.prompt import Prompt, prompt_hash
+from datagen.models.usage import generation
+from datagen.row_language import language_of
+from datagen.rows import Row, dropped_row, new_row, turn
+from datagen.teach.options import PROMPT_LANGUAGES, TeachOptions
+
+SHOWN = 300  # characters of an answer in evidence
+
+
+class Desk:
+    """One step's way to its model."""
+
+    def __init__(self, step: str, chat: Chat, options: TeachOptions, local_tokens: int) -> None:
+        """Take the step's name, the chat and the options; `local_tokens` ends a local model's answer."""
+        self.step, self.chat, self.options = step, chat, options
+        self._sampling = options.sampled(local_tokens)
+        self._prompts: dict[tuple[str, str], Prompt] = {}
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def ask(
+        self, messages: Sequence[Mapping[str, Any]], draw: int = 0, *, temperature: float | None = None,
+        tokens: int | None = None,
+    ) -> Completion:  # fmt: skip
+        """Return the answer to a conversation; equal requests are one, the second waits for the first.
+
+        Args:
+            messages: the conversation.
+            draw: index that tells equal requests apart.
+            temperature: in the place of the options', where those have one.
+            tokens: limit of the answer, where that is lower.
+        """
+        body = {"messages": list(messages), **self._sampling}
+        if temperature is not None and body["temperature"] is not None:
+            body["temperature"] = temperature
+        if tokens is not None:
+            body["max_tokens"] = min(tokens, body["max_tokens"])
+        key = prompt_hash(json.dumps([body, draw], ensure_ascii=False, sort_keys=True))
+        lock = self._locks.setdefault(key, asyncio.Lock())
+        async with lock:
+            return await self.chat.complete("chat/completions", body, draw)
+
+    def prompt(self, name: str, language: str) -> Prompt:
+        """Return a prompt, read once."""
+        if (name, language) not in self._prompts:
+            self._prompts[name, language] = Prompt(name, language, self.options.prompts)
+        return self._prompts[name, language]
+
+    def spoken(self, row: Row) -> str:
+        """The language of the prompts for a row."""
+        if self.options.language != "auto":
+            return self.options.language
+        found = row["language"] or language_of(row["instruction"], row["output"])
+        return found if found in PROMPT_LANGUAGES else "en"
+
+    def made(self, row: Row, answers: Sequence[Completion], hashes: Sequence[str], **changes: Any) -> Row:
+        """Return a row like another one with some columns changed, its id new and its origin told."""
+        told = {k: v for k, v in row.items() if k in _COLUMNS} | changes
+        return {**row, **new_row(**told, generation=generation(self.chat.name, answers, prompt_hash(*hashes)))}
+
+    def lost(self, row: Row, reason: str, evidence: str | None = None, **fate: Any) -> Row:
+        """Return a ledger row."""
+        return dropped_row(row, self.step, reason, evidence=evidence, **fate)
+
+    def refused(self, row: Row, answer: Completion) -> Row | None:
+        """Return the ledger row where an answer cannot be used: none, an empty one, or one that was cut off."""
+        if answer.text is None:
+            return self.lost(row, "request_failed", answer.error)
+        if answer.cut:
+            return self.lost(row, "cut_off", shown(answer.text))
+        return None if answer.text.strip() else self.lost(row, "empty_answer")
+
+
+_COLUMNS = frozenset(new_row()) - {"id", "generation"}
+
+
+def shown(text: str) -> str:
+    """Return the beginning of an answer as evidence."""
+    return " ".join(text.split())[:SHOWN]
+
+
+def with_extra(row: Row, **fields: Any) -> str:
+    """Return a row's `extra` with some fields more; those that are null are left out."""
+    try:
+        before = json.loads(row["extra"]) if row["extra"] else {}
+    except ValueError:
+        before = {"raw": row["extra"]}
+    kept = before if isinstance(before, dict) else {"raw": before}
+    return json.dumps({**kept, **{k: v for k, v in fields.items() if v is not None}}, ensure_ascii=False)
+
+
+def with_answer(row: Row, text: str) -> dict[str, Any]:
+    """Return the columns of a row whose last answer is another one: `output`, and `messages` where it has them."""
+    if row["messages"] is None:
+        return {"output": text}
+    turns = [dict(t) for t in row["messages"]]
+    if turns and turns[-1]["role"] == "assistant":
+        turns[-1] = {**turns[-1], "content": text, "reasoning": None}
+    else:
+        turns.append(turn("assistant", text))
+    return {"output": text, "messages": turns}
+
+
+def asked_messages(row: Row) -> list[dict[str, str]]:
+    """Return what a row asks, as the messages of a request: all of it but its last answer.
+
+    Turns without a content (tool calls) are left out; a row with tools is refused before.
+    """
+    system = [{"role": "system", "content": row["system"]}] if row["system"] else []
+    if row["messages"] is None:
+        task = "\n\n".join(part for part in (row["instruction"], row["input"]) if part)
+        return [*system, {"role": "user", "content": task}]
+    turns = list(row["messages"])
+    if turns and turns[-1]["role"] == "assistant":
+        turns.pop()
+    return [*system, *({"role": t["role"], "content": t["content"]} for t in turns if t["content"])]
+
+
+def has_tools(row: Row) -> bool:
+    """Whether a row offers, calls or answers tools, which a plain answer cannot stand for."""
+    return bool(row["tools"]) or any(t["tool_calls"] or t["role"] == "tool" for t in row["messages"] or ())

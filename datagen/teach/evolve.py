@@ -1,0 +1,163 @@
+"""Evol-Instruct: tasks made harder, or turned into others of their field, in rounds; what fails is eliminated with a reason.
+
+Source: Xu et al. 2023 (WizardLM, arXiv 2304.12244): five ways in depth and one in breadth, elimination by four rules; a task
+whose evolution failed goes back into the pool, so that its next round starts from it again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import ClassVar, Literal, get_args
+
+import regex
+
+from datagen.models.chat import Chat
+from datagen.models.completion import Completion
+from datagen.rows import Row
+from datagen.teach.desk import Desk, asked_messages, shown, with_extra
+from datagen.teach.options import TeachOptions
+from datagen.teach.reading import instruction_of, plain
+from datagen.text import tokens
+from datagen.wordlists import entries
+
+Operation = Literal["constraints", "deepen", "concretize", "reasoning", "complicate_input", "breadth"]
+OPERATIONS: tuple[str, ...] = get_args(Operation)
+LOCAL_TOKENS = 256
+EQUAL_TOKENS = 16
+SORRY_WORDS = 80  # an answer shorter than that which says sorry is none
+# Words of the prompts that a new task must not show.
+_COPIED = regex.compile(
+    r"given prompt|rewritten prompt|created prompt|new prompt|#\s?(?:the )?(?:given|rewritten|created|new)|given task"
+    r"|rewritten task|给定的?(?:指令|任务|提示)|改写后的?(?:指令|任务|提示)|โจทย์ที่กำหนดให้|โจทย์ที่เขียนใหม่",
+    flags=regex.I,
+)
+_SORRY = regex.compile(r"\bsorry\b|\bas an ai\b|抱歉|对不起|ขออภัย|ขอโทษ", flags=regex.I)
+_EQUAL = regex.compile(
+    r"(?P<no>not\s+equal|different|不相同|不同|ไม่เท่ากัน|ไม่เหมือน|ต่างกัน)|(?P<yes>equal|same|相同|一样|เท่ากัน|เหมือนกัน)",
+    flags=regex.I,
+)
+
+
+@dataclass(frozen=True)
+class EvolveOptions(TeachOptions):
+    """Options of `evolve`."""
+
+    temperature: float | None = 1.0  # off = the endpoint's default
+    top_p: float | None = 0.95  # off = the endpoint's default
+    rounds: int = 1  # each starts from what the one before made
+    operations: tuple[Operation, ...] = (
+        "constraints",
+        "deepen",
+        "concretize",
+        "reasoning",
+        "complicate_input",
+        "breadth",
+    )  # drawn for each row and round
+    answer_temperature: float | None = 0.3  # of the answers to new tasks; off = the endpoint's default
+    check_gain: bool = True  # ask whether a new task asks for more than the old one
+    seed: int = 17  # which operation a row gets
+
+    def __post_init__(self) -> None:
+        """Check the values; raises ValueError."""
+        super().__post_init__()
+        if not 1 <= self.rounds <= 20:
+            raise ValueError(f"rounds must be 1 to 20, not {self.rounds}")
+        wrong = [o for o in self.operations if o not in OPERATIONS]
+        if wrong or not self.operations:
+            named = f"there is no operation '{wrong[0]}'" if wrong else "operations names none"
+            raise ValueError(f"{named}; they are {', '.join(OPERATIONS)}")
+
+
+class Evolve:
+    """Adds to each row what became of its task, round by round."""
+
+    adds: ClassVar[bool] = True
+
+    def __init__(self, step: str, chat: Chat, options: EvolveOptions) -> None:
+        """Take the options."""
+        self._desk, self._options = Desk(step, chat, options, LOCAL_TOKENS), options
+
+    @staticmethod
+    def prompts(options: EvolveOptions) -> tuple[str, ...]:
+        """The prompts that rows depend on."""
+        return ("evolve", *(("evolve_equal",) if options.check_gain else ()))
+
+    async def taught(self, row: Row) -> list[Row]:
+        """Return the new rows and the eliminated ones."""
+        found: list[Row] = []
+        parent = row
+        for turn in range(self._options.rounds):
+            child = await self._evolved(parent, row["id"], turn)
+            found.append(child)
+            parent = parent if "reason" in child else child
+        return found
+
+    def _operation(self, row_id: str, turn: int) -> str:
+        draw = hashlib.blake2b(f"{self._options.seed}:{row_id}:{turn}".encode(), digest_size=8).digest()
+        return self._options.operations[int.from_bytes(draw) % len(self._options.operations)]
+
+    async def _evolved(self, parent: Row, root: str, turn: int) -> Row:
+        """Return the row that one operation makes of a task, or the ledger row that says why it was eliminated."""
+        desk, operation = self._desk, self._operation(root, turn)
+        language = desk.spoken(parent)
+        prompt = desk.prompt("evolve", language)
+        task = "\n\n".join(m["content"] for m in asked_messages(parent) if m["role"] != "system")
+        answer = await desk.ask(prompt.messages(task=task, operation=operation), turn)
+        extra = with_extra(parent, operation=operation, round=turn + 1, root=root, reference=None)
+        text = instruction_of(answer.text or "") if operation != "complicate_input" else plain(answer.text or "")
+        common = {"input": "", "messages": None, "candidates": None, "parents": [parent["id"]], "extra": extra}
+        source = f"{desk.step}:{desk.chat.name}"
+        child = desk.made(parent, [answer], [prompt.hash], instruction=text, output="", source=source, **common)
+        if lost := desk.refused(child, answer):
+            return lost
+        if lost := await self._eliminated(child, parent, task, text, language):
+            return lost
+        answers = [answer]
+        said = await desk.ask(
+            [*_system(parent), {"role": "user", "content": text}], temperature=self._options.answer_temperature
+        )
+        answers.append(said)
+        child = desk.made(
+            parent, answers, [prompt.hash], instruction=text, output=(said.text or "").strip(), source=source, **common
+        )
+        return desk.refused(child, said) or self._unanswered(child, said) or child
+
+    async def _eliminated(self, child: Row, parent: Row, task: str, text: str, language: str) -> Row | None:
+        """Return the ledger row of a task that is none, repeats the prompt, or asks for nothing more."""
+        desk = self._desk
+        if not any(c.isalnum() for c in text):
+            return desk.lost(child, "empty_task")
+        if hit := _COPIED.search(text):
+            return desk.lost(child, "copies_prompt", hit.group())
+        if " ".join(text.split()).casefold() == " ".join(task.split()).casefold():
+            return desk.lost(child, "no_information_gain", "the same words", witness_id=parent["id"])
+        if not self._options.check_gain:
+            return None
+        prompt = desk.prompt("evolve_equal", language)
+        judged = await desk.ask(prompt.messages(first=task, second=text), temperature=0.0, tokens=EQUAL_TOKENS)
+        if judged.text is None:
+            return desk.lost(child, "request_failed", judged.error)
+        hit = _EQUAL.search(judged.text)
+        if hit and hit["yes"]:
+            return desk.lost(child, "no_information_gain", shown(judged.text), witness_id=parent["id"])
+        return None
+
+    def _unanswered(self, child: Row, said: Completion) -> Row | None:
+        text = child["output"]
+        words = tokens(text)
+        if _SORRY.search(text) and len(words) < SORRY_WORDS:
+            return self._desk.lost(child, "cannot_answer", shown(text))
+        if all(w in _stop_words() or not any(c.isalnum() for c in w) for w in words):
+            return self._desk.lost(child, "only_stop_words", shown(text))
+        return None
+
+
+def _system(row: Row) -> list[dict[str, str]]:
+    return [{"role": "system", "content": row["system"]}] if row["system"] else []
+
+
+@lru_cache(maxsize=1)
+def _stop_words() -> frozenset[str]:
+    return frozenset(entries("stop_words"))

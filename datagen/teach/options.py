@@ -1,0 +1,35 @@
+"""The options that every teacher shares, beside those of the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from datagen.models.options import EMBEDDED, ModelOptions
+
+PromptLanguage = Literal["auto", "en", "zh", "th"]
+PROMPT_LANGUAGES = ("en", "zh", "th")
+
+
+@dataclass(frozen=True)
+class TeachOptions(ModelOptions):
+    """Options of a teacher."""
+
+    temperature: float | None = 0.7  # off = the endpoint's default
+    language: PromptLanguage = "auto"  # of the prompts; auto = of each row, where it is en, zh or th, else en
+
+    def __post_init__(self) -> None:
+        """Check the values; raises ValueError."""
+        super().__post_init__()
+        if self.model == EMBEDDED and self.language not in ("auto", "en") and self.base_url is None:
+            raise ValueError(
+                f"the embedded model smollm2 knows English only; for language {self.language} name another one with"
+                " --model, and its --base-url"
+            )
+
+    def sampled(self, local_tokens: int) -> dict[str, Any]:
+        """The parameters of a request; a local model's answer ends at so many tokens where no limit is given."""
+        found = self.sampling()
+        if self.local and self.max_output_tokens is None:
+            found["max_tokens"] = local_tokens
+        return found

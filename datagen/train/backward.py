@@ -1,0 +1,47 @@
+"""Rows turned round: the answer is asked about, and the task is learned; what a backward model is tuned on.
+
+Source: Li et al. 2023 (Humpback): the model of p(instruction | output). It learns the prompt by which `backtranslate` asks.
+"""
+
+from __future__ import annotations
+
+from datagen.models.prompt import Prompt
+from datagen.row_language import language_of
+from datagen.rows import Row
+
+LANGUAGES = ("en", "zh", "th")
+
+
+def turned_round(row: Row, prompts: dict[str, Prompt]) -> Row | str:
+    """Return a row whose task is the prompt with this row's answer, and whose answer is this row's task; its id stays.
+
+    Args:
+        row: one task and one answer.
+        prompts: filled as they are needed, one per language.
+
+    Returns:
+        The row, or why it has none: `multi_turn`, `no_labels`.
+    """
+    if row["messages"] is not None and len(row["messages"]) > 2:
+        return "multi_turn"
+    task = "\n\n".join(part for part in (row["instruction"], row["input"]) if part).strip()
+    if not task or not row["output"].strip():
+        return "no_labels"
+    spoken = row["language"] or language_of(row["instruction"], row["output"])
+    language = spoken if spoken in LANGUAGES else "en"
+    prompt = prompts.setdefault(language, Prompt("backtranslate", language))
+    asked = prompt.text(text=row["output"], title="")
+    return {**row, "instruction": asked, "input": "", "output": task, "system": "", "messages": None, "tools": ""}
+
+
+def all_turned_round(rows: list[Row]) -> tuple[list[Row], list[tuple[str, str]]]:
+    """Return the rows turned round, and (id, reason) of those that cannot be."""
+    prompts: dict[str, Prompt] = {}
+    found, left_out = [], []
+    for row in rows:
+        one = turned_round(row, prompts)
+        if isinstance(one, str):
+            left_out.append((row["id"], one))
+        else:
+            found.append(one)
+    return found, left_out
