@@ -5,7 +5,9 @@ from __future__ import annotations
 import email.utils
 import hashlib
 import json
+import math
 import random
+import re
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -209,7 +211,17 @@ def _shown(said: Mapping[str, str], chat: bool) -> dict[str, Any]:
 def _logprobs(body: Body, said: Mapping[str, str], chat: bool) -> dict[str, Any] | None:
     if not body.get("logprobs"):
         return None
-    words = said["content"].split(" ")
+    words = re.findall(r"\s*\d|\s*[^\s\d]+|\s+", said["content"])
     if not chat:
         return {"tokens": words, "token_logprobs": [-0.5] * len(words), "top_logprobs": None, "text_offset": []}
-    return {"content": [{"token": w, "logprob": -0.5, "bytes": list(w.encode()), "top_logprobs": []} for w in words]}
+    return {"content": [
+        {"token": w, "logprob": -0.5, "bytes": list(w.encode()), "top_logprobs": _alternatives(w)} for w in words
+    ]}  # fmt: skip
+
+
+def _alternatives(token: str) -> list[dict[str, Any]]:
+    """A token's alternatives: of a score the next one too, half as likely."""
+    found = [{"token": token, "logprob": math.log(2 / 3), "bytes": None}]
+    if token.strip().isdecimal():
+        found.append({"token": str(int(token) % 5 + 1), "logprob": math.log(1 / 3), "bytes": None})
+    return found

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from invented_teaching import taught
 from invented_words import Draw, Words, language_of
 
 Body = Mapping[str, Any]
@@ -69,6 +70,11 @@ def invented(body: Body, draw: Draw, tokens: int | None = None) -> str:
     if schema is not None:
         return json.dumps(_instance(schema, draw, words), ensure_ascii=False)
     last = prompt.rstrip().rsplit("\n", 1)[-1]
+    return taught(prompt, last, draw) or _generated(body, prompt, last, draw, words, tokens)
+
+
+def _generated(body: Body, prompt: str, last: str, draw: Draw, words: Words, tokens: int | None) -> str:
+    """Return what the model says to the prompts of a generator, and to any other one."""
     asked = [int(n) for n in re.findall(r"\d+", last)]
     if numbers := _NUMBERED.findall(prompt):
         first = int(numbers[-1]) + 1
@@ -88,9 +94,7 @@ def invented(body: Body, draw: Draw, tokens: int | None = None) -> str:
         return "\n".join(_sized(draw, words, lines, tokens))
     if len(asked) == 2 and asked[0] == 1:
         return "\n".join(f"{n}. {words.name(draw)}" for n in range(1, asked[1] + 1))
-    if "messages" not in body:
-        return _task(draw, words)
-    return words.text(draw, _sentences(tokens, draw.randint(1, 4)))
+    return _task(draw, words) if "messages" not in body else words.text(draw, _sentences(tokens, draw.randint(1, 4)))
 
 
 def _task(draw: Draw, words: Words) -> str:

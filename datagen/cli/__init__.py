@@ -14,7 +14,13 @@ from datagen.errors import DatagenError
 COMMANDS = {
     "self-instruct": "Make new tasks and answers from seed tasks with a model.",
     "magpie": "Make tasks and answers from a model's bare user turn.",
+    "backtranslate": "Make rows of documents: the instruction that each passage answers.",
     "answer": "Answer prompts that exist with a model; several at choice, best first.",
+    "judge": "Score rows by a rubric with a model, or compare two answers.",
+    "rewrite": "Write answers anew, grounded in those that rows have.",
+    "evolve": "Make harder tasks of tasks (Evol-Instruct), with their lineage.",
+    "translate": "Add the same tasks and answers in other languages.",
+    "from-pairs": "Make translation instructions of sentence pairs.",
     "filter": "Curate rows by a chain of stages; every drop has a reason.",
     "mix": "Mix sources by T5's rules, or search the mixture with small proxies.",
     "train": "Fine-tune a model on rows: a LoRA adapter, or the whole model.",

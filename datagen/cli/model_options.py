@@ -68,17 +68,20 @@ def options(*groups: Sequence[Callable[[Any], Any]]) -> Callable[[Command], Comm
     return added
 
 
-def teach(
-    kind: str, rows: Sequence[str], out: str, given: dict[str, Any], after: Sequence[Any] = ()
-) -> int:  # fmt: skip
-    """Run a teacher over rows, then other steps; `given` holds its options and those of TEACH. Return the exit code."""
+def teach(kind: str, rows: Sequence[str], out: str, given: dict[str, Any]) -> int:
+    """Run a teacher over rows; `given` holds its options and those of TEACH. Return the exit code."""
+    return run_steps(rows, out, given, lambda own: [{kind: own}])
+
+
+def run_steps(rows: Sequence[str], out: str, given: dict[str, Any], steps: Callable[[dict[str, Any]], list[Any]]) -> int:
+    """Run steps over rows, made of those options that are neither of TEACH nor left out. Return the exit code."""
     from datagen.cli import terminal
     from datagen.recipe import make
 
     mapping, limit = terminal.pairs(given.pop("mapping"), "--map"), given.pop("limit")
     fresh, as_json = given.pop("fresh"), given.pop("as_json")
     own = {k: v for k, v in given.items() if v is not None}
-    recipe = make([{kind: own}, *after], input=tuple(rows), mapping=mapping, limit=limit)
+    recipe = make(steps(own), input=tuple(rows), mapping=mapping, limit=limit)
     return terminal.run(recipe, out, fresh=fresh, as_json=as_json)
 
 

@@ -241,6 +241,12 @@ def _of_decision(told: dict[str, Any]) -> list[str]:
         notes.append("flagged: " + ", ".join(f"{rule} {count:,}" for rule, count in flagged.items()))
     if cut := told.get("rows_cut"):
         notes.append(f"{cut:,} rows are longer than the model reads; their beginnings count")
+    if "scored" in told:
+        mean = "" if told["mean_score"] is None else f", mean {told['mean_score']:.2f}"
+        notes.append(f"{told['scored']:,} rows scored{mean}; {told['rows_not_scored']:,} without a score")
+        if told["rows_not_scored"]:
+            notes.append(f"first of them: {told['first_error']}"[:150])
+        notes += _used(told)
     if "tags_per_row" in told:
         notes.append(
             f"{told['covered']:,} tags by {told['by']}, {told['tags_per_row']:.2f} per row;"
@@ -248,11 +254,17 @@ def _of_decision(told: dict[str, Any]) -> list[str]:
         )
         if told["rows_not_tagged"]:
             notes.append(f"{told['rows_not_tagged']:,} rows not tagged: {told['first_error']}"[:150])
-        if used := told.get("usage"):
-            usd = "" if used["usd"] is None else f", ${used['usd']:.4f}"
-            tokens = f"{used['input_tokens']:,} tokens in, {used['output_tokens']:,} out"
-            notes.append(f"over the life of this folder: {used['recorded']:,} answers, {tokens}{usd}")
+        notes += _used(told)
     return notes
+
+
+def _used(told: dict[str, Any]) -> list[str]:
+    """What a stage that asks a model has used, over the life of the folder."""
+    if not (used := told.get("usage")):
+        return []
+    usd = "" if used["usd"] is None else f", ${used['usd']:.4f}"
+    tokens = f"{used['input_tokens']:,} tokens in, {used['output_tokens']:,} out"
+    return [f"over the life of this folder: {used['recorded']:,} answers, {tokens}{usd}"]
 
 
 def _of_generation(stage: dict[str, Any], requests: dict[str, int]) -> list[str]:

@@ -13,6 +13,7 @@ import click
     "-o", "--out", required=True, metavar="OUT", help="Run folder; OUT/adapter or OUT/model, metrics.jsonl, run.json."
 )
 @click.option("--model", help="smollm2 (default), a local folder or a Hub id.")
+@click.option("--direction", help="forward (default), or backward: learn the task from the answer, for backtranslate.")
 @click.option("--method", help="lora (default) or full.")
 @click.option("--steps", type=int, help="Optimiser steps; default: as many as --epochs gives.")
 @click.option("--epochs", type=float, help="Passes over the rows. Default 1.")

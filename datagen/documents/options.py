@@ -14,9 +14,12 @@ class PassageOptions:
     text_field: str | None = None  # of records, that holds the text; off = text, content, …
     min_words: int = 40  # of a passage; a character of a script without spaces counts as half a word
     max_words: int = 350  # of a passage
+    limit: int | None = None  # documents that are read; off = all
 
     def __post_init__(self) -> None:
         """Check the values; raises ValueError."""
+        if self.limit is not None and self.limit < 1:
+            raise ValueError(f"limit must be 1 or more, not {self.limit}")
         if not self.documents:
             raise ValueError("needs documents: a file or a folder of them")
         if not 1 <= self.min_words <= self.max_words <= 100_000:

@@ -21,6 +21,7 @@ class PairOptions:
     templates: tuple[str, ...] = ()  # files of phrasings; off = prompts/translate.*.jinja
     exemplars: int = 0  # solved examples inside each instruction, drawn from other pairs
     phrasings: int = 1  # instructions per pair and direction, each in other words
+    limit: int | None = None  # pairs that are read; off = all
     seed: int = 17  # which phrasing and which examples a pair gets
 
     def __post_init__(self) -> None:
@@ -29,5 +30,7 @@ class PairOptions:
             raise ValueError("needs pairs: a file of records with a field per language")
         if self.source == self.target:
             raise ValueError(f"source and target are both {self.source}")
+        if self.limit is not None and self.limit < 1:
+            raise ValueError(f"limit must be 1 or more, not {self.limit}")
         between("exemplars", self.exemplars, 0, 32)
         between("phrasings", self.phrasings, 1, 100)

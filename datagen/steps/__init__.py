@@ -35,6 +35,13 @@ def kind_of(step: Step) -> Callable[[Run, Step, Path], None]:
     return known.get(step.kind) or (rewrite if step.options.rewrites else judge)
 
 
+def source_files(step: Step) -> list[str]:
+    """The files that a step names for itself, beside its stage's: documents, pairs, rows by people."""
+    options = step.options
+    named = options.documents if step.kind == "passages" else options.pairs if step.kind == "from_pairs" else ()
+    return [*named, *(p for p in (getattr(options, "seed_rows", None),) if p)]
+
+
 def check(run: Run) -> None:
     """Look for every file and model that the recipe names, before any step spends time or money.
 
@@ -47,11 +54,7 @@ def check(run: Run) -> None:
         if step.kind == "mix":
             paths += [p for named in source_paths(options).values() for p in named]
         paths += [p for p in (getattr(options, "eval", None), getattr(options, "seeds", None)) if p]
-        paths += [
-            *getattr(options, "documents", ()),
-            *getattr(options, "pairs", ()),
-            *(p for p in [getattr(options, "seed_rows", None)] if p),
-        ]
+        paths += source_files(step)
         if step.kind in ("train", *TRAINED) or (step.kind == "mix" and options.grid):
             find_model(options.model)
             run.identity(options.model)

@@ -29,7 +29,7 @@ def cut(run: Run, step: Step, folder: Path) -> None:
     found = [d for path in options.documents for d in file_digest(files_of(path))]
     run.inputs[f"{step.name}.documents"] = found
     matter = {k: v for k, v in option_fields.values(options).items() if k != "documents"}
-    mark = fingerprint(VERSION, matter, found, run.recipe.limit)
+    mark = fingerprint(VERSION, matter, found)
 
     def work() -> dict[str, Any]:
         run.progress.step(step.name, None, "documents")
@@ -48,7 +48,7 @@ def _rows(run: Run, step: Step, counts: list[int]) -> Iterator[Row]:
     """Yield the rows and ledger rows of every document."""
     options: PassageOptions = step.options
     several = (d for path in options.documents for d in documents(path, options.id_field, options.text_field))
-    for document in islice(several, run.recipe.limit):
+    for document in islice(several, options.limit):
         counts[0] += 1
         run.progress.at(counts[0])
         for passage in passages(document, options.min_words, options.max_words):

@@ -26,11 +26,11 @@ def pair_up(run: Run, step: Step, folder: Path) -> None:
     run.inputs[f"{step.name}.pairs"] = found
     templates = file_digest(phrasings.files_of(options.templates))
     matter = {k: v for k, v in option_fields.values(options).items() if k not in ("pairs", "templates")}
-    mark = fingerprint(VERSION, matter, found, templates, run.recipe.limit)
+    mark = fingerprint(VERSION, matter, found, templates)
 
     def work() -> dict[str, Any]:
         run.progress.step(step.name, None, "rows")
-        pairs = list(islice(pairs_of(options), run.recipe.limit))
+        pairs = list(islice(pairs_of(options), options.limit))
         if not pairs:
             raise DataError(f"{', '.join(options.pairs)}: nothing to read, not one pair; check the input")
         rows = instructions(pairs, phrasings.read(options.templates), options, step.name)

@@ -21,6 +21,12 @@ from datagen.teach.reading import instruction_of
 
 PROMPT = "backtranslate"
 LOCAL_TOKENS = 96  # of an instruction
+# Per language: the system line of rows by people, and of made ones (Humpback's).
+TAGS = {
+    "en": ("Answer in the style of an AI Assistant.", "Answer with knowledge from web search."),
+    "zh": ("以 AI 助手的风格回答。", "用网络搜索得到的知识回答。"),
+    "th": ("ตอบในแบบของผู้ช่วย AI", "ตอบด้วยความรู้จากการค้นหาบนเว็บ"),
+}
 COPIED = 12  # tokens in a row from the text that make an instruction a copy of it
 
 
