@@ -35,6 +35,9 @@ class Progress(Protocol):
     def at(self, done: int, note: str = "") -> None:
         """So much of the step is done."""
 
+    def say(self, words: str) -> None:
+        """Something that takes long is under way."""
+
     def close(self) -> None:
         """The run is over."""
 
@@ -64,6 +67,9 @@ class Silent:
         """Say nothing."""
 
     def at(self, done: int, note: str = "") -> None:
+        """Say nothing."""
+
+    def say(self, words: str) -> None:
         """Say nothing."""
 
     def close(self) -> None:

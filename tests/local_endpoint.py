@@ -36,6 +36,7 @@ from typing import Any
 
 from endpoint_faults import MISBEHAVIOUR, REFUSALS, Faults, Reply, answer, drawn_length, heeded, refusal, share, unsupported
 from invented_answers import digest, invented_tasks
+from local_batches import Batches
 
 __all__ = ["LocalEndpoint", "invented_tasks"]
 PATHS = ("/v1/chat/completions", "/v1/completions")
@@ -68,6 +69,7 @@ class LocalEndpoint:
         self._up = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self.connections: set[_Connection] = set()
+        self.batches = Batches(self._of_batch)
 
     @property
     def requests(self) -> int:
@@ -115,6 +117,13 @@ class LocalEndpoint:
         self.say({**told, "billed": reply.billed})
         return number, fault, reply
 
+    def _of_batch(self, path: str, body: dict[str, Any]) -> tuple[str, Reply]:
+        """Answer a request of a batch as one that arrived."""
+        number, fault, reply = self.arrived(path, body, "")
+        self.at_once -= 1
+        self.say({"n": number, "pid": os.getpid(), "finished": True, "status": reply.status})
+        return fault, reply
+
     def _reply(self, path: str, body: dict[str, Any], fault: str, authorization: str, name: str) -> Reply:
         if path not in PATHS:
             return Reply(404, json.dumps({"error": {"message": f"no such path: {path}"}}).encode())
@@ -133,6 +142,8 @@ class LocalEndpoint:
 
     def listed(self, path: str) -> Reply:
         """Return the answer to a GET."""
+        if path.startswith(("/v1/files", "/v1/batches")) and "batches" not in self.lacks:
+            return self.batches.get(path)
         if path == "/v1/models" and "models" not in self.lacks:
             return Reply(200, json.dumps({"object": "list", "data": [{"id": "local", "object": "model"}]}).encode())
         return Reply(200, b"{}") if path == "/health" else Reply(404, b'{"error": {"message": "Not Found"}}')
@@ -198,6 +209,9 @@ class _Connection(asyncio.Protocol):
             self._send(self._endpoint.listed(path))
 
     def _asked(self, path: str, raw: bytes, authorization: str) -> None:
+        if path.startswith(("/v1/files", "/v1/batches")) and "batches" not in self._endpoint.lacks:
+            self._send(self._endpoint.batches.post(path, raw))
+            return
         try:
             body = json.loads(raw)
         except ValueError:

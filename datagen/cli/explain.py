@@ -23,13 +23,31 @@ def command(out: str, row_id: str, as_json: bool) -> int:
         click.echo(json.dumps(found, ensure_ascii=False))
         return 0
     for row in found:
+        witnesses = row.get("witness", [])[:1]
         mended = f", rewritten from {old}" if (old := row.get("rewritten_from")) else ""
         click.echo(f"{row['id']}  {_fate(row)}{mended}")
         _show(row, "  ")
-        for witness in row.get("witness", [])[:1]:
+        for parent in row.get("lineage", ()):
+            click.echo(f"  made of {parent['id']}{_made_by(row)}  {_fate(parent)}")
+            _show(parent, "    ")
+            row = parent
+        for witness in witnesses:
             click.echo(f"  witness {witness['id']}  {_fate(witness)}{f', in {of}' if (of := witness.get('of')) else ''}")
             _show(witness, "    ")
     return 0
+
+
+def _made_by(row: dict[str, Any]) -> str:
+    """The operation that made a row of its parent, where it is told."""
+    import json
+
+    try:
+        told = json.loads(row["extra"] or "{}")
+    except ValueError:
+        return ""
+    if not isinstance(told, dict) or "operation" not in told:
+        return ""
+    return f" by {told['operation']} in round {told.get('round')}"
 
 
 def _fate(row: dict[str, Any]) -> str:

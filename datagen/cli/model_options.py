@@ -20,6 +20,7 @@ MODEL = [
     click.option("--concurrency", type=int, help="Requests in flight. Default 16."),
     click.option("--rpm", type=float, help="Requests per minute. Default: no limit."),
     click.option("--tpm", type=int, help="Tokens per minute, in and out. Default: no limit."),
+    click.option("--via", help="online (default), or batch: the endpoint's Batch API, cheaper and within a day."),
     click.option("--timeout-s", type=float, help="Of one attempt. Default 300."),
 ]
 MONEY = [

@@ -64,6 +64,8 @@ class GeneratorOptions(ModelOptions):
     @property
     def ahead(self) -> int:
         """Requests that may be under way: the window; where nothing looks back, enough that a slow one holds up no other."""
+        if self.via == "batch" and not self.looks_back:
+            return max(self.n, self.window)
         return self.window if self.looks_back else max(self.window, 2 * self.concurrency)
 
     def answer_sampling(self) -> dict[str, Any]:

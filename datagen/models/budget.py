@@ -138,6 +138,13 @@ class Budget:
             f"the budget of ${self.usd:g} is reached: ${self.spent:.4f} spent{held}, and the next request may cost ${need:.4f}"
         )
 
+    def learned(self, before: Attempt, after: Attempt) -> None:
+        """Put what an attempt of an earlier run turned out to cost in the place of what was held for it."""
+        held = before.most_usd if before.most_usd is not None else self.cost(before.most) or 0.0
+        self.held = max(0.0, self.held - held)
+        self._settle(after)
+        self._serve()
+
     def settle(self, room: Room, attempt: Attempt) -> None:
         """Put what an attempt cost in the place of the room that was taken for it; once only."""
         if room.settled:

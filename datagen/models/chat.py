@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -29,6 +29,10 @@ LONGEST_BACK_OFF_S = 60.0
 ABSURD = 16  # times the worst case: more tokens than that were not used, whatever an endpoint reports
 
 Path_ = Literal["chat/completions", "completions"]
+
+
+def _untold(words: str) -> None:
+    """Nobody watches."""
 
 
 class ClosingError(ModelError):
@@ -64,6 +68,7 @@ class Chat:
     sent: int = 0  # attempts sent to the endpoint
     seconds: list[float] = field(default_factory=list)  # that each answered attempt took
     answered: bool = False  # whether the endpoint has answered at all, in this run or an earlier one
+    say: Callable[[str], None] = _untold  # told of what takes long
     failure: ModelError | None = None  # what every request would meet; `stopped` is set with it
 
     def __post_init__(self) -> None:
@@ -72,6 +77,8 @@ class Chat:
         self.stopped = asyncio.Event()
         self._in_flight: set[asyncio.Future[None]] = set()
         self._asked_again: set[str] = set()
+        self._collecting = asyncio.Lock()
+        self._collected = False
         self._limit_name = "max_tokens"
         self.answered = self.journal.counts()["recorded"] > 0
 
@@ -99,11 +106,28 @@ class Chat:
         if raw is None:
             if self.client is None:
                 raise NotRecordedError("the journal has no answer to the next request")
+            await self._collect()
+            raw = self.journal.answer(key)
+        if raw is None:
             async with self._slots.of(draw):
                 raw = await self._bought(key, path, body, draw)
         if raw is None:
             return Completion(key, None, error=self.journal.given_up(key))
         return replace(completion.read(key, raw), usd=self.journal.usd(key))
+
+    async def _collect(self) -> None:
+        """Take what became of the batches that earlier runs left, once, before anything is bought."""
+        async with self._collecting:
+            if not self._collected and self.journal.open_batches():
+                from datagen.models.batches import collect
+
+                await collect(self, wait=self.waits)
+            self._collected = True
+
+    @property
+    def waits(self) -> bool:
+        """Whether batches under way are waited for; one that is online ends them and takes what is there."""
+        return False
 
     async def _bought(self, key: str, path: Path_, body: Mapping[str, Any], draw: int) -> str | None:
         """Send a request until it is answered or given up; return the raw answer, or None."""

@@ -108,7 +108,8 @@ def _refused(error: Any, base_url: str, model: str, secrets: Sequence[str], *, a
         if wait is not None and wait > LONGEST_WAIT_S:
             return Failure("stop", FREE, f"{base_url} asks to wait {wait:.0f} s ({said}); run the same command again then")
         return Failure("retry", outcome, said, wait, limit=status == 429)
-    if code in THIS_ONE or "context length" in words.lower() or answered:
+    # What a judge asks for and can go without is no refusal of every request.
+    if code in THIS_ONE or "context length" in words.lower() or "logprobs" in words.lower() or answered:
         return Failure("give_up", FREE, said)
     return Failure("stop", FREE, f"{base_url} refuses the request ({said})")
 

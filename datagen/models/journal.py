@@ -33,6 +33,9 @@ CREATE TABLE IF NOT EXISTS attempt (id INTEGER PRIMARY KEY, key TEXT NOT NULL, m
                                     input_tokens INTEGER, output_tokens INTEGER, usd REAL);
 CREATE INDEX IF NOT EXISTS attempt_key ON attempt (key);
 CREATE TABLE IF NOT EXISTS answer (key TEXT PRIMARY KEY REFERENCES request(key), raw TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS batch (mark TEXT PRIMARY KEY, id TEXT, path TEXT NOT NULL, endpoint TEXT NOT NULL,
+                                  ended INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS batch_item (mark TEXT NOT NULL REFERENCES batch(mark), attempt INTEGER NOT NULL, key TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS given_up (key TEXT PRIMARY KEY REFERENCES request(key), said TEXT NOT NULL);
 """
 ANSWERED, FREE, UNKNOWN = "answered", "free", "unknown"
@@ -170,6 +173,33 @@ class Journal:
     async def give_up(self, key: str, said: str) -> None:
         """Record that a request is given up: it is not sent again unless that is asked for."""
         await self._write(("INSERT OR REPLACE INTO given_up VALUES (?, ?)", (key, said)))
+
+    async def batched(self, mark: str, path: str, endpoint: str, items: Sequence[tuple[int, str]]) -> None:
+        """Record a batch that is about to be sent: its mark, and the attempts and keys of its requests."""
+        await self._write(
+            ("INSERT INTO batch (mark, path, endpoint) VALUES (?, ?, ?)", (mark, path, endpoint)),
+            *(("INSERT INTO batch_item VALUES (?, ?, ?)", (mark, attempt, key)) for attempt, key in items),
+        )
+
+    async def batch_named(self, mark: str, batch: str) -> None:
+        """Record the endpoint's name of a batch."""
+        await self._write(("UPDATE batch SET id = ? WHERE mark = ?", (batch, mark)))
+
+    async def batch_ended(self, mark: str) -> None:
+        """Record that all that came of a batch is recorded."""
+        await self._write(("UPDATE batch SET ended = 1 WHERE mark = ?", (mark,)))
+
+    def open_batches(self) -> list[tuple[str, str | None, str]]:
+        """Return the mark, the endpoint's name (None: it was not told) and the address of each batch that has not ended."""
+        return [(str(m), i, str(e)) for m, i, e in self._db.execute("SELECT mark, id, endpoint FROM batch WHERE NOT ended")]
+
+    def batch_items(self, mark: str) -> list[tuple[int, str, Tokens, float | None]]:
+        """Return the attempts of a batch that have no outcome: number, key, the most tokens and dollars."""
+        found = self._db.execute(
+            "SELECT attempt, batch_item.key, most_input, most_output, most_usd FROM batch_item JOIN attempt"
+            " ON attempt.id = batch_item.attempt WHERE mark = ? AND outcome IS NULL ORDER BY attempt", (mark,)
+        ).fetchall()  # fmt: skip
+        return [(int(n), str(k), Tokens(int(i), int(o)), usd) for n, k, i, o, usd in found]
 
     def attempts(self) -> Iterator[Attempt]:
         """Yield every attempt ever made in this folder."""

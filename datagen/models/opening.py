@@ -75,10 +75,16 @@ def opened(options: ModelOptions, journal: Journal, *, offline: bool = False) ->
         else:
             model, url = options.model, OPENAI
         key = None if options.local else os.environ.get("OPENAI_API_KEY")
-        yield Chat(
+        chat: type[Chat] = Chat
+        concurrency = options.concurrency
+        if options.via == "batch":
+            from datagen.models.batches import MOST_REQUESTS, BatchChat
+
+            chat, concurrency = BatchChat, MOST_REQUESTS
+        yield chat(
             name, model, without_userinfo(url), journal, None if offline else _client(url, key, options), budget,
             Pace(options.rpm, options.tpm),
-            options.concurrency, options.timeout_s, options.retry_failed,
+            concurrency, options.timeout_s, options.retry_failed,
             paid=not options.local, secrets=() if offline else secrets_of(url, key), extra=options.extra_body or {},
         )  # fmt: skip
 

@@ -6,17 +6,19 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from datagen.models.budget import DEFAULT_OUTPUT_TOKENS, LIMITS
 from datagen.models.masking import secrets_of
 
 EMBEDDED = "smollm2"
+Via = Literal["online", "batch"]
 OURS = ("model", "messages", "prompt", "stream", "n", "best_of")  # keys of a request that a user's --extra-body may not set
 
 # Options that change neither a request nor what is made of its answer: not part of any fingerprint; prompts count by text.
 TRAVEL = (
     "base_url", "concurrency", "rpm", "tpm", "timeout_s", "budget_usd", "max_requests", "retry_failed", "prompts",
+    "via",
 )  # fmt: skip
 
 MOST = 1e12
@@ -42,6 +44,7 @@ class ModelOptions:
     concurrency: int = 16  # requests in flight
     rpm: float | None = None  # requests per minute
     tpm: int | None = None  # tokens per minute, in and out; a request counts with its worst case until it ends
+    via: Via = "online"  # batch: through the endpoint's Batch API, at its lower price and within a day
     timeout_s: float = 300.0  # of one attempt, from the first byte sent to the last received
     budget_usd: float | None = None  # hard cap in dollars over the whole life of the run folder
     max_requests: int | None = None  # hard cap on requests sent, retries included, over the whole life of the run folder
@@ -72,6 +75,8 @@ class ModelOptions:
             raise ValueError("base_url needs model: the endpoint's own name of one (--model)")
         if self.base_url and secrets_of(self.base_url, None):
             raise ValueError("base_url holds a password or a query, which the run folder would keep; the key is OPENAI_API_KEY")
+        if self.via == "batch" and self.local:
+            raise ValueError("via=batch needs an endpoint with a Batch API: name a model of it, and its base_url")
         self._check_extra(self.extra_body or {})
 
     def _check_extra(self, extra: dict[str, Any]) -> None:

@@ -13,11 +13,14 @@ from datagen.errors import DataError, UsageError
 from datagen.rows import Row
 from datagen.shards import read_json, read_shards, shard_paths
 
+ID_DIGITS = 32  # of a row; parents may also be seeds and documents
+
 
 def fates(folder: Path, prefix: str) -> list[Row]:
     """Return the rows of a run folder whose id begins with `prefix`, in the ledger's order, kept rows last.
 
-    A dropped row has the key `reason`; one with a witness has the key `witness`, the fates of that row, which have the key `of`
+    A row made of rows of the run has the key `lineage`: its parents, theirs, and so on, the nearest first. A dropped row has
+    the key `reason`; one with a witness has the key `witness`, the fates of that row, which have the key `of`
     where it is a row of an earlier run or of a file.
 
     Raises:
@@ -38,10 +41,27 @@ def fates(folder: Path, prefix: str) -> list[Row]:
     if len(ids) > 1:
         raise UsageError(f"'{prefix}' begins {len(ids)} ids, such as {ids[0]} and {ids[1]}; give more of it")
     for row in found:
+        if lineage := _lineage(folder, row):
+            row["lineage"] = lineage
         if row.get("witness_id"):
             same = row["witness_id"] == row["id"]  # an exact duplicate: the same id
             beside = [f for f in found if f is not row] if same else _rows(folder, row["witness_id"])
             row["witness"] = beside or _elsewhere(folder, row["witness_id"])
+    return found
+
+
+def _lineage(folder: Path, row: Row) -> list[Row]:
+    """Return the rows of the run that a row was made of, and what they were made of, the nearest first; each once."""
+    found: list[Row] = []
+    waiting, known = list(row.get("parents") or ()), {row["id"]}
+    while waiting:
+        parent = waiting.pop(0)
+        if parent in known or len(parent) != ID_DIGITS:
+            continue
+        known.add(parent)
+        for one in _rows(folder, parent)[:1]:
+            found.append(one)
+            waiting += one.get("parents") or ()
     return found
 
 

@@ -35,6 +35,7 @@ def chat_of(run: Run, step: Step) -> Iterator[Chat]:
             " buy them again"
         )
     with contextlib.closing(journal), opened(step.options, journal, offline=run.offline) as chat:
+        chat.say = run.progress.say
         yield chat
 
 

@@ -1,0 +1,85 @@
+"""What the terminal says of a step beside its counts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def notes_of(stage: dict[str, Any]) -> list[str]:
+    """What a step says beside its counts: the mixture's epochs, the loss, the requests."""
+    notes = []
+    for name, source in stage.get("sources", {}).items():
+        notes.append(
+            f"{name}: {source['taken']:,} from {source['rows']:,} rows ({source['epochs']:.2f} epochs),"
+            f" share {source['share']:.3f}"
+        )
+    if training := stage.get("training"):
+        notes.append(
+            f"loss {training['first_loss']:.3f} -> {training['last_loss']:.3f} in {training['steps']} steps,"
+            f" {training['dtype']}"
+        )
+        if (before := training["eval_before"]) and (after := training["eval_after"]):
+            notes.append(f"held-out loss {before['loss']:.4f} -> {after['loss']:.4f}")
+    if requests := stage.get("requests"):
+        notes += _of_generation(stage, requests)
+    if changed := stage.get("rewritten"):
+        notes.append(f"{changed:,} rows mended; rewritten/ has their old and new ids")
+    return notes + _of_decision(stage.get("notes", {}))
+
+
+def _of_decision(told: dict[str, Any]) -> list[str]:
+    """What a stage says of its decision: flags, rows that a model read in part, tags and what they cost."""
+    notes = []
+    if asked := told.get("asked_for"):
+        notes.append(f"{asked:,} rows were asked for; no more are there")
+    if few := told.get("not_judged"):
+        notes.append(f"too few answers in {', '.join(few)} to tell whether the model reads them")
+    if flagged := told.get("flagged"):
+        notes.append("flagged: " + ", ".join(f"{rule} {count:,}" for rule, count in flagged.items()))
+    if cut := told.get("rows_cut"):
+        notes.append(f"{cut:,} rows are longer than the model reads; their beginnings count")
+    if "scored" in told:
+        mean = "" if told["mean_score"] is None else f", mean {told['mean_score']:.2f}"
+        notes.append(f"{told['scored']:,} rows scored{mean}; {told['rows_not_scored']:,} without a score")
+        if told["rows_not_scored"]:
+            notes.append(f"first of them: {told['first_error']}"[:150])
+        notes += _used(told)
+    if "tags_per_row" in told:
+        notes.append(
+            f"{told['covered']:,} tags by {told['by']}, {told['tags_per_row']:.2f} per row;"
+            f" {told['rows_without_tags']:,} rows without"
+        )
+        if told["rows_not_tagged"]:
+            notes.append(f"{told['rows_not_tagged']:,} rows not tagged: {told['first_error']}"[:150])
+        notes += _used(told)
+    return notes
+
+
+def _used(told: dict[str, Any]) -> list[str]:
+    """What a stage that asks a model has used, over the life of the folder."""
+    if not (used := told.get("usage")):
+        return []
+    usd = "" if used["usd"] is None else f", ${used['usd']:.4f}"
+    tokens = f"{used['input_tokens']:,} tokens in, {used['output_tokens']:,} out"
+    return [f"over the life of this folder: {used['recorded']:,} answers, {tokens}{usd}"]
+
+
+def _of_generation(stage: dict[str, Any], requests: dict[str, int]) -> list[str]:
+    """The funnel of a generation: requests, items, rows kept; what they used and cost."""
+    asked = f"{requests['judged']:,} requests -> {stage['rows_in']:,} items" if "judged" in requests else ""
+    asked = asked or f"{stage['rows_asked']:,} rows asked about"
+    sent = f"{requests['sent']:,} sent now, {requests['recorded']:,} answers recorded"
+    notes = [f"{asked} -> {stage['rows_kept']:,} kept; {sent}"]
+    others = (
+        ("given_up", "given up"), ("failed", "attempts failed or were not needed"), ("cut_off", "cut off (listed in run.json)")
+    )  # fmt: skip
+    if said := [f"{requests[key]:,} {words}" for key, words in others if requests.get(key)]:
+        notes.append(", ".join(said))
+    used, cost, kept = stage["usage"], "", stage["rows_kept"]
+    if stage["cost"]:
+        held = f" + ${stage['cost']['held_usd']:.4f} held" if stage["cost"]["held_usd"] else ""
+        each = f", ${stage['cost']['usd_per_kept_row']:.6f} per kept row" if kept else ""
+        cost = f"; ${stage['cost']['usd']:.4f}{held}{each}"
+    each = f", {used['tokens_per_kept_row']:,.0f} per kept row" if kept else ""
+    notes.append(f"over the life of this folder: {used['input_tokens']:,} tokens in, {used['output_tokens']:,} out{each}{cost}")
+    return notes
