@@ -40,7 +40,7 @@ LEVELS = {
     "options": 1, "rows": 1, "quotas": 1, "assets": 1, "language": 1, "verbs": 1,
     "shards": 2, "formats": 2, "render": 2, "verdict": 2, "text": 2, "row_language": 2, "wordlists": 1,
     "scores": 1, "languages": 1,
-    "stage": 3, "models": 3, "documents": 3, "pairs": 3, "similarity": 3, "tags": 3, "dataset": 3,
+    "stage": 3, "models": 3, "documents": 3, "pairs": 3, "similarity": 3, "tags": 3, "dataset": 3, "reviews": 3,
     "generate": 4, "teach": 4, "curate": 4, "mix": 4, "train": 4, "engine": 4,
     "recipe": 5, "report": 5,
     "work": 6,

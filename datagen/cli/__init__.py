@@ -30,6 +30,7 @@ COMMANDS = {
     "stages": "List the curation stages and their options.",
     "doctor": "Probe an endpoint: what works, and which generators that allows.",
     "reparse": "Make a generator's rows again from its recorded answers.",
+    "review": "Accept, edit or reject a sample of a run's rows, with a key each.",
     "explain": "Show every fate of one row, its witness beside it.",
     "diff": "Compare two runs: which rows only one of them kept, and why.",
     "stats": "Count rows by source and language, turns, lengths, verbs and nouns.",

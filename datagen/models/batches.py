@@ -108,7 +108,7 @@ class BatchChat(Chat):
             await self.journal.batched(mark, items[0].path, self.base_url, [(w.attempt, w.key) for w in items])
             name = await _sent(self, mark, items)
             self.sent += len(items)
-            self.say(f"batch {name}: {len(items):,} requests sent")
+            self.say(f"batch {name}: {len(items):,} request{'s' * (len(items) != 1)} sent")
             batch = await _over(self, name)
             results = await _results(self, batch)
             for custom_id, one in waiting.items():

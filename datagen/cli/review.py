@@ -1,0 +1,140 @@
+"""`datagen review`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from datagen.reviews import Review
+    from datagen.rows import Row
+
+KEYS = "a accept   e edit   r reject   n reject with a note   s later   b back   q quit"
+
+
+@click.command("review")
+@click.argument("out", metavar="OUT")
+@click.option("--sample", type=click.IntRange(1, 1_000_000), default=100, show_default=True, help="Rows to look at.")
+@click.option("--seed", type=int, default=17, show_default=True, help="Which rows; more of them hold those of fewer.")
+@click.option("--csv", "to_csv", metavar="FILE", help="Write the sample to a CSV, to be judged elsewhere; ask nothing.")
+@click.option("--from-csv", metavar="FILE", help="Take judgements from such a CSV; ask nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
+def command(out: str, sample: int, seed: int, to_csv: str | None, from_csv: str | None, as_json: bool) -> int:
+    """Look at a sample of the kept rows of OUT and accept, edit or reject each with a key.
+
+    Each judgement is on disk when its key is pressed; the next call goes on. OUT/review/kept has the accepted rows and the
+    edits, new rows whose `parents` name the old ones; OUT/review/dropped the others. OUT itself is not changed.
+    """
+    from pathlib import Path
+
+    from datagen.errors import UsageError
+    from datagen.reviews import Review
+
+    if to_csv and from_csv:
+        raise UsageError("give --csv or --from-csv, not both")
+    review = Review(Path(out))
+    rows = review.sample(sample, seed)
+    if to_csv:
+        click.echo(
+            f"{review.export(Path(to_csv), rows):,} rows are in {to_csv}; fill in `decision` and read it with --from-csv"
+        )
+        return 0
+    if from_csv:
+        click.echo(f"{review.take(Path(from_csv)):,} judgements taken from {from_csv}", err=True)
+    else:
+        _asked(review, rows)
+    return _told(review, rows, as_json=as_json)
+
+
+def _asked(review: Review, rows: list[Row]) -> None:
+    """Go through the rows that are not judged yet."""
+    import sys
+
+    from datagen.errors import UsageError
+    from datagen.reviews import Judgement
+
+    if not sys.stdin.isatty():
+        raise UsageError("review asks with keys and needs a terminal; --csv FILE and --from-csv FILE work without one")
+    judged = review.judged
+    left = [row for row in rows if row["id"] not in judged]
+    at = 0
+    while at < len(left):
+        row = left[at]
+        _show(row, len(rows) - len(left) + at + 1, len(rows))
+        key = click.getchar().lower()
+        if key in ("q", "\x1b", "\x04"):
+            return
+        if key == "a":
+            review.judge(Judgement(row["id"], "accept"))
+        elif key in ("r", "n"):
+            note = click.prompt("why", default="", show_default=False) if key == "n" else ""
+            review.judge(Judgement(row["id"], "reject", note))
+        elif key == "e":
+            if (one := _edited(row)) is None:
+                continue
+            review.judge(one)
+        elif key == "b":
+            at = max(0, at - 1)
+            continue
+        elif key != "s":
+            continue
+        at += 1
+
+
+def _show(row: Row, number: int, of: int) -> None:
+    import textwrap
+
+    from datagen.reviews import texts_of
+
+    click.clear()
+    click.secho(f"{number} of {of}   {row['id'][:12]}   {row['source']}", bold=True)
+    for name, text in texts_of(row):
+        click.secho(f"\n{name}", dim=True)
+        for line in str(text).split("\n"):
+            click.echo(textwrap.fill(line, 78, replace_whitespace=False) if line.strip() else "")
+    click.secho(f"\n{KEYS}", dim=True)
+
+
+def _edited(row: Row) -> Any:
+    """Return what an editor made of a row, or None where nothing was changed."""
+    from datagen.reviews import Judgement
+
+    names = ("instruction", "input", "output")
+    text = "".join(f"=== {name}\n{row[name]}\n" for name in names)
+    back = click.edit(text, extension=".txt")
+    if back is None:
+        return None
+    found: dict[str, list[str]] = {name: [] for name in names}
+    name = ""
+    for line in back.split("\n"):
+        if line.startswith("=== ") and line[4:].strip() in names:
+            name = line[4:].strip()
+        elif name:
+            found[name].append(line)
+    texts = {name: "\n".join(lines).rstrip("\n") for name, lines in found.items()}
+    if all(texts[name] == row[name].rstrip("\n") for name in names):
+        return None
+    return Judgement(row["id"], "edit", "", **texts)
+
+
+def _told(review: Review, rows: list[Row], *, as_json: bool) -> int:
+    """Write the result and say what it is."""
+    import json
+
+    from datagen.reviews import share
+
+    judged = review.judged
+    counts = review.write() if judged else {"accept": 0, "edit": 0, "reject": 0}
+    left = sum(row["id"] not in judged for row in rows)
+    part, low, high = share(counts["accept"], sum(counts.values()))
+    if as_json:
+        click.echo(json.dumps({**counts, "left": left, "accepted_share": part, "low": low, "high": high}))
+        return 0
+    click.echo(
+        f"accepted {counts['accept']:,}, edited {counts['edit']:,}, rejected {counts['reject']:,}; {left:,} of this sample left"
+    )
+    if judged:
+        click.echo(f"accepted as they are: {100 * part:.0f} % (95 % interval {100 * low:.0f} to {100 * high:.0f})")
+        click.echo(f"rows: {review.folder / 'kept'}   rejected: {review.folder / 'dropped'}")
+    return 0

@@ -1,0 +1,189 @@
+"""Judgements of a person on a sample of a run's rows: kept as they are made, and the rows that come of them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from datagen.errors import DataError, UsageError
+from datagen.rows import LEDGER, ROW, Row, dropped_row, new_row
+from datagen.shards import ShardWriter, iterate_rows, shard_paths
+
+DECISIONS = ("accept", "edit", "reject")
+COLUMNS = ("id", "decision", "note", "instruction", "input", "output")
+STEP = "review"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a person said of a row; an edit has the new texts."""
+
+    id: str
+    decision: str  # accept | edit | reject
+    note: str = ""
+    instruction: str = ""
+    input: str = ""
+    output: str = ""
+
+
+class Review:
+    """The review of one run: OUT/review/judgements.jsonl, a line per judgement as it is made; the last of a row counts."""
+
+    def __init__(self, out: Path) -> None:
+        """Open the review of a finished run; raises DataError where it is none."""
+        if not (out / "run.json").is_file() or not shard_paths(out / "kept"):
+            raise DataError(f"{out} is not a finished run: review takes the folder of one, with its kept rows")
+        self.out, self.folder = out, out / "review"
+        self._path = self.folder / "judgements.jsonl"
+
+    @property
+    def judged(self) -> dict[str, Judgement]:
+        """The judgements so far, by row; a last line that a kill cut off is no judgement."""
+        found: dict[str, Judgement] = {}
+        if self._path.is_file():
+            for line in self._path.read_text("utf-8", "replace").split("\n"):
+                try:
+                    told = Judgement(**json.loads(line)) if line.strip() else None
+                except (ValueError, TypeError):
+                    continue
+                if told is not None and told.decision in DECISIONS:
+                    found[told.id] = told
+        return found
+
+    def judge(self, one: Judgement) -> None:
+        """Write a judgement down."""
+        self.folder.mkdir(exist_ok=True)
+        text = self._path.read_bytes() if self._path.is_file() else b""
+        with self._path.open("a", encoding="utf-8") as f:
+            f.write("\n" if text and not text.endswith(b"\n") else "")
+            f.write(json.dumps(one.__dict__, ensure_ascii=False) + "\n")
+
+    def sample(self, n: int, seed: int) -> list[Row]:
+        """Return the rows to look at: so many of the kept ones, drawn; a larger n holds those of a smaller one."""
+        ids = [i for p in shard_paths(self.out / "kept") for i in pq.read_table(p, columns=["id"]).column("id").to_pylist()]
+        order = list(range(len(ids)))
+        random.Random(seed).shuffle(order)
+        chosen = {at: rank for rank, at in enumerate(order[:n])}
+        rows = [(chosen[at], row) for at, row in enumerate(iterate_rows(self.out / "kept")) if at in chosen]
+        return [row for _, row in sorted(rows, key=lambda pair: pair[0])]
+
+    def write(self) -> dict[str, int]:
+        """Write review/kept (accepted rows, and edits as new rows with `parents`) and review/dropped (rejected); return counts.
+
+        What an edit was made of is a row of review/dropped with the reason `edited`, its new row the witness.
+        """
+        judged, counts = self.judged, dict.fromkeys(DECISIONS, 0)
+        extra = [f for f in pq.read_schema(shard_paths(self.out / "kept")[0]).remove_metadata() if f.name not in ROW.names]
+        with (
+            ShardWriter(self.folder / "kept", pa.schema([*ROW, *extra])) as kept,
+            ShardWriter(self.folder / "dropped", pa.schema([*LEDGER, *extra])) as dropped,
+        ):
+            for row in iterate_rows(self.out / "kept"):
+                if (one := judged.get(row["id"])) is None:
+                    continue
+                counts[one.decision] += 1
+                if one.decision == "reject":
+                    dropped.add(dropped_row(row, STEP, "rejected", evidence=one.note or None))
+                elif one.decision == "edit":
+                    new = edited(row, one)
+                    kept.add(new)
+                    dropped.add(dropped_row(row, STEP, "edited", evidence=one.note or None, witness_id=new["id"]))
+                else:
+                    kept.add(row)
+        return counts
+
+    def export(self, path: Path, rows: Sequence[Row]) -> int:
+        """Write rows with their judgements to a CSV; an empty decision is one that is still to be made. Return how many."""
+        judged = self.judged
+        with path.open("w", encoding="utf-8-sig", newline="") as f:
+            writer = csv.writer(f)
+            writer.writerow(COLUMNS)
+            for row in rows:
+                one = judged.get(row["id"])
+                texts = one if one is not None and one.decision == "edit" else None
+                shown = [getattr(texts, name) if texts else row[name] for name in COLUMNS[3:]]
+                writer.writerow([row["id"], one.decision if one else "", one.note if one else "", *shown])
+        return len(rows)
+
+    def take(self, path: Path) -> int:
+        """Read judgements from a CSV that `export` wrote and a person filled in; return how many are new or other.
+
+        A row whose texts were changed is an edit, whatever its decision says, unless it is rejected.
+
+        Raises:
+            DataError: the file cannot be read, or has other columns.
+            UsageError: a decision that is none, or a row that the run does not have.
+        """
+        try:
+            with path.open(encoding="utf-8-sig", newline="") as f:
+                reader = csv.DictReader(f)
+                missing = [c for c in COLUMNS if c not in (reader.fieldnames or ())]
+                lines = list(reader)
+        except (OSError, UnicodeDecodeError, csv.Error) as e:
+            raise DataError(f"{path}: cannot be read as CSV: {e}") from None
+        if missing:
+            raise DataError(f"{path}: has no column '{missing[0]}'; --csv writes a file with all of them")
+        rows = {row["id"]: row for row in iterate_rows(self.out / "kept") if row["id"] in {line["id"] for line in lines}}
+        before, found = self.judged, []
+        for number, line in enumerate(lines, start=2):
+            decision = (line["decision"] or "").strip().lower()
+            if not decision:
+                continue
+            if decision not in DECISIONS:
+                raise UsageError(f"{path}, line {number}: '{decision}' is no decision; write accept, edit or reject")
+            if line["id"] not in rows:
+                raise UsageError(f"{path}, line {number}: the run has no kept row {line['id']}")
+            texts = {name: (line[name] or "").replace("\r\n", "\n") for name in COLUMNS[3:]}
+            changed = any(texts[name] != rows[line["id"]][name].replace("\r\n", "\n") for name in texts)
+            decision = "edit" if changed and decision != "reject" else "accept" if decision == "edit" else decision
+            one = Judgement(line["id"], decision, line["note"] or "", **(texts if decision == "edit" else {}))
+            if before.get(one.id) != one:
+                found.append(one)
+        for one in found:  # all lines were read: a wrong one leaves nothing half taken
+            self.judge(one)
+        return len(found)
+
+
+def edited(row: Row, one: Judgement) -> Row:
+    """Return the new row of an edit, made of the old one."""
+    told = {k: v for k, v in row.items() if k in ROW.names and k not in ("id", "generation")}
+    texts = {"instruction": one.instruction, "input": one.input, "output": one.output}
+    messages = row["messages"]
+    if messages is not None:
+        messages = [dict(t) for t in messages]
+        last = {"user": one.instruction if not one.input else f"{one.instruction}\n\n{one.input}", "assistant": one.output}
+        for role, text in last.items():
+            at = next((i for i in range(len(messages) - 1, -1, -1) if messages[i]["role"] == role), None)
+            if at is not None:
+                messages[at]["content"] = text
+    new = new_row(**{**told, **texts, "messages": messages, "candidates": None, "parents": [row["id"]]})
+    return {**row, **new, "generation": None}
+
+
+def share(accepted: int, judged: int) -> tuple[float, float, float]:
+    """Return the share of accepted rows and its 95 % interval (Wilson)."""
+    if not judged:
+        return 0.0, 0.0, 1.0
+    z, p = 1.959964, accepted / judged
+    middle = (p + z * z / (2 * judged)) / (1 + z * z / judged)
+    half = z * math.sqrt(p * (1 - p) / judged + z * z / (4 * judged * judged)) / (1 + z * z / judged)
+    return p, max(0.0, middle - half), min(1.0, middle + half)
+
+
+def texts_of(row: Row) -> Iterator[tuple[str, Any]]:
+    """Yield what a reviewer is shown of a row: name and text."""
+    if row["system"]:
+        yield "system", row["system"]
+    if row["messages"] is not None:
+        yield from ((t["role"], t["content"] or t["tool_calls"] or "") for t in row["messages"])
+    else:
+        yield from ((name, row[name]) for name in ("instruction", "input", "output") if row[name])
