@@ -15,10 +15,16 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from datagen.api import filter, magpie, mix, opened, read, run, self_instruct, stages, train, write  # noqa: A004
+    # ruff: isort: off
+    from datagen.api import backtranslate, filter, from_pairs, magpie, mix, opened, read  # noqa: A004
+    from datagen.api import run, self_instruct, stages, teach, train, write
+    # ruff: isort: on
 
 __version__ = "0.1.0"
-__all__ = ["filter", "magpie", "mix", "opened", "read", "run", "self_instruct", "stages", "train", "write"]
+__all__ = [
+    "backtranslate", "filter", "from_pairs", "magpie", "mix", "opened", "read", "run", "self_instruct", "stages", "teach",
+    "train", "write",
+]  # fmt: skip
 
 
 class _Room(ModuleType):
@@ -31,7 +37,7 @@ class _Room(ModuleType):
 
 
 class _Face(ModuleType):
-    """The package: three of its functions share their name with a room, which an import sets as an attribute.
+    """The package: four of its functions share their name with a room, which an import sets as an attribute.
 
     (PEP 562's `__getattr__` is asked only where there is no attribute, and so serves the other names.)
     """
@@ -54,5 +60,5 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-_ROOMS = ("mix", "run", "train")
+_ROOMS = ("mix", "run", "teach", "train")
 sys.modules[__name__].__class__ = _Face

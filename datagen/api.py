@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 from datagen import options as option_fields
 from datagen import recipe as recipes
 from datagen import stage
-from datagen.errors import BudgetError, DataError, ModelError, UsageError
+from datagen.backtranslation import steps
+from datagen.errors import BudgetError, DataError, ModelError, UsageError, did_you_mean
 from datagen.formats.read import read as read_rows
 from datagen.formats.write import Exported, export
 from datagen.rows import Row
@@ -159,6 +160,38 @@ def mix(sources: Mapping[str, str | Path | Sequence[str]], out: str | Path, **op
 def train(rows: str | Path, out: str | Path, **options: Any) -> Finished:
     """Fine-tune a model on rows; as `datagen train`. Options are those of the trainer. The adapter is in `out`/adapter."""
     return _finished(execute(recipes.make([{"train": options}], input=(str(rows),)), Path(out)))
+
+
+def teach(kind: str, rows: Any, out: str | Path, **options: Any) -> Finished:
+    """Let a model work on rows: `answer`, `rewrite`, `evolve`, `translate`, `judge`; as the commands of these names.
+
+    Args:
+        kind: which of them; its options are those that the command has.
+        rows: files or folders, or a table: pandas, pyarrow, `datasets`, a list of maps.
+        out: the run folder; the same call again goes on.
+        options: such as `samples=8, model="gpt-4o-mini"`.
+
+    Raises:
+        DatagenError: with one line; what was made until a cap or the endpoint ended it is in `out`.
+    """
+    if kind not in (*recipes.TEACHERS, "judge"):
+        raise UsageError(f"there is no teacher '{kind}'{did_you_mean(kind, (*recipes.TEACHERS, 'judge'))}")
+    folder = Path(out)
+    paths = _paths(rows, folder.with_name(f"{folder.name}.input") / "table.parquet")
+    return _finished(execute(recipes.make([{kind: options}], input=tuple(paths)), folder))
+
+
+def backtranslate(documents: str | Path | Sequence[str], out: str | Path, **options: Any) -> Finished:
+    """Make rows of documents; as `datagen backtranslate`, whose options these are (`seed_rows`, `min_score`, `rounds`, ...)."""
+    paths = [str(documents)] if isinstance(documents, (str, Path)) else [str(d) for d in documents]
+    return _finished(execute(recipes.make(steps(paths, options)), Path(out)))
+
+
+def from_pairs(pairs: str | Path | Sequence[str], out: str | Path, source: str, target: str, **options: Any) -> Finished:
+    """Make translation rows of sentence pairs; as `datagen from-pairs`."""
+    paths = [str(pairs)] if isinstance(pairs, (str, Path)) else [str(p) for p in pairs]
+    step = {"from_pairs": {"pairs": paths, "source": source, "target": target, **options}}
+    return _finished(execute(recipes.make([step]), Path(out)))
 
 
 def run(recipe: str | Path, out: str | Path) -> Finished:

@@ -42,7 +42,7 @@ LEVELS = {
     "scores": 1, "languages": 1,
     "stage": 3, "models": 3, "documents": 3, "pairs": 3, "similarity": 3, "tags": 3, "dataset": 3, "reviews": 3,
     "generate": 4, "teach": 4, "curate": 4, "mix": 4, "train": 4, "engine": 4,
-    "recipe": 5, "report": 5,
+    "recipe": 5, "report": 5, "backtranslation": 5,
     "work": 6,
     "steps": 7,
     "run": 8,

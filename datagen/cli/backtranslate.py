@@ -8,9 +8,6 @@ import click
 
 from datagen.cli.model_options import MODEL, MONEY, TEACH, options
 
-SHARED = ("model", "base_url", "concurrency", "rpm", "tpm", "timeout_s", "budget_usd", "max_requests", "price_in", "price_out")
-SHARED_TOO = ("retry_failed", "prompts", "language", "extra_body", "via")
-
 
 @click.command("backtranslate")
 @click.argument("documents", nargs=-1, required=True)
@@ -39,6 +36,7 @@ def command(documents: tuple[str, ...], out: str, **given: Any) -> int:
     instruction that each answers; a judge scores the pair. With --seed-rows the result is mixed with rows by people, each
     with its own system line and `source`.
     """
+    from datagen.backtranslation import steps
     from datagen.cli import terminal
     from datagen.recipe import make
 
@@ -49,44 +47,3 @@ def command(documents: tuple[str, ...], out: str, **given: Any) -> int:
         raise UsageError("backtranslate reads documents: --text-field and --id-field name their fields, not --map")
     recipe = make(steps(documents, {k: v for k, v in given.items() if v is not None}))
     return terminal.run(recipe, out, fresh=fresh, as_json=as_json)
-
-
-def steps(documents: tuple[str, ...], given: dict[str, Any]) -> list[Any]:
-    """Return the steps of a backtranslation as a recipe holds them."""
-    from datagen.teach.backtranslate import TAGS
-
-    def part(**names: str) -> dict[str, Any]:
-        return {ours: given[theirs] for ours, theirs in names.items() if theirs in given}
-
-    model = {name: given[name] for name in (*SHARED, *SHARED_TOO) if name in given}
-    sampling = part(temperature="temperature", top_p="top_p", max_output_tokens="max_output_tokens", seed_rows="seed_rows")
-    judge = {**model, **part(samples="samples", model="judge_model", base_url="judge_base_url"), "prompt": "self_curation"}
-    if "judge_model" in given and "judge_base_url" not in given and "base_url" in judge:
-        from datagen.models.options import is_local
-
-        judge |= {"base_url": None} if is_local(given["judge_model"]) else {}
-    if judge.get("samples", 1) > 1:
-        judge["temperature"] = given.get("temperature", 0.7)
-    score = given.get("min_score", 4.0)
-    cut = {
-        "documents": list(documents),
-        **part(id_field="id_field", text_field="text_field", min_words="min_words", max_words="max_words", limit="limit"),
-    }
-    found: list[Any] = [{"passages": cut}, {"backtranslate": {**model, **sampling}}]
-    for turn in range(1, given.get("rounds", 1)):
-        tuned = {**part(seeds="seed_rows", model="tune_model", steps="tune_steps"), "min_score": score}
-        found += [{"judge": judge}, {"forward_model": tuned}]
-        judge = {"model": "forward_model" if turn == 1 else f"forward_model_{turn}", "prompt": "self_curation"}
-        judge |= part(prompts="prompts")
-    found.append({"judge": {**judge, "min_score": score}})
-    if given.get("rewrite"):
-        found.append({"rewrite": {**model, **part(max_output_tokens="max_output_tokens"), "how": "grounded"}})
-    if "seed_rows" in given:
-        language = given.get("language", "en")
-        real, pseudo = TAGS["en" if language == "auto" else language]
-        last = "rewrite" if given.get("rewrite") else "judge" if given.get("rounds", 1) == 1 else f"judge_{given['rounds']}"
-        mixed: dict[str, Any] = {"sources": {"seed_rows": given["seed_rows"], "backtranslated": {"from": last}}}
-        if not given.get("no_tags"):
-            mixed["systems"] = {"seed_rows": real, "backtranslated": pseudo}
-        found.append({"mix": mixed})
-    return found

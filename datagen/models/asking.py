@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Itera
 from typing import Any, TypeVar, cast
 
 from datagen.models.background import streamed
-from datagen.models.chat import Chat
+from datagen.models.chat import TURN, Chat
 from datagen.models.completion import Completion
 
 T = TypeVar("T")
@@ -43,9 +43,12 @@ async def _in_order(chat: Chat, work: Iterable[Callable[[], Awaitable[T]]]) -> A
     under_way: deque[asyncio.Future[T]] = deque()
     stopped = asyncio.ensure_future(chat.stopped.wait())
     grace_s: float | None = GRACE_S
+    begun = 0
     try:
         while True:
             while len(under_way) < ahead and (begin := next(waiting, None)) is not None:
+                TURN.set(begun)  # the piece's own context is a copy of this one
+                begun += 1
                 under_way.append(asyncio.ensure_future(begin()))
             if not under_way:
                 return

@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -33,6 +34,15 @@ Path_ = Literal["chat/completions", "completions"]
 
 def _untold(words: str) -> None:
     """Nobody watches."""
+
+
+# Whose turn the requests of a piece of work are, lowest first: that which was begun first is finished first.
+TURN: ContextVar[int | None] = ContextVar("turn", default=None)
+
+
+def _turn(draw: int) -> int:
+    turn = TURN.get()
+    return draw if turn is None else turn
 
 
 class ClosingError(ModelError):
@@ -109,7 +119,7 @@ class Chat:
             await self._collect()
             raw = self.journal.answer(key)
         if raw is None:
-            async with self._slots.of(draw):
+            async with self._slots.of(_turn(draw)):
                 raw = await self._bought(key, path, body, draw)
         if raw is None:
             return Completion(key, None, error=self.journal.given_up(key))
@@ -119,7 +129,7 @@ class Chat:
         """Take what became of the batches that earlier runs left, once, before anything is bought."""
         async with self._collecting:
             if not self._collected and self.journal.open_batches():
-                from datagen.models.batches import collect
+                from datagen.models.batch_exchange import collect
 
                 await collect(self, wait=self.waits)
             self._collected = True
@@ -132,7 +142,7 @@ class Chat:
     async def _bought(self, key: str, path: Path_, body: Mapping[str, Any], draw: int) -> str | None:
         """Send a request until it is answered or given up; return the raw answer, or None."""
         most, tried, limited = worst_case(body), 0, 0
-        room = await self.budget.ask(most, draw)
+        room = await self.budget.ask(most, _turn(draw))
         try:
             while True:
                 raw, failure = await self._attempt(key, path, body, draw, room)
@@ -145,7 +155,7 @@ class Chat:
                 if wait is None:
                     return None
                 # In line before its old room is given back: later requests would use up what the next attempt needs.
-                next_room = self.budget.ask(most, draw)
+                next_room = self.budget.ask(most, _turn(draw))
                 self.budget.settle(room, Attempt(most, room.outcome, None))
                 room = await next_room
                 await asyncio.sleep(wait)

@@ -73,6 +73,17 @@ def coverage(stage: Mapping[str, Any]) -> dict[str, Any] | None:
     return {"tags": told["tags"], "lines": lines[:: max(1, len(lines) // 10)]}
 
 
+def distribution(stage: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return how a judge's scores lie: rows per range of scores, and the rows that got none."""
+    told = stage.get("notes") or {}
+    bins, scored = told.get("distribution"), told.get("scored")
+    if not bins or not scored:
+        return None
+    most = max(count for _, _, count in bins)
+    lines = [{"low": a, "high": b, "rows": n, "share": n / scored, "width": n / (most or 1)} for a, b, n in bins]
+    return {"mean": told["mean_score"], "lines": lines, "not_scored": told.get("rows_not_scored", 0)}
+
+
 def notes(stage: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """Return what a stage said of its decision, but for what is drawn."""
-    return [(name, value) for name, value in (stage.get("notes") or {}).items() if name != "coverage"]
+    return [(name, value) for name, value in (stage.get("notes") or {}).items() if name not in ("coverage", "distribution")]

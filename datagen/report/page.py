@@ -117,7 +117,7 @@ def _stage(stage: Mapping[str, Any], widest: int, palette: Mapping[str, int]) ->
             for name, n, colour in parts
         ],
         "options": list(options.items()), "notes": flow.notes(stage),
-        "curve": flow.curve(stage), "coverage": flow.coverage(stage),
+        "curve": flow.curve(stage), "coverage": flow.coverage(stage), "distribution": flow.distribution(stage),
     }  # fmt: skip
 
 

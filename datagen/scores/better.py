@@ -9,7 +9,7 @@ import regex
 _SIGN = r"[\s*_`\"'“”‘’「」『』【】\[\](){}:：=→>-]{0,12}+"
 _NAME = r"(?:answer|response|assistant|回答|答案|助手|คำตอบ|ผู้ช่วย)?\s?"
 _TIE = r"tie|equal(?:ly\s\w+)?|neither|both|same|平局|相同|一样|一樣|不分|เสมอ(?:กัน)?|เท่ากัน|พอกัน"
-_VALUE = rf"(?P<value>\[\[[ABC]\]\]|{_NAME}[AB](?![\p{{L}}\p{{N}}])|{_TIE})"
+_VALUE = rf"(?P<value>\[\[[ABC]\]\]|{_NAME}[AB](?![\p{{Latin}}\p{{N}}])|{_TIE})"
 _LABELLED = regex.compile(
     rf"(?:better|winner|verdict|preferred|preference|choice|更好|较好|較好|更优|更優|胜者|勝者|结论|結論|ดีกว่า|ผู้ชนะ|ผลการตัดสิน)"
     rf"(?:\s(?:answer|one|is|option))*(?:的)?(?:回答|答案)?(?:是|为|คือ)?{_SIGN}{_VALUE}",
@@ -17,7 +17,7 @@ _LABELLED = regex.compile(
 )
 _MARKED = regex.compile(r"\[\[(?P<value>[ABC])\]\]")
 _SAID = regex.compile(
-    rf"(?P<value>{_NAME}[AB])(?![\p{{L}}\p{{N}}])\s*(?:is|seems|更|比较|ดี)\s?(?:clearly\s|much\s|slightly\s|the\s)?(?:better|好|优|優|กว่า)",
+    rf"(?P<value>{_NAME}[AB])(?![\p{{Latin}}\p{{N}}])\s*(?:is|seems|更|比较|ดี)\s?(?:clearly\s|much\s|slightly\s|the\s)?(?:better|好|优|優|กว่า)",
     flags=regex.I,
 )
 _ALONE = regex.compile(rf"{_SIGN}{_VALUE}{_SIGN}[.。!！]?", flags=regex.I)

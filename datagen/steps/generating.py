@@ -61,17 +61,16 @@ def _files(step: Step) -> dict[str, str]:
     return {name: path for name, path in named.items() if path}
 
 
-def _diversity(folder: Path, step: Step) -> dict[str, Any]:
-    """Count the verbs and nouns of the kept rows against the seeds; of many rows some, evenly spread."""
+def diversity_of(folder: Path, path: str | None, language: str) -> dict[str, Any]:
+    """Count the verbs and nouns of the kept rows against those of a file; of many rows some, evenly spread."""
     from datagen.formats import read as readers
     from datagen.report.diversity import diversity
     from datagen.shards import read_all
 
-    path = seed_path(step)
-    seeds = [row["instruction"] for row in readers.read(assets.shipped(path))] if path else []
+    seeds = [row["instruction"] for row in readers.read(assets.shipped(path)) if "reason" not in row] if path else []
     kept = read_all(folder / "rows", ["instruction"]).column("instruction").to_pylist()
     some = -(-len(kept) // MOST_READ)
-    return {**diversity(seeds, kept[:: max(1, some)], step.options.language), "of": len(kept)}
+    return {**diversity(seeds, kept[:: max(1, some)], language), "of": len(kept)}
 
 
 def _generated(run: Run, step: Step, folder: Path) -> dict[str, Any]:
@@ -87,7 +86,7 @@ def _generated(run: Run, step: Step, folder: Path) -> dict[str, Any]:
         bought = found["requests"]["recorded"]
         saved = f"; answers in the journal: {bought:,}, but no task has all of its own yet" if bought else ""
         raise type(stopped)(f"{stopped}{saved if stopped.exit_code == BudgetError.exit_code else ''}")
-    return {**entry, **found, "diversity": _diversity(folder, step)}
+    return {**entry, **found, "diversity": diversity_of(folder, seed_path(step), step.options.language)}
 
 
 @contextlib.contextmanager

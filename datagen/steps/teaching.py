@@ -17,9 +17,10 @@ from datagen.errors import BudgetError, DataError, DatagenError, ModelError, Usa
 from datagen.recipe import Step
 from datagen.row_language import language_of
 from datagen.rows import LEDGER, REWRITTEN, ROW, Row, dropped_row
-from datagen.shards import ShardWriter, fingerprint, read_shards
+from datagen.shards import ShardWriter, fingerprint, read_all, read_shards
 from datagen.stage import ERROR
 from datagen.steps.entry import VERSION, entry
+from datagen.steps.generating import diversity_of
 from datagen.steps.model import chat_of, spent
 from datagen.work import Run
 
@@ -49,10 +50,23 @@ def teach(run: Run, step: Step, folder: Path) -> None:
         with chat_of(run, step) as chat:
             teacher = teachers.teacher(step.kind, step.name, chat, options)
             with contextlib.closing(_taught(data, teacher, chat, step.name)) as came:
-                return _written(run, step, folder, data, _Class(chat, teacher.adds), came)
+                told = _written(run, step, folder, data, _Class(chat, teacher.adds), came)
+        return {**told, **_diversity(step, folder)}
 
     run.do(folder, mark, work)
     run.datasets.append(Dataset(folder, mark, step=step.name))
+
+
+def _diversity(step: Step, folder: Path) -> dict[str, Any]:
+    """The verbs and nouns of the new instructions beside those of rows by people, where a step names some."""
+    if not (path := getattr(step.options, "seed_rows", None)):
+        return {}
+    languages = Counter(read_all(folder / "rows", ["language"]).column("language").to_pylist())
+    most = next((name for name, _ in languages.most_common() if name in ("en", "zh", "th")), "en")
+    try:
+        return {"diversity": diversity_of(folder, path, most)}
+    except UsageError as e:  # the words of that language need an extra
+        return {"notes": {"diversity": str(e)}}
 
 
 def _check_read(step: Step, data: Dataset) -> None:
@@ -136,7 +150,7 @@ def _written(
                 lesson.made += len(made) - 1
             for one in made:
                 _place(step.name, row, one, seen, lesson, (kept, dropped, ids))
-            run.progress.at(done, f"{spent(lesson.chat, lesson.kept)}{_told(lesson)}")
+            run.progress.at(done, f"{spent(lesson.chat, lesson.kept)}{_note(lesson)}")
         for at, row in enumerate(_rows(data)):
             if at >= done:
                 late = dropped_row(row, step.name, "not_reached", evidence=str(lesson.stopped))
@@ -180,7 +194,7 @@ def _place(
     kept.add(one)
 
 
-def _told(lesson: _Class) -> str:
+def _note(lesson: _Class) -> str:
     words = [f"{lesson.chat.sent:,} asked"]
     words += [f"{reason} {count:,}" for reason, count in lesson.dropped.most_common(1)]
     return ", ".join(words)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from weakref import WeakValueDictionary
 
+from datagen.formats.shape import KEY as SHAPE
 from datagen.models.chat import Chat
 from datagen.models.completion import Completion
 from datagen.models.prompt import Prompt, prompt_hash
@@ -91,12 +92,15 @@ def shown(text: str) -> str:
 
 
 def with_extra(row: Row, **fields: Any) -> str:
-    """Return a row's `extra` with some fields more; those that are null are left out."""
+    """Return a row's `extra` with some fields more; those that are null are left out.
+
+    How its file wrote the row is forgotten: the new row is another one, and is written as its format is.
+    """
     try:
         before = json.loads(row["extra"]) if row["extra"] else {}
     except ValueError:
         before = {"raw": row["extra"]}
-    kept = before if isinstance(before, dict) else {"raw": before}
+    kept = {k: v for k, v in before.items() if k != SHAPE} if isinstance(before, dict) else {"raw": before}
     return json.dumps({**kept, **{k: v for k, v in fields.items() if v is not None}}, ensure_ascii=False)
 
 

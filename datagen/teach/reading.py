@@ -12,8 +12,8 @@ _LABEL = regex.compile(
     flags=regex.I,
 )
 _PREAMBLE = regex.compile(
-    r"\A(?:sure|certainly|of course|here(?:'s| is)[^\n:]{0,80}|好的|当然|以下是[^\n：:]{0,40}|ได้เลย|แน่นอน|นี่คือ[^\n:]{0,60})"
-    r"[!,.，。！]?\s*[:：]?\s*\n+",
+    r"\A(?:(?:sure|certainly|of course|okay|好的|当然|ได้เลย|แน่นอน)[^\n:：]{0,100}[:：!.！。]?"
+    r"|(?:here(?:'s| is)|以下是|นี่คือ)[^\n:：]{0,80}[:：])\s*\n+",
     flags=regex.I,
 )
 _AFTER = regex.compile(

@@ -5,6 +5,8 @@ Source: Li et al. 2023 (Humpback): the model of p(instruction | output). It lear
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from datagen.models.prompt import Prompt
 from datagen.row_language import language_of
 from datagen.rows import Row
@@ -34,10 +36,11 @@ def turned_round(row: Row, prompts: dict[str, Prompt]) -> Row | str:
     return {**row, "instruction": asked, "input": "", "output": task, "system": "", "messages": None, "tools": ""}
 
 
-def all_turned_round(rows: list[Row]) -> tuple[list[Row], list[tuple[str, str]]]:
+def all_turned_round(rows: Iterable[Row]) -> tuple[Sequence[Row], list[tuple[str, str]]]:
     """Return the rows turned round, and (id, reason) of those that cannot be."""
     prompts: dict[str, Prompt] = {}
-    found, left_out = [], []
+    found: list[Row] = []
+    left_out: list[tuple[str, str]] = []
     for row in rows:
         one = turned_round(row, prompts)
         if isinstance(one, str):

@@ -83,19 +83,18 @@ def train(
     """
     device = str(next(base[0].parameters()).device) if base else pick_device(options.device)
     half = computes_in_bfloat16(options.dtype, device)
-    # LoRA may sit on rounded weights; weights that are trained themselves must not lose small updates
+    # LoRA may sit on rounded weights; whole weights must not lose small updates
     dtype = "bfloat16" if half and options.method == "lora" and device.startswith("cuda") else "float32"
     model, tokenizer = base or load(options.model, device, dtype)
     most = min(options.max_length, getattr(model.config, "max_position_embeddings", None) or options.max_length)
-    not_turned: list[tuple[str, str]] = []
-    if options.direction == "backward":
-        rows, not_turned = all_turned_round(list(rows))
-        eval_rows = all_turned_round(list(eval_rows))[0] if eval_rows else None
+    backward = options.direction == "backward"
+    rows, not_turned = all_turned_round(rows) if backward else (rows, [])
     samples, left_out = samples_of(rows, tokenizer, most)
     left_out = [*not_turned, *left_out]
     if not samples:
         why = ", ".join(sorted({reason for _, reason in left_out})) or "there were none"
         raise DataError(f"no row can be trained on: all {len(left_out)} were left out ({why})")
+    eval_rows = all_turned_round(eval_rows)[0] if backward and eval_rows else eval_rows
     measured = samples_of(eval_rows, tokenizer, most) if eval_rows else None
     _check_vocabulary(model, samples)
     plan = Plan(samples, options.seed, options.batch_size, options.steps, options.epochs)
@@ -110,19 +109,16 @@ def train(
     quarter = max(1, plan.steps // 4)
     return Trained(
         losses=progress.losses,
-        first_loss=sum(progress.losses[:quarter]) / quarter,
-        last_loss=sum(progress.losses[-quarter:]) / quarter,
-        eval_before=progress.before,
-        eval_after=after,
+        first_loss=sum(progress.losses[:quarter]) / quarter, last_loss=sum(progress.losses[-quarter:]) / quarter,
+        eval_before=progress.before, eval_after=after,
         steps=plan.steps,
-        tokens=progress.tokens,
-        label_tokens=progress.label_tokens,
+        tokens=progress.tokens, label_tokens=progress.label_tokens,
         rows_used=len(samples),
         left_out=left_out,
         seconds=progress.seconds,
         dtype="bfloat16" if half else "float32",
         folder=folder,
-    )
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,68 @@
+"""Instruction backtranslation as one recipe: passages, instructions, self-curation in rounds, a tagged mixture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from datagen.errors import UsageError, did_you_mean
+from datagen.models.options import is_local
+from datagen.teach.backtranslate import TAGS
+
+# Options that every step which asks a model gets.
+SHARED = (
+    "model", "base_url", "concurrency", "rpm", "tpm", "timeout_s", "budget_usd", "max_requests", "price_in", "price_out",
+    "retry_failed", "prompts", "language", "extra_body", "via",
+)  # fmt: skip
+OWN = (
+    "temperature", "top_p", "max_output_tokens", "seed_rows", "id_field", "text_field", "min_words", "max_words", "limit",
+    "min_score", "samples", "judge_model", "judge_base_url", "rounds", "tune_model", "tune_steps", "rewrite", "no_tags",
+)  # fmt: skip
+
+
+def steps(documents: Sequence[str], given: Mapping[str, Any]) -> list[Any]:
+    """Return the steps of a backtranslation as a recipe holds them.
+
+    Args:
+        documents: files or folders.
+        given: options of SHARED and OWN, those that are left out at their defaults.
+
+    Raises:
+        UsageError: an option that is none of them.
+    """
+    if wrong := next((name for name in given if name not in (*SHARED, *OWN)), None):
+        raise UsageError(f"backtranslate has no option '{wrong}'{did_you_mean(wrong, (*SHARED, *OWN))}")
+
+    def part(**names: str) -> dict[str, Any]:
+        return {ours: given[theirs] for ours, theirs in names.items() if theirs in given}
+
+    model = {name: given[name] for name in SHARED if name in given}
+    sampling = part(temperature="temperature", top_p="top_p", max_output_tokens="max_output_tokens", seed_rows="seed_rows")
+    judge = {**model, **part(samples="samples", model="judge_model", base_url="judge_base_url"), "prompt": "self_curation"}
+    if "judge_model" in given and "judge_base_url" not in given and "base_url" in judge:
+        judge |= {"base_url": None} if is_local(given["judge_model"]) else {}
+    if judge.get("samples", 1) > 1:
+        judge["temperature"] = given.get("temperature", 0.7)
+    score = given.get("min_score", 4.0)
+    cut = {
+        "documents": list(documents),
+        **part(id_field="id_field", text_field="text_field", min_words="min_words", max_words="max_words", limit="limit"),
+    }
+    found: list[Any] = [{"passages": cut}, {"backtranslate": {**model, **sampling}}]
+    for turn in range(1, given.get("rounds", 1)):
+        tuned = {**part(seeds="seed_rows", model="tune_model", steps="tune_steps"), "min_score": score}
+        found += [{"judge": judge}, {"forward_model": tuned}]
+        judge = {"model": "forward_model" if turn == 1 else f"forward_model_{turn}", "prompt": "self_curation"}
+        judge |= part(prompts="prompts")
+    found.append({"judge": {**judge, "min_score": score}})
+    if given.get("rewrite"):
+        found.append({"rewrite": {**model, **part(max_output_tokens="max_output_tokens"), "how": "grounded"}})
+    if "seed_rows" in given:
+        language = given.get("language", "en")
+        real, pseudo = TAGS["en" if language == "auto" else language]
+        last = "rewrite" if given.get("rewrite") else "judge" if given.get("rounds", 1) == 1 else f"judge_{given['rounds']}"
+        mixed: dict[str, Any] = {"sources": {"seed_rows": given["seed_rows"], "backtranslated": {"from": last}}}
+        if not given.get("no_tags"):
+            mixed["systems"] = {"seed_rows": real, "backtranslated": pseudo}
+        found.append({"mix": mixed})
+    return found

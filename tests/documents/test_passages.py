@@ -1,0 +1,110 @@
+"""Documents to passages: what is kept, what is left out and why, and spans that cover everything."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datagen.documents.document import Document
+from datagen.documents.markup import markdown_of
+from datagen.documents.passages import Passage, passages
+
+LONG = "The garden needs water every morning, because the sun dries the soil before noon. " * 4
+
+
+def cut(text: str, markup: str = "text", least: int = 10, most: int = 100, **more: str) -> list[Passage]:
+    return list(passages(Document("d", text, markup, **more), least, most))  # type: ignore[arg-type]
+
+
+def kept(found: list[Passage]) -> list[str]:
+    return [p.text for p in found if p.reason is None]
+
+
+def test_a_short_document_is_one_passage_with_the_span_of_all_of_it() -> None:
+    text = LONG.strip()
+    assert cut(text) == [Passage(text, (0, len(text)))]
+
+
+def test_sections_are_passages_and_headings_go_with_them() -> None:
+    found = cut(f"# Garden\n\n{LONG}\n\n## Winter\n\n{LONG}\n", "markdown")
+    assert [(p.reason, p.headings) for p in found] == [(None, ("Garden",)), (None, ("Garden", "Winter"))]
+    assert not any("#" in p.text for p in found)
+
+
+def test_navigation_and_notices_are_left_out_with_the_reason() -> None:
+    text = f"Home | Shop | About us | Contact\n{LONG}\n© 2019 Garden Ltd. All rights reserved.\nHome\nProducts\nNews\nJobs\n"
+    found = cut(text)
+    assert kept(found) == [LONG.strip()]
+    assert [p.text for p in found if p.reason == "boilerplate"][:2] == [
+        "Home | Shop | About us | Contact", "© 2019 Garden Ltd. All rights reserved.",
+    ]  # fmt: skip
+    assert {p.reason for p in found} == {None, "boilerplate"}
+
+
+def test_a_line_that_names_a_value_is_no_menu() -> None:
+    text = "ชื่อวิทยาศาสตร์ : Cymbopogon citratus\nวงศ์ : Gramineae\nถิ่นกำเนิด : อินเดีย\n" + "ตะไคร้เป็นพืชล้มลุก ใบเรียวยาวและมีกลิ่นหอม " * 5
+    assert "Gramineae" in "".join(kept(cut(text)))
+
+
+def test_html_is_read_without_scripts_menus_and_forms() -> None:
+    html = f"""<html><head><title>My garden</title><script>x = 1</script></head><body>
+    <nav><a href="/">Home</a><a href="/shop">Shop</a></nav>
+    <main><h1>Water</h1><p>{LONG}</p><ul><li>In the <b>morning</b></li><li>At night</li></ul><pre>a  b
+  c</pre></main><footer>Imprint</footer></body></html>"""
+    text, title = markdown_of(html)
+    assert title == "My garden"
+    assert text == f"# Water\n\n{LONG.strip()}\n\n- In the morning\n- At night\n\n```\na  b\n  c\n```"
+    [one] = cut(html, "html")
+    assert one.headings == ("My garden", "Water") and "Imprint" not in one.text and "- At night" in one.text
+
+
+def test_html_nested_deeper_than_calls_go_is_read() -> None:
+    assert markdown_of("<div>" * 3000 + "deep" + "</div>" * 3000)[0] == "deep"
+
+
+def test_markdown_keeps_code_and_lists_and_drops_images_and_targets() -> None:
+    found = cut(
+        f"---\ntitle: x\n---\n![logo](a.png)\n\nSee [the guide](http://x.y/z) first. {LONG}\n\n```\n# no heading\n```\n",
+        "markdown",
+    )
+    [text] = kept(found)
+    assert "See the guide first." in text and "```\n# no heading\n```" in text and "png" not in text and "title: x" not in text
+
+
+def test_a_paragraph_that_is_too_long_is_cut_between_sentences() -> None:
+    text = " ".join(f"This is sentence number {i} of a long paragraph about gardens." for i in range(40))
+    found = cut(text, most=60)
+    assert len(found) > 5 and all(p.text.endswith(".") for p in found)
+    assert " ".join(p.text for p in found) == text
+
+
+def test_thai_and_chinese_are_measured_by_characters_and_cut_at_their_own_sentences() -> None:
+    zh = "花园每天早上都需要浇水，因为太阳在中午之前会把土壤晒干。" * 20
+    found = cut(zh, least=20, most=60)
+    assert len(found) > 3 and all(p.reason is None and p.text.endswith("。") for p in found)
+    th = "สวนต้องการน้ำทุกเช้า เพราะแดดทำให้ดินแห้งก่อนเที่ยง " * 30
+    assert len([p for p in cut(th, least=20, most=120) if p.reason is None]) > 3
+
+
+def test_what_leans_on_the_paragraph_before_stays_with_it() -> None:
+    first = "Lemon grass grows in warm countries and is cut by hand twice a year by the people there. "
+    text = f"{first * 2}\nHowever, it does not like frost, and it dies in cold winters without a cover of straw.\n"
+    assert len(kept(cut(text, most=60))) == 1
+
+
+def test_short_rests_broken_and_empty_documents_are_named() -> None:
+    assert [p.reason for p in cut("Too short.")] == ["too_short"]
+    assert [p.reason for p in cut("  \n ")] == ["empty_document"]
+    [broken] = passages(Document("d", "raw", problem="bytes that are not UTF-8"), 10, 100)
+    assert broken.reason == "unreadable"
+
+
+@given(st.text(alphabet="ab .\n#|-*`>ก。好[]()!", max_size=300), st.sampled_from(["text", "markdown"]))
+def test_the_spans_cover_all_that_is_not_blank_and_do_not_overlap(text: str, markup: str) -> None:
+    found = cut(text, markup, 3, 12)
+    covered: set[int] = set()
+    for p in found:
+        here = set(range(*p.span))
+        assert not covered & here
+        covered |= here
+    assert all(text[i].isspace() for i in range(len(text)) if i not in covered) or not text.strip()

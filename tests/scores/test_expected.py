@@ -1,0 +1,30 @@
+"""The expected score under the probabilities of the token that says it."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from datagen.scores.expected import expectation, expected_score
+
+
+def token(text: str, **others: float) -> dict[str, object]:
+    top = [{"token": t.removeprefix("_"), "logprob": math.log(p)} for t, p in others.items()]
+    return {"token": text, "top_logprobs": top or [{"token": text, "logprob": 0.0}]}
+
+
+def test_the_mean_of_the_scores_weighs_them_by_their_probabilities() -> None:
+    assert expectation({"4": math.log(0.5), "5": math.log(0.25), " 3": math.log(0.25), "the": 0.0, "9": 0.0}, 1, 5) == 4.0
+    assert expectation({"the": 0.0}, 1, 5) is None
+
+
+def test_the_token_that_says_the_score_counts_not_a_number_in_the_reasons() -> None:
+    said = [token("It has 2 errors.\n"), token("Score"), token(": "), token("4", _4=0.6, _5=0.4)]
+    assert expected_score(said, 1, 5) == pytest.approx(4.4)
+
+
+def test_an_answer_without_a_score_has_none_and_a_broken_one_too() -> None:
+    assert expected_score([token("I"), token(" cannot")], 1, 5) is None
+    assert expected_score([{"token": "Score: 4"}], 1, 5) == 4
+    assert expected_score([{}], 1, 5) is None

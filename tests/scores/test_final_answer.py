@@ -1,0 +1,47 @@
+"""The final answer of worked solutions in three languages."""
+
+from __future__ import annotations
+
+import pytest
+
+from datagen.scores.final_answer import final_answer, same_answer
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("She sold 24+48 = 72 clips.\n#### 72", "72"),
+        ("#### 1,200", "1200"),
+        ("#### $1,200.50", "2401/2"),
+        ("#### -3", "-3"),
+        ("so \\boxed{42}", "42"),
+        ("so $\\boxed{\\frac{3}{4}}$", "3/4"),
+        ("The answer is 12.", "12"),
+        ("The answer is 5 + 3 = 8 apples.", "8"),
+        ("**Final answer:** 7", "7"),
+        ("答案是 36。", "36"),
+        ("答：一共 36 个", "36"),
+        ("คำตอบคือ ๗๒ บาท", "72"),
+        ("ตอบ 15 คน", "15"),
+        ("It takes 3 hours, then 4 more, so 7 hours in all.", "7"),
+        ("３６", "36"),
+        ("10-5", "5"),
+        ("The answer is 0.50", "1/2"),
+        ("The answer is 50%", "50"),
+        ("#### 72.00", "72"),
+        ("The answer is Paris.", "paris"),
+        ("no number here", None),
+        ("", None),
+        ("version 1.2.3", "6/5"),
+        ("First #### 3, then\n#### 4", "4"),
+        ("The final answer is 3/4 of a cup", "3/4"),
+    ],
+)
+def test_the_final_answer_is_found_in_one_form(text: str, answer: str | None) -> None:
+    assert final_answer(text) == answer
+
+
+def test_two_solutions_are_the_same_by_their_final_answers_only() -> None:
+    assert same_answer("It is 72.0 in all.", "24 + 48\n#### 72")
+    assert not same_answer("It is 71.", "#### 72")
+    assert not same_answer("I do not know.", "neither do I")

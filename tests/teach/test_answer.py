@@ -1,0 +1,117 @@
+"""`answer`: prompts that exist, turn by turn, several samples, the best first."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from datagen.errors import UsageError
+from datagen.rows import row_id
+from datagen.stage import make  # noqa: F401  (the recipe finds stages by it)
+from datagen.teach.answer import AnswerOptions, agreement
+
+TASK = {"instruction": "How many are 2 and 3?", "output": "2 + 3 = 5\n#### 5"}
+
+
+def in_turn(*answers: str) -> Any:
+    """Say one answer after the other, then the last again."""
+    left = list(answers)
+    return lambda prompt: left.pop(0) if len(left) > 1 else left[0]
+
+
+def test_the_answer_is_replaced_and_the_old_one_stays_as_reference(taught: Any, saying: Any) -> None:
+    with saying(lambda prompt: "There are 5.") as server:
+        kept, dropped, result = taught("answer", [TASK], server)
+    [row] = kept
+    assert (row["instruction"], row["output"], row["candidates"]) == (TASK["instruction"], "There are 5.", None)
+    assert json.loads(row["extra"])["reference"] == TASK["output"]
+    assert row["id"] == row_id(row)
+    assert row["generation"]["model"] == "tiny-chat" and row["generation"]["output_tokens"] == 3
+    assert not dropped and result.summary["stages"][1]["rows_asked"] == 1
+    assert [m["content"] for m in server.bodies[0]["messages"]] == [TASK["instruction"]]
+
+
+def test_samples_are_candidates_and_the_rule_puts_the_right_ones_first(taught: Any, saying: Any) -> None:
+    with saying(in_turn("It is 6.", "So it is 5", "The answer is 4.", "#### 5")) as server:
+        [row], _, _ = taught("answer", [TASK], server, samples=4, concurrency=1)
+    assert [(c["text"], c["score"]) for c in row["candidates"]] == [
+        ("So it is 5", 1.0), ("#### 5", 1.0), ("It is 6.", 0.0), ("The answer is 4.", 0.0),
+    ]  # fmt: skip
+    assert row["output"] == "So it is 5"
+
+
+def test_a_row_whose_best_answer_is_not_right_goes_when_that_is_asked_for(taught: Any, saying: Any) -> None:
+    with saying(lambda prompt: "It is 6.") as server:
+        kept, [lost], _ = taught("answer", [TASK], server, samples=2, min_score=1)
+    assert not kept and (lost["reason"], lost["score"], lost["threshold"]) == ("low_score", 0.0, 1.0)
+    assert lost["evidence"] == "the best of 2: It is 6." and lost["output"] == TASK["output"]
+
+
+def test_a_conversation_is_answered_turn_by_turn_with_the_new_answers(taught: Any, saying: Any) -> None:
+    turns = [("user", "Hello"), ("assistant", "old one"), ("user", "And now?"), ("assistant", "old two")]
+    record = {"messages": [{"role": r, "content": c} for r, c in turns]}
+    with saying(in_turn("new one", "new two")) as server:
+        [row], _, _ = taught("answer", [record], server)
+    assert [m["content"] for m in row["messages"]] == ["Hello", "new one", "And now?", "new two"]
+    assert [[m["content"] for m in b["messages"]] for b in server.bodies] == [["Hello"], ["Hello", "new one", "And now?"]]
+    assert row["output"] == "new two" and json.loads(row["extra"])["reference"] == "old two"
+
+
+def test_rows_that_cannot_be_answered_are_dropped_with_the_reason(taught: Any, saying: Any) -> None:
+    tools = {"conversations": [{"from": "human", "value": "weather?"}, {"from": "gpt", "value": "x"}], "tools": "[{}]"}
+    records = [TASK, {"instruction": "  ", "output": "x"}, tools, {"instruction": "Say nothing", "output": "x"}]
+    with saying(lambda prompt: "" if "nothing" in prompt else "five") as server:
+        kept, dropped, _ = taught("answer", records, server)
+    assert len(kept) == 1
+    assert sorted(r["reason"] for r in dropped) == ["empty_answer", "empty_task", "needs_tools"]
+
+
+def test_equal_prompts_are_one_request_and_equal_rows_then_one_row(taught: Any, saying: Any) -> None:
+    records = [{"instruction": "Name a colour.", "output": a} for a in ("red", "blue")]
+    with saying(lambda prompt: "green") as server:
+        kept, [lost], _ = taught("answer", records, server)
+    assert len(server.bodies) == 1 and len(kept) == 1
+    assert lost["reason"] == "exact_duplicate" and lost["witness_id"] == kept[0]["id"]
+
+
+def test_the_judge_puts_the_best_first_and_its_tokens_are_counted(taught: Any, saying: Any) -> None:
+    answers = in_turn("short", "long and good", "middling")
+
+    def says(prompt: str) -> str:
+        if "You judge" not in prompt:
+            return str(answers(prompt))
+        return "Score: 5" if "long and good" in prompt else "Score: 2"
+
+    with saying(says) as server:
+        [row], _, _ = taught(
+            "answer", [{"instruction": "Tell me.", "output": ""}], server, samples=3, best="judge", concurrency=1
+        )
+    assert [(c["text"], c["score"]) for c in row["candidates"]] == [("long and good", 5.0), ("short", 2.0), ("middling", 2.0)]
+    assert row["generation"]["output_tokens"] == 1 + 3 + 1 + 3 * 2
+
+
+def test_agreement_is_the_same_final_answer_else_what_texts_have_in_common() -> None:
+    assert agreement(["#### 3", "it is 3", "so 4"]) == [0.5, 0.5, 0.0]
+    scores = agreement(["the red house", "the red houses", "a blue car"])
+    assert scores[0] > scores[2] and scores[1] > scores[2]
+    assert agreement(["alone"]) == [1.0]
+
+
+def test_wrong_options_are_one_line() -> None:
+    with pytest.raises(ValueError, match="several samples need a temperature above 0"):
+        AnswerOptions(samples=2, temperature=0)
+    with pytest.raises(ValueError, match="smollm2 knows English only"):
+        AnswerOptions(language="zh")
+
+
+def test_the_embedded_model_refuses_rows_in_other_languages(taught: Any, tmp_path: Any, write_jsonl: Any) -> None:
+    from datagen import recipe
+    from datagen.run import execute
+
+    path = write_jsonl(
+        "zh.jsonl", {"instruction": "请写一首关于春天的诗，要求押韵。", "output": "春天来了，花儿开了，鸟儿在唱歌。"}
+    )
+    with pytest.raises(UsageError, match="the embedded model smollm2 knows English only, and of 1 rows 1 in zh"):
+        execute(recipe.make(["answer"], input=(str(path),)), tmp_path / "out")

@@ -1,0 +1,129 @@
+"""`backtranslate`: documents to rows, scored, tagged, mixed with rows by people."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from capable_endpoint import ModelServer
+
+from datagen.backtranslation import steps
+from datagen.recipe import make
+from datagen.rows import Row
+from datagen.run import Result, execute
+from datagen.shards import read_all
+from datagen.teach.reading import instruction_of
+
+GARDEN = "A garden needs water every morning, because the sun dries the soil long before noon comes. " * 3
+TEA = "Tea is made from the leaves of a shrub that grows on the hills of many warm countries of Asia. " * 3
+ADVERT = "Buy our cheap tyres today and save money, because our shop has the lowest prices of the town. " * 3
+
+
+def says(prompt: str) -> str:
+    """Write instructions, and score what is an advertisement 2 and everything else 5."""
+    if "Score: N" in prompt:
+        return "It promotes something.\nScore: 2" if "tyres" in prompt else "Fine.\nScore: 5"
+    return (
+        "Instruction: Why does a garden need water in the morning?"
+        if "soil" in prompt
+        else "Explain where the leaves come from."
+    )
+
+
+def run_of(tmp_path: Path, server: ModelServer, **given: Any) -> tuple[list[Row], list[Row], Result]:
+    documents = tmp_path / "pages"
+    documents.mkdir(exist_ok=True)
+    (documents / "garden.md").write_text(f"# Gardens\n\n{GARDEN}\n")
+    (documents / "tea.txt").write_text(f"{TEA}\nHome | Shop | Contact us | Imprint\n")
+    (documents / "advert.html").write_text(f"<nav>Menu</nav><p>{ADVERT}</p>")
+    options = {"model": "tiny-chat", "base_url": server.base_url, **given}
+    result = execute(make(steps((str(documents),), options)), tmp_path / "out")
+    return read_all(result.folder / "kept").to_pylist(), read_all(result.folder / "dropped").to_pylist(), result
+
+
+def test_documents_become_scored_rows_that_know_their_place(tmp_path: Path, saying: Any) -> None:
+    with saying(says) as server:
+        kept, dropped, result = run_of(tmp_path, server)
+    rows = {json.loads(r["extra"])["document"]: r for r in kept}
+    assert set(rows) == {"garden.md", "tea.txt"}
+    garden = rows["garden.md"]
+    assert (garden["instruction"], garden["output"]) == ("Why does a garden need water in the morning?", GARDEN.strip())
+    text = (tmp_path / "pages" / "garden.md").read_text()
+    start, end = json.loads(garden["extra"])["span"]
+    assert GARDEN.strip() in text[start:end] and garden["parents"] == ["garden.md"]
+    assert (garden["source"], garden["language"], garden["judge_score"]) == ("backtranslated", "en", 5.0)
+    assert Counter(r["reason"] for r in dropped) == {"boilerplate": 1, "low_score": 1}
+    low = next(r for r in dropped if r["reason"] == "low_score")
+    assert (low["score"], low["threshold"], low["evidence"]) == (2.0, 4.0, "It promotes something.\nScore: 2")
+    assert result.summary["rows_in"] == result.summary["rows_kept"] + result.summary["rows_dropped"] == 4
+    assert "Gardens" in server.bodies[0]["messages"][0]["content"] or "Gardens" in str(server.bodies)
+
+
+def test_rows_by_people_are_mixed_in_each_with_its_own_line(
+    tmp_path: Path, saying: Any, write_jsonl: Callable[..., Path]
+) -> None:
+    seeds = write_jsonl("seeds.jsonl", {"instruction": "Name a river.", "output": "The Mekong."})
+    with saying(says) as server:
+        kept, _, _ = run_of(tmp_path, server, seed_rows=str(seeds))
+        plain, _, _ = run_of(tmp_path, server, seed_rows=str(seeds), no_tags=True)
+    assert {(r["source"], r["system"]) for r in kept} == {
+        ("seed_rows", "Answer in the style of an AI Assistant."), ("backtranslated", "Answer with knowledge from web search."),
+    }  # fmt: skip
+    assert {(r["source"], r["system"]) for r in plain} == {("seed_rows", ""), ("backtranslated", "")}
+    assert len(kept) == len(plain) == 3
+
+
+def test_an_instruction_that_cannot_be_used_is_dropped_with_the_reason(tmp_path: Path, saying: Any) -> None:
+    def wrong(prompt: str) -> str:
+        if "soil" in prompt:
+            return "A garden needs water every morning, because the sun dries the soil long before noon?"
+        return "这些茶叶来自哪些国家的山坡？请详细说明。" if "leaves" in prompt else "..."
+
+    with saying(wrong) as server:
+        kept, dropped, _ = run_of(tmp_path, server)
+    assert not kept
+    assert Counter(r["reason"] for r in dropped) == {"copies_text": 1, "wrong_language": 1, "empty_task": 1, "boilerplate": 1}
+
+
+def test_rewrite_says_the_passage_as_an_assistant_would_and_adds_no_number(tmp_path: Path, saying: Any) -> None:
+    def model(prompt: str) -> str:
+        if "Say it as an assistant" in prompt:
+            return "Water it in the morning." if "soil" in prompt else "Tea has 300 kinds."
+        return says(prompt)
+
+    with saying(model) as server:
+        kept, dropped, _ = run_of(tmp_path, server, rewrite=True)
+    assert [r["output"] for r in kept] == ["Water it in the morning."]
+    assert json.loads(kept[0]["extra"])["reference"] == GARDEN.strip()
+    [lost] = [r for r in dropped if r["reason"] == "not_grounded"]
+    assert lost["evidence"].startswith("new numbers 300")
+
+
+@pytest.mark.slow
+def test_two_rounds_tune_a_model_on_the_good_rows_and_judge_with_it(tmp_path: Path, saying: Any) -> None:
+    with saying(says) as server:
+        kept, _, result = run_of(tmp_path, server, rounds=2, tune_steps=2, min_score=1)
+    names = [s["name"] for s in result.summary["stages"]]
+    assert names == ["passages", "backtranslate", "judge", "forward_model", "judge_2"]
+    assert result.summary["stages"][3]["notes"]["scored_high"] == 3
+    assert len(kept) == 3 and all(1 <= r["judge_score"] <= 5 for r in kept)
+
+
+@pytest.mark.parametrize(
+    ("said", "task"),
+    [
+        ("Why is the sky blue?", "Why is the sky blue?"), ('"Why is the sky blue?"', "Why is the sky blue?"),
+        ("Instruction: Why is it?", "Why is it?"), ("**Instruction:** Why is it?", "Why is it?"),
+        ("Sure! Here is the instruction:\n\nWhy is it?", "Why is it?"), ("Why is it?\n\nAnswer: Because.", "Why is it?"),
+        ("```\nWhy is it?\n```", "Why is it?"), ("指令：为什么？", "为什么？"), ("“为什么？”", "为什么？"),
+        ("คำสั่ง: ทำไม", "ทำไม"),
+        ("好的，以下是指令：\n为什么？", "为什么？"), ('Explain "A" and "B".', 'Explain "A" and "B".'), ("", ""),
+        ("Task: Sort the list\n3, 1, 2", "Sort the list\n3, 1, 2"),
+    ],
+)  # fmt: skip
+def test_the_instruction_in_an_answer(said: str, task: str) -> None:
+    assert instruction_of(said) == task
