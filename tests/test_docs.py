@@ -54,5 +54,5 @@ def test_the_python_example_works_but_for_the_training(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     lines = [f'{{"instruction": "Name the number {i}", "output": "It is {i}."}}' for i in range(30)]
     (tmp_path / "rows.jsonl").write_text("\n".join(lines))
-    exec("\n".join(line for line in code.splitlines() if "dg.train" not in line), {})
+    exec("\n".join(line for line in code.splitlines() if "dg.train" not in line and "dg.teach" not in line), {})
     assert len((tmp_path / "alpaca.jsonl").read_text().splitlines()) == 215
