@@ -50,7 +50,9 @@ def mix(run: Run, step: Step, folder: Path) -> None:
         sizes = read_json(folder / "_read.json")["sizes"]
         empty = [name for name, size in sizes.items() if not size]
         if empty:
-            raise DataError(f"mix: the source '{empty[0]}' has no rows; leave it out, or check what made it")
+            made_by = options.sources[empty[0]]
+            lower = "; a lower min_score decides again without asking" if isinstance(made_by, dict) else ""
+            raise DataError(f"mix: the source '{empty[0]}' has no rows; leave it out, or check what made it{lower}")
         data = Dataset(folder, mark)
         plan = mixture.decide(data, sizes, options, _proxies(run, options, folder))
         write_json(run.out / "mix.json", plan.written())

@@ -40,7 +40,8 @@ def teach(run: Run, step: Step, folder: Path) -> None:
     options, data = step.options, run.datasets[-1]
     matter = {k: v for k, v in option_fields.values(options).items() if k not in TRAVEL}
     weights = run.identity(options.model) if is_local(options.model) else options.model
-    mark = fingerprint(VERSION, matter, teachers.prompts(step.kind, options), weights, data.fingerprint, run.tail)
+    again = _attempts(run) if options.retry_failed else 0  # to ask again is to do the step again
+    mark = fingerprint(VERSION, matter, teachers.prompts(step.kind, options), weights, data.fingerprint, run.tail, again)
 
     def work() -> dict[str, Any]:
         rows_in = int(data.alive().sum())
@@ -55,6 +56,20 @@ def teach(run: Run, step: Step, folder: Path) -> None:
 
     run.do(folder, mark, work)
     run.datasets.append(Dataset(folder, mark, step=step.name))
+
+
+def _attempts(run: Run) -> int:
+    """How many attempts the journal holds."""
+    from datagen.models.journal import Journal
+
+    path = run.out / "journal.sqlite"
+    if not path.is_file():
+        return 0
+    journal = Journal(path)
+    try:
+        return journal.counts()["attempts"]
+    finally:
+        journal.close()
 
 
 def _diversity(step: Step, folder: Path) -> dict[str, Any]:

@@ -105,7 +105,7 @@ class Evolve:
         prompt = desk.prompt("evolve", language)
         task = "\n\n".join(m["content"] for m in asked_messages(parent) if m["role"] != "system")
         answer = await desk.ask(prompt.messages(task=task, operation=operation), turn)
-        extra = with_extra(parent, operation=operation, round=turn + 1, root=root, reference=None)
+        extra = with_extra(parent, operation=operation, round=turn + 1, root=root)
         text = instruction_of(answer.text or "") if operation != "complicate_input" else plain(answer.text or "")
         common = {"input": "", "messages": None, "candidates": None, "parents": [parent["id"]], "extra": extra}
         source = f"{desk.step}:{desk.chat.name}"

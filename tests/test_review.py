@@ -1,0 +1,146 @@
+"""`review`: keys at a real terminal, judgements on disk as they are made, edits as new rows, CSV out and in."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from datagen.errors import DataError, UsageError
+from datagen.reviews import Judgement, Review, share
+from datagen.rows import row_id
+
+ROWS = [{"instruction": f"Name the colour of thing {i}.", "output": f"It is colour {i}."} for i in range(12)]
+
+
+@pytest.fixture
+def out(datagen: Any, write_jsonl: Any, tmp_path: Path) -> Path:
+    """Give the folder of a finished run."""
+    write_jsonl("rows.jsonl", *ROWS)
+    assert datagen("filter", "rows.jsonl", "-o", "out", "--stage", "rules").returncode == 0
+    return tmp_path / "out"
+
+
+def at_a_terminal(folder: Path, env: dict[str, str], keys: str, *more: str) -> str:
+    """Run `review` at a pseudo terminal and press keys, each when its row is shown; return what was printed."""
+    master, slave = pty.openpty()
+    child = subprocess.Popen(
+        [sys.executable, "-m", "datagen", "review", "out", *more], cwd=folder, env={**env, "TERM": "xterm", "EDITOR": "true"},
+        stdin=slave, stdout=slave, stderr=slave, close_fds=True,
+    )  # fmt: skip
+    os.close(slave)
+    said, left, deadline = "", list(keys), time.monotonic() + 60
+    shown = 0
+    while time.monotonic() < deadline:
+        if not select.select([master], [], [], 0.2)[0]:
+            if child.poll() is not None:
+                break
+            continue
+        try:
+            said += os.read(master, 65536).decode("utf-8", "replace")
+        except OSError:
+            break
+        if left and said.count("q quit") > shown:
+            shown = said.count("q quit")
+            time.sleep(0.3)  # a terminal that is made ready for keys forgets those that came before
+            os.write(master, left.pop(0).encode())
+    child.wait(10)
+    os.close(master)
+    return said
+
+
+def test_a_key_per_row_and_the_next_call_goes_on(out: Path, clean_environment: dict[str, str]) -> None:
+    said = at_a_terminal(out.parent, clean_environment, "aarq", "--sample", "6")
+    assert "1 of 6" in said and "accepted 2, edited 0, rejected 1; 3 of this sample left" in said
+    assert [json.loads(line)["decision"] for line in (out / "review" / "judgements.jsonl").read_text().splitlines()] == [
+        "accept", "accept", "reject",
+    ]  # fmt: skip
+    said = at_a_terminal(out.parent, clean_environment, "aaa", "--sample", "6")
+    assert "4 of 6" in said and "accepted 5, edited 0, rejected 1; 0 of this sample left" in said
+    assert pq.read_table(out / "review" / "kept").num_rows == 5
+    [lost] = pq.read_table(out / "review" / "dropped").to_pylist()
+    assert (lost["stage"], lost["reason"]) == ("review", "rejected")
+
+
+def test_an_edit_is_a_new_row_with_its_parent(out: Path) -> None:
+    review = Review(out)
+    row = review.sample(1, 17)[0]
+    review.judge(Judgement(row["id"], "edit", "too short", row["instruction"], "", "It is a warm red."))
+    assert review.write() == {"accept": 0, "edit": 1, "reject": 0}
+    [new] = pq.read_table(out / "review" / "kept").to_pylist()
+    assert (new["output"], new["parents"], new["id"]) == ("It is a warm red.", [row["id"]], row_id(new))
+    [old] = pq.read_table(out / "review" / "dropped").to_pylist()
+    assert (old["id"], old["reason"], old["witness_id"], old["evidence"]) == (row["id"], "edited", new["id"], "too short")
+
+
+def test_a_csv_goes_out_and_comes_back(out: Path, datagen: Any, tmp_path: Path) -> None:
+    assert datagen("review", "out", "--sample", "4", "--csv", "r.csv").returncode == 0
+    with (tmp_path / "r.csv").open(encoding="utf-8-sig", newline="") as f:
+        lines = list(csv.DictReader(f))
+    assert len(lines) == 4 and {line["decision"] for line in lines} == {""}
+    lines[0]["decision"], lines[1]["decision"], lines[1]["note"] = "accept", "Reject", "wrong"
+    lines[2]["decision"], lines[2]["output"] = "accept", "It is\nblue."
+    with (tmp_path / "r.csv").open("w", encoding="utf-8", newline="") as f:
+        writer = csv.DictWriter(f, lines[0].keys())
+        writer.writeheader()
+        writer.writerows(lines)
+    done = datagen("review", "out", "--sample", "4", "--from-csv", "r.csv", "--json")
+    told = json.loads(done.stdout)
+    assert {k: told[k] for k in ("accept", "edit", "reject", "left")} == {"accept": 1, "edit": 1, "reject": 1, "left": 1}
+    assert (round(told["low"], 3), round(told["high"], 3)) == (0.061, 0.792)
+    assert "3 judgements taken" in done.stderr
+    again = datagen("review", "out", "--sample", "4", "--from-csv", "r.csv")
+    assert "0 judgements taken" in again.stderr
+
+
+def test_a_wrong_csv_is_one_line_and_leaves_nothing(out: Path, tmp_path: Path) -> None:
+    review = Review(out)
+    path = tmp_path / "r.csv"
+    review.export(path, review.sample(3, 17))
+    text = path.read_text("utf-8-sig").splitlines()
+    path.write_text("\n".join([text[0], text[1].replace(",,,", ",accept,,", 1), text[2].replace(",,,", ",maybe,,", 1)]))
+    with pytest.raises(UsageError, match="line 3: 'maybe' is no decision; write accept, edit or reject"):
+        review.take(path)
+    assert not review.judged
+    path.write_text("id,decision\n")
+    with pytest.raises(DataError, match="has no column 'note'"):
+        review.take(path)
+
+
+def test_a_larger_sample_holds_the_smaller_one(out: Path) -> None:
+    review = Review(out)
+    few, more = ([r["id"] for r in review.sample(n, 5)] for n in (3, 8))
+    assert more[:3] == few
+
+
+def test_a_line_cut_off_by_a_kill_is_no_judgement_and_the_next_one_is_whole(out: Path) -> None:
+    review = Review(out)
+    one, other = (r["id"] for r in review.sample(2, 1))
+    review.judge(Judgement(one, "accept"))
+    with (out / "review" / "judgements.jsonl").open("a") as f:
+        f.write('{"id": "cut o')
+    review.judge(Judgement(other, "reject"))
+    assert {k: j.decision for k, j in review.judged.items()} == {one: "accept", other: "reject"}
+
+
+def test_without_a_terminal_or_a_run_it_says_what_to_do(out: Path, datagen: Any) -> None:
+    done = datagen("review", "out")
+    assert done.returncode == 2 and "needs a terminal; --csv FILE" in done.stderr
+    done = datagen("review", "nowhere")
+    assert done.returncode == 3 and "not a finished run" in done.stderr
+
+
+def test_the_interval_is_wilsons() -> None:
+    assert share(0, 0) == (0.0, 0.0, 1.0)
+    part, low, high = share(8, 10)
+    assert (part, round(low, 4), round(high, 4)) == (0.8, 0.4902, 0.9433)
