@@ -23,7 +23,7 @@ from datagen.stage import Context
 
 BENCHMARK = Path(__file__).parent / "benchmark_items.jsonl"
 OPTIONS = {"clean": {"do": "unicode,html,emoji,pii"}, "decontaminate": {"against": str(BENCHMARK)}}
-MODELS = {"semantic": {"dtype": "float32"}, "ifd": {"dtype": "float32", "max_length": 512}}
+MODELS = {"semantic": {"dtype": "float32"}, "ifd": {"dtype": "float32", "max_length": 512}, "judge": {}}
 NAMES = [n for n in stage.names() if n not in MODELS]
 SAMPLES = [
     "e\u0301te\u0301", "\u00e9t\u00e9", "\ud55c\uae00", "\u1112\u1161\u11ab", "नमस्\u200dते",

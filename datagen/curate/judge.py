@@ -4,26 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from datagen import assets
+from datagen.errors import UsageError
 from datagen.models.options import EMBEDDED, ModelOptions, is_local
 from datagen.options import between
 from datagen.row_language import language_of
 from datagen.rows import view
 from datagen.stage import Context, Stage, Verdict
 
+if TYPE_CHECKING:
+    from datagen.models.choices import Choices
+
 PROMPT_LANGUAGES = ("en", "zh", "th")
 JUDGE_TOKENS = 512  # of one answer, unless the user gives another limit
 LEADS = {"en": "Score: ", "zh": "评分：", "th": "คะแนน: "}  # of a local model's answer
 PAIR_LEADS = {"en": "Better: ", "zh": "更好：", "th": "ดีกว่า: "}
 BINS = 8  # of the distribution in the report
+UNREAD = 0.01  # share of rows in other languages above which the embedded model is the wrong one
 
 
 @dataclass(frozen=True)
@@ -129,7 +135,20 @@ class Judge(ModelOptions, Stage):
         for i, one in zip(asked, judged, strict=True):
             found[i] = one
         names = zip(self.adds.items(), range(3), strict=True)
-        return {name: pa.array([one[k] for one in found], kind) for (name, kind), k in names}
+        spoken = pa.array([None if one is None else one[0] for one in texts], pa.string())
+        return {**{name: pa.array([one[k] for one in found], kind) for (name, kind), k in names}, "spoken": spoken}
+
+    def refuse(self, columns: pa.Table, leeway: float = 1.0) -> None:
+        """Refuse the embedded model for rows that it does not read."""
+        if self.model != EMBEDDED or self.base_url is not None:
+            return
+        spoken = columns.column("spoken").drop_null().to_pylist()
+        other = [name for name in spoken if name != "en"]
+        if len(other) > UNREAD * leeway * len(spoken):
+            raise UsageError(
+                f"stage 'judge': the embedded model smollm2 knows English only, and {len(other):,} of {len(spoken):,} rows are"
+                f" in {other[0]}; name another one with model= and base_url="
+            )
 
     def _texts(self, rows: pa.Table) -> list[tuple[str, list[str]] | None]:
         """Return per row the language and the prompts (two for a pair, one per order); None where nothing is to be judged."""
@@ -158,10 +177,9 @@ class Judge(ModelOptions, Stage):
         self, asked: Sequence[tuple[str, list[str]]]
     ) -> list[tuple[float | None, str | None, str | None]]:  # fmt: skip
         """Return what the model's probabilities say."""
-        from datagen.models.choices import Choices
         from datagen.scores.expected import expectation
 
-        model = Choices(self.model)
+        model = _choices(self.model)
         words = ["A", "B"] if self.pairs else [str(s) for s in range(self.low, self.high + 1)]
         leads = PAIR_LEADS if self.pairs else LEADS
         found: list[tuple[float | None, str | None, str | None]] = [(None, None, "longer than the model reads")] * len(asked)
@@ -214,6 +232,7 @@ class Judge(ModelOptions, Stage):
 
     def decide(self, columns: pa.Table, ctx: Context) -> Verdict:
         """Drop what scores below `min_score`; keep every other row, and those without a score."""
+        self.refuse(columns)
         from datagen.models.recorded import used
 
         score = columns.column("judge_score").combine_chunks().cast(pa.float64())
@@ -235,6 +254,14 @@ class Judge(ModelOptions, Stage):
         reason = pc.if_else(below, "low_score", pa.scalar(None, pa.string()))
         evidence = columns.column("judge_reason").combine_chunks().cast(pa.string())
         return Verdict(reason, score, threshold=pa.array(np.full(n, self.min_score)), evidence=evidence, notes=notes)
+
+
+@lru_cache(maxsize=1)
+def _choices(model: str) -> Choices:
+    """The loaded model, kept for the next batch."""
+    from datagen.models.choices import Choices
+
+    return Choices(model)
 
 
 def _agreed(first: bool, again: bool) -> float:
