@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from datagen.errors import UsageError, did_you_mean
-from datagen.models.options import is_local
+from datagen.models.options import EMBEDDED, is_local
 from datagen.teach.backtranslate import TAGS
 
 # Options that every step which asks a model gets.
@@ -41,6 +41,8 @@ def steps(documents: Sequence[str], given: Mapping[str, Any]) -> list[Any]:
     judge = {**model, **part(samples="samples", model="judge_model", base_url="judge_base_url"), "prompt": "self_curation"}
     if "judge_model" in given and "judge_base_url" not in given and "base_url" in judge:
         judge |= {"base_url": None} if is_local(given["judge_model"]) else {}
+    if "judge_model" not in given and is_local(str(given.get("model", EMBEDDED))):
+        judge |= {"model": EMBEDDED, "base_url": None}  # a model that was tuned to write instructions is no judge
     if judge.get("samples", 1) > 1:
         judge["temperature"] = given.get("temperature", 0.7)
     score = given.get("min_score", 4.0)

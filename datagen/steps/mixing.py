@@ -13,8 +13,8 @@ from datagen import options as option_fields
 from datagen.dataset import Dataset, Layer, ingest, reason_counts
 from datagen.errors import DataError
 from datagen.recipe import Step
-from datagen.rows import Row, row_id
-from datagen.shards import fingerprint, read_json, write_json
+from datagen.rows import REWRITTEN, Row, row_id
+from datagen.shards import ShardWriter, fingerprint, read_json, write_json
 from datagen.steps.entry import VERSION, entry, made, write_verdict
 from datagen.steps.reading import counted
 from datagen.work import Run
@@ -33,19 +33,21 @@ def mix(run: Run, step: Step, folder: Path) -> None:
     evaluated = run.digest(f"{step.name}.eval", [options.eval]) if options.eval else []
     mark = fingerprint(read_mark, option_fields.values(options), evaluated, run.identity(options.model) if options.grid else "")
     before = run.datasets[-1] if run.datasets else None
+    moved: list[tuple[str, str]] = []  # old and new id of each row that got a system line
 
     def rows_of(name: str) -> Iterator[Row]:
         assert name in paths or before is not None  # a recipe without a step before has no {from: …}
         rows = run.read(name, paths[name]) if before is None or name in paths else before.kept_rows()
         line = options.systems.get(name)
         named = rows if name in paths else (mixture.renamed(r, name) for r in rows)
-        return (tagged(r, str(line)) for r in named) if line else named
+        return (_tagged(r, str(line), moved) for r in named) if line else named
 
     def work() -> dict[str, Any]:
         run.progress.step(step.name, None, "rows")
         if (read_json(folder / "_read.json") or {}).get("fingerprint") != read_mark or run.fresh:
             (folder / "_read.json").unlink(missing_ok=True)
             sizes = ingest(folder, [(n, counted(run, rows_of(n))) for n in options.sources], step.name)
+            _write_moved(folder, moved)
             write_json(folder / "_read.json", {"fingerprint": read_mark, "sizes": sizes})
         sizes = read_json(folder / "_read.json")["sizes"]
         empty = [name for name, size in sizes.items() if not size]
@@ -68,18 +70,27 @@ def mix(run: Run, step: Step, folder: Path) -> None:
         }
 
     run.do(folder, mark, work)
-    data = Dataset(folder, mark)
+    data = Dataset(folder, mark, step=step.name if options.systems else "")
     repeat = pq.read_table(folder / "repeat.parquet").column("repeat").to_numpy()
     data.layers.append(Layer(step.name, pq.read_table(folder / "verdict.parquet"), repeat))
     run.datasets.append(data)
 
 
-def tagged(row: Row, line: str) -> Row:
+def _tagged(row: Row, line: str, moved: list[tuple[str, str]]) -> Row:
     """Return a row with a system line by which training can tell its source; one that has its own keeps it."""
     if row["system"] or "reason" in row:
         return row
-    row = {**row, "system": line}
-    return {**row, "id": row_id(row)}
+    new = {**row, "system": line}
+    new["id"] = row_id(new)
+    moved.append((row["id"], new["id"]))
+    return new
+
+
+def _write_moved(folder: Path, moved: list[tuple[str, str]]) -> None:
+    """Write the old and new ids of the rows that a system line changed."""
+    with ShardWriter(folder / "rewritten", REWRITTEN.remove(2)) as ids:
+        for old, new in moved:
+            ids.add({"old_id": old, "new_id": new})
 
 
 def source_paths(options: Any) -> dict[str, list[str]]:

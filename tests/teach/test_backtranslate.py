@@ -13,6 +13,7 @@ from capable_endpoint import ModelServer
 
 from datagen.backtranslation import steps
 from datagen.recipe import make
+from datagen.report.explain import fates
 from datagen.rows import Row
 from datagen.run import Result, execute
 from datagen.shards import read_all
@@ -75,6 +76,20 @@ def test_rows_by_people_are_mixed_in_each_with_its_own_line(
     }  # fmt: skip
     assert {(r["source"], r["system"]) for r in plain} == {("seed_rows", ""), ("backtranslated", "")}
     assert len(kept) == len(plain) == 3
+
+
+def test_a_row_is_followed_from_its_passage_to_the_mixture(
+    tmp_path: Path, saying: Any, write_jsonl: Callable[..., Path]
+) -> None:
+    seeds = write_jsonl("seeds.jsonl", {"instruction": "Name a river.", "output": "The Mekong."})
+    with saying(says) as server:
+        kept, _, result = run_of(tmp_path, server, seed_rows=str(seeds))
+    row = next(r for r in kept if r["source"] == "backtranslated")
+    moved = {m["new_id"]: m for m in read_all(result.folder / "rewritten").to_pylist()}
+    before = moved[row["id"]]
+    assert (before["stage"], moved[before["old_id"]]["stage"]) == ("mix", "backtranslate")
+    [found] = fates(result.folder, moved[before["old_id"]]["old_id"][:12])
+    assert (found["id"], found["system"]) == (row["id"], "Answer with knowledge from web search.")
 
 
 def test_an_instruction_that_cannot_be_used_is_dropped_with_the_reason(tmp_path: Path, saying: Any) -> None:
