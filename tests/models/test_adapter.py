@@ -42,7 +42,7 @@ def test_an_adapter_is_a_model_of_its_own_and_judges_as_it_was_taught(trained: P
 
 @pytest.mark.slow
 def test_an_adapter_is_merged_once_and_served(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("platformdirs.user_cache_dir", lambda name, _real=adapter: str(tmp_path))
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda name: str(tmp_path))
     folder, digest = adapter.servable(str(trained))
     assert (Path(folder) / "config.json").is_file() and Path(folder).name == digest
     stamp = (Path(folder) / "model.safetensors").stat().st_mtime_ns
@@ -52,8 +52,8 @@ def test_an_adapter_is_merged_once_and_served(trained: Path, tmp_path: Path, mon
 
 def test_a_broken_adapter_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "adapter_config.json").write_text("{}")
-    with pytest.raises(ModelError, match="cannot be read .KeyError.; train the adapter again"):
+    with pytest.raises(ModelError, match=r"cannot be read .KeyError.; train the adapter again"):
         adapter.identity(str(tmp_path))
     (tmp_path / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "smollm2"}))
-    with pytest.raises(ModelError, match="it has no .*safetensors"):
+    with pytest.raises(ModelError, match=r"it has no .*safetensors"):
         adapter.identity(str(tmp_path))
