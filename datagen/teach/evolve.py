@@ -16,7 +16,7 @@ import regex
 from datagen.models.chat import Chat
 from datagen.models.completion import Completion
 from datagen.rows import Row
-from datagen.teach.desk import Desk, asked_messages, shown, with_extra
+from datagen.teach.desk import Desk, asked_messages, has_tools, shown, with_extra
 from datagen.teach.options import TeachOptions
 from datagen.teach.reading import instruction_of, plain
 from datagen.text import tokens
@@ -85,7 +85,9 @@ class Evolve:
         return ("evolve", *(("evolve_equal",) if options.check_gain else ()))
 
     async def taught(self, row: Row) -> list[Row]:
-        """Return the new rows and the eliminated ones."""
+        """Return the new rows and the eliminated ones; none of a row that asks nothing, or for a tool."""
+        if has_tools(row) or not any(m["role"] == "user" and m["content"].strip() for m in asked_messages(row)):
+            return []
         found: list[Row] = []
         parent = row
         for turn in range(self._options.rounds):

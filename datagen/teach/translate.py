@@ -96,7 +96,7 @@ class Translate:
         if row["messages"] is not None:
             turned = [{**t, "content": text or t["content"]} for t, text in zip(row["messages"], said, strict=True)]
             users = [t["content"] or "" for t in turned if t["role"] == "user"]
-            last = turned[-1]["content"] or "" if turned[-1]["role"] == "assistant" else ""
+            last = turned[-1]["content"] or "" if turned and turned[-1]["role"] == "assistant" else ""
             shape = {"messages": turned, "instruction": users[-1] if users else "", "output": last}
             return [desk.made(row, answers, [self._hash(own)], **empty, **shape, system=system, candidates=None)]
         task, material, answer = said
