@@ -33,7 +33,10 @@ def prompt(name: str, language: str, own: str | None = None) -> str:
         if not Path(own).is_dir():
             raise UsageError(f"there is no folder of prompts {own}")
         if (mine := Path(own, f"{name}.{language}.jinja")).is_file():
-            return mine.read_text(encoding="utf-8")
+            try:
+                return mine.read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as e:
+                raise UsageError(f"{mine}: cannot be read as a template: {e}") from None
     there = {path.name: path for path in folder("prompts").glob("*.jinja")}
     if path := there.get(f"{name}.{language}.jinja"):
         return path.read_text(encoding="utf-8")

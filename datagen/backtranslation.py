@@ -32,19 +32,15 @@ def steps(documents: Sequence[str], given: Mapping[str, Any]) -> list[Any]:
     """
     if wrong := next((name for name in given if name not in (*SHARED, *OWN)), None):
         raise UsageError(f"backtranslate has no option '{wrong}'{did_you_mean(wrong, (*SHARED, *OWN))}")
+    if given.get("rounds", 1) < 1:
+        raise UsageError(f"rounds must be 1 or more, not {given['rounds']}")
 
     def part(**names: str) -> dict[str, Any]:
         return {ours: given[theirs] for ours, theirs in names.items() if theirs in given}
 
     model = {name: given[name] for name in SHARED if name in given}
     sampling = part(temperature="temperature", top_p="top_p", max_output_tokens="max_output_tokens", seed_rows="seed_rows")
-    judge = {**model, **part(samples="samples", model="judge_model", base_url="judge_base_url"), "prompt": "self_curation"}
-    if "judge_model" in given and "judge_base_url" not in given and "base_url" in judge:
-        judge |= {"base_url": None} if is_local(given["judge_model"]) else {}
-    if "judge_model" not in given and is_local(str(given.get("model", EMBEDDED))):
-        judge |= {"model": EMBEDDED, "base_url": None}  # a model that was tuned to write instructions is no judge
-    if judge.get("samples", 1) > 1:
-        judge["temperature"] = given.get("temperature", 0.7)
+    judge = _judge(given, model)
     score = given.get("min_score", 4.0)
     cut = {
         "documents": list(documents),
@@ -68,3 +64,22 @@ def steps(documents: Sequence[str], given: Mapping[str, Any]) -> list[Any]:
             mixed["systems"] = {"seed_rows": real, "backtranslated": pseudo}
         found.append({"mix": mixed})
     return found
+
+
+_JUDGE = {"samples": "samples", "model": "judge_model", "base_url": "judge_base_url"}  # its option <- ours
+
+
+def _judge(given: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of the first judge."""
+    judge: dict[str, Any] = {
+        **model,
+        **{ours: given[theirs] for ours, theirs in _JUDGE.items() if theirs in given},
+        "prompt": "self_curation",
+    }
+    if "judge_model" in given and "judge_base_url" not in given and "base_url" in judge:
+        judge |= {"base_url": None} if is_local(given["judge_model"]) else {}
+    if "judge_model" not in given and is_local(str(given.get("model", EMBEDDED))):
+        judge |= {"model": EMBEDDED, "base_url": None}  # a model that was tuned to write instructions is no judge
+    if judge.get("samples", 1) > 1:
+        judge["temperature"] = given.get("temperature", 0.7)
+    return judge

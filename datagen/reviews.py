@@ -6,7 +6,7 @@ import csv
 import json
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,7 @@ class Review:
         What an edit was made of is a row of review/dropped with the reason `edited`, its new row the witness.
         """
         judged, counts = self.judged, dict.fromkeys(DECISIONS, 0)
+        seen: set[str] = set()
         extra = [f for f in pq.read_schema(shard_paths(self.out / "kept")[0]).remove_metadata() if f.name not in ROW.names]
         with (
             ShardWriter(self.folder / "kept", pa.schema([*ROW, *extra])) as kept,
@@ -95,10 +96,15 @@ class Review:
                     dropped.add(dropped_row(row, STEP, "rejected", evidence=one.note or None))
                 elif one.decision == "edit":
                     new = edited(row, one)
-                    kept.add(new)
+                    if new["id"] not in seen:
+                        kept.add(new)
+                        seen.add(new["id"])
                     dropped.add(dropped_row(row, STEP, "edited", evidence=one.note or None, witness_id=new["id"]))
-                else:
+                elif row["id"] not in seen:
                     kept.add(row)
+                    seen.add(row["id"])
+                else:
+                    dropped.add(dropped_row(row, STEP, "exact_duplicate", witness_id=row["id"]))
         return counts
 
     def export(self, path: Path, rows: Sequence[Row]) -> int:
@@ -123,6 +129,7 @@ class Review:
             DataError: the file cannot be read, or has other columns.
             UsageError: a decision that is none, or a row that the run does not have.
         """
+        csv.field_size_limit(2**31 - 1)  # a text may be long
         try:
             with path.open(encoding="utf-8-sig", newline="") as f:
                 reader = csv.DictReader(f)
@@ -135,22 +142,38 @@ class Review:
         rows = {row["id"]: row for row in iterate_rows(self.out / "kept") if row["id"] in {line["id"] for line in lines}}
         before, found = self.judged, []
         for number, line in enumerate(lines, start=2):
-            decision = (line["decision"] or "").strip().lower()
-            if not decision:
-                continue
-            if decision not in DECISIONS:
-                raise UsageError(f"{path}, line {number}: '{decision}' is no decision; write accept, edit or reject")
-            if line["id"] not in rows:
-                raise UsageError(f"{path}, line {number}: the run has no kept row {line['id']}")
-            texts = {name: (line[name] or "").replace("\r\n", "\n") for name in COLUMNS[3:]}
-            changed = any(texts[name] != rows[line["id"]][name].replace("\r\n", "\n") for name in texts)
-            decision = "edit" if changed and decision != "reject" else "accept" if decision == "edit" else decision
-            one = Judgement(line["id"], decision, line["note"] or "", **(texts if decision == "edit" else {}))
-            if before.get(one.id) != one:
+            one = _judgement(line, rows, f"{path}, line {number}")
+            if one is not None and before.get(one.id) != one:
                 found.append(one)
         for one in found:  # all lines were read: a wrong one leaves nothing half taken
             self.judge(one)
         return len(found)
+
+
+def _judgement(line: Mapping[str, Any], rows: Mapping[str, Row], place: str) -> Judgement | None:
+    """Return what a line of a CSV says of its row, or None where it says nothing.
+
+    Raises:
+        DataError: it lacks columns.
+        UsageError: no decision, or none that there is, or no such row, or an edit without a task.
+    """
+    if any(line[name] is None for name in COLUMNS):
+        raise DataError(f"{place}: has too few columns; {', '.join(COLUMNS)} are wanted")
+    decision, row = line["decision"].strip().lower(), rows.get(line["id"])
+    if row is None and decision:
+        raise UsageError(f"{place}: the run has no kept row {line['id']}")
+    if decision and decision not in DECISIONS:
+        raise UsageError(f"{place}: '{decision}' is no decision; write accept, edit or reject")
+    texts = {name: line[name].replace("\r\n", "\n") for name in COLUMNS[3:]}
+    changed = row is not None and any(texts[name] != row[name].replace("\r\n", "\n") for name in texts)
+    if not decision:
+        if changed:
+            raise UsageError(f"{place}: its texts were changed, but it has no decision; write edit")
+        return None
+    decision = "edit" if changed and decision != "reject" else "accept" if decision == "edit" else decision
+    if decision == "edit" and not (texts["instruction"] + texts["input"]).strip():
+        raise UsageError(f"{place}: an edit without an instruction; write reject")
+    return Judgement(line["id"], decision, line["note"], **(texts if decision == "edit" else {}))
 
 
 def edited(row: Row, one: Judgement) -> Row:
@@ -163,7 +186,7 @@ def edited(row: Row, one: Judgement) -> Row:
         last = {"user": one.instruction if not one.input else f"{one.instruction}\n\n{one.input}", "assistant": one.output}
         for role, text in last.items():
             at = next((i for i in range(len(messages) - 1, -1, -1) if messages[i]["role"] == role), None)
-            if at is not None:
+            if at is not None and (role == "user" or at == len(messages) - 1):  # an earlier answer is not the row's own
                 messages[at]["content"] = text
     new = new_row(**{**told, **texts, "messages": messages, "candidates": None, "parents": [row["id"]]})
     return {**row, **new, "generation": None}

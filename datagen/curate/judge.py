@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 PROMPT_LANGUAGES = ("en", "zh", "th")
 JUDGE_TOKENS = 512  # of one answer, unless the user gives another limit
 LEADS = {"en": "Score: ", "zh": "评分：", "th": "คะแนน: "}  # of a local model's answer
-PAIR_LEADS = {"en": "Better: ", "zh": "更好：", "th": "ดีกว่า: "}
+PAIR_LEADS = {"en": "Better:", "zh": "更好：", "th": "ดีกว่า:"}
 BINS = 8  # of the distribution in the report
 UNREAD = 0.01  # share of rows in other languages above which the embedded model is the wrong one
 
@@ -177,10 +177,11 @@ class Judge(ModelOptions, Stage):
         self, asked: Sequence[tuple[str, list[str]]]
     ) -> list[tuple[float | None, str | None, str | None]]:  # fmt: skip
         """Return what the model's probabilities say."""
+        from datagen.models import adapter
         from datagen.scores.expected import expectation
 
-        model = _choices(self.model)
-        words = ["A", "B"] if self.pairs else [str(s) for s in range(self.low, self.high + 1)]
+        model = _choices(self.model, adapter.identity(self.model))
+        words = [" A", " B"] if self.pairs else [str(s) for s in range(self.low, self.high + 1)]
         leads = PAIR_LEADS if self.pairs else LEADS
         found: list[tuple[float | None, str | None, str | None]] = [(None, None, "longer than the model reads")] * len(asked)
         for language in sorted({name for name, _ in asked}):
@@ -257,8 +258,8 @@ class Judge(ModelOptions, Stage):
 
 
 @lru_cache(maxsize=1)
-def _choices(model: str) -> Choices:
-    """The loaded model, kept for the next batch."""
+def _choices(model: str, identity: str) -> Choices:
+    """The loaded model of this identity, kept for the next batch."""
     from datagen.models.choices import Choices
 
     return Choices(model)

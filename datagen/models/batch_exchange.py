@@ -12,7 +12,7 @@ from datagen.errors import ModelError
 from datagen.models import completion, failures
 from datagen.models.budget import Room
 from datagen.models.chat import ATTEMPTS, BACK_OFF_S, Chat
-from datagen.models.journal import ANSWERED, FREE, UNKNOWN, Attempt
+from datagen.models.journal import ANSWERED, FREE, UNKNOWN, Attempt, Tokens
 from datagen.models.masking import masked_answer, one_line
 
 T = TypeVar("T")
@@ -31,7 +31,9 @@ async def _again(chat: Chat, what: Callable[[], Awaitable[T]]) -> T:
             failure = failures.sort(e, chat.base_url, chat.model, chat.secrets, answered=False)
             if failure.then in ("stop", "give_up") or tried == ATTEMPTS:
                 hint = (
-                    "; has it a Batch API? --via online needs none" if getattr(e, "status_code", 0) in (404, 405, 501) else ""
+                    "; has it a Batch API? --via online needs none"
+                    if getattr(e, "status_code", 0) in (400, 404, 405, 501)
+                    else ""
                 )
                 raise ModelError(f"{failure.said}{hint}") from None
             await asyncio.sleep(failure.retry_after_s or BACK_OFF_S * 2 ** (tried - 1))
@@ -43,19 +45,24 @@ async def sent(chat: Chat, mark: str, path: str, items: Sequence[tuple[int, Mapp
     client: Any = chat.client
     lines = []
     for attempt, body in items:
-        named = {"model": chat.model, **body}
+        named = {"model": chat.model, **chat.as_sent(body)}
         line = {"custom_id": str(attempt), "method": "POST", "url": f"/v1/{path}", "body": named}
         lines.append(json.dumps(line, ensure_ascii=False).encode("utf-8", "surrogatepass"))
     data = b"\n".join(lines) + b"\n"
     file = await _again(chat, lambda: client.files.create(file=(f"{mark}.jsonl", io.BytesIO(data)), purpose="batch"))
-    batch = await _again(
-        chat,
-        lambda: client.batches.create(
+
+    async def begun() -> str:
+        # Where the answer to an earlier attempt was lost, the batch may be there.
+        if found := await _named(client, mark):
+            return found
+        batch = await client.batches.create(
             input_file_id=file.id, endpoint=f"/v1/{path}", completion_window="24h", metadata={MARK: mark}
-        ),
-    )
-    await chat.journal.batch_named(mark, batch.id)
-    return str(batch.id)
+        )
+        return str(batch.id)
+
+    name = await _again(chat, begun)
+    await chat.journal.batch_named(mark, name)
+    return name
 
 
 async def over(chat: Chat, name: str, *, cancel: bool = False) -> Any:
@@ -96,21 +103,22 @@ async def results(chat: Chat, batch: Any) -> dict[str, Mapping[str, Any]]:
 
 
 async def taken(
-    chat: Chat, attempt: int, key: str, line: Mapping[str, Any] | None, batch: Any, room: Room | None
+    chat: Chat, attempt: int, key: str, line: Mapping[str, Any] | None, batch: Any, room: Room | None, most: Tokens
 ) -> tuple[str | None, failures.Failure | None]:  # fmt: skip
     """Record what became of one request of a batch; return its raw answer or its failure."""
     response = (line or {}).get("response") or {}
     status, body = response.get("status_code"), response.get("body")
-    if status == 200 and isinstance(body, dict):
-        raw = masked_answer(json.dumps(body, ensure_ascii=False), chat.secrets)
-        used = completion.used_by(raw)
+    raw = masked_answer(json.dumps(body, ensure_ascii=False), chat.secrets) if isinstance(body, dict) else ""
+    refusal = failures.in_answer(raw, chat.base_url, chat.secrets, answered=True) if status == 200 else None
+    if status == 200 and raw and refusal is None:
+        used = chat.believed(completion.used_by(raw), most)
         usd = None if used is None else chat.budget.cost(used)
         await chat.journal.answered(attempt, key, raw, used, usd)
         chat.answered = True
         if room is not None:
             chat.budget.settle(room, Attempt(room.most, ANSWERED, used))
         return raw, None
-    failure = _failure(line, status, body, batch, chat.secrets)
+    failure = refusal or _failure(chat, line, status, body, batch)
     await chat.journal.failed(attempt, failure.outcome, failure.said)
     if room is not None:
         room.outcome = failure.outcome
@@ -118,22 +126,31 @@ async def taken(
 
 
 def _failure(
-    line: Mapping[str, Any] | None, status: Any, body: Any, batch: Any, secrets: Sequence[str]
+    chat: Chat, line: Mapping[str, Any] | None, status: Any, body: Any, batch: Any
 ) -> failures.Failure:  # fmt: skip
-    """Sort what a request of a batch met."""
+    """Sort what a request of a batch met, as the same answer is sorted online."""
     if line is None:
         errors = getattr(getattr(batch, "errors", None), "data", None) or ()
-        said = "; ".join(one_line(str(e.message), secrets) for e in errors)
+        said = "; ".join(one_line(str(e.message), chat.secrets) for e in errors)
         if batch.status == "failed":
             return failures.Failure("stop", FREE, f"the endpoint refuses the batch {batch.id}: {said or 'no reason given'}")
         return failures.Failure("retry", FREE, f"not reached before the batch was {batch.status}")
-    said = one_line(json.dumps(body if body else line.get("error"), ensure_ascii=False), secrets)
     if status is None:
+        said = one_line(json.dumps(line.get("error"), ensure_ascii=False), chat.secrets)
         expired = "expired" in said or "cancelled" in said
         return failures.Failure("retry", FREE if expired else UNKNOWN, said)
-    if status in (408, 409, 425, 429) or status >= 500:
-        return failures.Failure("retry", UNKNOWN if status in (408, 504, 524) else FREE, f"HTTP {status}: {said}")
-    return failures.Failure("stop" if status == 401 else "give_up", FREE, f"HTTP {status}: {said}")
+    failure = failures.of_line(int(status), body, chat.base_url, chat.model, chat.secrets)
+    if failure.then == "rename":
+        chat.limit_name = "max_completion_tokens"
+    return failure
+
+
+async def _named(client: Any, mark: str) -> str | None:
+    """Return the endpoint's name of the batch with a mark, or None."""
+    async for batch in client.batches.list(limit=100):
+        if (batch.metadata or {}).get(MARK) == mark:
+            return str(batch.id)
+    return None
 
 
 async def collect(chat: Chat, *, wait: bool) -> None:
@@ -163,23 +180,16 @@ async def collect(chat: Chat, *, wait: bool) -> None:
         batch = await over(chat, name, cancel=not wait)
         lines = await results(chat, batch)
         for attempt, key, most, usd in items:
-            raw, failure = await taken(chat, attempt, key, lines.get(str(attempt)), batch, None)
-            used = completion.used_by(raw) if raw else None
+            raw, failure = await taken(chat, attempt, key, lines.get(str(attempt)), batch, None, most)
+            used = chat.believed(completion.used_by(raw), most) if raw else None
             outcome = ANSWERED if raw is not None else failure.outcome if failure else UNKNOWN
             chat.budget.learned(Attempt(most, None, None, usd), Attempt(most, outcome, used, usd, None))
         await chat.journal.batch_ended(mark)
 
 
 async def _found(chat: Chat, client: Any, mark: str) -> str | None:
-    """Return the endpoint's name of the batch with a mark, or None where none has it."""
-
-    async def looked() -> str | None:
-        async for batch in client.batches.list(limit=100):
-            if (batch.metadata or {}).get(MARK) == mark:
-                return str(batch.id)
-        return None
-
-    found = await _again(chat, looked)
+    """Return the endpoint's name of the batch with a mark, recorded, or None where none has it."""
+    found = await _again(chat, lambda: _named(client, mark))
     if found is not None:
         await chat.journal.batch_named(mark, found)
     return found

@@ -49,10 +49,7 @@ class BatchChat(Chat):
         self._sender: asyncio.Task[None] | None = None
         self._under_way: set[asyncio.Task[None]] = set()
 
-    @property
-    def waits(self) -> bool:
-        """Batches of earlier runs are waited for."""
-        return True
+    waits = True  # for batches of earlier runs
 
     async def _attempt(
         self, key: str, path: Path_, body: Mapping[str, Any], draw: int, room: Room
@@ -106,7 +103,7 @@ class BatchChat(Chat):
             batch = await over(self, name)
             lines = await results(self, batch)
             for custom_id, one in waiting.items():
-                found = await taken(self, one.attempt, one.key, lines.get(custom_id), batch, one.room)
+                found = await taken(self, one.attempt, one.key, lines.get(custom_id), batch, one.room, one.room.most)
                 if not one.answered.done():
                     one.answered.set_result(found)
             await self.journal.batch_ended(mark)

@@ -9,13 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
+from weakref import WeakValueDictionary
 
 from datagen.errors import ModelError
 from datagen.models import completion, failures
 from datagen.models.budget import Budget, Room, worst_case
 from datagen.models.completion import Completion
 from datagen.models.failures import Failure
-from datagen.models.journal import ANSWERED, FREE, Attempt, Journal, request_key
+from datagen.models.journal import ANSWERED, FREE, Attempt, Journal, Tokens, request_key
 from datagen.models.masking import masked_answer
 from datagen.models.pace import Pace, Slots
 
@@ -87,9 +88,10 @@ class Chat:
         self.stopped = asyncio.Event()
         self._in_flight: set[asyncio.Future[None]] = set()
         self._asked_again: set[str] = set()
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._collecting = asyncio.Lock()
         self._collected = False
-        self._limit_name = "max_tokens"
+        self.limit_name = "max_tokens"
         self.answered = self.journal.counts()["recorded"] > 0
 
     async def complete(self, path: Path_, body: Mapping[str, Any], draw: int) -> Completion:
@@ -106,6 +108,12 @@ class Chat:
         """
         body = {k: v for k, v in {**body, **self.extra}.items() if v is not None}
         key = request_key(self.name, path, body, draw)
+        # Of equal requests under way the second waits for the first, and finds its answer.
+        async with self._locks.setdefault(key, asyncio.Lock()):
+            return await self._completed(key, path, body, draw)
+
+    async def _completed(self, key: str, path: Path_, body: Mapping[str, Any], draw: int) -> Completion:
+        """Return the answer to a request with this key; see `complete`."""
         raw = self.journal.answer(key)
         again = self.retry_failed and self.client is not None and key not in self._asked_again
         if raw is None and not again and (said := self.journal.given_up(key)) is not None:
@@ -134,10 +142,7 @@ class Chat:
                 await collect(self, wait=self.waits)
             self._collected = True
 
-    @property
-    def waits(self) -> bool:
-        """Whether batches under way are waited for; one that is online ends them and takes what is there."""
-        return False
+    waits = False  # for batches under way; one that is online ends them and takes what is there
 
     async def _bought(self, key: str, path: Path_, body: Mapping[str, Any], draw: int) -> str | None:
         """Send a request until it is answered or given up; return the raw answer, or None."""
@@ -185,7 +190,7 @@ class Chat:
     ) -> tuple[str | None, Failure | None]:  # fmt: skip
         room.outcome = None if self.paid else FREE  # from here on nobody knows until it has ended
         number = await self._recorded(key, path, body, draw, room, most_usd)
-        limit_name, started = self._limit_name, time.monotonic()
+        limit_name, started = self.limit_name, time.monotonic()
         try:
             async with asyncio.timeout(self.timeout_s):
                 raw = await self._send(path, body, limit_name)
@@ -196,7 +201,7 @@ class Chat:
         except Exception as e:  # noqa: BLE001 - every failure is sorted and recorded
             failure = failures.sort(e, self.base_url, self.model, self.secrets, answered=self.answered)
             if failures.wants_max_completion_tokens(e) and limit_name == "max_tokens":
-                self._limit_name = "max_completion_tokens"
+                self.limit_name = "max_completion_tokens"
                 failure = Failure("rename", FREE, "max_tokens is called max_completion_tokens here", 0.0)
             await self.journal.failed(number, failure.outcome, failure.said)
             if failure.outcome == FREE:
@@ -207,9 +212,7 @@ class Chat:
             return None, refusal
         self.answered = True
         self.seconds.append(time.monotonic() - started)
-        used = completion.used_by(raw)
-        if used is not None and (used.input > ABSURD * room.most.input or used.output > ABSURD * room.most.output):
-            used = None  # held at the worst case, as where nothing is reported
+        used = self.believed(completion.used_by(raw), room.most)
         usd = None if used is None else self.budget.cost(used) if self.paid else 0.0
         await self.journal.answered(number, key, raw, used, usd)
         self.budget.settle(room, Attempt(room.most, ANSWERED, used))
@@ -254,14 +257,26 @@ class Chat:
 
     async def _send(self, path: Path_, body: Mapping[str, Any], limit_name: str) -> str:
         assert self.client is not None
-        sent = dict(body)
-        if "max_tokens" in sent:
-            sent[limit_name] = sent.pop("max_tokens")
+        sent = self.as_sent(body, limit_name)
         known = {k: sent.pop(k) for k in ("messages", "prompt") if k in sent}
         api: Any = self.client.chat.completions if path == "chat/completions" else self.client.completions
         answer = await api.with_raw_response.create(model=self.model, **known, extra_body=sent)
         # JSON is UTF-8 whatever a header says; an endpoint may repeat the key that it was given.
         return masked_answer(answer.content.decode("utf-8", "replace"), self.secrets)
+
+    def as_sent(self, body: Mapping[str, Any], limit_name: str | None = None) -> dict[str, Any]:
+        """Return a body with the limit of the answer under the name that the endpoint has for it."""
+        sent = dict(body)
+        if "max_tokens" in sent:
+            sent[limit_name or self.limit_name] = sent.pop("max_tokens")
+        return sent
+
+    @staticmethod
+    def believed(used: Tokens | None, most: Tokens) -> Tokens | None:
+        """Return the usage that an answer reports; None, held at the worst case, where it is absurd."""
+        if used is not None and (used.input > ABSURD * most.input or used.output > ABSURD * most.output):
+            return None
+        return used
 
     @property
     def ahead(self) -> int:

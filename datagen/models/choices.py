@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from datagen.errors import ModelError
 from datagen.models.adapter import loaded
 from datagen.models.causal_lm import computes_in_bfloat16, pick_device
 
@@ -36,10 +37,10 @@ class Choices:
         Args:
             prompts: each a turn of the user.
             lead: the beginning of the answer, which is given.
-            words: what it may go on with; of a word of several tokens the last counts.
+            words: what it may go on with; of a word of several tokens the first counts.
         """
         sequences = [self._encoded(prompt, lead) for prompt in prompts]
-        tokens = [self._ids(f"{lead}{word}")[-1] for word in words]
+        tokens = [self._next(lead, word) for word in words]
         found = np.full((len(prompts), len(words)), np.nan)
         limit = TOKENS.get(self.device.partition(":")[0], MOST_TOKENS)
         batch: list[int] = []
@@ -56,6 +57,17 @@ class Choices:
         tokenizer: Any = self.tokenizer
         ids: list[int] = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
         return ids
+
+    def _next(self, lead: str, word: str) -> int:
+        """The token that a word begins with where it follows the lead.
+
+        Raises:
+            ModelError: the lead ends in the middle of a token.
+        """
+        before, whole = self._ids(lead), self._ids(f"{lead}{word}")
+        if whole[: len(before)] != before or len(whole) == len(before):
+            raise ModelError(f"the model's tokenizer joins '{lead}' and '{word}'; judge at an endpoint instead")
+        return whole[len(before)]
 
     def _encoded(self, prompt: str, lead: str) -> list[int]:
         tokenizer: Any = self.tokenizer

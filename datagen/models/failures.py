@@ -88,23 +88,38 @@ def _unconnected(error: Exception, base_url: str, secrets: Sequence[str]) -> Fai
 
 def _refused(error: Any, base_url: str, model: str, secrets: Sequence[str], *, answered: bool) -> Failure:
     """Sort an HTTP status that is an error."""
-    status, words = error.status_code, one_line(error.response.content[:8000].decode("utf-8", "replace"), secrets)
-    code = _code(error)
+    words = one_line(error.response.content[:8000].decode("utf-8", "replace"), secrets)
+    place = (base_url, model, secrets)
+    return _of_status(error.status_code, words, _code(error.body), error.response.headers, place, answered=answered)
+
+
+def of_line(status: int, body: Any, base_url: str, model: str, secrets: Sequence[str]) -> Failure:
+    """Sort the HTTP status of one request of a batch, by the same rules."""
+    words = one_line(json.dumps(body, ensure_ascii=False), secrets)
+    if status == 400 and "max_completion_tokens" in words:
+        return Failure("rename", FREE, "max_tokens is called max_completion_tokens here", 0.0)
+    return _of_status(status, words, _code(body), {}, (base_url, model, secrets), answered=True)
+
+
+def _of_status(
+    status: int, words: str, code: str, headers: Mapping[str, str], place: tuple[str, str, Sequence[str]], *, answered: bool
+) -> Failure:  # fmt: skip
+    base_url, model, secrets = place
     said = f"HTTP {status}: {words}" if words else f"HTTP {status}"
     if status == 401 or (status == 403 and not answered):
         return Failure("stop", FREE, f"{base_url} refuses the API key; set OPENAI_API_KEY to one that it accepts")
     if status == 402 or code in QUOTA:
         return Failure("stop", FREE, f"{base_url}: the quota of this API key is used up ({words}); add credit, then go on")
     if 300 <= status < 400:
-        target = one_line(error.response.headers.get("location", ""), secrets)
+        target = one_line(headers.get("location", ""), secrets)
         return Failure("stop", FREE, f"{base_url} redirects to {target}: give that as --base-url (without /chat/completions)")
     if status == 404 and code not in THIS_ONE:
-        place = "check --model" if "model" in words.lower() else "check --base-url (it usually ends in /v1), then --model"
-        said = f"{base_url} does not know the model '{model}' or the path: {words}; {place}; `datagen doctor` tells"
+        where = "check --model" if "model" in words.lower() else "check --base-url (it usually ends in /v1), then --model"
+        said = f"{base_url} does not know the model '{model}' or the path: {words}; {where}; `datagen doctor` tells"
         return Failure("stop", FREE, said)
     if status in (408, 409, 425, 429) or status >= 500:
         outcome = UNKNOWN if status in (408, 504, 524) else FREE  # a gateway that gave up: the model may have answered
-        wait = retry_after(error.response.headers)
+        wait = retry_after(headers)
         if wait is not None and wait > LONGEST_WAIT_S:
             return Failure("stop", FREE, f"{base_url} asks to wait {wait:.0f} s ({said}); run the same command again then")
         return Failure("retry", outcome, said, wait, limit=status == 429)
@@ -114,9 +129,9 @@ def _refused(error: Any, base_url: str, model: str, secrets: Sequence[str], *, a
     return Failure("stop", FREE, f"{base_url} refuses the request ({said})")
 
 
-def _code(error: Any) -> str:
-    """The endpoint's own word for the error, lower case; "" where it gives none."""
-    body: dict[str, Any] = error.body if isinstance(error.body, dict) else {}
+def _code(given: Any) -> str:
+    """The endpoint's own word for an error in its body, lower case; "" where it gives none."""
+    body: dict[str, Any] = given if isinstance(given, dict) else {}
     nested = body.get("error")
     inner = nested if isinstance(nested, dict) else body
     return str(inner.get("code") or inner.get("type") or "").lower()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -44,6 +45,9 @@ def pairs_of(options: PairOptions) -> Iterator[Pair]:
                 yield Pair(json.dumps(record, ensure_ascii=False, default=str), "", place, name, f"no {one} or no {other}")
                 continue
             good += 1
+            if (broken := _broken(left + right)) is not None:
+                yield Pair(broken, "", place, name, "a lone surrogate, which is no character")
+                continue
             problem = "empty_side" if not left.strip() or not right.strip() else "same_text" if left == right else ""
             yield Pair(left.strip(), right.strip(), place, name, problem)
     if not good and fields:
@@ -51,6 +55,15 @@ def pairs_of(options: PairOptions) -> Iterator[Pair]:
             f"{', '.join(options.pairs)}: no record has both '{one}' and '{other}'; the fields are: {fields}; name them with"
             " --source-field and --target-field"
         )
+
+
+def _broken(text: str) -> str | None:
+    """Return a text that cannot be stored as it can be; None where it can."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "backslashreplace").decode()
+    return None
 
 
 def instructions(pairs: Sequence[Pair], phrasings: Sequence[Phrasing], options: PairOptions, step: str) -> Iterator[Row]:
@@ -92,13 +105,17 @@ def _examples(pair: Pair, at: int, way: int, n: int, usable: Sequence[Pair], opt
     """Draw other pairs: none with a sentence of this one, none twice; fewer where there are not enough."""
     found: list[Pair] = []
     taken = {pair.source, pair.target}
-    for attempt in range(min(len(usable), 20 * options.exemplars)):
-        if len(found) == options.exemplars:
-            break
-        other = usable[_draw(options.seed, at, way, n, attempt) % len(usable)]
+    size = len(usable)
+    start, stride = _draw(options.seed, at, way, n, "start") % size, 1 + _draw(options.seed, at, way, n, "stride") % size
+    while math.gcd(stride, size) != 1:  # then every pair comes once
+        stride += 1
+    for step in range(size if options.exemplars else 0):
+        other = usable[(start + step * stride) % size]
         if other.source not in taken and other.target not in taken:
             found.append(other)
             taken |= {other.source, other.target}
+            if len(found) == options.exemplars:
+                break
     return found
 
 

@@ -10,8 +10,8 @@ from fractions import Fraction
 
 import regex
 
-_NUMBER = r"[-−–]?\s?(?:\d{1,3}(?:[,，]\d{3})+|\d+)?(?:\.\d+)?(?<=\d)(?:\s?/\s?\d+(?![\d/]))?"
-_FOUND = regex.compile(rf"(?<![\w.]){_NUMBER}")
+_NUMBER = r"[-−–]?(?:\d{1,3}(?:[,，]\d{3})+|\d+)?(?:\.\d+)?(?<=\d)(?:\s?/\s?\d+(?![\d/]))?"
+_FOUND = regex.compile(rf"(?<![\w.])(?:(?<=^[ \t]*)[-−–] )?(?P<value>{_NUMBER})", flags=regex.M)  # a bullet is no minus
 _MARKED = (
     regex.compile(r"####[ \t]*([^\n]+)"),
     regex.compile(r"\\boxed\s*\{((?:[^{}]|\{[^{}]*\}){1,200})\}"),
@@ -22,6 +22,7 @@ _MARKED = (
         flags=regex.I,
     ),
 )
+_SUM = regex.compile(r"[\d\s.,+*/()×÷x=−–-]+")  # what may stand before the result of a sum
 _FRACTION = regex.compile(r"\\d?frac\s*\{\s*(-?\d+)\s*\}\s*\{\s*(\d+)\s*\}")
 
 
@@ -31,13 +32,25 @@ def final_answer(text: str) -> str | None:
     A number comes back in one form: `1,200.50 dollars` is 2401/2 and `๑๒` is 12. An answer in words comes back folded.
     """
     plain = _plain(text)
+    if (marked := _marked(plain)) is not None:
+        return marked
+    numbers = _numbers(plain)
+    return numbers[-1] if numbers else None
+
+
+def marked_answer(text: str) -> str | None:
+    """Return the final answer that a solution marks as one; None where it marks none."""
+    return _marked(_plain(text))
+
+
+def _marked(plain: str) -> str | None:
     for mark in _MARKED:
         if hits := list(mark.finditer(plain)):
             said = next(group for group in hits[-1].groups() if group is not None)
-            numbers = _numbers(said.rsplit("=", 1)[-1])  # `the answer is 5 + 3 = 8`
+            head, _, tail = said.rpartition("=")  # `the answer is 5 + 3 = 8`, but not `is 8, since 4 = 8/2`
+            numbers = _numbers(tail if _SUM.fullmatch(head) else said)
             return numbers[0] if numbers else _folded(said)
-    numbers = _numbers(plain)
-    return numbers[-1] if numbers else None
+    return None
 
 
 def same_answer(text: str, reference: str) -> bool:
@@ -60,7 +73,7 @@ def _plain(text: str) -> str:
 
 
 def _numbers(text: str) -> list[str]:
-    return [value for hit in _FOUND.finditer(text) if (value := _value(hit.group())) is not None]
+    return [value for hit in _FOUND.finditer(text) if (value := _value(hit["value"])) is not None]
 
 
 def _value(text: str) -> str | None:

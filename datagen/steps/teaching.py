@@ -40,8 +40,12 @@ def teach(run: Run, step: Step, folder: Path) -> None:
     options, data = step.options, run.datasets[-1]
     matter = {k: v for k, v in option_fields.values(options).items() if k not in TRAVEL}
     weights = run.identity(options.model) if is_local(options.model) else options.model
+    people = getattr(options, "seed_rows", None)
+    beside = run.digest(f"{step.name}.seed_rows", [people]) if people else []
     again = _attempts(run) if options.retry_failed else 0  # to ask again is to do the step again
-    mark = fingerprint(VERSION, matter, teachers.prompts(step.kind, options), weights, data.fingerprint, run.tail, again)
+    mark = fingerprint(
+        VERSION, matter, teachers.prompts(step.kind, options), weights, data.fingerprint, run.tail, again, beside
+    )
 
     def work() -> dict[str, Any]:
         rows_in = int(data.alive().sum())

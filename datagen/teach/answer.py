@@ -11,8 +11,8 @@ from datagen.models.chat import Chat
 from datagen.models.completion import Completion
 from datagen.models.judge import Judge
 from datagen.rows import Row, conversation_turns, turn
-from datagen.scores.final_answer import final_answer, is_worked, same_answer
-from datagen.teach.desk import Desk, asked_messages, has_tools, shown, with_answer, with_extra
+from datagen.scores.final_answer import final_answer, is_worked, marked_answer, same_answer
+from datagen.teach.desk import Desk, asked_messages, has_tools, shown, with_answer, with_reference
 from datagen.teach.options import TeachOptions
 
 LOCAL_TOKENS = 384  # of an answer; a small model that goes on has lost its thread
@@ -110,7 +110,7 @@ class Answer:
         best = order[0]
         candidates = None
         if self._options.samples > 1:
-            candidates = [{"text": texts[i], "score": scores[i], "source": self._desk.chat.name} for i in dict.fromkeys(order)]
+            candidates = [{"text": texts[i], "score": scores[i], "source": self._desk.chat.name} for i in order]
         least = self._options.min_score
         if least is not None and (scores[best] is None or (scores[best] or 0.0) < least):
             said = f"the best of {len(texts)}: {shown(texts[best])}"
@@ -119,7 +119,7 @@ class Answer:
         if "messages" in own and usable[best].reasoning:
             own["messages"][-1]["reasoning"] = usable[best].reasoning
         thought = usable[best].reasoning if "messages" not in own else None
-        extra = with_extra(row, reference=row["output"] or None, reasoning=thought)
+        extra = with_reference(row, reasoning=thought)
         return self._desk.made(row, [*spent, *judged], (), **own, candidates=candidates, extra=extra)
 
     async def _scores(self, row: Row, texts: Sequence[str]) -> tuple[list[float | None], list[Completion]]:
@@ -133,7 +133,7 @@ class Answer:
         if how == "rule":
             known = final_answer(row["output"]) is not None
             return [float(same_answer(text, row["output"])) if known else None for text in texts], []
-        return ([None] * len(texts) if how == "first" else list(agreement(texts))), []
+        return ([None] * len(texts) if how == "first" else agreement(texts, self._options.samples)), []
 
     async def _judged(self, row: Row, texts: Sequence[str]) -> tuple[list[float | None], list[Completion]]:
         prompt = self._desk.prompt("judge", self._desk.spoken(row))
@@ -144,17 +144,22 @@ class Answer:
         return [j.score for j in judged], [a for j in judged for a in j.answers]
 
 
-def agreement(texts: Sequence[str]) -> list[float]:
-    """Return the share of the other answers that each agrees with, 0..1.
+def agreement(texts: Sequence[str], drawn: int | None = None) -> list[float | None]:
+    """Return the share of the other answers that each agrees with, 0..1; of an answer alone nothing is known.
 
-    Where at least half of them end in a final answer, agreement is to have the same (self-consistency, Wang et al. 2023);
-    else it is the mean ROUGE-L F1 with the others (minimum Bayes risk).
+    Where at least half of them mark a final answer, agreement is to have the same (self-consistency, Wang et al. 2023); else
+    it is the mean ROUGE-L F1 with the others (minimum Bayes risk).
+
+    Args:
+        texts: the answers that can be used.
+        drawn: how many were asked for; those that cannot be used agree with none.
     """
     if len(texts) < 2:
-        return [1.0] * len(texts)
-    finals = [final_answer(t) for t in texts]
+        return [None] * len(texts)
+    others = max(len(texts), drawn or 0) - 1
+    finals = [marked_answer(t) for t in texts]
     if sum(f is not None for f in finals) * 2 >= len(texts):
-        return [0.0 if f is None else (finals.count(f) - 1) / (len(texts) - 1) for f in finals]
+        return [0.0 if f is None else (finals.count(f) - 1) / others for f in finals]
     from datagen.similarity.consensus import mean_f1
 
-    return mean_f1(texts)
+    return [score * (len(texts) - 1) / others for score in mean_f1(texts)]

@@ -1,12 +1,10 @@
-"""Where every teacher asks: prompts in the language of the row, equal requests sent once, rows that tell their origin."""
+"""Where every teacher asks: prompts in the language of the row, rows that tell their origin."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
-from weakref import WeakValueDictionary
 
 from datagen.formats.shape import KEY as SHAPE
 from datagen.models.chat import Chat
@@ -28,13 +26,12 @@ class Desk:
         self.step, self.chat, self.options = step, chat, options
         self._sampling = options.sampled(local_tokens)
         self._prompts: dict[tuple[str, str], Prompt] = {}
-        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def ask(
         self, messages: Sequence[Mapping[str, Any]], draw: int = 0, *, temperature: float | None = None,
         tokens: int | None = None,
     ) -> Completion:  # fmt: skip
-        """Return the answer to a conversation; equal requests are one, the second waits for the first.
+        """Return the answer to a conversation.
 
         Args:
             messages: the conversation.
@@ -47,10 +44,7 @@ class Desk:
             body["temperature"] = temperature
         if tokens is not None:
             body["max_tokens"] = min(tokens, body["max_tokens"])
-        key = prompt_hash(json.dumps([body, draw], ensure_ascii=False, sort_keys=True))
-        lock = self._locks.setdefault(key, asyncio.Lock())
-        async with lock:
-            return await self.chat.complete("chat/completions", body, draw)
+        return await self.chat.complete("chat/completions", body, draw)
 
     def prompt(self, name: str, language: str) -> Prompt:
         """Return a prompt, read once."""
@@ -102,6 +96,12 @@ def with_extra(row: Row, **fields: Any) -> str:
         before = {"raw": row["extra"]}
     kept = {k: v for k, v in before.items() if k != SHAPE} if isinstance(before, dict) else {"raw": before}
     return json.dumps({**kept, **{k: v for k, v in fields.items() if v is not None}}, ensure_ascii=False)
+
+
+def with_reference(row: Row, **fields: Any) -> str:
+    """Return a row's `extra` with the answer that it has as `reference`, where it has none yet: the first one stays."""
+    known = '"reference"' in row["extra"]
+    return with_extra(row, reference=None if known else row["output"] or None, **fields)
 
 
 def with_answer(row: Row, text: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from datagen.models.completion import Completion
 from datagen.rows import Row
 from datagen.teach.desk import Desk, asked_messages, has_tools, shown, with_extra
 from datagen.teach.options import TeachOptions
-from datagen.teach.reading import instruction_of, plain
+from datagen.teach.reading import plain, unquoted
 from datagen.text import tokens
 from datagen.wordlists import entries
 
@@ -34,10 +34,8 @@ _COPIED = regex.compile(
     flags=regex.I,
 )
 _SORRY = regex.compile(r"\bsorry\b|\bas an ai\b|抱歉|对不起|ขออภัย|ขอโทษ", flags=regex.I)
-_EQUAL = regex.compile(
-    r"(?P<no>not\s+equal|different|不相同|不同|ไม่เท่ากัน|ไม่เหมือน|ต่างกัน)|(?P<yes>equal|same|相同|一样|เท่ากัน|เหมือนกัน)",
-    flags=regex.I,
-)
+_EQUAL = regex.compile(r"equal|same|identical|相同|一样|一致|เท่ากัน|เหมือนกัน", flags=regex.I)
+_NOT = regex.compile(r"\b(?:not|no)\b|n['’]t\b|\bun(?=equal)|\bdiffer|不|没|ไม่|ต่าง", flags=regex.I)
 
 
 @dataclass(frozen=True)
@@ -108,15 +106,15 @@ class Evolve:
         task = "\n\n".join(m["content"] for m in asked_messages(parent) if m["role"] != "system")
         answer = await desk.ask(prompt.messages(task=task, operation=operation), turn)
         extra = with_extra(parent, operation=operation, round=turn + 1, root=root)
-        text = instruction_of(answer.text or "") if operation != "complicate_input" else plain(answer.text or "")
+        text = unquoted(plain(answer.text or ""))
         common = {"input": "", "messages": None, "candidates": None, "parents": [parent["id"]], "extra": extra}
         source = f"{desk.step}:{desk.chat.name}"
         child = desk.made(parent, [answer], [prompt.hash], instruction=text, output="", source=source, **common)
         if lost := desk.refused(child, answer):
             return lost
-        if lost := await self._eliminated(child, parent, task, text, language):
-            return lost
         answers = [answer]
+        if lost := await self._eliminated(child, parent, task, text, answers):
+            return lost
         said = await desk.ask(
             [*_system(parent), {"role": "user", "content": text}], temperature=self._options.answer_temperature
         )
@@ -126,8 +124,10 @@ class Evolve:
         )
         return desk.refused(child, said) or self._unanswered(child, said) or child
 
-    async def _eliminated(self, child: Row, parent: Row, task: str, text: str, language: str) -> Row | None:
-        """Return the ledger row of a task that is none, repeats the prompt, or asks for nothing more."""
+    async def _eliminated(
+        self, child: Row, parent: Row, task: str, text: str, answers: list[Completion]
+    ) -> Row | None:  # fmt: skip
+        """Return the ledger row of a task that is none, repeats the prompt, or asks for nothing more; note what was asked."""
         desk = self._desk
         if not any(c.isalnum() for c in text):
             return desk.lost(child, "empty_task")
@@ -137,12 +137,13 @@ class Evolve:
             return desk.lost(child, "no_information_gain", "the same words", witness_id=parent["id"])
         if not self._options.check_gain:
             return None
-        prompt = desk.prompt("evolve_equal", language)
-        judged = await desk.ask(prompt.messages(first=task, second=text), temperature=0.0, tokens=EQUAL_TOKENS)
+        prompt = desk.prompt("evolve_equal", desk.spoken(parent))
+        limit = EQUAL_TOKENS if self._options.local else None  # elsewhere a model may think before it answers
+        judged = await desk.ask(prompt.messages(first=task, second=text), temperature=0.0, tokens=limit)
+        answers.append(judged)
         if judged.text is None:
             return desk.lost(child, "request_failed", judged.error)
-        hit = _EQUAL.search(judged.text)
-        if hit and hit["yes"]:
+        if _EQUAL.search(judged.text) and not _NOT.search(judged.text):
             return desk.lost(child, "no_information_gain", shown(judged.text), witness_id=parent["id"])
         return None
 

@@ -12,14 +12,14 @@ _LABEL = regex.compile(
     flags=regex.I,
 )
 _PREAMBLE = regex.compile(
-    r"\A(?:(?:sure|certainly|of course|okay|好的|当然|ได้เลย|แน่นอน)[^\n:：]{0,100}[:：!.！。]?"
-    r"|(?:here(?:'s| is)|以下是|นี่คือ)[^\n:：]{0,80}[:：])\s*\n+",
+    r"\A(?:(?:sure|certainly|of course|okay|好的|当然|ได้เลย|แน่นอน)(?:[!,.，。！]|\s)[^\n:：]{0,100}[:：]\s*\n+"
+    r"|(?:sure|certainly|of course|okay|好的|当然|ได้เลย|แน่นอน)[!.。！]?\s*\n+"
+    r"|(?:here(?:'s| is)|以下是|นี่คือ)[^\n:：]{0,60}(?:instruction|task|prompt|question|translation"
+    r"|指令|任务|问题|译文|翻译|คำสั่ง|โจทย์|คำถาม|คำแปล)"
+    r"[^\n:：]{0,20}[:：]\s*\n+)",
     flags=regex.I,
 )
-_AFTER = regex.compile(
-    r"\n+[\s*_#>]*(?:answer|response|output|text|input|note|explanation|回答|答案|输出|คำตอบ|หมายเหตุ)\s*[*_]*[:：].*",
-    flags=regex.I | regex.S,
-)
+_AFTER = regex.compile(r"\n+[\s*_#>]*(?:answer|response|回答|答案|คำตอบ)\s*[*_]*[:：].*", flags=regex.I | regex.S)
 _QUOTES = {'"': '"', "“": "”", "「": "」", "『": "』", "'": "'", "‘": "’", "«": "»"}
 
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+import regex
+
 from datagen.models.chat import Chat
 from datagen.models.completion import Completion
 from datagen.rows import Row
 from datagen.scores.final_answer import final_answer, is_worked, same_answer
 from datagen.scores.numbers import changed
-from datagen.teach.desk import Desk, asked_messages, has_tools, shown, with_answer, with_extra
+from datagen.teach.desk import Desk, asked_messages, has_tools, shown, with_answer, with_reference
 from datagen.teach.options import TeachOptions
 
 How = Literal["better", "grounded", "chain_of_thought", "step_back", "turns"]
@@ -23,6 +25,7 @@ PROMPTS = {
     "turns": "rewrite_turn",
 }  # fmt: skip
 LOCAL_TOKENS = 384
+_ITEM = regex.compile(r"^[ \t]*\d{1,2}[.)、][ \t]", flags=regex.M)  # the number of a list's item is no fact
 REPEATS = 0.8  # ROUGE-L F1 of an answer with an earlier one of the same conversation, from which it repeats it
 
 
@@ -34,7 +37,7 @@ class RewriteOptions(TeachOptions):
 
 
 class Rewrite:
-    """Replaces a row's answer by a better one; the one that it had stays in `extra` as `reference`."""
+    """Replaces a row's answer by a better one; its first one stays in `extra` as `reference`, but for `turns`."""
 
     adds: ClassVar[bool] = False
 
@@ -63,7 +66,7 @@ class Rewrite:
             return [lost]
         text = (answer.text or "").strip()
         own = with_answer(row, text)
-        return [desk.made(row, [answer], [prompt.hash], **own, extra=with_extra(row, reference=row["output"]))]
+        return [desk.made(row, [answer], [prompt.hash], **own, candidates=None, extra=with_reference(row))]
 
     def _unfaithful(self, row: Row, text: str, task: str) -> Row | None:
         """Return the ledger row of an answer that says something else than the one that it was made from."""
@@ -73,7 +76,7 @@ class Rewrite:
             if wanted is not None and not same_answer(text, old):
                 return self._desk.lost(row, "other_answer", f"{final_answer(text)} in place of {wanted}: {shown(text)}")
         if self._how == "grounded":
-            new = changed(f"{task}\n{old}", text)[1]
+            new = changed(f"{task}\n{old}", _ITEM.sub("", text))[1]
             if new:
                 return self._desk.lost(row, "not_grounded", f"new numbers {', '.join(new[:5])}: {shown(text)}")
         return None
@@ -101,7 +104,11 @@ class Rewrite:
             earlier.append(str(turns[at]["content"]))
         if not answers:
             return row
-        changes: dict[str, Any] = {"messages": turns, "output": earlier[-1] if turns[-1]["role"] == "assistant" else ""}
+        changes: dict[str, Any] = {
+            "messages": turns,
+            "output": earlier[-1] if turns[-1]["role"] == "assistant" else "",
+            "candidates": None,
+        }
         return desk.made(row, answers, [prompt.hash], **changes)
 
 

@@ -17,18 +17,25 @@ from datagen.language import identify, is_in
 from datagen.languages import CODES, name_of
 from datagen.models.chat import Chat
 from datagen.models.completion import Completion
+from datagen.models.prompt import prompt_hash
 from datagen.row_language import language_of
 from datagen.rows import Row
 from datagen.scores.numbers import changed
-from datagen.teach.desk import Desk, shown, with_extra
+from datagen.teach.desk import Desk, has_tools, shown, with_extra
 from datagen.teach.options import TeachOptions
 from datagen.teach.reading import plain
+from datagen.text import tokens
 
 AGAIN = 1  # more answers, where one changes a number or is in another language
 LOCAL_TOKENS = 384
+NAME = 3  # tokens of a text that may be the same in two languages, as a name or a letter is
 # What is the same in every language: code, formulas, addresses, and the mark of a worked answer.
 _KEPT = regex.compile(
-    r"```.*?```|`[^`\n]+`|\$\$.+?\$\$|\$(?=\S)[^$\n]*?[\\^_{}=][^$\n]*?\$|\\\(.+?\\\)|\\\[.+?\\\]|https?://\S+|<<[^<>\n]*>>|####[^\n]*",
+    r"```.*?```|`[^`\n]+`|\$\$.+?\$\$|\\\(.+?\\\)|\\\[.+?\\\]"
+    # A formula between dollar signs, but no sum of money: it begins with no number and holds no two words in a row.
+    r"|\$(?![\s\d])(?![^$\n]*[A-Za-z]{2,}\s+[A-Za-z]{2,})[^$\n]*?[\\^_{}=][^$\n]*?\$"
+    r"|https?://[^\s\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}，。、；：！？（）「」]+|<<[^<>\n]*>>"
+    r"|####[ \t]*[-$€£¥฿]?\p{Nd}[^\n]*",
     flags=regex.S,
 )
 _MARK = regex.compile(r"⟦\s?(\d+)\s?⟧")
@@ -40,7 +47,7 @@ class TranslateOptions(TeachOptions):
 
     to: tuple[str, ...] = ()  # languages: en, zh, th, ja, …
     temperature: float | None = 0.0  # off = the endpoint's default
-    mixed: bool = False  # also rows whose task and answer are in two languages
+    mixed: bool = False  # also rows whose task and answer are in two languages; of conversations none
 
     def __post_init__(self) -> None:
         """Check the values; raises ValueError."""
@@ -73,6 +80,8 @@ class Translate:
 
     async def taught(self, row: Row) -> list[Row]:
         """Return the row in each language, or why there is none."""
+        if has_tools(row):
+            return []  # what a tool was asked and said is in no language
         own = row["language"] or language_of(row["instruction"], row["output"])
         wanted = [code for code in dict.fromkeys(self._options.to) if code != own]
         found = await asyncio.gather(*(self._into(row, own, code) for code in wanted))
@@ -91,10 +100,13 @@ class Translate:
         answers = [a for part in parts for a in part.answers]
         if lost := next((p for p in parts if p.reason), None):
             failed = desk.made(row, answers, [self._hash(own)], **empty)
+            failed["id"] = prompt_hash(row["id"], code) * 2  # it says what its original does, and is not it
             return [desk.lost(failed, str(lost.reason), lost.evidence)]
         *said, system = (p.text for p in parts)
         if row["messages"] is not None:
-            turned = [{**t, "content": text or t["content"]} for t, text in zip(row["messages"], said, strict=True)]
+            turned = [
+                {**t, "content": text or t["content"], "reasoning": None} for t, text in zip(row["messages"], said, strict=True)
+            ]
             users = [t["content"] or "" for t in turned if t["role"] == "user"]
             last = turned[-1]["content"] or "" if turned and turned[-1]["role"] == "assistant" else ""
             shape = {"messages": turned, "instruction": users[-1] if users else "", "output": last}
@@ -159,7 +171,9 @@ def _read(answer: Completion, text: str, kept: Sequence[str], code: str) -> _Par
         return _Part("", "request_failed", answer.error)
     if answer.cut:
         return _Part("", "cut_off", shown(answer.text))
-    said = plain(answer.text)
+    said = answer.text.strip()
+    if plain(text) == text.strip():  # what the text itself does not begin with was added
+        said = plain(said)
     if not said:
         return _Part("", "empty_answer")
     if sorted(_MARK.findall(said)) != [*map(str, sorted(range(1, len(kept) + 1), key=str))]:
@@ -168,6 +182,6 @@ def _read(answer: Completion, text: str, kept: Sequence[str], code: str) -> _Par
     if lost or new:
         told = [f"without {', '.join(lost[:5])}"] * bool(lost) + [f"with {', '.join(new[:5])}"] * bool(new)
         return _Part("", "changed_numbers", f"{'; '.join(told)}: {shown(said)}")
-    if not is_in(said, code) or said == text:
+    if not is_in(said, code) or (said == text and len(tokens(text)) > NAME):
         return _Part("", "wrong_language", f"{identify(said)[0] or 'the same text'}: {shown(said)}")
     return _Part(_MARK.sub(lambda hit: kept[int(hit[1]) - 1], said))

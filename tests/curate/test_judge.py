@@ -107,6 +107,14 @@ def test_pairs_are_asked_in_both_orders_and_a_judge_that_contradicts_itself_make
     assert kept[3]["judge_error"] == "nothing to judge" and len(server.bodies) == 6
 
 
+def test_equal_requests_under_way_are_bought_once(write_jsonl: Any, tmp_path: Path) -> None:
+    same = {"conversations": [{"from": "human", "value": "Hi"}], "chosen": {"from": "gpt", "value": "yes"}}
+    records = [{**same, "rejected": {"from": "gpt", "value": f"no {i}"}} for i in range(8)]
+    with ModelServer(says=lambda prompt: "Score: 4", ignores="logprobs") as server:
+        kept, _ = run_of(write_jsonl, tmp_path / "out", server, records, probabilities="off")
+    assert len(kept) == 8 and len(server.bodies) == 1
+
+
 def test_a_rubric_of_ones_own_and_the_language_of_the_row(write_jsonl: Any, tmp_path: Path) -> None:
     (tmp_path / "rubric.txt").write_text("1: dull\n9: brilliant")
     records = [ROWS[0], {"instruction": "请写一首关于春天的诗。", "output": "春天来了，花儿开了，鸟儿在唱歌。"}]

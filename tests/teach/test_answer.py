@@ -93,10 +93,13 @@ def test_the_judge_puts_the_best_first_and_its_tokens_are_counted(taught: Any, s
 
 
 def test_agreement_is_the_same_final_answer_else_what_texts_have_in_common() -> None:
-    assert agreement(["#### 3", "it is 3", "so 4"]) == [0.5, 0.5, 0.0]
+    assert agreement(["#### 3", "The answer is 3", "so \\boxed{4}"]) == [0.5, 0.5, 0.0]
+    assert agreement(["#### 3", "#### 3"], drawn=5) == [0.25, 0.25]
     scores = agreement(["the red house", "the red houses", "a blue car"])
-    assert scores[0] > scores[2] and scores[1] > scores[2]
-    assert agreement(["alone"]) == [1.0]
+    assert scores[0] > scores[2] and scores[1] > scores[2]  # type: ignore[operator]
+    lists = agreement(["1. a cat\n2. b\n3. c", "1. x\n2. y zebra\n3. z"])
+    assert max(lists) < 0.7  # type: ignore[type-var]
+    assert agreement(["alone"]) == [None]
 
 
 def test_wrong_options_are_one_line() -> None:
