@@ -100,10 +100,10 @@ class Dataset:
         here = pq.read_schema(shard_paths(self.rows)[0]).names
         return read_all(self.rows, [name]).column(name) if name in here else None
 
-    def kept_rows(self) -> Iterator[Row]:
-        """Yield the rows that are alive as Python values."""
+    def kept_rows(self, *, whole: bool = False) -> Iterator[Row]:
+        """Yield the rows that are alive as Python values; `whole` with the columns that stages added."""
         for table in self.kept():
-            for batch in table.select(ROW.names).to_batches(max_chunksize=1024):
+            for batch in (table if whole else table.select(ROW.names)).to_batches(max_chunksize=1024):
                 yield from batch.to_pylist()
 
     def ledger(self) -> Iterator[pa.Table]:
@@ -159,7 +159,8 @@ def placed(table: pa.Table, name: str, values: pa.ChunkedArray | pa.Array) -> pa
 
 
 def ingest(
-    folder: Path, sources: Iterable[tuple[str, Iterable[Row]]], step: str, before: Iterable[str] = ()
+    folder: Path, sources: Iterable[tuple[str, Iterable[Row]]], step: str, before: Iterable[str] = (),
+    extra: Iterable[pa.Field] = (),
 ) -> dict[str, int]:  # fmt: skip
     """Write rows as they come to `folder`/rows and ledger rows (with the key `reason`) to `folder`/dropped.
 
@@ -170,13 +171,18 @@ def ingest(
         sources: names and rows; duplicates are looked for within a name only.
         step: what the ledger calls this step.
         before: ids of rows that another run has; the same conversation is a duplicate here.
+        extra: columns of the rows beside those of ROW.
 
     Returns:
         The number of rows written per name, in order.
     """
     sizes: dict[str, int] = {}
     known = {bytes.fromhex(i) for i in before}
-    with ShardWriter(folder / "dropped", LEDGER) as dropped, ShardWriter(folder / "rows", ROW) as kept:
+    more = list(extra)
+    with (
+        ShardWriter(folder / "dropped", pa.schema([*LEDGER, *more])) as dropped,
+        ShardWriter(folder / "rows", pa.schema([*ROW, *more])) as kept,
+    ):
         for name, rows in sources:
             seen, size = set(known), 0
             for row in rows:

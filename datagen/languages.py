@@ -24,6 +24,11 @@ _NAMES = {
 CODES = tuple(_NAMES)
 
 
+def called(code: str, spoken: str) -> str:
+    """Return the name of a language, or of the one that a prompt is in where the code is none that is known here."""
+    return name_of(code if code in _NAMES else spoken, spoken)
+
+
 def name_of(code: str, spoken: str = "en") -> str:
     """Return the name of a language (ISO 639-1) in English, Chinese or Thai.
 

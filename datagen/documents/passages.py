@@ -58,6 +58,7 @@ def passages(document: Document, min_words: int, max_words: int) -> Iterator[Pas
         yield Passage("", (0, 0), reason="empty_document")
         return
     found: list[Passage] = []
+    junk: list[Passage] = []
     headings: list[Block] = []
     body: list[Block] = []
 
@@ -68,7 +69,10 @@ def passages(document: Document, min_words: int, max_words: int) -> Iterator[Pas
 
     for block in blocks(document):
         if block.kind == "junk":
-            found.append(Passage(document.text[block.start : block.end], (block.start, block.end), reason="boilerplate"))
+            raw = document.text[block.start : block.end]
+            if any(c.isalnum() for c in raw):
+                ended()  # a notice parts what stands around it; a rule or a mark does not
+            junk.append(Passage(raw, (block.start, block.end), reason="boilerplate"))
         elif block.kind == "heading":
             ended()
             headings = [h for h in headings if h.level < block.level or not block.level] + [block]
@@ -76,7 +80,9 @@ def passages(document: Document, min_words: int, max_words: int) -> Iterator[Pas
         else:
             body.append(block)
     ended()
-    yield from sorted(found, key=lambda p: p.span)
+    # A mark within a passage is covered by its span.
+    left = [j for j in junk if not any(p.span[0] <= j.span[0] and j.span[1] <= p.span[1] for p in found)]
+    yield from sorted([*found, *left], key=lambda p: p.span)
 
 
 def _names(title: str, headings: Sequence[Block]) -> tuple[str, ...]:

@@ -37,7 +37,7 @@ def mix(run: Run, step: Step, folder: Path) -> None:
 
     def rows_of(name: str) -> Iterator[Row]:
         assert name in paths or before is not None  # a recipe without a step before has no {from: …}
-        rows = run.read(name, paths[name]) if before is None or name in paths else before.kept_rows()
+        rows = run.read(name, paths[name]) if before is None or name in paths else before.kept_rows(whole=True)
         line = options.systems.get(name)
         named = rows if name in paths else (mixture.renamed(r, name) for r in rows)
         return (_tagged(r, str(line), moved) for r in named) if line else named
@@ -46,7 +46,13 @@ def mix(run: Run, step: Step, folder: Path) -> None:
         run.progress.step(step.name, None, "rows")
         if (read_json(folder / "_read.json") or {}).get("fingerprint") != read_mark or run.fresh:
             (folder / "_read.json").unlink(missing_ok=True)
-            sizes = ingest(folder, [(n, counted(run, rows_of(n))) for n in options.sources], step.name)
+            sizes = ingest(
+                folder,
+                [(n, counted(run, rows_of(n))) for n in options.sources],
+                step.name,
+                (),
+                before.added() if before else (),
+            )
             _write_moved(folder, moved)
             write_json(folder / "_read.json", {"fingerprint": read_mark, "sizes": sizes})
         sizes = read_json(folder / "_read.json")["sizes"]

@@ -138,14 +138,7 @@ def _taught(data: Dataset, teacher: Teacher, chat: Chat, step: str) -> Generator
 
         return one
 
-    yield from in_order(chat, map(begun, _rows(data)))
-
-
-def _rows(data: Dataset) -> Iterator[Row]:
-    """Yield the rows that are left with every column that they have."""
-    for table in data.kept():
-        for batch in table.to_batches(max_chunksize=256):
-            yield from batch.to_pylist()
+    yield from in_order(chat, map(begun, data.kept_rows(whole=True)))
 
 
 def _written(
@@ -170,7 +163,7 @@ def _written(
             for one in made:
                 _place(step.name, row, one, seen, lesson, (kept, dropped, ids))
             run.progress.at(done, f"{spent(lesson.chat, lesson.kept)}{_note(lesson)}")
-        for at, row in enumerate(_rows(data)):
+        for at, row in enumerate(data.kept_rows(whole=True)):
             if at >= done:
                 late = dropped_row(row, step.name, "not_reached", evidence=str(lesson.stopped))
                 _place(step.name, row, row if lesson.adds else late, seen, lesson, (kept, dropped, ids))

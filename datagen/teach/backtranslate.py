@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from datagen.language import identify, is_in
+from datagen.languages import called
 from datagen.models.chat import Chat
 from datagen.rows import Row
 from datagen.similarity.spans import longest_shared_run
@@ -59,7 +60,7 @@ class Backtranslate:
             return [desk.lost(row, "empty_answer")]
         language = desk.spoken(row)
         prompt = desk.prompt(PROMPT, language)
-        answer = await desk.ask(prompt.messages(text=text, title=title_of(row)))
+        answer = await desk.ask(prompt.messages(text=text, title=title_of(row), language=called(row["language"], language)))
         if lost := desk.refused(row, answer):
             return [lost]
         task = instruction_of(answer.text or "")

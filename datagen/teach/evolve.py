@@ -13,6 +13,7 @@ from typing import ClassVar, Literal, get_args
 
 import regex
 
+from datagen.languages import called
 from datagen.models.chat import Chat
 from datagen.models.completion import Completion
 from datagen.rows import Row
@@ -104,7 +105,9 @@ class Evolve:
         language = desk.spoken(parent)
         prompt = desk.prompt("evolve", language)
         task = "\n\n".join(m["content"] for m in asked_messages(parent) if m["role"] != "system")
-        answer = await desk.ask(prompt.messages(task=task, operation=operation), turn)
+        answer = await desk.ask(
+            prompt.messages(task=task, operation=operation, language=called(parent["language"], language)), turn
+        )
         extra = with_extra(parent, operation=operation, round=turn + 1, root=root)
         text = unquoted(plain(answer.text or ""))
         common = {"input": "", "messages": None, "candidates": None, "parents": [parent["id"]], "extra": extra}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from datagen.languages import called
 from datagen.models.prompt import Prompt
 from datagen.row_language import language_of
 from datagen.rows import Row
@@ -32,7 +33,7 @@ def turned_round(row: Row, prompts: dict[str, Prompt]) -> Row | str:
     spoken = row["language"] or language_of(row["instruction"], row["output"])
     language = spoken if spoken in LANGUAGES else "en"
     prompt = prompts.setdefault(language, Prompt("backtranslate", language))
-    asked = prompt.text(text=row["output"], title="")
+    asked = prompt.text(text=row["output"], title="", language=called(spoken, language))
     return {**row, "instruction": asked, "input": "", "output": task, "system": "", "messages": None, "tools": ""}
 
 

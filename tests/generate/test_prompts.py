@@ -57,7 +57,9 @@ def language(request: pytest.FixtureRequest) -> str:
 
 def test_every_prompt_there_is_exists_in_every_language() -> None:
     there = {p.name for p in assets.folder("prompts").glob("*.jinja")}
-    assert there == {f"{name}.{language}.jinja" for name in VARIABLES for language in LANGUAGES}
+    names = {name.partition(".")[0] for name in there}
+    assert there == {f"{name}.{language}.jinja" for name in names for language in LANGUAGES}
+    assert names > set(VARIABLES)  # those of the teachers have tests of their own
 
 
 @pytest.mark.parametrize("name", VARIABLES)

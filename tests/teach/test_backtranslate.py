@@ -76,6 +76,7 @@ def test_rows_by_people_are_mixed_in_each_with_its_own_line(
     }  # fmt: skip
     assert {(r["source"], r["system"]) for r in plain} == {("seed_rows", ""), ("backtranslated", "")}
     assert len(kept) == len(plain) == 3
+    assert {(r["source"], r["judge_score"]) for r in kept} == {("seed_rows", None), ("backtranslated", 5.0)}
 
 
 def test_a_row_is_followed_from_its_passage_to_the_mixture(

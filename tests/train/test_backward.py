@@ -11,7 +11,7 @@ def test_the_task_is_the_prompt_of_backtranslate_and_the_answer_is_the_old_task(
     row = new_row(instruction="Name a river", input="in Asia", output="The Mekong.", system="Be kind.", language="en")
     [new], left_out = all_turned_round([row])
     assert not left_out
-    assert new["instruction"] == Prompt("backtranslate", "en").text(text="The Mekong.", title="")
+    assert new["instruction"] == Prompt("backtranslate", "en").text(text="The Mekong.", title="", language="English")
     assert (new["output"], new["input"], new["system"], new["id"]) == ("Name a river\n\nin Asia", "", "", row["id"])
 
 
@@ -22,7 +22,7 @@ def test_the_prompt_is_in_the_language_of_the_row() -> None:
         new_row(instruction="Nomme un fleuve.", output="La Seine.", language="fr"),
     ]
     found, _ = all_turned_round(rows)
-    starts = [Prompt("backtranslate", name).text(text="x", title="")[:12] for name in ("zh", "th", "en")]
+    starts = [Prompt("backtranslate", name).text(text="x", title="", language="x")[:12] for name in ("zh", "th", "en")]
     assert [r["instruction"][:12] for r in found] == starts
 
 
