@@ -14,6 +14,7 @@ SHARED = (
     "model", "base_url", "concurrency", "rpm", "tpm", "timeout_s", "budget_usd", "max_requests", "price_in", "price_out",
     "retry_failed", "prompts", "language", "extra_body", "via",
 )  # fmt: skip
+PAID = ("base_url", "budget_usd", "max_requests", "price_in", "price_out", "via")  # of endpoints only
 OWN = (
     "temperature", "top_p", "max_output_tokens", "seed_rows", "id_field", "text_field", "min_words", "max_words", "limit",
     "min_score", "samples", "judge_model", "judge_base_url", "rounds", "tune_model", "tune_steps", "rewrite", "no_tags",
@@ -39,6 +40,8 @@ def steps(documents: Sequence[str], given: Mapping[str, Any]) -> list[Any]:
         return {ours: given[theirs] for ours, theirs in names.items() if theirs in given}
 
     model = {name: given[name] for name in SHARED if name in given}
+    if is_local(str(given.get("model", EMBEDDED))):  # it costs nothing, and answers here
+        model = {name: value for name, value in model.items() if name not in PAID}
     sampling = part(temperature="temperature", top_p="top_p", max_output_tokens="max_output_tokens", seed_rows="seed_rows")
     judge = _judge(given, model)
     score = given.get("min_score", 4.0)
@@ -66,20 +69,19 @@ def steps(documents: Sequence[str], given: Mapping[str, Any]) -> list[Any]:
     return found
 
 
-_JUDGE = {"samples": "samples", "model": "judge_model", "base_url": "judge_base_url"}  # its option <- ours
+_JUDGE = {"samples": "samples", "base_url": "judge_base_url"}  # its option <- ours
 
 
 def _judge(given: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of the first judge."""
-    judge: dict[str, Any] = {
-        **model,
-        **{ours: given[theirs] for ours, theirs in _JUDGE.items() if theirs in given},
-        "prompt": "self_curation",
-    }
-    if "judge_model" in given and "judge_base_url" not in given and "base_url" in judge:
-        judge |= {"base_url": None} if is_local(given["judge_model"]) else {}
-    if "judge_model" not in given and is_local(str(given.get("model", EMBEDDED))):
-        judge |= {"model": EMBEDDED, "base_url": None}  # a model that was tuned to write instructions is no judge
+    """Return the options of the first judge: the embedded model's, where a model that was tuned to write is no judge."""
+    named = given.get("judge_model")
+    if named is None and is_local(str(given.get("model", EMBEDDED))):
+        named = EMBEDDED
+    shared = {name: given[name] for name in SHARED if name in given} if named is not None else dict(model)
+    if named is not None:
+        shared = {k: v for k, v in shared.items() if k not in (PAID if is_local(str(named)) else ())} | {"model": named}
+    judge: dict[str, Any] = {**shared, "prompt": "self_curation"}
+    judge |= {ours: given[theirs] for ours, theirs in _JUDGE.items() if theirs in given}
     if judge.get("samples", 1) > 1:
         judge["temperature"] = given.get("temperature", 0.7)
     return judge

@@ -141,6 +141,18 @@ def dropped_row(row: Row, stage: str, reason: str, **fate: Any) -> Row:
     return {**row, **dict.fromkeys(("score", "threshold", "witness_id", "evidence")), "stage": stage, "reason": reason, **fate}
 
 
+def operation_of(row: Mapping[str, Any]) -> str | None:
+    """Return the operation that made a row of another one (Evol-Instruct's), or None."""
+    if '"operation"' not in row["extra"]:
+        return None
+    try:
+        told = json.loads(row["extra"])
+    except ValueError:
+        return None
+    found = told.get("operation") if isinstance(told, dict) else None
+    return found if isinstance(found, str) else None
+
+
 def view(table: pa.Table, name: View) -> list[str]:
     """Return one text per row: what a stage compares.
 

@@ -69,13 +69,16 @@ def _of_generation(stage: dict[str, Any], requests: dict[str, int]) -> list[str]
     asked = f"{requests['judged']:,} requests -> {stage['rows_in']:,} items" if "judged" in requests else ""
     asked = asked or f"{stage['rows_asked']:,} rows asked about"
     sent = f"{requests['sent']:,} sent now, {requests['recorded']:,} answers recorded"
-    notes = [f"{asked} -> {stage['rows_kept']:,} kept; {sent}"]
+    came = f"{stage['new_rows']:,} new rows" if "new_rows" in stage else f"{stage['rows_kept']:,} kept"
+    notes = [f"{asked} -> {came}; {sent}"]
+    for name, (made, kept) in stage.get("operations", {}).items():
+        notes.append(f"{name}: {kept:,} of {made:,} kept")
     others = (
         ("given_up", "given up"), ("failed", "attempts failed or were not needed"), ("cut_off", "cut off (listed in run.json)")
     )  # fmt: skip
     if said := [f"{requests[key]:,} {words}" for key, words in others if requests.get(key)]:
         notes.append(", ".join(said))
-    used, cost, kept = stage["usage"], "", stage["rows_kept"]
+    used, cost, kept = stage["usage"], "", stage.get("new_rows", stage["rows_kept"])
     if stage["cost"]:
         held = f" + ${stage['cost']['held_usd']:.4f} held" if stage["cost"]["held_usd"] else ""
         each = f", ${stage['cost']['usd_per_kept_row']:.6f} per kept row" if kept else ""

@@ -19,6 +19,8 @@ def told(stage: Mapping[str, Any], palette: Mapping[str, int]) -> dict[str, Any]
     return {
         "name": stage["name"], "model": (stage["options"] or {}).get("model"), "rows_in": stage["rows_in"],
         "rows_kept": stage["rows_kept"], "rows_asked": stage.get("rows_asked"),
+        "new_rows": stage.get("new_rows"), "each": stage.get("new_rows", stage["rows_kept"]),
+        "operations": [(name, *counts) for name, counts in (stage.get("operations") or {}).items()],
         "requests": stage["requests"], "usage": stage.get("usage"), "cost": stage.get("cost"),
         "parts": [{"name": n, "rows": rows, "share": rows / items, "colour": c} for n, rows, c in parts],
         "topics": shown, "cut_off": (stage.get("cut_off") or [])[:20],

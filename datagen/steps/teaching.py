@@ -16,7 +16,7 @@ from datagen.dataset import Dataset, reason_counts
 from datagen.errors import BudgetError, DataError, DatagenError, ModelError, UsageError
 from datagen.recipe import Step
 from datagen.row_language import language_of
-from datagen.rows import LEDGER, REWRITTEN, ROW, Row, dropped_row
+from datagen.rows import LEDGER, REWRITTEN, ROW, Row, dropped_row, operation_of
 from datagen.shards import ShardWriter, fingerprint, read_all, read_shards
 from datagen.stage import ERROR
 from datagen.steps.entry import VERSION, entry
@@ -116,6 +116,8 @@ class _Class:
     adds: bool
     made: int = 0
     kept: int = 0
+    new: int = 0  # of the kept rows, those that were made
+    operations: dict[str, list[int]] = field(default_factory=dict)  # of evolutions: made, and of these kept
     dropped: Counter[str] = field(default_factory=Counter)
     stopped: DatagenError | None = None
 
@@ -176,7 +178,9 @@ def _written(
     adding = {"makes_rows": True, "new_rows_in": lesson.made} if lesson.adds else {}
     return {
         **entry(step.name, option_fields.values(step.options), rows_in + lesson.made, lost, **adding),
-        **account(lesson.chat, lesson.kept), "rows_asked": done, "stopped": stopped,
+        **account(lesson.chat, lesson.new if lesson.adds else lesson.kept), "rows_asked": done, "stopped": stopped,
+        **({"new_rows": lesson.new} if lesson.adds else {}),
+        **({"operations": dict(sorted(lesson.operations.items()))} if lesson.operations else {}),
     }  # fmt: skip
 
 
@@ -197,7 +201,14 @@ def _place(
         one = dropped_row(one, step, "exact_duplicate", witness_id=one["id"])
     if not lesson.adds and one["id"] != row["id"]:
         ids.add({"old_id": row["id"], "new_id": one["id"]})
-    if "reason" in one:
+    lost = "reason" in one
+    if lesson.adds and one["id"] != row["id"]:
+        lesson.new += not lost
+        if operation := operation_of(one):
+            counts = lesson.operations.setdefault(operation, [0, 0])
+            counts[0] += 1
+            counts[1] += not lost
+    if lost:
         lesson.dropped[one["reason"]] += 1
         dropped.add(one)
         return

@@ -43,6 +43,9 @@ def test_each_round_starts_from_the_one_before_and_the_lineage_is_told(taught: A
     [found] = fates(tmp_path / "out", kept[3]["id"])
     assert [r["id"] for r in found["lineage"]] == [kept[2]["id"], kept[1]["id"], kept[0]["id"]]
     assert not dropped
+    told_of = result.summary["stages"][1]
+    assert told_of["new_rows"] == 3 and sum(made for made, _ in told_of["operations"].values()) == 3
+    assert "Operations</caption>" in (tmp_path / "out" / "report.html").read_text()
     assert result.summary["rows_in"] == result.summary["rows_kept"] == 4
 
 
