@@ -21,18 +21,21 @@ _LEANS = regex.compile(
 _SENTENCE = regex.compile(r"(?<=[.!?。！？…][\"”’』」)）]?)(?:\s+|(?<=[。！？…][”』」]?))|(?<=\p{Thai})\s+(?=\p{Thai})")
 
 
+LEEWAY = 1.25  # times the most words that a passage may have where its last piece would be too short alone
+
+
 @dataclass(frozen=True)
 class Passage:
     """A piece of a document, or what was left out of it with the reason.
 
     `text` is without markup; `span` are character offsets into the document's text, or of an HTML page into its text as
-    Markdown.
+    Markdown. Where a paragraph was cut between sentences, the offsets of the cuts are to the nearest few characters.
     """
 
     text: str
     span: tuple[int, int]
     headings: tuple[str, ...] = ()
-    reason: str | None = None  # boilerplate | too_short | unreadable | empty_document
+    reason: str | None = None  # boilerplate | too_short | too_long | unreadable | empty_document
 
 
 def passages(document: Document, min_words: int, max_words: int) -> Iterator[Passage]:
@@ -103,12 +106,14 @@ def _packed(body: Sequence[Block], names: tuple[str, ...], least: int, most: int
             groups[-1].append(piece)
         else:
             groups.append([piece])
-    if len(groups) > 1 and _size(groups[-1]) < least and _size(groups[-2]) + _size(groups[-1]) <= most * 1.25:
+    if len(groups) > 1 and _size(groups[-1]) < least and _size(groups[-2]) + _size(groups[-1]) <= most * LEEWAY:
         groups[-2:] = [[*groups[-2], *groups[-1]]]
     for group in groups:
         shown = [b for b in group if b.kind != "heading"]
         text = "\n\n".join(b.text for b in shown)
-        reason = None if _size(shown) >= least else "too_short"
+        size = _size(shown)
+        # A list or a sentence that cannot be cut may be much longer than the rest.
+        reason = "too_short" if size < least else "too_long" if size > most * LEEWAY else None
         yield Passage(text or group[0].text, (group[0].start, group[-1].end), names, reason)
 
 

@@ -92,6 +92,11 @@ def test_what_leans_on_the_paragraph_before_stays_with_it() -> None:
     assert len(kept(cut(text, most=60))) == 1
 
 
+def test_what_cannot_be_cut_is_too_long_and_says_so() -> None:
+    found = cut("```\n" + "word " * 500 + "\n```\n", "markdown")
+    assert [p.reason for p in found] == ["too_long"]
+
+
 def test_short_rests_broken_and_empty_documents_are_named() -> None:
     assert [p.reason for p in cut("Too short.")] == ["too_short"]
     assert [p.reason for p in cut("  \n ")] == ["empty_document"]
