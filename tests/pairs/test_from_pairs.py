@@ -64,6 +64,14 @@ def test_what_is_no_pair_is_a_ledger_row(write_jsonl: Any, tmp_path: Path) -> No
     assert [r["reason"] for r in dropped] == ["same_text", "empty_side", "unreadable", "unreadable"]
 
 
+def test_half_a_character_costs_one_pair_and_few_pairs_are_all_used(write_jsonl: Any, tmp_path: Path) -> None:
+    broken = '{"en": "lone \\ud800", "zh": "B"}'
+    result = run_of(write_jsonl, tmp_path / "out", [*PAIRS[:5], broken], source="en", target="zh", exemplars=4)
+    kept = read_all(result.folder / "kept").to_pylist()
+    assert len(kept) == 10 and all(len(json.loads(r["extra"])["examples"]) == 4 for r in kept)
+    assert [r["reason"] for r in read_all(result.folder / "dropped").to_pylist()] == ["unreadable"]
+
+
 def test_own_templates_and_wrong_ones(write_jsonl: Any, tmp_path: Path) -> None:
     (tmp_path / "mine.en.jinja").write_text("Into {{ target }}: {{ text }}\n---\n{{ source }}>{{ target }} {{ text }}\n")
     result = run_of(

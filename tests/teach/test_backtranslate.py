@@ -138,6 +138,8 @@ def test_two_rounds_tune_a_model_on_the_good_rows_and_judge_with_it(tmp_path: Pa
         ("```\nWhy is it?\n```", "Why is it?"), ("指令：为什么？", "为什么？"), ("“为什么？”", "为什么？"),
         ("คำสั่ง: ทำไม", "ทำไม"),
         ("好的，以下是指令：\n为什么？", "为什么？"), ('Explain "A" and "B".', 'Explain "A" and "B".'), ("", ""),
+        ("Write a poem.\n\nInput: a cat", "Write a poem.\n\nInput: a cat"),
+        ("Here is a list of cities to sort:\n\nParis\nRome", "Here is a list of cities to sort:\n\nParis\nRome"),
         ("Task: Sort the list\n3, 1, 2", "Sort the list\n3, 1, 2"),
     ],
 )  # fmt: skip

@@ -67,6 +67,27 @@ def test_what_fails_is_eliminated_and_the_next_round_starts_from_the_old_task(
     assert result.summary["rows_in"] == 3 and result.summary["rows_dropped"] == 2
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Not equal",
+        "Not the same.",
+        "They aren't equal.",
+        "No, they are not quite equal",
+        "unequal",
+        "不相同",
+        "不一样",
+        "ไม่เหมือนกัน",
+        "Hm.",
+    ],
+)
+def test_a_denial_in_other_words_is_no_equality(taught: Any, saying: Any, said: str) -> None:
+    with saying(model(equal=said)) as server:
+        kept, dropped, _ = taught("evolve", ROWS[:1], server)
+    assert len(kept) == 2 and not dropped
+    assert kept[1]["generation"]["output_tokens"] >= len(said.split()) + 6, "the judgement is counted"
+
+
 def test_the_operation_of_a_row_and_round_depends_on_the_seed_alone(taught: Any, saying: Any) -> None:
     def operations(out: str, **options: Any) -> list[str]:
         with saying(model()) as server:

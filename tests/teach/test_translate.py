@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from datagen.teach.translate import TranslateOptions
+from datagen.teach.translate import _KEPT, TranslateOptions
 
 ROW = {"instruction": "Tom has 3 apples and buys 12 more. How many are there?", "output": "He has 3+12 = 15 apples.\n#### 15"}
 ZH = {"Tom has": "汤姆有 3 个苹果，又买了 12 个。一共有多少个苹果？", "He has": "他一共有 3+12 = 15 个苹果。\n⟦1⟧"}
@@ -94,3 +94,33 @@ def test_languages_are_named_or_refused() -> None:
         TranslateOptions(to=("xx",), model="m", base_url="http://127.0.0.1:1/v1")
     with pytest.raises(ValueError, match="to translate into zh name another one"):
         TranslateOptions(to=("zh",))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("She earns $18 per hour so she makes 8*18 = $144 a day.", "She earns $18 per hour so she makes 8*18 = $144 a day."),
+        ("Let $x_1 = 3$ and $\\frac{1}{2}$ be given.", "Let ⟦1⟧ and ⟦2⟧ be given."),
+        ("See https://x.org/a，然后继续阅读。", "See ⟦1⟧，然后继续阅读。"),
+        ("#### The heading", "#### The heading"),
+        ("So 15.\n#### 15", "So 15.\n⟦1⟧"),
+        ("It is 3+4=<<3+4=7>>7.", "It is 3+4=⟦1⟧7."),
+    ],
+)  # fmt: skip
+def test_what_is_put_away_and_what_is_not(text: str, shown: str) -> None:
+    count = iter(range(1, 100))
+    assert _KEPT.sub(lambda hit: f"⟦{next(count)}⟧", text) == shown
+
+
+def test_a_name_may_be_the_same_and_a_beginning_that_the_text_has_stays(taught: Any, saying: Any) -> None:
+    record = {"instruction": "Question: What is the capital of Germany? Please tell me.", "output": "Berlin"}
+    said = {"Question": "问题：德国的首都是哪里？请告诉我。", "Berlin": "Berlin"}
+    with saying(lambda prompt: next(v for k, v in said.items() if f"<<<\n{k}" in prompt)) as server:
+        kept, dropped, _ = taught("translate", [record], server, to="zh")
+    assert not dropped and (kept[1]["instruction"], kept[1]["output"]) == ("问题：德国的首都是哪里？请告诉我。", "Berlin")
+
+
+def test_a_failed_translation_has_an_id_of_its_own(taught: Any, saying: Any) -> None:
+    with saying(lambda prompt: "") as server:
+        [kept], dropped, _ = taught("translate", [ROW], server, to="zh,th")
+    assert len({kept["id"], *(r["id"] for r in dropped)}) == 3 and all(len(r["id"]) == 32 for r in dropped)
