@@ -90,7 +90,7 @@ class Chat:
         self._asked_again: set[str] = set()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._collecting = asyncio.Lock()
-        self._collected = False
+        self._collected: bool | None = None  # not looked yet
         self.limit_name = "max_tokens"
         self.answered = self.journal.counts()["recorded"] > 0
 
@@ -124,8 +124,8 @@ class Chat:
         if raw is None:
             if self.client is None:
                 raise NotRecordedError("the journal has no answer to the next request")
-            await self._collect()
-            raw = self.journal.answer(key)
+            if await self._collect():
+                raw = self.journal.answer(key)
         if raw is None:
             async with self._slots.of(_turn(draw)):
                 raw = await self._bought(key, path, body, draw)
@@ -133,14 +133,16 @@ class Chat:
             return Completion(key, None, error=self.journal.given_up(key))
         return replace(completion.read(key, raw), usd=self.journal.usd(key))
 
-    async def _collect(self) -> None:
-        """Take what became of the batches that earlier runs left, once, before anything is bought."""
+    async def _collect(self) -> bool:
+        """Take what became of the batches that earlier runs left, before anything is bought; return whether there were some."""
         async with self._collecting:
-            if not self._collected and self.journal.open_batches():
-                from datagen.models.batch_exchange import collect
+            if self._collected is None:
+                self._collected = bool(self.journal.open_batches())
+                if self._collected:
+                    from datagen.models.batch_exchange import collect
 
-                await collect(self, wait=self.waits)
-            self._collected = True
+                    await collect(self, wait=self.waits)
+            return self._collected
 
     waits = False  # for batches under way; one that is online ends them and takes what is there
 
