@@ -98,7 +98,7 @@ class Recipe:
         kinds = [s.kind for s in self.steps]
         first = (*GENERATORS, *READERS)
         if any(k in first for k in kinds[1:]) or (self.input and kinds[:1] and kinds[0] in first):
-            raise UsageError("recipe: a generator, passages or from_pairs stands only first, and in place of an input")
+            raise UsageError("recipe: a generator stands only first, and in place of an input; so do passages and from_pairs")
         if not self.input and not (kinds and (kinds[0] in first or kinds[0] == "mix")):
             raise UsageError("recipe: nothing to read; give input: [PATH, …], or a generator or a mix as the first step")
         for kind in ("mix", "train", PRE_EXPERIENCE):
