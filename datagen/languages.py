@@ -22,6 +22,12 @@ _NAMES = {
     "tr": {"en": "Turkish", "zh": "土耳其文", "th": "ภาษาตุรกี"}, "uk": {"en": "Ukrainian", "zh": "乌克兰文", "th": "ภาษายูเครน"},
 }  # fmt: skip
 CODES = tuple(_NAMES)
+PROMPTS = ("en", "zh", "th")  # languages that prompts are written in
+
+
+def of_prompts(code: str) -> str:
+    """Return the language of the prompts for a text in a language: its own where there are some, else English."""
+    return code if code in PROMPTS else "en"
 
 
 def called(code: str, spoken: str) -> str:

@@ -143,14 +143,17 @@ def dropped_row(row: Row, stage: str, reason: str, **fate: Any) -> Row:
 
 def operation_of(row: Mapping[str, Any]) -> str | None:
     """Return the operation that made a row of another one (Evol-Instruct's), or None."""
-    if '"operation"' not in row["extra"]:
-        return None
-    try:
-        told = json.loads(row["extra"])
-    except ValueError:
-        return None
-    found = told.get("operation") if isinstance(told, dict) else None
+    found = extra_of(row).get("operation")
     return found if isinstance(found, str) else None
+
+
+def extra_of(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the names and values in a row's `extra`; none where it holds something else."""
+    try:
+        found = json.loads(row["extra"] or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def view(table: pa.Table, name: View) -> list[str]:

@@ -98,6 +98,12 @@ def _is_unspaced(token: str) -> bool:
     return not token.isascii() and _UNSPACED_ANY.match(token) is not None
 
 
+def words_in(text: str) -> float:
+    """Return the length of a text in words; a character of a script without spaces counts as half a word."""
+    found = tokens(text)
+    return len(found) - sum(map(_is_unspaced, found)) / 2
+
+
 def rouge_score_tokens(text: str) -> list[str]:
     """Return the tokens that `rouge_score` makes: runs of a-z and 0-9, nothing for other scripts. For comparisons only."""
     from rouge_score import tokenize

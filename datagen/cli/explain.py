@@ -39,15 +39,10 @@ def command(out: str, row_id: str, as_json: bool) -> int:
 
 def _made_by(row: dict[str, Any]) -> str:
     """The operation that made a row of its parent, where it is told."""
-    import json
+    from datagen.rows import extra_of
 
-    try:
-        told = json.loads(row["extra"] or "{}")
-    except ValueError:
-        return ""
-    if not isinstance(told, dict) or "operation" not in told:
-        return ""
-    return f" by {told['operation']} in round {told.get('round')}"
+    told = extra_of(row)
+    return f" by {told['operation']} in round {told.get('round')}" if "operation" in told else ""
 
 
 def _fate(row: dict[str, Any]) -> str:

@@ -15,6 +15,8 @@ import pyarrow.compute as pc
 
 from datagen import assets
 from datagen.errors import UsageError
+from datagen.languages import PROMPTS, of_prompts
+from datagen.models.embed import UNREAD
 from datagen.models.options import EMBEDDED, ModelOptions, is_local
 from datagen.options import between
 from datagen.row_language import language_of
@@ -24,12 +26,10 @@ from datagen.stage import Context, Stage, Verdict
 if TYPE_CHECKING:
     from datagen.models.choices import Choices
 
-PROMPT_LANGUAGES = ("en", "zh", "th")
 JUDGE_TOKENS = 512  # of one answer, unless the user gives another limit
 LEADS = {"en": "Score: ", "zh": "评分：", "th": "คะแนน: "}  # of a local model's answer
 PAIR_LEADS = {"en": "Better:", "zh": "更好：", "th": "ดีกว่า:"}
 BINS = 8  # of the distribution in the report
-UNREAD = 0.01  # share of rows in other languages above which the embedded model is the wrong one
 
 
 @dataclass(frozen=True)
@@ -91,11 +91,6 @@ class Judge(ModelOptions, Stage):
         return {"rubric": (self.rubric,)} if self.rubric else {}
 
     @property
-    def guarded(self) -> bool:
-        """Dropping most of a source is more likely a judge that answers something else."""
-        return False
-
-    @property
     def curve(self) -> tuple[str, tuple[float, ...]] | None:
         """How many rows would be left at each whole score."""
         if self.min_score is None or self.pairs:
@@ -123,7 +118,7 @@ class Judge(ModelOptions, Stage):
 
     @property
     def _languages(self) -> tuple[str, ...]:
-        return PROMPT_LANGUAGES if self.language == "auto" else (self.language,)
+        return PROMPTS if self.language == "auto" else (self.language,)
 
     def score(self, rows: pa.Table, ctx: Context) -> dict[str, pa.Array]:
         """Return each row's score, reason and error."""
@@ -162,7 +157,7 @@ class Judge(ModelOptions, Stage):
         columns = zip(view(rows, "context"), view(rows, "answer"), named, candidates, strict=True)
         for task, answer, name, several in columns:
             spoken = self.language if self.language != "auto" else name or language_of(task, answer)
-            language = spoken if spoken in PROMPT_LANGUAGES else "en"
+            language = of_prompts(spoken)
             values = {"task": task, "rubric": rubric, "low": self.low, "high": self.high}
             if self.pairs:
                 two = [c["text"] for c in several or ()][:2]
@@ -193,7 +188,7 @@ class Judge(ModelOptions, Stage):
                 if np.isnan(mine).any():
                     continue
                 if self.pairs:
-                    found[i] = (_agreed(mine[0, 0] > mine[0, 1], mine[1, 1] > mine[1, 0]), None, None)
+                    found[i] = (_agreed(float(mine[0, 0] > mine[0, 1]), float(mine[1, 1] > mine[1, 0])), None, None)
                 else:
                     found[i] = (expectation(dict(zip(words, mine[0], strict=True)), self.low, self.high), None, None)
         return found
@@ -233,9 +228,9 @@ class Judge(ModelOptions, Stage):
 
     def decide(self, columns: pa.Table, ctx: Context) -> Verdict:
         """Drop what scores below `min_score`; keep every other row, and those without a score."""
-        self.refuse(columns)
         from datagen.models.recorded import used
 
+        self.refuse(columns)
         score = columns.column("judge_score").combine_chunks().cast(pa.float64())
         n = len(score)
         errors = [e for e in columns.column("judge_error").to_pylist() if e]
@@ -265,9 +260,9 @@ def _choices(model: str, identity: str) -> Choices:
     return Choices(model)
 
 
-def _agreed(first: bool, again: bool) -> float:
-    """The verdict of both orders: whether the first candidate won when it stood first, and when it stood second."""
-    return 0.5 if bool(first) != bool(again) else float(first)
+def _agreed(first: float, again: float) -> float:
+    """What the first candidate gets when it stands first, and when it stands second; a tie where they differ."""
+    return first if first == again else 0.5
 
 
 def _paired(judged: Sequence[Any]) -> tuple[float | None, str | None, str | None]:
@@ -275,6 +270,4 @@ def _paired(judged: Sequence[Any]) -> tuple[float | None, str | None, str | None
     one, two = judged
     if one.score is None or two.score is None:
         return None, None, one.error or two.error
-    first, again = one.score, 1.0 - two.score
-    score = first if first == again else 0.5
-    return score, f"{one.reason}\n---\n{two.reason}", None
+    return _agreed(one.score, 1.0 - two.score), f"{one.reason}\n---\n{two.reason}", None

@@ -9,10 +9,9 @@ from itertools import groupby
 import regex
 
 from datagen.documents.document import Document
-from datagen.text import tokens
+from datagen.text import words_in
 from datagen.wordlists import entries
 
-_UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
 _FENCE = regex.compile(r"^[ \t]*(```|~~~)")
 _HEADING = regex.compile(r"^[ \t]{0,3}(#{1,6})\s+(.+?)\s*#*\s*$")
 _RULE = regex.compile(r"^[ \t]*+(?:[-=_*]{3,}+|[-*_](?:[ \t]*+[-*_]){2,}+)[ \t]*+$")
@@ -39,12 +38,6 @@ class Block:
     kind: str  # heading | paragraph | list | code | table | junk
     text: str
     level: int = 0  # of a heading
-
-
-def length(text: str) -> float:
-    """Return the length of a text in words; a character of a script without spaces counts as half a word."""
-    found = tokens(text)
-    return len(found) - sum(1 for t in found if _UNSPACED.match(t)) / 2
 
 
 def blocks(document: Document) -> list[Block]:
@@ -136,13 +129,13 @@ def _judged(block: Block) -> Block:
     """Mark a block that is a notice, a row of links, or nothing but markup."""
     if block.kind in ("code", "table", "junk"):
         return block
-    size = length(block.text)
+    size = words_in(block.text)
     if size == 0 or not any(c.isalnum() for c in block.text):
         return replace(block, kind="junk")
     if block.kind != "heading" and size <= 40 and _notices().search(block.text):
         return replace(block, kind="junk")
     parts = [p for p in _PARTED.split(block.text) if p.strip()]
-    if block.kind == "paragraph" and len(parts) >= 3 and all(length(p) <= 5 for p in parts):
+    if block.kind == "paragraph" and len(parts) >= 3 and all(words_in(p) <= 5 for p in parts):
         return replace(block, kind="junk")
     return block
 
@@ -150,7 +143,10 @@ def _judged(block: Block) -> Block:
 def _without_menus(found: list[Block]) -> list[Block]:
     """Mark runs of short lines that end nowhere: menus, lists of links, bylines. A heading with a text after it is none."""
     short = [
-        b.kind in ("paragraph", "heading") and length(b.text) <= SHORT and not _ENDS.search(b.text) and not _FACT.search(b.text)
+        b.kind in ("paragraph", "heading")
+        and words_in(b.text) <= SHORT
+        and not _ENDS.search(b.text)
+        and not _FACT.search(b.text)
         for b in found
     ]
     out, at = list(found), 0

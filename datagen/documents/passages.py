@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 import regex
 
-from datagen.documents.blocks import Block, blocks, length
+from datagen.documents.blocks import Block, blocks
 from datagen.documents.document import Document
 from datagen.documents.markup import markdown_of
+from datagen.text import words_in
 
 # A text that begins so leans on what stood before it.
 _LEANS = regex.compile(
@@ -97,8 +98,8 @@ def _packed(body: Sequence[Block], names: tuple[str, ...], least: int, most: int
     pieces = [part for block in body for part in _parts(block, most)]
     groups: list[list[Block]] = []
     for piece in pieces:
-        size = length(piece.text)
-        room = most - (sum(length(b.text) for b in groups[-1]) if groups else 0)
+        size = words_in(piece.text)
+        room = most - (sum(words_in(b.text) for b in groups[-1]) if groups else 0)
         leans = bool(_LEANS.match(piece.text)) or piece.kind in ("list", "code", "table")
         fits = bool(groups) and size <= room
         full = bool(groups) and room < most / 3
@@ -122,12 +123,12 @@ def _says(group: Sequence[Block]) -> bool:
 
 
 def _size(group: Sequence[Block]) -> float:
-    return sum(length(b.text) for b in group)
+    return sum(words_in(b.text) for b in group)
 
 
 def _parts(block: Block, most: int) -> Iterator[Block]:
     """Yield a block whole, or cut between its sentences or lines where it is longer than a passage may be."""
-    if length(block.text) <= most or block.kind in ("heading", "code", "table"):
+    if words_in(block.text) <= most or block.kind in ("heading", "code", "table"):
         yield block
         return
     # Spans of cut blocks are those of the whole block, shared out by the share of its text.
@@ -136,7 +137,7 @@ def _parts(block: Block, most: int) -> Iterator[Block]:
     done, held = 0, ""
     whole = max(1, len(block.text))
     for sentence in [*cut, None]:
-        if sentence is not None and (not held or length(held) + length(sentence) <= most):
+        if sentence is not None and (not held or words_in(held) + words_in(sentence) <= most):
             held = f"{held}{joint}{sentence}" if held else sentence
             continue
         if held:

@@ -112,20 +112,11 @@ def _of_records(file: Path, id_field: str | None, text_field: str | None) -> Ite
         own = str(found) if (found := _first(record, (id_field,) if id_field else ID_FIELDS)) is not None else place
         title = _first(record, TITLE_FIELDS)
         markup: Markup = "html" if field == "html" else "markdown" if field == "markdown" else "text"
-        text = text.encode("utf-8", "replace").decode() if _broken(text) else text
-        yield Document(own, text, markup, title if isinstance(title, str) else "", name)
+        stored = text.encode("utf-8", "replace").decode()  # half of a character can be in no file
+        yield Document(own, stored, markup, title if isinstance(title, str) else "", name)
     if not good and missing:
         raise DataError(f"{file}: no record has a text: looked for {missing}; name it with --text-field")
 
 
 def _first(record: Mapping[str, Any], names: tuple[str, ...]) -> Any:
     return next((record[n] for n in names if record.get(n) not in (None, "")), None)
-
-
-def _broken(text: str) -> bool:
-    """Whether a text holds half of a character, which no file can."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return True
-    return False

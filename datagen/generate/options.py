@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from datagen.generate.rules import RULES, Refusal
-from datagen.models.options import EMBEDDED, ModelOptions
+from datagen.models.options import ModelOptions
 from datagen.options import between
 
 
@@ -40,11 +40,7 @@ class GeneratorOptions(ModelOptions):
         wrong = [r for r in self.rules if r not in (*RULES, "", "off", "alpaca")]
         if wrong:
             raise ValueError(f"there is no rule '{wrong[0]}'; rules are {', '.join(RULES)}, alpaca (all of them) or off")
-        if self.model == EMBEDDED and self.language != "en" and self.base_url is None:
-            raise ValueError(
-                f"the embedded model smollm2 knows English only; for language {self.language} name another one with"
-                " --model, and its --base-url"
-            )
+        self.check_language(self.language)
 
     @property
     def refusal(self) -> Refusal:

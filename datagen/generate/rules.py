@@ -13,7 +13,7 @@ from typing import Literal, get_args
 import regex
 
 from datagen.generate.draft import Draft
-from datagen.text import tokens
+from datagen.text import words_in
 
 Rule = Literal["length", "punctuation", "keywords", "program", "ascii"]
 RULES: tuple[str, ...] = get_args(Rule)
@@ -23,18 +23,10 @@ KEYWORDS = (
     "video", "audio", "music", "flowchart", "diagram",
 )  # fmt: skip
 _KEYWORD = regex.compile(rf"\b(?:{'|'.join(KEYWORDS)})\b", regex.I)
-_UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
-
-
-def words(text: str) -> float:
-    """Return the length of a text in words; a character of a script without spaces counts as half a word."""
-    found = tokens(text)
-    unspaced = sum(1 for t in found if _UNSPACED.match(t))
-    return len(found) - unspaced / 2
 
 
 _BROKEN: dict[str, Callable[[str], bool]] = {
-    "length": lambda text: not FEWEST <= words(text) <= MOST,
+    "length": lambda text: not FEWEST <= words_in(text) <= MOST,
     "punctuation": lambda text: text[0] in string.punctuation,
     "keywords": lambda text: _KEYWORD.search(text) is not None,  # what a model that sees text only cannot do
     "program": lambda text: text.startswith("Write a program"),  # text-davinci-003 wrote too many of them

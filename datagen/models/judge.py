@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -78,18 +78,13 @@ class Judge:
         return found if isinstance(found, list) and all(isinstance(t, dict) and t.get("top_logprobs") for t in found) else []
 
     async def _by_probability(self, messages: Sequence[Mapping[str, Any]]) -> Judgement:
-        answers: list[Completion] = []
-        for draw in range(1 + AGAIN):
-            answer = await self._chat.complete("chat/completions", self._body(messages, logprobs=True), draw)
-            answers.append(answer)
-            if answer.text is None:
-                return Judgement(None, error=answer.error, answers=tuple(answers))
-            tokens = self._tokens(answer)
-            score = expected_score(tokens, self._low, self._high) if tokens else None
-            score = score if score is not None else score_of(answer.text, self._low, self._high)
-            if score is not None:
-                return Judgement(score, answer.text.strip(), None, tuple(answers))
-        return _without(answers)
+        return await _until_read(self._chat, self._body(messages, logprobs=True), self._expected)
+
+    def _expected(self, answer: Completion) -> float | None:
+        """The expected score of an answer, or the one that it says where it has no probabilities."""
+        tokens = self._tokens(answer)
+        score = expected_score(tokens, self._low, self._high) if tokens else None
+        return score if score is not None else score_of(answer.text or "", self._low, self._high)
 
     async def _by_samples(self, messages: Sequence[Mapping[str, Any]]) -> Judgement:
         """Ask k times, and again where an answer has no score; their mean."""
@@ -127,12 +122,18 @@ class Verdicts:
 
     async def judged(self, messages: Sequence[Mapping[str, Any]]) -> Judgement:
         """Return 1 where the answer shown as A is better, 0 where B is, 0.5 for a tie; asked again where none is said."""
-        answers: list[Completion] = []
-        for draw in range(1 + AGAIN):
-            answer = await self._chat.complete("chat/completions", {"messages": list(messages), **self._sampling}, draw)
-            answers.append(answer)
-            if answer.text is None:
-                return Judgement(None, error=answer.error, answers=tuple(answers))
-            if (found := better_of(answer.text)) is not None:
-                return Judgement(found, answer.text.strip(), None, tuple(answers))
-        return _without(answers)
+        body = {"messages": list(messages), **self._sampling}
+        return await _until_read(self._chat, body, lambda answer: better_of(answer.text or ""))
+
+
+async def _until_read(chat: Chat, body: Mapping[str, Any], read: Callable[[Completion], float | None]) -> Judgement:
+    """Ask until an answer can be read, a few times; a request that failed ends it."""
+    answers: list[Completion] = []
+    for draw in range(1 + AGAIN):
+        answer = await chat.complete("chat/completions", body, draw)
+        answers.append(answer)
+        if answer.text is None:
+            return Judgement(None, error=answer.error, answers=tuple(answers))
+        if (found := read(answer)) is not None:
+            return Judgement(found, answer.text.strip(), None, tuple(answers))
+    return _without(answers)

@@ -96,6 +96,14 @@ class ModelOptions:
             if limit is not None and (type(limit) is not int or not 1 <= limit <= MOST):
                 raise ValueError(f"extra_body: {name} is a whole number of 1 or more, not {limit!r}")
 
+    def check_language(self, language: str) -> None:
+        """Raise ValueError where the embedded model is asked in a language that it does not know."""
+        if self.model == EMBEDDED and language != "en" and self.base_url is None:
+            raise ValueError(
+                f"the embedded model smollm2 knows English only; for language {language} name another one with"
+                " --model, and its --base-url"
+            )
+
     @property
     def local(self) -> bool:
         """Whether the model is served here: a local one, and no endpoint is named."""

@@ -45,8 +45,8 @@ def pairs_of(options: PairOptions) -> Iterator[Pair]:
                 yield Pair(json.dumps(record, ensure_ascii=False, default=str), "", place, name, f"no {one} or no {other}")
                 continue
             good += 1
-            if (broken := _broken(left + right)) is not None:
-                yield Pair(broken, "", place, name, "a lone surrogate, which is no character")
+            if (stored := (left + right).encode("utf-8", "backslashreplace").decode()) != left + right:
+                yield Pair(stored, "", place, name, "a lone surrogate, which is no character")
                 continue
             problem = "empty_side" if not left.strip() or not right.strip() else "same_text" if left == right else ""
             yield Pair(left.strip(), right.strip(), place, name, problem)
@@ -55,15 +55,6 @@ def pairs_of(options: PairOptions) -> Iterator[Pair]:
             f"{', '.join(options.pairs)}: no record has both '{one}' and '{other}'; the fields are: {fields}; name them with"
             " --source-field and --target-field"
         )
-
-
-def _broken(text: str) -> str | None:
-    """Return a text that cannot be stored as it can be; None where it can."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "backslashreplace").decode()
-    return None
 
 
 def instructions(pairs: Sequence[Pair], phrasings: Sequence[Phrasing], options: PairOptions, step: str) -> Iterator[Row]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from datagen import assets
 from datagen.errors import DataError, UsageError
+from datagen.languages import of_prompts
 
 PART = "\n---\n"
 VALUES = ("text", "source", "target", "examples")
@@ -74,7 +75,7 @@ def read(paths: Sequence[str]) -> list[Phrasing]:
         for number, part in enumerate(filter(str.strip, f"\n{text}\n".split(PART)), start=1):
             name = f"{path.name} #{number}"
             try:
-                one = Phrasing(name, language if language in ("en", "zh", "th") else "en", made.from_string(part.strip()))
+                one = Phrasing(name, of_prompts(language), made.from_string(part.strip()))
             except TemplateSyntaxError as e:
                 raise UsageError(f"{name}: not a template: {e.message}") from None
             if "{{ text }}" not in one.filled("{{ text }}", "A", "B", [("x", "y")]):

@@ -12,15 +12,12 @@ from datagen.errors import DataError
 from datagen.recipe import ForwardModel, Step
 from datagen.shards import fingerprint
 from datagen.steps.entry import VERSION, entry
-from datagen.steps.training import told
+from datagen.steps.training import fitted, told
 from datagen.work import Run
 
 
 def forward_model(run: Run, step: Step, folder: Path) -> None:
     """Train a model on the seed rows and on the rows whose `judge_score` is high enough; every row stays."""
-    from datagen.train.loop import TrainOptions
-    from datagen.train.loop import train as fit
-
     options: ForwardModel = step.options
     data = run.datasets[-1]
     seeds = run.digest(f"{step.name}.seeds", [options.seeds]) if options.seeds else []
@@ -36,11 +33,7 @@ def forward_model(run: Run, step: Step, folder: Path) -> None:
         rows = run.side_rows("seeds", options.seeds) if options.seeds else []
         by_people = len(rows)
         rows = [*rows, *(row for row, good in zip(data.kept_rows(), well, strict=True) if good)]
-        own = {k: v for k, v in option_fields.values(options).items() if k not in ("seeds", "min_score")}
-        trained = fit(
-            rows, TrainOptions(**{**own, "fresh": run.fresh}), folder, None,
-            lambda line: run.progress.at(line["step"], f"loss {line['loss']:.3f}"),
-        )  # fmt: skip
+        trained = fitted(run, rows, options, ("seeds", "min_score"), folder)
         notes = {"by_people": by_people, "scored_high": int(well.sum()), "left_out": len(trained.left_out), **told(trained)}
         return {**entry(step.name, option_fields.values(options), len(alive), {}), "notes": notes}
 

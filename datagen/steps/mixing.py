@@ -46,13 +46,8 @@ def mix(run: Run, step: Step, folder: Path) -> None:
         run.progress.step(step.name, None, "rows")
         if (read_json(folder / "_read.json") or {}).get("fingerprint") != read_mark or run.fresh:
             (folder / "_read.json").unlink(missing_ok=True)
-            sizes = ingest(
-                folder,
-                [(n, counted(run, rows_of(n))) for n in options.sources],
-                step.name,
-                (),
-                before.added() if before else (),
-            )
+            sources = [(n, counted(run, rows_of(n))) for n in options.sources]
+            sizes = ingest(folder, sources, step.name, extra=before.added() if before else ())
             _write_moved(folder, moved)
             write_json(folder / "_read.json", {"fingerprint": read_mark, "sizes": sizes})
         sizes = read_json(folder / "_read.json")["sizes"]

@@ -16,7 +16,7 @@ from datagen.recipe import PRE_EXPERIENCE, TRAINED, PreExperience, Step
 from datagen.shards import fingerprint
 from datagen.stage import Stage
 from datagen.steps.entry import VERSION, entry
-from datagen.steps.training import told
+from datagen.steps.training import fitted, told
 from datagen.work import Run
 
 if TYPE_CHECKING:
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
 def pre_experience(run: Run, step: Step, folder: Path) -> None:
     """Train a model on some of the rows that are left; every row stays."""
-    from datagen.train.loop import TrainOptions
-    from datagen.train.loop import train as fit
-
     options, data = step.options, run.datasets[-1]
     embedder = resolve(options.embedder)[1] if options.sample == "kmeans" else ""
     mark = fingerprint(VERSION, option_fields.values(options), run.identity(options.model), embedder, run.tail)
@@ -37,11 +34,7 @@ def pre_experience(run: Run, step: Step, folder: Path) -> None:
         run.progress.step(step.name, options.steps, "steps")
         chosen = {*alive[sampled(data, alive, options)].tolist()}
         rows = [row for at, row in zip(alive.tolist(), data.kept_rows(), strict=True) if at in chosen]
-        own = {k: v for k, v in option_fields.values(options).items() if k not in ("rows", "sample", "clusters", "embedder")}
-        trained = fit(
-            rows, TrainOptions(**{**own, "fresh": run.fresh}), folder, None,
-            lambda line: run.progress.at(line["step"], f"loss {line['loss']:.3f}"),
-        )  # fmt: skip
+        trained = fitted(run, rows, options, ("rows", "sample", "clusters", "embedder"), folder)
         notes = {"sampled": len(rows), "left_out": len(trained.left_out), **told(trained)}
         return {**entry(step.name, option_fields.values(options), len(alive), {}), "notes": notes}
 

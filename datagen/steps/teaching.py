@@ -6,6 +6,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Generator, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ import pyarrow as pa
 from datagen import options as option_fields
 from datagen.dataset import Dataset, reason_counts
 from datagen.errors import BudgetError, DataError, DatagenError, ModelError, UsageError
+from datagen.languages import PROMPTS
+from datagen.models.embed import UNREAD
 from datagen.recipe import Step
 from datagen.row_language import language_of
 from datagen.rows import LEDGER, REWRITTEN, ROW, Row, dropped_row, operation_of
@@ -28,7 +31,6 @@ if TYPE_CHECKING:
     from datagen.models.chat import Chat
     from datagen.teach.teachers import Teacher
 
-UNREAD = 0.01  # share of rows in other languages than English above which the embedded model is the wrong one
 Taught = tuple[Row, list[Row]]
 
 
@@ -81,7 +83,7 @@ def _diversity(step: Step, folder: Path) -> dict[str, Any]:
     if not (path := getattr(step.options, "seed_rows", None)):
         return {}
     languages = Counter(read_all(folder / "rows", ["language"]).column("language").to_pylist())
-    most = next((name for name, _ in languages.most_common() if name in ("en", "zh", "th")), "en")
+    most = next((name for name, _ in languages.most_common() if name in PROMPTS), "en")
     try:
         return {"diversity": diversity_of(folder, path, most)}
     except UsageError as e:  # the words of that language need an extra
@@ -165,10 +167,9 @@ def _written(
             for one in made:
                 _place(step.name, row, one, seen, lesson, (kept, dropped, ids))
             run.progress.at(done, f"{spent(lesson.chat, lesson.kept)}{_note(lesson)}")
-        for at, row in enumerate(data.kept_rows(whole=True)):
-            if at >= done:
-                late = dropped_row(row, step.name, "not_reached", evidence=str(lesson.stopped))
-                _place(step.name, row, row if lesson.adds else late, seen, lesson, (kept, dropped, ids))
+        for row in islice(data.kept_rows(whole=True), done, None) if lesson.stopped is not None else ():
+            late = dropped_row(row, step.name, "not_reached", evidence=str(lesson.stopped))
+            _place(step.name, row, row if lesson.adds else late, seen, lesson, (kept, dropped, ids))
     if lesson.stopped is not None and not done:
         raise lesson.stopped
     stopped = None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,16 +15,17 @@ from datagen import stage as stages
 from datagen.dataset import Dataset, Layer, reason_counts
 from datagen.errors import DataError
 from datagen.recipe import Step
+from datagen.rows import Row
 from datagen.shards import fingerprint
 from datagen.steps.entry import VERSION, entry, write_verdict
 from datagen.work import Run
 
+if TYPE_CHECKING:
+    from datagen.train.loop import Trained
+
 
 def train(run: Run, step: Step, folder: Path) -> None:
     """Fine-tune a model on the rows that are left; a row that cannot be trained on is dropped with its reason."""
-    from datagen.train.loop import TrainOptions
-    from datagen.train.loop import train as fit
-
     options, data = step.options, run.datasets[-1]
     evaluated = run.digest(f"{step.name}.eval", [options.eval]) if options.eval else []
     mark = fingerprint(VERSION, options.results(), run.identity(options.model), evaluated, run.tail)
@@ -34,11 +36,7 @@ def train(run: Run, step: Step, folder: Path) -> None:
             raise DataError("nothing to train on: no row is left; `datagen explain` and dropped/ say why")
         eval_rows = run.side_rows("eval", options.eval) if options.eval else None
         run.progress.step(step.name, options.steps, "steps")
-        settings = {k: v for k, v in option_fields.values(options).items() if k != "eval"} | {"fresh": run.fresh}
-        trained = fit(
-            rows, TrainOptions(**settings), run.out, eval_rows,
-            lambda line: run.progress.at(line["step"], f"loss {line['loss']:.3f}"),
-        )  # fmt: skip
+        trained = fitted(run, rows, options, ("eval",), run.out, eval_rows)
         dropped = _left_out(data, trained.left_out, options.max_length)
         write_verdict(folder, dropped)
         return {
@@ -48,6 +46,19 @@ def train(run: Run, step: Step, folder: Path) -> None:
 
     run.do(folder, mark, work)
     data.layers.append(Layer(step.name, pq.read_table(folder / "verdict.parquet")))
+
+
+def fitted(
+    run: Run, rows: Sequence[Row], options: Any, own: Collection[str], out: Path, eval_rows: Sequence[Row] | None = None
+) -> Trained:  # fmt: skip
+    """Train on rows, telling the run how far it is; `own` are the options of the step that are not the trainer's."""
+    from datagen.train.loop import TrainOptions, train
+
+    settings = {k: v for k, v in option_fields.values(options).items() if k not in own} | {"fresh": run.fresh}
+    return train(
+        rows, TrainOptions(**settings), out, eval_rows,
+        lambda line: run.progress.at(line["step"], f"loss {line['loss']:.3f}"),
+    )  # fmt: skip
 
 
 def _left_out(data: Dataset, left_out: list[tuple[str, str]], max_length: int) -> pa.Table:

@@ -7,14 +7,13 @@ pairs that are worth it (stage `judge`). The model is any that follows a prompt,
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from datagen.language import identify, is_in
 from datagen.languages import called
 from datagen.models.chat import Chat
-from datagen.rows import Row
+from datagen.rows import Row, extra_of
 from datagen.similarity.spans import longest_shared_run
 from datagen.teach.desk import Desk, shown
 from datagen.teach.options import TeachOptions
@@ -75,9 +74,5 @@ class Backtranslate:
 
 def title_of(row: Row) -> str:
     """The headings that a passage stood under, as one line."""
-    try:
-        found: Any = json.loads(row["extra"] or "{}")
-    except ValueError:
-        return ""
-    headings = found.get("headings") if isinstance(found, dict) else None
+    headings = extra_of(row).get("headings")
     return " > ".join(map(str, headings)) if isinstance(headings, list) else ""

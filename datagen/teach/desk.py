@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from datagen.formats.shape import KEY as SHAPE
+from datagen.languages import of_prompts
 from datagen.models.chat import Chat
 from datagen.models.completion import Completion
 from datagen.models.prompt import Prompt, prompt_hash
 from datagen.models.usage import generation
 from datagen.row_language import language_of
-from datagen.rows import Row, dropped_row, new_row, turn
-from datagen.teach.options import PROMPT_LANGUAGES, TeachOptions
+from datagen.rows import Row, conversation_turns, dropped_row, extra_of, new_row, turn
+from datagen.teach.options import TeachOptions
 
 SHOWN = 300  # characters of an answer in evidence
 
@@ -56,8 +57,7 @@ class Desk:
         """The language of the prompts for a row."""
         if self.options.language != "auto":
             return self.options.language
-        found = row["language"] or language_of(row["instruction"], row["output"])
-        return found if found in PROMPT_LANGUAGES else "en"
+        return of_prompts(row["language"] or language_of(row["instruction"], row["output"]))
 
     def made(self, row: Row, answers: Sequence[Completion], hashes: Sequence[str], **changes: Any) -> Row:
         """Return a row like another one with some columns changed, its id new and its origin told."""
@@ -100,8 +100,8 @@ def with_extra(row: Row, **fields: Any) -> str:
 
 def with_reference(row: Row, **fields: Any) -> str:
     """Return a row's `extra` with the answer that it has as `reference`, where it has none yet: the first one stays."""
-    known = '"reference"' in row["extra"]
-    return with_extra(row, reference=None if known else row["output"] or None, **fields)
+    known = extra_of(row).get("reference")
+    return with_extra(row, reference=known or row["output"] or None, **fields)
 
 
 def with_answer(row: Row, text: str) -> dict[str, Any]:
@@ -121,14 +121,10 @@ def asked_messages(row: Row) -> list[dict[str, str]]:
 
     Turns without a content (tool calls) are left out; a row with tools is refused before.
     """
-    system = [{"role": "system", "content": row["system"]}] if row["system"] else []
-    if row["messages"] is None:
-        task = "\n\n".join(part for part in (row["instruction"], row["input"]) if part)
-        return [*system, {"role": "user", "content": task}]
-    turns = list(row["messages"])
+    turns = conversation_turns(row)
     if turns and turns[-1]["role"] == "assistant":
         turns.pop()
-    return [*system, *({"role": t["role"], "content": t["content"]} for t in turns if t["content"])]
+    return [{"role": t["role"], "content": t["content"]} for t in turns if t["content"]]
 
 
 def has_tools(row: Row) -> bool:

@@ -24,7 +24,7 @@ from datagen.text import tokens
 from datagen.wordlists import entries
 
 Operation = Literal["constraints", "deepen", "concretize", "reasoning", "complicate_input", "breadth"]
-OPERATIONS: tuple[str, ...] = get_args(Operation)
+OPERATIONS: tuple[Operation, ...] = get_args(Operation)
 LOCAL_TOKENS = 256
 EQUAL_TOKENS = 16
 SORRY_WORDS = 80  # an answer shorter than that which says sorry is none
@@ -46,14 +46,7 @@ class EvolveOptions(TeachOptions):
     temperature: float | None = 1.0  # off = the endpoint's default
     top_p: float | None = 0.95  # off = the endpoint's default
     rounds: int = 1  # each starts from what the one before made
-    operations: tuple[Operation, ...] = (
-        "constraints",
-        "deepen",
-        "concretize",
-        "reasoning",
-        "complicate_input",
-        "breadth",
-    )  # drawn for each row and round
+    operations: tuple[Operation, ...] = OPERATIONS  # drawn for each row and round
     answer_temperature: float | None = 0.3  # of the answers to new tasks; off = the endpoint's default
     check_gain: bool = True  # ask whether a new task asks for more than the old one
     seed: int = 17  # which operation a row gets

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from datagen.models.options import EMBEDDED, ModelOptions
+from datagen.models.options import ModelOptions
 
 PromptLanguage = Literal["auto", "en", "zh", "th"]
-PROMPT_LANGUAGES = ("en", "zh", "th")
 
 
 @dataclass(frozen=True)
@@ -21,11 +20,8 @@ class TeachOptions(ModelOptions):
     def __post_init__(self) -> None:
         """Check the values; raises ValueError."""
         super().__post_init__()
-        if self.model == EMBEDDED and self.language not in ("auto", "en") and self.base_url is None:
-            raise ValueError(
-                f"the embedded model smollm2 knows English only; for language {self.language} name another one with"
-                " --model, and its --base-url"
-            )
+        if self.language != "auto":
+            self.check_language(self.language)
 
     def sampled(self, local_tokens: int) -> dict[str, Any]:
         """The parameters of a request; a local model's answer ends at so many tokens where no limit is given."""

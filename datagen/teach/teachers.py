@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any, ClassVar, Protocol
 
 from datagen import assets
+from datagen.languages import PROMPTS
 from datagen.models.chat import Chat
 from datagen.rows import Row
 from datagen.teach import answer, backtranslate, evolve, rewrite, translate
-from datagen.teach.options import PROMPT_LANGUAGES, TeachOptions
+from datagen.teach.options import TeachOptions
 
 
 class Teacher(Protocol):
@@ -38,6 +39,6 @@ def teacher(kind: str, step: str, chat: Chat, options: TeachOptions) -> Teacher:
 
 def prompts(kind: str, options: TeachOptions) -> list[str]:
     """Return the text of every prompt that a step may use; its rows depend on them."""
-    languages = PROMPT_LANGUAGES if options.language == "auto" else (options.language,)
+    languages = PROMPTS if options.language == "auto" else (options.language,)
     names: tuple[str, ...] = TEACHERS[kind].prompts(options)
     return [assets.prompt(name, language, options.prompts) for name in names for language in languages]

@@ -14,7 +14,7 @@ from typing import ClassVar
 import regex
 
 from datagen.language import identify, is_in
-from datagen.languages import CODES, name_of
+from datagen.languages import CODES, name_of, of_prompts
 from datagen.models.chat import Chat
 from datagen.models.completion import Completion
 from datagen.models.prompt import prompt_hash
@@ -127,7 +127,7 @@ class Translate:
     def _spoken(self, own: str) -> str:
         if self._options.language != "auto":
             return self._options.language
-        return own if own in ("en", "zh", "th") else "en"
+        return of_prompts(own)
 
     async def _text(self, text: str, own: str, code: str) -> _Part:
         """Return a text in another language; one that is nothing but what stays the same is as it is."""

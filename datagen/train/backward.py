@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from datagen.languages import called
+from datagen.languages import called, of_prompts
 from datagen.models.prompt import Prompt
 from datagen.row_language import language_of
 from datagen.rows import Row
-
-LANGUAGES = ("en", "zh", "th")
 
 
 def turned_round(row: Row, prompts: dict[str, Prompt]) -> Row | str:
@@ -31,9 +29,10 @@ def turned_round(row: Row, prompts: dict[str, Prompt]) -> Row | str:
     if not task or not row["output"].strip():
         return "no_labels"
     spoken = row["language"] or language_of(row["instruction"], row["output"])
-    language = spoken if spoken in LANGUAGES else "en"
-    prompt = prompts.setdefault(language, Prompt("backtranslate", language))
-    asked = prompt.text(text=row["output"], title="", language=called(spoken, language))
+    language = of_prompts(spoken)
+    if language not in prompts:
+        prompts[language] = Prompt("backtranslate", language)
+    asked = prompts[language].text(text=row["output"], title="", language=called(spoken, language))
     return {**row, "instruction": asked, "input": "", "output": task, "system": "", "messages": None, "tools": ""}
 
 

@@ -14,12 +14,13 @@ from datagen.generate import turns
 from datagen.generate.draft import Spent
 from datagen.generate.original import _filtered
 from datagen.generate.parse import Item
-from datagen.generate.rules import Refusal, words
+from datagen.generate.rules import Refusal
 from datagen.models.journal import Tokens
 from datagen.recipe import make
 from datagen.rows import Row
 from datagen.run import execute
 from datagen.shards import iterate_rows, read_json
+from datagen.text import words_in
 
 
 @pytest.fixture(autouse=True)
@@ -180,7 +181,7 @@ def test_a_model_that_divides_topics_is_asked_first(tmp_path: Path, endpoint: Lo
     ],
 )
 def test_the_item_rules_of_alpaca(rule: str, text: str, reason: str | None) -> None:
-    language = "zh" if words(text) != len(text.split()) and not text.isascii() and rule == "length" else "en"
+    language = "zh" if words_in(text) != len(text.split()) and not text.isascii() and rule == "length" else "en"
     found = Refusal(language, (rule,)).of_task(text)
     assert (found and found[0]) == reason
 
