@@ -64,7 +64,7 @@ def told(run: dg.api.Finished, sample: int = SHOWN) -> None:
         if notes.get("distribution"):
             print(f"    mean score {notes['mean_score']}, distribution {[n for _, _, n in notes['distribution']]}")
         if diverse := stage.get("diversity"):
-            print(f"    new verbs {diverse.get('new', {}).get('verbs', [])[:8]}")
+            print(f"    new verbs {list(diverse.get('new', {}).get('verbs', {}))[:8]}")
     rows = [r for r in run.kept.to_pylist() if r["source"] == "backtranslated"]
     print("  languages", Counter(r["language"] for r in rows).most_common(3))
     for row in random.Random(17).sample(rows, min(sample, len(rows))):

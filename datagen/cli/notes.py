@@ -39,8 +39,13 @@ def _of_decision(told: dict[str, Any]) -> list[str]:
     if cut := told.get("rows_cut"):
         notes.append(f"{cut:,} rows are longer than the model reads; their beginnings count")
     if "scored" in told:
-        mean = "" if told["mean_score"] is None else f", mean {told['mean_score']:.2f}"
+        mean = "" if told["mean_score"] is None or "ties" in told else f", mean {told['mean_score']:.2f}"
         notes.append(f"{told['scored']:,} rows scored{mean}; {told['rows_not_scored']:,} without a score")
+        if "ties" in told:
+            notes.append(
+                f"first candidate better {told['first_better']:,}, second {told['second_better']:,}, ties {told['ties']:,}, of"
+                f" these {told['contradicted']:,} where the judge contradicted itself"
+            )
         if told["rows_not_scored"]:
             notes.append(f"first of them: {told['first_error']}"[:150])
         notes += _used(told)

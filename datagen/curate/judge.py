@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -38,10 +38,11 @@ class Judge(ModelOptions, Stage):
 
     The score is the expected one under the probabilities of the token that says it, where the endpoint gives them, else the
     mean of `samples` answers; a local model's is read from its probabilities, without sampling. A row without a score (the
-    judge gave none, or the request failed) stays, with `judge_error`; it never counts as a low one. `pairs=on` asks which of
-    a row's first two candidates is better, in both orders: `judge_score` is 1 where the first wins both, 0 where the second
-    does, and 0.5, a tie, where the judge contradicts itself. Sources: Zheng et al. 2023 (LLM as a judge, position bias), Liu
-    et al. 2023 (G-Eval), Li et al. 2023 (Humpback's self-curation: `prompt=self_curation`).
+    judge gave none, or the request failed) has a `judge_error` and never counts as a low one: with `min_score`, which asks
+    for rows that were shown to be good, it goes as `no_score`. `pairs=on` asks which of a row's first two candidates is
+    better, in both orders: `judge_score` is 1 where the first wins both, 0 where the second does, and 0.5, a tie, where the
+    judge contradicts itself (`contradicted` in the notes). Sources: Zheng et al. 2023 (LLM as a judge, position bias), Liu et
+    al. 2023 (G-Eval), Li et al. 2023 (Humpback's self-curation: `prompt=self_curation`).
     """
 
     prompt: str = "judge"  # judge: the answer to the task; self_curation: Humpback's, of an instruction made for a text
@@ -57,7 +58,7 @@ class Judge(ModelOptions, Stage):
 
     version: ClassVar[int] = 1
     parallel: ClassVar[Literal["rows", "device"]] = "device"
-    reasons: ClassVar[frozenset[str]] = frozenset({"low_score"})
+    reasons: ClassVar[frozenset[str]] = frozenset({"low_score", "no_score"})
     decides: ClassVar[frozenset[str]] = frozenset({"min_score"})
 
     def __post_init__(self) -> None:
@@ -98,10 +99,10 @@ class Judge(ModelOptions, Stage):
         return "min_score", tuple(float(s) for s in range(self.low, min(self.high, self.low + 9) + 1))
 
     def score_options(self) -> dict[str, Any]:
-        """What an answer depends on; how it travelled and what it cost is no part of it, but asking again is."""
+        """What an answer depends on; how it travelled and what it cost is no part of it."""
         from datagen.models.recorded import what_answers_depend_on
 
-        return what_answers_depend_on(self, super().score_options())
+        return what_answers_depend_on(super().score_options())
 
     def identity(self) -> str:
         """The model, its price and the prompt."""
@@ -124,14 +125,16 @@ class Judge(ModelOptions, Stage):
         """Return each row's score, reason and error."""
         texts = self._texts(rows)
         asked = [i for i, one in enumerate(texts) if one is not None]
-        found: list[tuple[float | None, str | None, str | None]] = [(None, None, "nothing to judge")] * len(texts)
+        nothing = "fewer than two candidates" if self.pairs else "no answer to judge"
+        found = [_Found(error=nothing)] * len(texts)
         prompts = [one for one in texts if one is not None]
         judged = self._by_local_model(prompts) if self.local else self._asked(prompts, ctx)
         for i, one in zip(asked, judged, strict=True):
             found[i] = one
         names = zip(self.adds.items(), range(3), strict=True)
         spoken = pa.array([None if one is None else one[0] for one in texts], pa.string())
-        return {**{name: pa.array([one[k] for one in found], kind) for (name, kind), k in names}, "spoken": spoken}
+        told = {"spoken": spoken, "contradicted": pa.array([one.contradicted for one in found], pa.bool_())}
+        return {**{name: pa.array([one[k] for one in found], kind) for (name, kind), k in names}, **told}
 
     def refuse(self, columns: pa.Table, leeway: float = 1.0) -> None:
         """Refuse the embedded model for rows that it does not read."""
@@ -168,9 +171,7 @@ class Judge(ModelOptions, Stage):
             found.append((language, texts) if texts else None)
         return found
 
-    def _by_local_model(
-        self, asked: Sequence[tuple[str, list[str]]]
-    ) -> list[tuple[float | None, str | None, str | None]]:  # fmt: skip
+    def _by_local_model(self, asked: Sequence[tuple[str, list[str]]]) -> list[_Found]:
         """Return what the model's probabilities say."""
         from datagen.models import adapter
         from datagen.scores.expected import expectation
@@ -178,7 +179,7 @@ class Judge(ModelOptions, Stage):
         model = _choices(self.model, adapter.identity(self.model))
         words = [" A", " B"] if self.pairs else [str(s) for s in range(self.low, self.high + 1)]
         leads = PAIR_LEADS if self.pairs else LEADS
-        found: list[tuple[float | None, str | None, str | None]] = [(None, None, "longer than the model reads")] * len(asked)
+        found = [_Found(error="longer than the model reads")] * len(asked)
         for language in sorted({name for name, _ in asked}):
             here = [i for i, (name, _) in enumerate(asked) if name == language]
             per_row = len(asked[here[0]][1])
@@ -188,14 +189,12 @@ class Judge(ModelOptions, Stage):
                 if np.isnan(mine).any():
                     continue
                 if self.pairs:
-                    found[i] = (_agreed(float(mine[0, 0] > mine[0, 1]), float(mine[1, 1] > mine[1, 0])), None, None)
+                    found[i] = _agreed(float(mine[0, 0] > mine[0, 1]), float(mine[1, 1] > mine[1, 0]))
                 else:
-                    found[i] = (expectation(dict(zip(words, mine[0], strict=True)), self.low, self.high), None, None)
+                    found[i] = _Found(expectation(dict(zip(words, mine[0], strict=True)), self.low, self.high))
         return found
 
-    def _asked(
-        self, asked: Sequence[tuple[str, list[str]]], ctx: Context
-    ) -> list[tuple[float | None, str | None, str | None]]:  # fmt: skip
+    def _asked(self, asked: Sequence[tuple[str, list[str]]], ctx: Context) -> list[_Found]:
         """Return what the endpoint's model says, through the journal."""
         import asyncio
         import contextlib
@@ -216,18 +215,17 @@ class Judge(ModelOptions, Stage):
                 one = verdicts.judged if self.pairs else judge.judged
                 return lambda: asyncio.gather(*(one([{"role": "user", "content": text}]) for text in texts))
 
-            found: list[tuple[float | None, str | None, str | None]] = []
+            found: list[_Found] = []
             with contextlib.closing(in_order(chat, (begun(texts) for _, texts in asked))) as come:
                 for done, judged in enumerate(come, start=1):
-                    found.append(
-                        _paired(judged) if self.pairs else (judged[0].score, judged[0].reason or None, judged[0].error)
-                    )
+                    one = judged[0]
+                    found.append(_paired(judged) if self.pairs else _Found(one.score, one.reason or None, one.error))
                     spent = f"${chat.budget.spent:.4f}, " if chat.budget.price else ""
                     ctx.at(done, f"{spent}{chat.sent:,} asked")
         return found
 
     def decide(self, columns: pa.Table, ctx: Context) -> Verdict:
-        """Drop what scores below `min_score`; keep every other row, and those without a score."""
+        """Drop what scores below `min_score`, and what has no score then; without it keep every row."""
         from datagen.models.recorded import used
 
         self.refuse(columns)
@@ -242,13 +240,15 @@ class Judge(ModelOptions, Stage):
             "scored": len(values), "mean_score": round(float(values.mean()), 4) if len(values) else None,
             "distribution": [[*limits, count] for limits, count in bins],
             "rows_not_scored": n - len(values), **({"first_error": errors[0]} if errors else {}),
+            **(_wins(values, columns) if self.pairs else {}),
             **({} if self.local else used(self, ctx.folder, offline=ctx.offline)),
         }  # fmt: skip
         if self.min_score is None:
             return Verdict(pa.nulls(n, pa.string()), notes=notes)
-        below = pc.fill_null(pc.less(score, self.min_score), fill_value=False)
-        reason = pc.if_else(below, "low_score", pa.scalar(None, pa.string()))
-        evidence = columns.column("judge_reason").combine_chunks().cast(pa.string())
+        below = pc.if_else(pc.less(score, self.min_score), "low_score", pa.scalar(None, pa.string()))
+        reason = pc.if_else(pc.is_null(score), "no_score", below)
+        said = (columns.column(name).combine_chunks().cast(pa.string()) for name in ("judge_reason", "judge_error"))
+        evidence = pc.coalesce(*said)
         return Verdict(reason, score, threshold=pa.array(np.full(n, self.min_score)), evidence=evidence, notes=notes)
 
 
@@ -260,14 +260,31 @@ def _choices(model: str, identity: str) -> Choices:
     return Choices(model)
 
 
-def _agreed(first: float, again: float) -> float:
+class _Found(NamedTuple):
+    """What was found of one row: the columns that `judge` adds, and whether a pair's two orders contradict each other."""
+
+    score: float | None = None
+    reason: str | None = None
+    error: str | None = None
+    contradicted: bool | None = None
+
+
+def _agreed(first: float, again: float, reason: str | None = None) -> _Found:
     """What the first candidate gets when it stands first, and when it stands second; a tie where they differ."""
-    return first if first == again else 0.5
+    return _Found(first if first == again else 0.5, reason, None, first != again)
 
 
-def _paired(judged: Sequence[Any]) -> tuple[float | None, str | None, str | None]:
+def _paired(judged: Sequence[Any]) -> _Found:
     """The verdict of two judgements, each 1 where the answer shown first is better, 0 where the second is, 0.5 for a tie."""
     one, two = judged
     if one.score is None or two.score is None:
-        return None, None, one.error or two.error
-    return _agreed(one.score, 1.0 - two.score), f"{one.reason}\n---\n{two.reason}", None
+        return _Found(error=one.error or two.error)
+    said = f"First candidate shown as A: {one.reason}\nSecond candidate shown as A: {two.reason}"
+    return _agreed(one.score, 1.0 - two.score, said)
+
+
+def _wins(values: np.ndarray[Any, Any], columns: pa.Table) -> dict[str, int]:
+    """How often the first candidate wins, the second does, neither, and how often the judge contradicted itself."""
+    first, second = int((values == 1).sum()), int((values == 0).sum())
+    contradicted = pc.sum(columns.column("contradicted").cast(pa.int64())).as_py() or 0
+    return {"first_better": first, "second_better": second, "ties": len(values) - first - second, "contradicted": contradicted}

@@ -89,13 +89,13 @@ class Tag(ModelOptions, Stage):
         return self.by == "model" or (self.by == "auto" and (self.model != EMBEDDED or self.base_url is not None))
 
     def score_options(self) -> dict[str, Any]:
-        """What an answer depends on; how it travelled and what it cost is no part of it, but asking again is."""
+        """What an answer depends on; how it travelled and what it cost is no part of it."""
         found = super().score_options()
         if not self.by_model:
             return {"by": "words", "field": self.field}
         from datagen.models.recorded import what_answers_depend_on
 
-        return what_answers_depend_on(self, found)
+        return what_answers_depend_on(found)
 
     def identity(self) -> str:
         """The model, its price and the prompt; the embedder."""

@@ -40,13 +40,19 @@ class Judge:
     def __init__(
         self, chat: Chat, sampling: Mapping[str, Any], low: float, high: float, *, samples: int = 1, read: Read = "auto"
     ) -> None:  # fmt: skip
-        """Take how to ask; `read=auto` finds out with the first request whether the endpoint gives probabilities."""
+        """Take how to ask; `read=auto` finds out with the first request whether the endpoint gives probabilities.
+
+        Where an answer may take a day (a batch) none waits for a first one: each asks with probabilities, and without where
+        that one was refused or has none.
+        """
         self._chat, self._sampling, self._low, self._high = chat, dict(sampling), low, high
         self._samples, self._read = samples, read
         self._asking = asyncio.Lock()
 
     async def judged(self, messages: Sequence[Mapping[str, Any]]) -> Judgement:
         """Return the judgement on what the messages show."""
+        if self._read == "auto" and self._chat.waits:
+            return await self._each(messages)
         if self._read == "auto":
             async with self._asking:
                 if self._read == "auto":
@@ -56,12 +62,19 @@ class Judge:
     async def _first(self, messages: Sequence[Mapping[str, Any]]) -> Judgement:
         """Judge with probabilities if that can be; what comes of it holds for all other requests."""
         answer = await self._chat.complete("chat/completions", self._body(messages, logprobs=True), 0)
-        refused = answer.text is None and any(mark in (answer.error or "").lower() for mark in NO_LOGPROBS)
-        if refused or (answer.text is not None and not self._tokens(answer)):
+        if _refuses_logprobs(answer) or (answer.text is not None and not self._tokens(answer)):
             self._read = "samples"
             return await self._by_samples(messages)
         if answer.text is not None:
             self._read = "logprobs"
+        return await self._by_probability(messages)
+
+    async def _each(self, messages: Sequence[Mapping[str, Any]]) -> Judgement:
+        """Judge with probabilities if that can be; what comes of it holds for this request alone."""
+        answer = await self._chat.complete("chat/completions", self._body(messages, logprobs=True), 0)
+        several = self._samples > 1 and answer.text is not None and not self._tokens(answer)
+        if several or _refuses_logprobs(answer):
+            return await self._by_samples(messages)
         return await self._by_probability(messages)
 
     def _body(self, messages: Sequence[Mapping[str, Any]], *, logprobs: bool) -> dict[str, Any]:
@@ -104,6 +117,10 @@ class Judge:
         if not scores:
             return _without(answers)
         return Judgement(sum(scores) / len(scores), reason, None, tuple(answers))
+
+
+def _refuses_logprobs(answer: Completion) -> bool:
+    return answer.text is None and any(mark in (answer.error or "").lower() for mark in NO_LOGPROBS)
 
 
 def _without(answers: Sequence[Completion]) -> Judgement:

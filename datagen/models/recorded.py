@@ -30,10 +30,22 @@ def recorded(stage: str, options: ModelOptions, folder: Path | None, *, offline:
         yield chat
 
 
-def what_answers_depend_on(options: ModelOptions, values: dict[str, Any]) -> dict[str, Any]:
-    """Return the options but those of how a request travels and what it costs; to ask again is no such one."""
-    away = {*TRAVEL, "price_in", "price_out"} - ({"retry_failed"} if options.retry_failed else set())
+def what_answers_depend_on(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the options but those of how a request travels and what it costs."""
+    away = {*TRAVEL, "price_in", "price_out"}
     return {k: v for k, v in values.items() if k not in away}
+
+
+def asked_again(options: object, folder: Path) -> int:
+    """Return how many attempts the journal of a run folder holds where failed requests are to be asked again, else 0.
+
+    As part of a fingerprint it makes a step be done again, with all that was answered taken from the journal.
+    """
+    path = folder / "journal.sqlite"
+    if not getattr(options, "retry_failed", False) or not path.is_file():
+        return 0
+    with contextlib.closing(Journal(path)) as journal:
+        return journal.counts()["attempts"]
 
 
 def used(options: ModelOptions, folder: Path | None, *, offline: bool) -> dict[str, Any]:

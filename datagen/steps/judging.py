@@ -29,9 +29,12 @@ CURVE_ROWS = 20_000  # so many rows get their retention curves unasked: they tak
 
 def judge(run: Run, step: Step, folder: Path) -> None:
     """Score every row, decide on those that are left, and add the verdict as a layer."""
+    from datagen.models.recorded import asked_again
+
     stage, data, able = step.options, run.datasets[-1], with_its_model(run, step)
     ctx = Context(folder=run.out, offline=run.offline)
-    known = fingerprint(VERSION, step.kind, stage.version, stage.score_options(), _sides(run, step), able.identity())
+    again = [asked_again(stage, run.out)] if getattr(stage, "retry_failed", False) else []
+    known = fingerprint(VERSION, step.kind, stage.version, stage.score_options(), _sides(run, step), able.identity(), *again)
     overlaid = data.columns_of(stage.reads)
     score_mark = fingerprint(known, data.fingerprint, run.tail if overlaid else "")
     others = run.digest(f"{step.name}.against", list(stage.references)) if stage.references else []

@@ -38,8 +38,10 @@ def scored(
     have = {} if known is None else {i: at for at, i in enumerate(known.column("id").to_pylist())}
     wanted = np.array([at for at in np.flatnonzero(alive).tolist() if ids[at].as_py() not in have], np.int64)
     run.progress.step(step.name, len(wanted), "rows")
+    # What is asked in batches is asked at once: each batch may take a day, and its answers are in the journal anyway.
+    at_once = len(wanted) if getattr(step.options, "via", None) == "batch" else 0
     done, number = 0, 1 + max((int(p.stem) for p in folder.glob("[0-9]*.arrow")), default=-1)
-    for places, rows in _sample_first(data, wanted, step.options):
+    for places, rows in _sample_first(data, wanted, step.options, at_once):
         before = done
         at = replace(ctx, at=lambda n, note, before=before: run.progress.at(before + n, note))  # type: ignore[misc]
         columns = stages.scored(step.options, rows, at)
@@ -73,13 +75,13 @@ def _known(folder: Path) -> pa.Table | None:
     return read_column(folder) if any(folder.glob("[0-9]*.arrow")) else None
 
 
-def _sample_first(data: Dataset, wanted: Places, stage: Stage) -> Iterator[tuple[Places, pa.Table]]:
+def _sample_first(data: Dataset, wanted: Places, stage: Stage, at_once: int) -> Iterator[tuple[Places, pa.Table]]:
     """Yield the wanted rows (positions, rising) in chunks, where there are many after a sample from all over them."""
-    may_refuse = type(stage).refuse is not Stage.refuse
+    may_refuse = type(stage).refuse is not Stage.refuse and not at_once
     sample = wanted[:: len(wanted) // SAMPLE][:SAMPLE] if may_refuse and len(wanted) > 4 * SAMPLE else wanted[:0]
     for positions in (sample, np.setdiff1d(wanted, sample, assume_unique=True)):
         done = 0
-        for rows in _chunks(data, positions, stage.chunk):
+        for rows in _chunks(data, positions, at_once or stage.chunk):
             yield positions[done : done + len(rows)], rows
             done += len(rows)
 

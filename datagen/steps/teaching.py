@@ -37,6 +37,7 @@ Taught = tuple[Row, list[Row]]
 def teach(run: Run, step: Step, folder: Path) -> None:
     """Ask a model about every row that is left; each answer goes through the run's journal."""
     from datagen.models.options import TRAVEL, is_local
+    from datagen.models.recorded import asked_again
     from datagen.teach import teachers
 
     options, data = step.options, run.datasets[-1]
@@ -44,10 +45,10 @@ def teach(run: Run, step: Step, folder: Path) -> None:
     weights = run.identity(options.model) if is_local(options.model) else options.model
     people = getattr(options, "seed_rows", None)
     beside = run.digest(f"{step.name}.seed_rows", [people]) if people else []
-    again = _attempts(run) if options.retry_failed else 0  # to ask again is to do the step again
     mark = fingerprint(
-        VERSION, matter, teachers.prompts(step.kind, options), weights, data.fingerprint, run.tail, again, beside
-    )
+        VERSION, matter, teachers.prompts(step.kind, options), weights, data.fingerprint, run.tail,
+        asked_again(options, run.out), beside,
+    )  # fmt: skip
 
     def work() -> dict[str, Any]:
         rows_in = int(data.alive().sum())
@@ -62,20 +63,6 @@ def teach(run: Run, step: Step, folder: Path) -> None:
 
     run.do(folder, mark, work)
     run.datasets.append(Dataset(folder, mark, step=step.name))
-
-
-def _attempts(run: Run) -> int:
-    """How many attempts the journal holds."""
-    from datagen.models.journal import Journal
-
-    path = run.out / "journal.sqlite"
-    if not path.is_file():
-        return 0
-    journal = Journal(path)
-    try:
-        return journal.counts()["attempts"]
-    finally:
-        journal.close()
 
 
 def _diversity(step: Step, folder: Path) -> dict[str, Any]:

@@ -45,16 +45,17 @@ def test_scores_and_reasons_are_columns_and_nothing_is_dropped(write_jsonl: Any,
     assert len(server.bodies) == 1 + 3 + 1 + 2
 
 
-def test_min_score_drops_what_is_below_and_never_what_has_no_score(write_jsonl: Any, tmp_path: Path) -> None:
+def test_min_score_drops_what_is_below_and_what_has_no_score_under_its_own_name(write_jsonl: Any, tmp_path: Path) -> None:
     with ModelServer(says=says, ignores="logprobs") as server:
         kept, _ = run_of(write_jsonl, tmp_path / "out", server, min_score=4)
         asked = len(server.bodies)
         again, _ = run_of(write_jsonl, tmp_path / "out", server, min_score=5)
         assert len(server.bodies) == asked, "another threshold asks nothing"
-    assert [r["output"] for r in kept] == ["gold", "iron", "zinc"] and [r["output"] for r in again] == ["gold", "iron"]
+    assert [r["output"] for r in kept] == ["gold", "zinc"] and [r["output"] for r in again] == ["gold"]
     dropped = read_all(tmp_path / "out" / "dropped").to_pylist()
     assert [(r["reason"], r["score"], r["threshold"], r["evidence"]) for r in dropped] == [
-        ("low_score", 2.0, 5.0, "Poor.\nScore: 2/5"), ("low_score", 4.0, 5.0, "**4**"),
+        ("low_score", 2.0, 5.0, "Poor.\nScore: 2/5"), ("no_score", None, 5.0, "no score in: I cannot say."),
+        ("low_score", 4.0, 5.0, "**4**"),
     ]  # fmt: skip
 
 
@@ -76,6 +77,18 @@ def test_an_endpoint_that_refuses_probabilities_is_asked_without(write_jsonl: An
         )
     assert sum(r["judge_score"] is not None for r in kept) >= 5
     assert result.summary["stages"][1]["notes"]["usage"]["sent"] <= 6 + 1 + 4
+
+
+def test_what_was_given_up_is_asked_again_as_often_as_one_says(write_jsonl: Any, tmp_path: Path) -> None:
+    scored, asked = [], []
+    with LocalEndpoint(always="context") as server:
+        for again, fault in ((False, "context"), (False, ""), (True, "context"), (True, "")):
+            server.always = fault
+            kept, _ = run_of(write_jsonl, tmp_path / "out", server, ROWS[:1], probabilities="off", retry_failed=again)
+            scored.append(kept[0]["judge_score"] is not None)
+            asked.append(server.requests)
+    assert scored == [False, False, False, True]
+    assert asked[0] == asked[1] < asked[2] < asked[3]
 
 
 def test_samples_are_averaged(write_jsonl: Any, tmp_path: Path) -> None:
@@ -102,9 +115,13 @@ def test_pairs_are_asked_in_both_orders_and_a_judge_that_contradicts_itself_make
 
     records = [pair("one", "good", "bad"), pair("two", "bad", "good"), pair("position", "x", "y"), ROWS[0]]
     with ModelServer(says=prefers) as server:
-        kept, _ = run_of(write_jsonl, tmp_path / "out", server, records, pairs=True)
+        kept, result = run_of(write_jsonl, tmp_path / "out", server, records, pairs=True)
     assert [r["judge_score"] for r in kept] == [1.0, 0.0, 0.5, None]
-    assert kept[3]["judge_error"] == "nothing to judge" and len(server.bodies) == 6
+    assert kept[3]["judge_error"] == "fewer than two candidates" and len(server.bodies) == 6
+    assert kept[1]["judge_reason"] == "First candidate shown as A: Better: B\nSecond candidate shown as A: Better: A"
+    notes = result.summary["stages"][1]["notes"]
+    wins = [notes[name] for name in ("first_better", "second_better", "ties", "contradicted", "rows_not_scored")]
+    assert wins == [1, 1, 1, 1, 1]
 
 
 def test_equal_requests_under_way_are_bought_once(write_jsonl: Any, tmp_path: Path) -> None:
