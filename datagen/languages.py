@@ -25,6 +25,13 @@ CODES = tuple(_NAMES)
 PROMPTS = ("en", "zh", "th")  # languages that prompts are written in
 
 
+def code_meant(name: str) -> str:
+    """Return "; did you mean 'zh'?" for what is a language's name or close to a code, else ""."""
+    by_name = {names["en"].lower(): code for code, names in _NAMES.items()}
+    code = by_name.get(name.lower())
+    return f"; did you mean '{code}'?" if code else did_you_mean(name, _NAMES)
+
+
 def of_prompts(code: str) -> str:
     """Return the language of the prompts for a text in a language: its own where there are some, else English."""
     return code if code in PROMPTS else "en"
@@ -42,5 +49,5 @@ def name_of(code: str, spoken: str = "en") -> str:
         UsageError: there is no such code here.
     """
     if code not in _NAMES:
-        raise UsageError(f"there is no language '{code}'{did_you_mean(code, _NAMES)}")
+        raise UsageError(f"there is no language '{code}'{code_meant(code)}")
     return _NAMES[code].get(spoken, _NAMES[code]["en"])

@@ -75,7 +75,8 @@ def execute(
         try:
             _steps(run)
             result = _finish(run)
-            result.replaced = before is not None and before.get("fingerprint") != result.summary["fingerprint"]
+            # Options that change neither a request nor a row, such as an address, leave the marks of the steps as they are.
+            result.replaced = before is not None and before.get("marks") != result.summary["marks"]
             if result.replaced and recipe.steps and recipe.steps[0].kind in GENERATORS and before:
                 # Its answers are in the journal: a larger n or another cap goes on from them.
                 result.replaced = recipe.steps[0].name not in {s.get("name") for s in before.get("stages", ())}

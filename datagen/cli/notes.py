@@ -69,6 +69,21 @@ def _used(told: dict[str, Any]) -> list[str]:
     return [f"over the life of this folder: {used['recorded']:,} answers, {tokens}{usd}"]
 
 
+def _of_best(told: dict[str, dict[str, int]]) -> list[str]:
+    """How the best of a row's answers was found, and how many were right."""
+    notes = []
+    for how, n in told.items():
+        if how == "first":
+            continue
+        right = (
+            f"; {n['right']:,} of {n['answers']:,} answers right, {n['rows_with_a_right_one']:,} rows have one"
+            if "right" in n else ""
+        )  # fmt: skip
+        unknown = f"; {n['unknown']:,} of them could not be ranked" if n["unknown"] else ""
+        notes.append(f"best by {how}: {n['rows']:,} rows{right}{unknown}")
+    return notes
+
+
 def _of_generation(stage: dict[str, Any], requests: dict[str, int]) -> list[str]:
     """The funnel of a generation: requests, items, rows kept; what they used and cost."""
     asked = f"{requests['judged']:,} requests -> {stage['rows_in']:,} items" if "judged" in requests else ""
@@ -76,6 +91,7 @@ def _of_generation(stage: dict[str, Any], requests: dict[str, int]) -> list[str]
     sent = f"{requests['sent']:,} sent now, {requests['recorded']:,} answers recorded"
     came = f"{stage['new_rows']:,} new rows" if "new_rows" in stage else f"{stage['rows_kept']:,} kept"
     notes = [f"{asked} -> {came}; {sent}"]
+    notes += _of_best(stage.get("best", {}))
     for name, (made, kept) in stage.get("operations", {}).items():
         notes.append(f"{name}: {kept:,} of {made:,} kept")
     others = (

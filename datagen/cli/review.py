@@ -101,15 +101,19 @@ def _edited(row: Row) -> Any:
     from datagen.reviews import Judgement
 
     names = ("instruction", "input", "output")
-    text = "".join(f"=== {name}\n{row[name]}\n" for name in names)
+    lines = {line for name in names for line in row[name].split("\n")}
+    sign = "==="
+    while any(line.startswith(f"{sign} ") for line in lines):  # a text may hold such a line itself
+        sign += "="
+    text = "".join(f"{sign} {name}\n{row[name]}\n" for name in names)
     back = click.edit(text, extension=".txt")
     if back is None:
         return None
     found: dict[str, list[str]] = {name: [] for name in names}
     name = ""
     for line in back.split("\n"):
-        if line.startswith("=== ") and line[4:].strip() in names:
-            name = line[4:].strip()
+        if line.removeprefix(f"{sign} ").strip() in names and line.startswith(f"{sign} "):
+            name = line.removeprefix(f"{sign} ").strip()
         elif name:
             found[name].append(line)
     texts = {name: "\n".join(lines).rstrip("\n") for name, lines in found.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 import regex
 
@@ -86,7 +87,18 @@ def passages(document: Document, min_words: int, max_words: int) -> Iterator[Pas
     ended()
     # A mark within a passage is covered by its span.
     left = [j for j in junk if not any(p.span[0] <= j.span[0] and j.span[1] <= p.span[1] for p in found)]
-    yield from sorted([*found, *left], key=lambda p: p.span)
+    yield from _joined(sorted([*found, *left], key=lambda p: p.span), document.text)
+
+
+def _joined(found: Sequence[Passage], text: str) -> Iterator[Passage]:
+    """Yield passages, with what was left out side by side for being navigation as one: a menu is one loss, not thirty."""
+    for reason, group in groupby(found, key=lambda p: p.reason):
+        members = list(group)
+        if reason == "boilerplate":
+            span = members[0].span[0], members[-1].span[1]
+            yield Passage(text[slice(*span)], span, reason=reason)
+        else:
+            yield from members
 
 
 def _names(title: str, headings: Sequence[Block]) -> tuple[str, ...]:
@@ -105,6 +117,9 @@ def _packed(body: Sequence[Block], names: tuple[str, ...], least: int, most: int
         full = bool(groups) and room < most / 3
         if groups and fits and (leans or not full or not _says(groups[-1])):
             groups[-1].append(piece)
+        elif groups and leans and (before := _what_it_leans_on(groups[-1], least, most - size)):
+            del groups[-1][-1]
+            groups.append([before, piece])
         else:
             groups.append([piece])
     if len(groups) > 1 and _size(groups[-1]) < least and _size(groups[-2]) + _size(groups[-1]) <= most * LEEWAY:
@@ -116,6 +131,14 @@ def _packed(body: Sequence[Block], names: tuple[str, ...], least: int, most: int
         # A list or a sentence that cannot be cut may be much longer than the rest.
         reason = "too_short" if size < least else "too_long" if size > most * LEEWAY else None
         yield Passage(text or group[0].text, (group[0].start, group[-1].end), names, reason)
+
+
+def _what_it_leans_on(group: Sequence[Block], least: int, room: float) -> Block | None:
+    """Return the last block of a passage where that can do without it, and a new one has room for it."""
+    last = group[-1]
+    able = last.kind == "paragraph" and not _LEANS.match(last.text) and words_in(last.text) <= room
+    rest = [b for b in group[:-1] if b.kind != "heading"]
+    return last if able and _size(rest) >= least else None
 
 
 def _says(group: Sequence[Block]) -> bool:

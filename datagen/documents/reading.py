@@ -18,27 +18,31 @@ TEXTS: dict[str, Markup] = {
     ".txt": "text", ".text": "text", ".md": "markdown", ".markdown": "markdown", ".html": "html", ".htm": "html",
     ".xhtml": "html",
 }  # fmt: skip
+OTHERS = (".pdf", ".doc", ".docx", ".odt", ".rtf", ".epub", ".pptx")  # documents, but of a kind that is not read here
 PACKED = (".gz", ".zst")
+_NOT_READ = "is not read; turn it into text, Markdown or HTML first (pandoc, pdftotext)"
 TEXT_FIELDS = ("text", "content", "document", "body", "article", "passage", "html", "markdown")
 ID_FIELDS = ("id", "_id", "doc_id", "document_id", "url", "uri")
 TITLE_FIELDS = ("title", "headline", "name")
 
 
 def files_of(path: str) -> list[Path]:
-    """Return the files of documents behind a path: the file, or all of a folder that are text, markup or records.
+    """Return the files of documents behind a path: the file, or all of a folder that are documents.
 
     Raises:
-        DataError: there is none.
+        DataError: there is none that is text, markup or records.
     """
     place = Path(path)
     if not place.exists():
         raise DataError(f"no such file or directory: {path}")
+    if place.is_file() and _suffix(place) in OTHERS:
+        raise DataError(f"{path}: {_suffix(place)} {_NOT_READ}")
     if place.is_file():
         return [place]
-    known = (*TEXTS, *RECORDS)
+    known = (*TEXTS, *RECORDS, *OTHERS)
     seen = (p for p in place.rglob("*") if not any(part.startswith(".") for part in p.relative_to(place).parts))
     found = sorted(p for p in seen if p.is_file() and _suffix(p) in known)
-    if not found:
+    if all(_suffix(p) in OTHERS for p in found):
         raise DataError(f"{path}: no document in this folder; expected {', '.join(TEXTS)}, .jsonl, .csv or .parquet")
     return found
 
@@ -65,13 +69,15 @@ def documents(path: str, id_field: str | None = None, text_field: str | None = N
         markup = TEXTS.get(_suffix(file))
         if markup is not None:
             yield _whole(file, Path(path), markup)
+        elif _suffix(file) in OTHERS:  # one of a folder; it does not vanish
+            yield Document(_name(file, Path(path)), "", source=file.name, problem=f"{_suffix(file)} {_NOT_READ}")
         else:
             yield from _of_records(file, id_field, text_field)
 
 
 def _whole(file: Path, top: Path, markup: Markup) -> Document:
     """Read a file as one document; its id is its path below the folder that was named."""
-    name = file.name if file == top else file.relative_to(top).as_posix()
+    name = _name(file, top)
     raw = file.read_bytes()
     try:
         raw = _unpacked(file, raw)
@@ -80,6 +86,10 @@ def _whole(file: Path, top: Path, markup: Markup) -> Document:
         said = "bytes that are not UTF-8" if isinstance(e, UnicodeDecodeError) else f"{type(e).__name__}: {e}"
         return Document(name, raw.decode("utf-8", "backslashreplace"), markup, source=file.name, problem=said)
     return Document(name, text.replace("\r\n", "\n").replace("\r", "\n"), markup, source=file.name)
+
+
+def _name(file: Path, top: Path) -> str:
+    return file.name if file == top else file.relative_to(top).as_posix()
 
 
 def _unpacked(file: Path, raw: bytes) -> bytes:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from datagen import assets
 from datagen.models.budget import DEFAULT_OUTPUT_TOKENS, LIMITS
 from datagen.models.masking import secrets_of
 
@@ -77,8 +78,8 @@ class ModelOptions:
             raise ValueError("base_url holds a password or a query, which the run folder would keep; the key is OPENAI_API_KEY")
         if self.via == "batch" and self.local:
             raise ValueError("via=batch needs an endpoint with a Batch API: name a model of it, and its base_url")
-        if self.prompts is not None and not any(Path(self.prompts).glob("*.*.jinja")):
-            raise ValueError(f"prompts: no NAME.LANGUAGE.jinja in '{self.prompts}', such as judge.en.jinja")
+        if self.prompts is not None:
+            assets.check_prompts(self.prompts)
         self._check_extra(self.extra_body or {})
 
     def _check_extra(self, extra: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from datagen import options as option_fields
 from datagen.dataset import Dataset, ingest
-from datagen.errors import DataError
+from datagen.errors import DataError, UsageError
 from datagen.formats.sources import files
 from datagen.pairs import phrasings
 from datagen.pairs.instructions import instructions, pairs_of
@@ -33,7 +33,10 @@ def pair_up(run: Run, step: Step, folder: Path) -> None:
         pairs = list(islice(pairs_of(options), options.limit))
         if not pairs:
             raise DataError(f"{', '.join(options.pairs)}: nothing to read, not one pair; check the input")
-        rows = instructions(pairs, phrasings.read(options.templates), options, step.name)
+        ways = phrasings.read(options.templates)
+        if options.phrasings > len(ways):
+            raise UsageError(f"step '{step.name}': there are {len(ways)} phrasings, not {options.phrasings}; --templates adds more")
+        rows = instructions(pairs, ways, options, step.name)
         ingest(folder, [("", rows)], step.name)
         return {**made(step.name, option_fields.values(options), folder), "pairs": len(pairs)}
 

@@ -58,7 +58,7 @@ def teach(run: Run, step: Step, folder: Path) -> None:
         with chat_of(run, step) as chat:
             teacher = teachers.teacher(step.kind, step.name, chat, options)
             with contextlib.closing(_taught(data, teacher, chat, step.name)) as came:
-                told = _written(run, step, folder, data, _Class(chat, teacher.adds), came)
+                told = _written(run, step, folder, data, _Class(chat, teacher), came)
         return {**told, **_diversity(step, folder)}
 
     run.do(folder, mark, work)
@@ -102,13 +102,18 @@ class _Class:
     """What is under way: the chat, whether rows are added, and counts of what came so far."""
 
     chat: Chat
-    adds: bool
+    teacher: Teacher
     made: int = 0
     kept: int = 0
     new: int = 0  # of the kept rows, those that were made
     operations: dict[str, list[int]] = field(default_factory=dict)  # of evolutions: made, and of these kept
     dropped: Counter[str] = field(default_factory=Counter)
     stopped: DatagenError | None = None
+
+    @property
+    def adds(self) -> bool:
+        """Whether rows stay beside what is made of them."""
+        return self.teacher.adds
 
 
 def _taught(data: Dataset, teacher: Teacher, chat: Chat, step: str) -> Generator[Taught, None, None]:
@@ -169,6 +174,7 @@ def _written(
         **account(lesson.chat, lesson.new if lesson.adds else lesson.kept), "rows_asked": done, "stopped": stopped,
         **({"new_rows": lesson.new} if lesson.adds else {}),
         **({"operations": dict(sorted(lesson.operations.items()))} if lesson.operations else {}),
+        **({"best": dict(sorted(told.items()))} if (told := getattr(lesson.teacher, "told", None)) else {}),
     }  # fmt: skip
 
 

@@ -49,6 +49,7 @@ class Answer:
         """Take the options."""
         self._desk = Desk(step, chat, options, LOCAL_TOKENS)
         self._options = options
+        self.told: dict[str, dict[str, int]] = {}
         sampling = {**options.sampled(JUDGE_TOKENS), "temperature": None if options.temperature is None else 0.0}
         self._judge = Judge(chat, sampling, LOW, HIGH)
 
@@ -104,13 +105,15 @@ class Answer:
     async def _best(self, row: Row, whole: Row, usable: Sequence[Completion], spent: Sequence[Completion]) -> Row:
         """Return the row with its answers, the best first."""
         texts = [(a.text or "").strip() for a in usable]
-        scores, judged = await self._scores(whole, texts)
+        how = self._how(row, texts)
+        scores, judged = await self._scores(how, whole, texts)
         known = [-1.0 if s is None else s for s in scores]
         order = sorted(range(len(texts)), key=lambda i: (-known[i], i))
         best = order[0]
         candidates = None
         if self._options.samples > 1:
             candidates = [{"text": texts[i], "score": scores[i], "source": self._desk.chat.name} for i in order]
+        self._tell(how, scores)
         least = self._options.min_score
         if least is not None and (scores[best] is None or (scores[best] or 0.0) < least):
             said = f"the best of {len(texts)}: {shown(texts[best])}"
@@ -122,12 +125,27 @@ class Answer:
         extra = with_reference(row, reasoning=thought)
         return self._desk.made(row, [*spent, *judged], (), **own, candidates=candidates, extra=extra)
 
-    async def _scores(self, row: Row, texts: Sequence[str]) -> tuple[list[float | None], list[Completion]]:
-        """Return what each answer is worth, by what the options name, and the answers of a judge."""
-        how = self._options.best
-        if how == "auto":
-            alone = len(texts) == 1 and self._options.min_score is None
-            how = "first" if alone else "rule" if is_worked(row["output"]) else "agreement"
+    def _how(self, row: Row, texts: Sequence[str]) -> str:
+        """What says which answer is best."""
+        if self._options.best != "auto":
+            return self._options.best
+        alone = len(texts) == 1 and self._options.min_score is None
+        return "first" if alone else "rule" if is_worked(row["output"]) else "agreement"
+
+    def _tell(self, how: str, scores: Sequence[float | None]) -> None:
+        """Count rows and answers by what ranked them; of a rule those that are right."""
+        counts = self.told.setdefault(how, {"rows": 0, "answers": 0, "unknown": 0})
+        counts["rows"] += 1
+        counts["answers"] += len(scores)
+        counts["unknown"] += all(s is None for s in scores)
+        if how == "rule":
+            counts["right"] = counts.get("right", 0) + sum(s == 1 for s in scores)
+            counts["rows_with_a_right_one"] = counts.get("rows_with_a_right_one", 0) + any(s == 1 for s in scores)
+
+    async def _scores(
+        self, how: str, row: Row, texts: Sequence[str]
+    ) -> tuple[list[float | None], list[Completion]]:  # fmt: skip
+        """Return what each answer is worth, and the answers of a judge."""
         if how == "judge":
             return await self._judged(row, texts)
         if how == "rule":

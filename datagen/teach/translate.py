@@ -14,7 +14,7 @@ from typing import ClassVar
 import regex
 
 from datagen.language import identify, is_in
-from datagen.languages import CODES, name_of, of_prompts
+from datagen.languages import CODES, code_meant, name_of, of_prompts
 from datagen.models.chat import Chat
 from datagen.models.completion import Completion
 from datagen.models.prompt import prompt_hash
@@ -55,7 +55,7 @@ class TranslateOptions(TeachOptions):
         wrong = [code for code in self.to if code not in CODES]
         if wrong or not self.to:
             raise ValueError(
-                f"to names no language that is known: {wrong[0]}; known: {', '.join(CODES)}" if wrong else "needs to: zh,th"
+                f"to names no language that is known: {wrong[0]}; known: {', '.join(CODES)}{code_meant(wrong[0])}" if wrong else "needs to: zh,th"
             )
         if self.local and any(code != "en" for code in self.to) and self.model == "smollm2":
             raise ValueError(

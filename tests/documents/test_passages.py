@@ -35,10 +35,20 @@ def test_navigation_and_notices_are_left_out_with_the_reason() -> None:
     text = f"Home | Shop | About us | Contact\n{LONG}\n© 2019 Garden Ltd. All rights reserved.\nHome\nProducts\nNews\nJobs\n"
     found = cut(text)
     assert kept(found) == [LONG.strip()]
-    assert [p.text for p in found if p.reason == "boilerplate"][:2] == [
-        "Home | Shop | About us | Contact", "© 2019 Garden Ltd. All rights reserved.",
+    # What stands side by side is one loss.
+    assert [p.text for p in found if p.reason == "boilerplate"] == [
+        "Home | Shop | About us | Contact", "© 2019 Garden Ltd. All rights reserved.\nHome\nProducts\nNews\nJobs",
     ]  # fmt: skip
     assert {p.reason for p in found} == {None, "boilerplate"}
+
+
+def test_a_passage_that_would_begin_with_a_reference_back_takes_what_it_leans_on_along() -> None:
+    first, second = (f"Word {i} says what the garden needs, and when the water comes to it. " * 3 for i in "12")
+    third = "However, it is not always so: where the soil is heavy the water stays for days, and roots rot in it. " * 2
+    found = kept(cut(f"{first}\n{second}\n{third}", most=100))
+    assert [p.split()[1] for p in found] == ["1", "2"] and found[1].endswith(third.strip())
+    # Where the passage before would be too short without it, it stays there.
+    assert len(kept(cut(f"{second}\n{third}", least=30, most=60))) == 2
 
 
 def test_a_line_that_names_a_value_is_no_menu() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from datagen.cli.notes import notes_of
 from datagen.errors import UsageError
 from datagen.rows import row_id
 from datagen.stage import make  # noqa: F401  (the recipe finds stages by it)
@@ -35,11 +36,21 @@ def test_the_answer_is_replaced_and_the_old_one_stays_as_reference(taught: Any, 
 
 def test_samples_are_candidates_and_the_rule_puts_the_right_ones_first(taught: Any, saying: Any) -> None:
     with saying(in_turn("It is 6.", "So it is 5", "The answer is 4.", "#### 5")) as server:
-        [row], _, _ = taught("answer", [TASK], server, samples=4, concurrency=1)
+        [row], _, result = taught("answer", [TASK], server, samples=4, concurrency=1)
     assert [(c["text"], c["score"]) for c in row["candidates"]] == [
         ("So it is 5", 1.0), ("#### 5", 1.0), ("It is 6.", 0.0), ("The answer is 4.", 0.0),
     ]  # fmt: skip
     assert row["output"] == "So it is 5"
+    told = {"rows": 1, "answers": 4, "unknown": 0, "right": 2, "rows_with_a_right_one": 1}
+    assert result.summary["stages"][1]["best"] == {"rule": told}
+    assert notes_of(result.summary["stages"][1])[1] == "best by rule: 1 rows; 2 of 4 answers right, 1 rows have one"
+
+
+def test_rows_without_a_worked_answer_cannot_be_ranked_by_the_rule(taught: Any, saying: Any) -> None:
+    with saying(lambda prompt: "It is blue.") as server:
+        [row], _, result = taught("answer", [{"instruction": "Which colour?"}], server, samples=2, best="rule")
+    assert row["output"] == "It is blue." and [c["score"] for c in row["candidates"]] == [None, None]
+    assert "1 of them could not be ranked" in notes_of(result.summary["stages"][1])[1]
 
 
 def test_a_row_whose_best_answer_is_not_right_goes_when_that_is_asked_for(taught: Any, saying: Any) -> None:

@@ -12,6 +12,7 @@ from jinja2.sandbox import SandboxedEnvironment
 
 from datagen import assets
 from datagen.languages import name_of
+from datagen.models.options import ModelOptions
 from datagen.models.prompt import Prompt
 from datagen.pairs.phrasings import read
 from datagen.teach.evolve import OPERATIONS
@@ -76,6 +77,12 @@ def test_every_phrasing_of_a_translation_shows_its_text_once_and_its_examples(la
             assert text.count("12 34") == 1 and "TGT" in text, phrasing.name
             assert all(text.count(word) == 1 for pair in examples for word in pair), phrasing.name
             assert not regex.search(r"\{\{|\}\}|\{%|%\}|\n\n\n|[ \t]\n", text), phrasing.name
+
+
+def test_a_prompt_of_ones_own_whose_name_is_wrong_is_not_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "juge.en.jinja").write_text("{{ task }}")
+    with pytest.raises(ValueError, match="juge.en.jinja' takes the place of no prompt; did you mean 'judge'"):
+        ModelOptions(prompts=str(tmp_path))
 
 
 def test_prompts_of_ones_own_must_be_there(tmp_path: Path) -> None:
