@@ -96,12 +96,12 @@ def execute(
 
 
 def estimate(recipe: Recipe, out: Path, probes: int) -> dict[str, Any]:
-    """Send the first requests of a generator's run and return what the whole of it would take; see `generate.estimate`.
+    """Send a few requests of a run and return what the whole of it would take; see `generate.estimate`, `steps.quoting`.
 
     Args:
-        recipe: one whose first step is a generator.
+        recipe: one whose first step is a generator or a teacher.
         out: the run folder; the answers stay in its journal, and the run buys none of them again.
-        probes: how many requests.
+        probes: how many requests of a generator, or rows that a teacher is asked about.
 
     Raises:
         DatagenError: as `execute`.
@@ -109,12 +109,18 @@ def estimate(recipe: Recipe, out: Path, probes: int) -> dict[str, Any]:
     from datagen import steps
     from datagen.generate.estimate import probe
     from datagen.steps.generating import ready
+    from datagen.steps.quoting import quote
 
     step = recipe.steps[0]
     with _locked(out), LocalEngine(1) as engine:
         run = Run(recipe, out, Silent(), engine)
         try:
             steps.check(run)
+            if recipe.input:
+                if (out / "run.json").exists():
+                    raise UsageError(f"{out} holds a finished run, which --estimate would take away; give another -o")
+                steps.read_input(run)
+                return quote(run, step, probes)
             with ready(run, step, probes) as loop:
                 return probe(loop, step.options.n, min(step.options.concurrency, step.options.ahead))
         except Exception:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from datagen.cli.model_options import MODEL, MONEY, TEACH, options, teach
+from datagen.cli.model_options import MODEL, MONEY, QUOTE, TEACH, options, teach
 
 
 @click.command("answer")
@@ -16,7 +16,7 @@ from datagen.cli.model_options import MODEL, MONEY, TEACH, options, teach
 @click.option("--best", help="rule (same final answer as the row's own), agreement, judge or first. Default: auto.")
 @click.option("--min-score", type=float, help="Of the best answer, below which a row goes as low_score.")
 @click.option("--system", metavar="TEXT", help="A system message for rows without one.")
-@options(TEACH, MODEL, MONEY)
+@options(QUOTE, TEACH, MODEL, MONEY)
 def command(rows: tuple[str, ...], out: str, **given: Any) -> int:
     r"""Answer the prompts of ROWS with a model, turn by turn where they are conversations.
 

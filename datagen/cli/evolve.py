@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from datagen.cli.model_options import MODEL, MONEY, TEACH, options, teach
+from datagen.cli.model_options import MODEL, MONEY, QUOTE, TEACH, options, teach
 
 
 @click.command("evolve")
@@ -19,7 +19,7 @@ from datagen.cli.model_options import MODEL, MONEY, TEACH, options, teach
 @click.option("--no-check-gain", is_flag=True, help="Do not ask whether a new task asks for more than the old one.")
 @click.option("--answer-temperature", metavar="T", help="Of the answers to new tasks. Default 0.3.")
 @click.option("--seed", type=int, help="Which operation a row gets. Default 17.")
-@options(TEACH, MODEL, MONEY)
+@options(QUOTE, TEACH, MODEL, MONEY)
 def command(rows: tuple[str, ...], out: str, no_check_gain: bool, **given: Any) -> int:
     """Evolve the tasks of ROWS (Evol-Instruct) and answer the new ones; ROWS stay beside them.
 

@@ -42,6 +42,10 @@ GENERATOR = [
     click.option("--stall", type=int, help="Requests in a row that keep nothing before it stops. Default 100."),
     click.option("--seed", type=int, help="Which examples a prompt shows. Default 17."),
 ]
+QUOTE = [
+    click.option("--estimate", is_flag=True, help="Ask about --probes rows, quote cost and time for all; nothing else."),
+    click.option("--probes", type=click.IntRange(2, 10_000), default=8, show_default=True, help="Rows of --estimate."),
+]
 TEACH = [
     click.option("--language", help="Of the prompts: en, zh, th, or auto (default): each row's own."),
     click.option("--prompts", metavar="DIR", help="A folder whose NAME.LANGUAGE.jinja take the place of the prompts here."),
@@ -75,14 +79,17 @@ def teach(kind: str, rows: Sequence[str], out: str, given: dict[str, Any]) -> in
 
 
 def run_steps(rows: Sequence[str], out: str, given: dict[str, Any], steps: Callable[[dict[str, Any]], list[Any]]) -> int:
-    """Run steps over rows, made of those options that are neither of TEACH nor left out. Return the exit code."""
+    """Run steps over rows, or quote them; they are made of the options that are neither of QUOTE, nor TEACH, nor left out."""
     from datagen.cli import terminal
     from datagen.recipe import make
 
     mapping, limit = terminal.pairs(given.pop("mapping"), "--map"), given.pop("limit")
     fresh, as_json = given.pop("fresh"), given.pop("as_json")
+    estimate, probes = given.pop("estimate", False), given.pop("probes", 0)
     own = {k: v for k, v in given.items() if v is not None}
     recipe = make(steps(own), input=tuple(rows), mapping=mapping, limit=limit)
+    if estimate:
+        return terminal.estimate(recipe, out, probes, as_json=as_json)
     return terminal.run(recipe, out, fresh=fresh, as_json=as_json)
 
 

@@ -6,14 +6,14 @@ from typing import Any
 
 import click
 
-from datagen.cli.model_options import MODEL, MONEY, TEACH, options, teach
+from datagen.cli.model_options import MODEL, MONEY, QUOTE, TEACH, options, teach
 
 
 @click.command("rewrite")
 @click.argument("rows", nargs=-1, required=True)
 @click.option("-o", "--out", required=True, metavar="OUT", help="Run folder; an earlier run in it goes on.")
 @click.option("--how", help="better (default), grounded, chain_of_thought, step_back or turns.")
-@options(TEACH, MODEL, MONEY)
+@options(QUOTE, TEACH, MODEL, MONEY)
 def command(rows: tuple[str, ...], out: str, **given: Any) -> int:
     """Write the answers of ROWS anew, grounded in those that they have.
 

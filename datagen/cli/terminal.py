@@ -158,7 +158,7 @@ def _doubled(words: list[str], option: str) -> list[str]:
 
 
 def estimate(recipe: Recipe, out: str, probes: int, *, as_json: bool = False) -> int:
-    """Send the first requests of a generator's run and say what the whole of it would take."""
+    """Send a few requests of a run and say what the whole of it would take."""
     from datagen.run import estimate as quoted
 
     found = quoted(recipe, Path(out), probes)
@@ -166,8 +166,12 @@ def estimate(recipe: Recipe, out: str, probes: int, *, as_json: bool = False) ->
         click.echo(json.dumps({**found, "folder": out}))
         return 0
     spent = f", ${found['spent_usd']:.4f}" if found["usd"] is not None else ""
-    click.echo(f"{found['probes']} requests kept {found['kept']} rows ({found['sent']} sent now{spent}; all in the journal)")
-    if not found["kept"]:
+    of_rows = "asked_about" in found
+    what = f"{found['probes']:,} rows asked about, {found['kept']:,} rows came" if of_rows else (
+        f"{found['probes']} requests kept {found['kept']} rows"
+    )  # fmt: skip
+    click.echo(f"{what} ({found['sent']} sent now{spent}; all in the journal)")
+    if not found["kept"] and not of_rows:
         click.echo("no row was kept, so nothing can be said; --probes 32 sends more requests")
         return 0
     click.echo(f"{found['rows']:,} rows take, with 95 % intervals:")
@@ -184,7 +188,8 @@ def estimate(recipe: Recipe, out: str, probes: int, *, as_json: bool = False) ->
             continue
         middle, low, high = (f"{unit}{v:,.4f}" if unit else f"{v:,.0f}" for v in found[name])
         click.echo(f"  {name:<9}{middle:>14}   {low} to {high}")
-    click.echo("A pool that grows keeps less of each request: the later rows of a large run cost more than the first.")
+    if not of_rows:
+        click.echo("A pool that grows keeps less of each request: the later rows of a large run cost more than the first.")
     return 0
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from datagen.cli.model_options import MODEL, MONEY, TEACH, options, teach
+from datagen.cli.model_options import MODEL, MONEY, QUOTE, TEACH, options, teach
 
 
 @click.command("translate")
@@ -14,7 +14,7 @@ from datagen.cli.model_options import MODEL, MONEY, TEACH, options, teach
 @click.option("-o", "--out", required=True, metavar="OUT", help="Run folder; an earlier run in it goes on.")
 @click.option("--to", required=True, metavar="LANGUAGES", help="Such as zh,th: a row in each beside every row.")
 @click.option("--mixed", is_flag=True, default=None, help="Also rows whose task and answer are in two languages.")
-@options(TEACH, MODEL, MONEY)
+@options(QUOTE, TEACH, MODEL, MONEY)
 def command(rows: tuple[str, ...], out: str, **given: Any) -> int:
     """Add the same tasks and answers in other languages to ROWS, for cross-lingual training.
 

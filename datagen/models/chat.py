@@ -33,7 +33,7 @@ ABSURD = 16  # times the worst case: more tokens than that were not used, whatev
 Path_ = Literal["chat/completions", "completions"]
 
 
-def _untold(words: str) -> None:
+def _untold(words: object) -> None:
     """Nobody watches."""
 
 
@@ -77,6 +77,7 @@ class Chat:
     extra: Mapping[str, Any] = field(default_factory=dict)  # what the user adds to every body; null takes a key away
     closing: bool = False  # nothing more is sent
     sent: int = 0  # attempts sent to the endpoint
+    heard: Callable[[Completion], None] = _untold  # told of every answer that somebody waited for
     seconds: list[float] = field(default_factory=list)  # that each answered attempt took
     answered: bool = False  # whether the endpoint has answered at all, in this run or an earlier one
     say: Callable[[str], None] = _untold  # told of what takes long
@@ -110,7 +111,9 @@ class Chat:
         key = request_key(self.name, path, body, draw)
         # Of equal requests under way the second waits for the first, and finds its answer.
         async with self._locks.setdefault(key, asyncio.Lock()):
-            return await self._completed(key, path, body, draw)
+            answer = await self._completed(key, path, body, draw)
+        self.heard(answer)
+        return answer
 
     async def _completed(self, key: str, path: Path_, body: Mapping[str, Any], draw: int) -> Completion:
         """Return the answer to a request with this key; see `complete`."""

@@ -35,7 +35,9 @@ def pair_up(run: Run, step: Step, folder: Path) -> None:
             raise DataError(f"{', '.join(options.pairs)}: nothing to read, not one pair; check the input")
         ways = phrasings.read(options.templates)
         if options.phrasings > len(ways):
-            raise UsageError(f"step '{step.name}': there are {len(ways)} phrasings, not {options.phrasings}; --templates adds more")
+            raise UsageError(
+                f"step '{step.name}': there are {len(ways)} phrasings, not {options.phrasings}; --templates adds more"
+            )
         rows = instructions(pairs, ways, options, step.name)
         ingest(folder, [("", rows)], step.name)
         return {**made(step.name, option_fields.values(options), folder), "pairs": len(pairs)}

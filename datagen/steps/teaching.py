@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Awaitable, Callable, Generator, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -53,11 +53,11 @@ def teach(run: Run, step: Step, folder: Path) -> None:
     def work() -> dict[str, Any]:
         rows_in = int(data.alive().sum())
         if options.local:
-            _check_read(step, data)
+            check_read(step, data)
         run.progress.step(step.name, rows_in, "rows")
         with chat_of(run, step) as chat:
             teacher = teachers.teacher(step.kind, step.name, chat, options)
-            with contextlib.closing(_taught(data, teacher, chat, step.name)) as came:
+            with contextlib.closing(taught(data.kept_rows(whole=True), teacher, chat, step.name)) as came:
                 told = _written(run, step, folder, data, _Class(chat, teacher), came)
         return {**told, **_diversity(step, folder)}
 
@@ -77,7 +77,7 @@ def _diversity(step: Step, folder: Path) -> dict[str, Any]:
         return {"notes": {"diversity": str(e)}}
 
 
-def _check_read(step: Step, data: Dataset) -> None:
+def check_read(step: Step, data: Dataset) -> None:
     """Refuse rows that a small local model does not read.
 
     Raises:
@@ -116,8 +116,8 @@ class _Class:
         return self.teacher.adds
 
 
-def _taught(data: Dataset, teacher: Teacher, chat: Chat, step: str) -> Generator[Taught, None, None]:
-    """Yield each row and what became of it, in order."""
+def taught(rows: Iterable[Row], teacher: Teacher, chat: Chat, step: str) -> Generator[Taught, None, None]:
+    """Yield each row and what became of it, in order; `chat` is closed afterwards."""
     from datagen.models.asking import in_order
     from datagen.models.chat import NotRecordedError
 
@@ -134,7 +134,7 @@ def _taught(data: Dataset, teacher: Teacher, chat: Chat, step: str) -> Generator
 
         return one
 
-    yield from in_order(chat, map(begun, data.kept_rows(whole=True)))
+    yield from in_order(chat, map(begun, rows))
 
 
 def _written(

@@ -55,7 +55,9 @@ class TranslateOptions(TeachOptions):
         wrong = [code for code in self.to if code not in CODES]
         if wrong or not self.to:
             raise ValueError(
-                f"to names no language that is known: {wrong[0]}; known: {', '.join(CODES)}{code_meant(wrong[0])}" if wrong else "needs to: zh,th"
+                f"to names no language that is known: {wrong[0]}; known: {', '.join(CODES)}{code_meant(wrong[0])}"
+                if wrong
+                else "needs to: zh,th"
             )
         if self.local and any(code != "en" for code in self.to) and self.model == "smollm2":
             raise ValueError(

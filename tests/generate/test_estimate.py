@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from datagen.generate.estimate import ratio
+from datagen.models.quote import ratio
 
 
 def test_a_ratio_and_its_interval_by_hand() -> None:

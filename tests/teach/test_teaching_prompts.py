@@ -81,7 +81,7 @@ def test_every_phrasing_of_a_translation_shows_its_text_once_and_its_examples(la
 
 def test_a_prompt_of_ones_own_whose_name_is_wrong_is_not_passed_over(tmp_path: Path) -> None:
     (tmp_path / "juge.en.jinja").write_text("{{ task }}")
-    with pytest.raises(ValueError, match="juge.en.jinja' takes the place of no prompt; did you mean 'judge'"):
+    with pytest.raises(ValueError, match=r"juge\.en\.jinja' takes the place of no prompt; did you mean 'judge'"):
         ModelOptions(prompts=str(tmp_path))
 
 
