@@ -69,7 +69,7 @@ def passages(document: Document, min_words: int, max_words: int) -> Iterator[Pas
 
     def ended() -> None:
         if body:
-            found.extend(_packed(body, _names(title, headings), min_words, max_words))
+            found.extend(_packed(body, _names(title, headings), min_words, max_words, document.text))
             body.clear()
 
     for block in blocks(document):
@@ -105,9 +105,9 @@ def _names(title: str, headings: Sequence[Block]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in (title, *(h.text for h in headings)) if name))
 
 
-def _packed(body: Sequence[Block], names: tuple[str, ...], least: int, most: int) -> Iterator[Passage]:
+def _packed(body: Sequence[Block], names: tuple[str, ...], least: int, most: int, raw: str) -> Iterator[Passage]:
     """Yield the passages of one section."""
-    pieces = [part for block in body for part in _parts(block, most)]
+    pieces = [part for block in body for part in _parts(block, most, raw)]
     groups: list[list[Block]] = []
     for piece in pieces:
         size = words_in(piece.text)
@@ -149,27 +149,35 @@ def _size(group: Sequence[Block]) -> float:
     return sum(words_in(b.text) for b in group)
 
 
-def _parts(block: Block, most: int) -> Iterator[Block]:
+def _parts(block: Block, most: int, raw: str) -> Iterator[Block]:
     """Yield a block whole, or cut between its sentences or lines where it is longer than a passage may be."""
     if words_in(block.text) <= most or block.kind in ("heading", "code", "table"):
         yield block
         return
-    # Spans of cut blocks are those of the whole block, shared out by the share of its text.
-    cut = _sentences(block.text) if block.kind != "list" else block.text.split("\n")
-    joint = " " if block.kind != "list" else "\n"
-    done, held = 0, ""
-    whole = max(1, len(block.text))
+    cut = _sentences(block.text) if block.kind != "list" else block.text.splitlines(keepends=True)
+    at, held, size = block.start, "", 0.0
     for sentence in [*cut, None]:
-        if sentence is not None and (not held or words_in(held) + words_in(sentence) <= most):
-            held = f"{held}{joint}{sentence}" if held else sentence
+        more = 0.0 if sentence is None else words_in(sentence)
+        if sentence is not None and (not held or size + more <= most):
+            held, size = held + sentence, size + more
             continue
-        if held:
-            start = block.start + (block.end - block.start) * done // whole
-            done = min(whole, done + len(held) + len(joint))
-            end = block.end if sentence is None else block.start + (block.end - block.start) * done // whole
-            yield replace(block, start=start, end=end, text=held)
-        held = sentence or ""
+        if held.strip():
+            end = block.end if sentence is None else _end_of(held, raw, at, block.end)
+            yield replace(block, start=at, end=end, text=held.strip())
+            at = end + len(raw[end : block.end]) - len(raw[end : block.end].lstrip())
+        held, size = sentence or "", more
+
+
+def _end_of(text: str, raw: str, start: int, end: int) -> int:
+    """Return where a text ends in raw[start:end], which may have markup and other blanks between its words."""
+    at = start
+    for word in text.split():
+        found = raw.find(word, at, end)
+        at = found + len(word) if found >= 0 else at  # a word that markup parts is passed over
+    return at
 
 
 def _sentences(text: str) -> list[str]:
-    return [s for s in _SENTENCE.split(text) if s and s.strip()]
+    """Cut a text between its sentences; what parts them, blanks or nothing, stays at their ends."""
+    ends = [hit.end() for hit in _SENTENCE.finditer(text)]
+    return [text[start:end] for start, end in zip([0, *ends], [*ends, len(text)], strict=True) if start < end]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,6 +24,18 @@ def kept(found: list[Passage]) -> list[str]:
 def test_a_short_document_is_one_passage_with_the_span_of_all_of_it() -> None:
     text = LONG.strip()
     assert cut(text) == [Passage(text, (0, len(text)))]
+
+
+@pytest.mark.parametrize(
+    "sentence", ["Number {} of the sentences.  ", "Sentence {} has a [link](http://a.b/c) in it. ", "第{}句话说花园需要水。"]
+)
+def test_spans_of_a_paragraph_that_was_cut_are_exact(sentence: str) -> None:
+    text = "".join(sentence.format(i) for i in range(60)).strip()
+    found = cut(text, "markdown", most=90)
+    assert len(found) > 2
+    for one in found:
+        raw = text[slice(*one.span)]
+        assert " ".join(raw.replace("[", "").replace("](http://a.b/c)", "").split()) == one.text
 
 
 def test_sections_are_passages_and_headings_go_with_them() -> None:
