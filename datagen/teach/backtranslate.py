@@ -34,6 +34,7 @@ COPIED = 12  # tokens in a row from the text that make an instruction a copy of 
 class BacktranslateOptions(TeachOptions):
     """Options of `backtranslate`."""
 
+    temperature: float | None = 0.0  # one instruction per text: the likeliest (of a small model, twice as often the right one)
     source: str = "backtranslated"  # of the rows: what training can tell them apart by
     seed_rows: str | None = None  # rows written by people, against whose verbs and nouns the new ones are counted
 
