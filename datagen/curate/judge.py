@@ -14,10 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from datagen import assets
-from datagen.errors import UsageError
 from datagen.languages import PROMPTS, of_prompts
-from datagen.models.embed import UNREAD
-from datagen.models.options import EMBEDDED, ModelOptions, is_local
+from datagen.models.options import ModelOptions, is_local
 from datagen.options import between
 from datagen.row_language import language_of
 from datagen.rows import view
@@ -73,8 +71,8 @@ class Judge(ModelOptions, Stage):
             raise ValueError("several samples need a temperature above 0, or all of them are the same")
         if self.min_score is not None:
             between("min_score", self.min_score, *((0, 1) if self.pairs else (self.low, self.high)))
-        if self.model == EMBEDDED and self.language not in ("auto", "en") and self.base_url is None:
-            raise ValueError("the embedded model smollm2 knows English only; name another one with model= and base_url=")
+        if self.language != "auto":
+            self.check_language(self.language)
 
     @property
     def adds(self) -> dict[str, pa.DataType]:
@@ -138,15 +136,8 @@ class Judge(ModelOptions, Stage):
 
     def refuse(self, columns: pa.Table, leeway: float = 1.0) -> None:
         """Refuse the embedded model for rows that it does not read."""
-        if self.model != EMBEDDED or self.base_url is not None:
-            return
-        spoken = columns.column("spoken").drop_null().to_pylist()
-        other = [name for name in spoken if name != "en"]
-        if len(other) > UNREAD * leeway * len(spoken):
-            raise UsageError(
-                f"stage 'judge': the embedded model smollm2 knows English only, and {len(other):,} of {len(spoken):,} rows are"
-                f" in {other[0]}; name another one with model= and base_url="
-            )
+        if self.embedded:
+            self.check_rows("judge", columns.column("spoken").drop_null().to_pylist(), leeway)
 
     def _texts(self, rows: pa.Table) -> list[tuple[str, list[str]] | None]:
         """Return per row the language and the prompts (two for a pair, one per order); None where nothing is to be judged."""

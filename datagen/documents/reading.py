@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import io
-import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +10,7 @@ from datagen.documents.document import Document, Markup
 from datagen.errors import DataError
 from datagen.formats.read import records
 from datagen.formats.sources import SUFFIXES as RECORDS
+from datagen.formats.streams import Unpacked
 
 TEXTS: dict[str, Markup] = {
     ".txt": "text", ".text": "text", ".md": "markdown", ".markdown": "markdown", ".html": "html", ".htm": "html",
@@ -78,28 +76,19 @@ def documents(path: str, id_field: str | None = None, text_field: str | None = N
 def _whole(file: Path, top: Path, markup: Markup) -> Document:
     """Read a file as one document; its id is its path below the folder that was named."""
     name = _name(file, top)
-    raw = file.read_bytes()
+    with Unpacked(file) as stream:
+        raw, problem = stream.read(), stream.broken
     try:
-        raw = _unpacked(file, raw)
         text = raw.decode("utf-8-sig")
-    except (UnicodeDecodeError, OSError, EOFError, zlib.error) as e:
-        said = "bytes that are not UTF-8" if isinstance(e, UnicodeDecodeError) else f"{type(e).__name__}: {e}"
-        return Document(name, raw.decode("utf-8", "backslashreplace"), markup, source=file.name, problem=said)
+    except UnicodeDecodeError:
+        problem = problem or "bytes that are not UTF-8"
+    if problem:
+        return Document(name, raw.decode("utf-8", "backslashreplace"), markup, source=file.name, problem=problem)
     return Document(name, text.replace("\r\n", "\n").replace("\r", "\n"), markup, source=file.name)
 
 
 def _name(file: Path, top: Path) -> str:
     return file.name if file == top else file.relative_to(top).as_posix()
-
-
-def _unpacked(file: Path, raw: bytes) -> bytes:
-    if file.name.lower().endswith(".gz"):
-        return gzip.decompress(raw)
-    if file.name.lower().endswith(".zst"):
-        import zstandard
-
-        return zstandard.ZstdDecompressor().stream_reader(io.BytesIO(raw)).read()
-    return raw
 
 
 def _of_records(file: Path, id_field: str | None, text_field: str | None) -> Iterator[Document]:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from datagen import assets
+from datagen.errors import UsageError
 from datagen.models.budget import DEFAULT_OUTPUT_TOKENS, LIMITS
 from datagen.models.masking import secrets_of
 
 EMBEDDED = "smollm2"
+ENGLISH_ONLY = "the embedded model smollm2 knows English only"
+NAME_ANOTHER = "name another one with --model, and its --base-url"
+UNREAD = 0.01  # share of the rows that may be in other languages
 Via = Literal["online", "batch"]
 OURS = ("model", "messages", "prompt", "stream", "n", "best_of")  # keys of a request that a user's --extra-body may not set
 
@@ -99,11 +105,32 @@ class ModelOptions:
 
     def check_language(self, language: str) -> None:
         """Raise ValueError where the embedded model is asked in a language that it does not know."""
-        if self.model == EMBEDDED and language != "en" and self.base_url is None:
-            raise ValueError(
-                f"the embedded model smollm2 knows English only; for language {language} name another one with"
-                " --model, and its --base-url"
-            )
+        if self.embedded and language != "en":
+            raise ValueError(f"{ENGLISH_ONLY}; for language {language} {NAME_ANOTHER}")
+
+    def check_rows(self, step: str, languages: Iterable[str], leeway: float = 1.0) -> None:
+        """Refuse the embedded model for rows that it does not read.
+
+        Args:
+            step: the name for the message.
+            languages: of each row, empty where it has none.
+            leeway: so many times the share of rows in other languages may be there that is borne else.
+
+        Raises:
+            UsageError: too many of them are not English.
+        """
+        if not self.embedded:
+            return
+        found = Counter(languages)
+        other = [(name, count) for name, count in found.most_common() if name not in ("en", "")]
+        if sum(count for _, count in other) > UNREAD * leeway * found.total():
+            told = ", ".join(f"{count:,} in {name}" for name, count in other[:3])
+            raise UsageError(f"'{step}': {ENGLISH_ONLY}, and of {found.total():,} rows {told}; {NAME_ANOTHER}")
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the model is the one that comes along."""
+        return self.model == EMBEDDED and self.base_url is None
 
     @property
     def local(self) -> bool:

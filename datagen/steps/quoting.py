@@ -35,8 +35,7 @@ def quote(run: Run, step: Step, probes: int) -> dict[str, Any]:
     n = int(data.alive().sum())
     chosen = {at * n // probes for at in range(min(probes, n))} if n > probes else set(range(n))
     rows = [row for at, row in enumerate(data.kept_rows(whole=True)) if at in chosen]
-    if step.options.local:
-        check_read(step, data)
+    check_read(step, data)
     heard: defaultdict[int | None, list[Completion]] = defaultdict(list)
     with chat_of(run, step) as chat:
         spent = chat.budget.spent + chat.budget.held

@@ -16,7 +16,6 @@ from datagen import options as option_fields
 from datagen.dataset import Dataset, reason_counts
 from datagen.errors import BudgetError, DataError, DatagenError, ModelError, UsageError
 from datagen.languages import PROMPTS
-from datagen.models.embed import UNREAD
 from datagen.recipe import Step
 from datagen.row_language import language_of
 from datagen.rows import LEDGER, REWRITTEN, ROW, Row, dropped_row, operation_of
@@ -52,8 +51,7 @@ def teach(run: Run, step: Step, folder: Path) -> None:
 
     def work() -> dict[str, Any]:
         rows_in = int(data.alive().sum())
-        if options.local:
-            check_read(step, data)
+        check_read(step, data)
         run.progress.step(step.name, rows_in, "rows")
         with chat_of(run, step) as chat:
             teacher = teachers.teacher(step.kind, step.name, chat, options)
@@ -78,23 +76,10 @@ def _diversity(step: Step, folder: Path) -> dict[str, Any]:
 
 
 def check_read(step: Step, data: Dataset) -> None:
-    """Refuse rows that a small local model does not read.
-
-    Raises:
-        UsageError: too many of them are not English.
-    """
-    from datagen.models.options import EMBEDDED
-
-    if step.options.model != EMBEDDED:
-        return
-    found = Counter(row["language"] or language_of(row["instruction"], row["output"]) for row in data.kept_rows())
-    other = {name: count for name, count in found.most_common() if name not in ("en", "")}
-    if other and sum(other.values()) > UNREAD * found.total():
-        told = ", ".join(f"{count:,} in {name}" for name, count in list(other.items())[:3])
-        raise UsageError(
-            f"step '{step.name}': the embedded model smollm2 knows English only, and of {found.total():,} rows {told}; name"
-            " another one with --model, and its --base-url"
-        )
+    """Refuse rows that the embedded model does not read; raises UsageError."""
+    if step.options.embedded:
+        languages = (row["language"] or language_of(row["instruction"], row["output"]) for row in data.kept_rows())
+        step.options.check_rows(step.name, languages)
 
 
 @dataclass

@@ -59,11 +59,8 @@ class TranslateOptions(TeachOptions):
                 if wrong
                 else "needs to: zh,th"
             )
-        if self.local and any(code != "en" for code in self.to) and self.model == "smollm2":
-            raise ValueError(
-                f"the embedded model smollm2 knows English only; to translate into {self.to[0]} name another one with"
-                " --model, and its --base-url"
-            )
+        for code in self.to:
+            self.check_language(code)
 
 
 class Translate:

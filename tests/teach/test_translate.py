@@ -92,7 +92,7 @@ def test_a_conversation_is_translated_turn_by_turn(taught: Any, saying: Any) -> 
 def test_languages_are_named_or_refused() -> None:
     with pytest.raises(ValueError, match="to names no language that is known: xx"):
         TranslateOptions(to=("xx",), model="m", base_url="http://127.0.0.1:1/v1")
-    with pytest.raises(ValueError, match="to translate into zh name another one"):
+    with pytest.raises(ValueError, match="knows English only; for language zh name another one"):
         TranslateOptions(to=("zh",))
 
 
