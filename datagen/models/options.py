@@ -119,13 +119,8 @@ class ModelOptions:
         Raises:
             UsageError: too many of them are not English.
         """
-        if not self.embedded:
-            return
-        found = Counter(languages)
-        other = [(name, count) for name, count in found.most_common() if name not in ("en", "")]
-        if sum(count for _, count in other) > UNREAD * leeway * found.total():
-            told = ", ".join(f"{count:,} in {name}" for name, count in other[:3])
-            raise UsageError(f"'{step}': {ENGLISH_ONLY}, and of {found.total():,} rows {told}; {NAME_ANOTHER}")
+        if self.embedded and (told := not_english(languages, leeway)):
+            raise UsageError(f"'{step}': {ENGLISH_ONLY}, and {told}; {NAME_ANOTHER}")
 
     @property
     def embedded(self) -> bool:
@@ -144,6 +139,15 @@ class ModelOptions:
             "top_p": self.top_p,
             "max_tokens": self.max_output_tokens or DEFAULT_OUTPUT_TOKENS,
         }
+
+
+def not_english(languages: Iterable[str], leeway: float = 1.0) -> str:
+    """Return how many rows are in other languages, where they are more than a model that knows English only may meet."""
+    found = Counter(languages)
+    other = [(name, count) for name, count in found.most_common() if name not in ("en", "")]
+    if sum(count for _, count in other) <= UNREAD * leeway * found.total():
+        return ""
+    return f"of {found.total():,} rows {', '.join(f'{count:,} in {name}' for name, count in other[:3])}"
 
 
 def is_local(model: str) -> bool:

@@ -16,7 +16,7 @@ from datagen import options as option_fields
 from datagen.dataset import Dataset, reason_counts
 from datagen.errors import BudgetError, DataError, DatagenError, ModelError, UsageError
 from datagen.languages import PROMPTS
-from datagen.recipe import Step
+from datagen.recipe import FORWARD_MODEL, Step
 from datagen.row_language import language_of
 from datagen.rows import LEDGER, REWRITTEN, ROW, Row, dropped_row, operation_of
 from datagen.shards import ShardWriter, fingerprint, read_all, read_shards
@@ -52,6 +52,7 @@ def teach(run: Run, step: Step, folder: Path) -> None:
     def work() -> dict[str, Any]:
         rows_in = int(data.alive().sum())
         check_read(step, data)
+        _check_tuned(run, data)
         run.progress.step(step.name, rows_in, "rows")
         with chat_of(run, step) as chat:
             teacher = teachers.teacher(step.kind, step.name, chat, options)
@@ -78,8 +79,20 @@ def _diversity(step: Step, folder: Path) -> dict[str, Any]:
 def check_read(step: Step, data: Dataset) -> None:
     """Refuse rows that the embedded model does not read; raises UsageError."""
     if step.options.embedded:
-        languages = (row["language"] or language_of(row["instruction"], row["output"]) for row in data.kept_rows())
-        step.options.check_rows(step.name, languages)
+        step.options.check_rows(step.name, _languages(data))
+
+
+def _check_tuned(run: Run, data: Dataset) -> None:
+    """Refuse rows that a later step would tune the embedded model on, before any of them is paid for; raises UsageError."""
+    from datagen.models.options import EMBEDDED, ENGLISH_ONLY, not_english
+
+    for step in run.recipe.steps:
+        if step.kind == FORWARD_MODEL and step.options.model == EMBEDDED and (told := not_english(_languages(data))):
+            raise UsageError(f"'{step.name}': {ENGLISH_ONLY}, and {told}; name another one with --tune-model, or --rounds 1")
+
+
+def _languages(data: Dataset) -> Iterator[str]:
+    return (row["language"] or language_of(row["instruction"], row["output"]) for row in data.kept_rows())
 
 
 @dataclass

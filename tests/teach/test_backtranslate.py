@@ -12,6 +12,7 @@ import pytest
 from capable_endpoint import ModelServer
 
 from datagen.backtranslation import steps
+from datagen.errors import UsageError
 from datagen.recipe import make
 from datagen.report.explain import fates
 from datagen.rows import Row
@@ -127,6 +128,18 @@ def test_two_rounds_tune_a_model_on_the_good_rows_and_judge_with_it(tmp_path: Pa
     assert names == ["passages", "backtranslate", "judge", "forward_model", "judge_2"]
     assert result.summary["stages"][3]["notes"]["scored_high"] == 3
     assert len(kept) == 3 and all(1 <= r["judge_score"] <= 5 for r in kept)
+
+
+def test_two_rounds_on_pages_that_the_tuned_model_does_not_read_are_refused_before_anything_is_paid_for(
+    tmp_path: Path, saying: Any
+) -> None:
+    page = tmp_path / "tea.txt"
+    page.write_text("茶叶来自亚洲许多温暖国家的山坡，那里的农民在春天采摘嫩叶，然后把它们晒干。" * 5)
+    with saying(says) as server:
+        made = make(steps((str(page),), {"model": "tiny-chat", "base_url": server.base_url, "rounds": 2}))
+        with pytest.raises(UsageError, match="of 1 rows 1 in zh; name another one with --tune-model, or --rounds 1"):
+            execute(made, tmp_path / "out")
+        assert not server.bodies
 
 
 @pytest.mark.parametrize(
