@@ -22,6 +22,7 @@ _NAMES = {
     "tr": {"en": "Turkish", "zh": "土耳其文", "th": "ภาษาตุรกี"}, "uk": {"en": "Ukrainian", "zh": "乌克兰文", "th": "ภาษายูเครน"},
 }  # fmt: skip
 CODES = tuple(_NAMES)
+DECIMAL_COMMA = ("de", "fr", "es", "pt", "it", "ru", "nl", "pl", "tr", "uk", "id", "vi")  # 1.200,5 is written there
 PROMPTS = ("en", "zh", "th")  # languages that prompts are written in
 
 

@@ -19,6 +19,7 @@ from datagen.models.options import ModelOptions, is_local
 from datagen.options import between
 from datagen.row_language import language_of
 from datagen.rows import view
+from datagen.scores.expected import HIGHEST
 from datagen.stage import Context, Stage, Verdict
 
 if TYPE_CHECKING:
@@ -63,10 +64,16 @@ class Judge(ModelOptions, Stage):
         ModelOptions.__post_init__(self)
         if not 0 <= self.low < self.high <= 100:
             raise ValueError(f"low and high must be 0 to 100, low below high, not {self.low} and {self.high}")
-        if self.local and self.high > 9:
+        if self.local and self.high > HIGHEST:
             raise ValueError("a local model's score is read from the probability of one digit: high must be 9 or less")
         if not 1 <= self.samples <= 256:
             raise ValueError(f"samples must be 1 to 256, not {self.samples}")
+        if self.high > HIGHEST and self.probabilities == "on":
+            raise ValueError("the probability of a score is that of one digit: with probabilities=on high must be 9 or less")
+        if (self.low, self.high) != (1, 5) and not self.rubric and not self.prompts and not self.pairs:
+            raise ValueError(
+                "the prompts' own rubric is from 1 to 5: with other scores give rubric=FILE, which says what each is"
+            )
         if self.samples > 1 and self.temperature == 0 and not self.local:
             raise ValueError("several samples need a temperature above 0, or all of them are the same")
         if self.min_score is not None:
@@ -180,7 +187,7 @@ class Judge(ModelOptions, Stage):
                 if np.isnan(mine).any():
                     continue
                 if self.pairs:
-                    found[i] = _agreed(float(mine[0, 0] > mine[0, 1]), float(mine[1, 1] > mine[1, 0]))
+                    found[i] = _agreed(_likelier(mine[0, 0], mine[0, 1]), _likelier(mine[1, 1], mine[1, 0]))
                 else:
                     found[i] = _Found(expectation(dict(zip(words, mine[0], strict=True)), self.low, self.high))
         return found
@@ -198,7 +205,8 @@ class Judge(ModelOptions, Stage):
 
         sampling = {**self.sampling(), "max_tokens": self.max_output_tokens or JUDGE_TOKENS}
         with recorded(self.name, self, ctx.folder, offline=ctx.offline) as chat:
-            read = {"auto": "auto", "on": "logprobs", "off": "samples"}[self.probabilities]
+            asks = self.probabilities if self.high <= HIGHEST else "off"
+            read = {"auto": "auto", "on": "logprobs", "off": "samples"}[asks]
             judge = Asking(chat, sampling, self.low, self.high, samples=self.samples, read=read)  # type: ignore[arg-type]
             verdicts = Verdicts(chat, sampling)
 
@@ -258,6 +266,10 @@ class _Found(NamedTuple):
     reason: str | None = None
     error: str | None = None
     contradicted: bool | None = None
+
+
+def _likelier(one: float, other: float) -> float:
+    return 0.5 if one == other else float(one > other)
 
 
 def _agreed(first: float, again: float, reason: str | None = None) -> _Found:

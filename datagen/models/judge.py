@@ -21,6 +21,7 @@ from datagen.scores.parse import score_of
 Read = Literal["auto", "logprobs", "samples"]
 ALTERNATIVES = 10  # tokens whose probabilities are asked for
 AGAIN = 2  # more answers, where one has no score
+AGAIN_TEMPERATURE = 0.7  # of these: at 0 the same answer would come
 NO_LOGPROBS = ("logprob", "top_logprobs", "not supported", "unsupported", "unexpected")
 
 
@@ -62,7 +63,7 @@ class Judge:
     async def _first(self, messages: Sequence[Mapping[str, Any]]) -> Judgement:
         """Judge with probabilities if that can be; what comes of it holds for all other requests."""
         answer = await self._chat.complete("chat/completions", self._body(messages, logprobs=True), 0)
-        if _refuses_logprobs(answer) or (answer.text is not None and not self._tokens(answer)):
+        if _refuses_logprobs(answer) or self._several(answer):
             self._read = "samples"
             return await self._by_samples(messages)
         if answer.text is not None:
@@ -72,10 +73,13 @@ class Judge:
     async def _each(self, messages: Sequence[Mapping[str, Any]]) -> Judgement:
         """Judge with probabilities if that can be; what comes of it holds for this request alone."""
         answer = await self._chat.complete("chat/completions", self._body(messages, logprobs=True), 0)
-        several = self._samples > 1 and answer.text is not None and not self._tokens(answer)
-        if several or _refuses_logprobs(answer):
+        if _refuses_logprobs(answer) or self._several(answer):
             return await self._by_samples(messages)
         return await self._by_probability(messages)
+
+    def _several(self, answer: Completion) -> bool:
+        """Whether an answer is to be followed by others: several are wanted, and it has no probabilities."""
+        return self._samples > 1 and answer.text is not None and not self._tokens(answer)
 
     def _body(self, messages: Sequence[Mapping[str, Any]], *, logprobs: bool) -> dict[str, Any]:
         more = {"logprobs": True, "top_logprobs": ALTERNATIVES} if logprobs else {}
@@ -88,7 +92,7 @@ class Judge:
             found = json.loads(raw or "")["choices"][0]["logprobs"]["content"]
         except (ValueError, KeyError, IndexError, TypeError):
             return []
-        return found if isinstance(found, list) and all(isinstance(t, dict) and t.get("top_logprobs") for t in found) else []
+        return found if isinstance(found, list) and any(isinstance(t, dict) and t.get("top_logprobs") for t in found) else []
 
     async def _by_probability(self, messages: Sequence[Mapping[str, Any]]) -> Judgement:
         return await _until_read(self._chat, self._body(messages, logprobs=True), self._expected)
@@ -106,8 +110,10 @@ class Judge:
         scores: list[float] = []
         reason = ""
         while len(scores) < self._samples and len(answers) < self._samples + AGAIN:
-            draws = range(len(answers), len(answers) + self._samples - len(scores))
-            asked = [self._chat.complete("chat/completions", body, draw) for draw in draws]
+            more = min(self._samples - len(scores), self._samples + AGAIN - len(answers))
+            draws = range(len(answers), len(answers) + more)
+            bodies = [again(body, draw) if self._samples == 1 else body for draw in draws]
+            asked = [self._chat.complete("chat/completions", b, draw) for b, draw in zip(bodies, draws, strict=True)]
             for answer in await asyncio.gather(*asked):
                 answers.append(answer)
                 score = None if answer.text is None else score_of(answer.text, self._low, self._high)
@@ -143,11 +149,17 @@ class Verdicts:
         return await _until_read(self._chat, body, lambda answer: better_of(answer.text or ""))
 
 
+def again(body: Mapping[str, Any], draw: int) -> Mapping[str, Any]:
+    """Return a request to be asked once more: at a temperature that can give another answer."""
+    cold = draw and body.get("temperature") is not None and body["temperature"] < AGAIN_TEMPERATURE
+    return {**body, "temperature": AGAIN_TEMPERATURE} if cold else body
+
+
 async def _until_read(chat: Chat, body: Mapping[str, Any], read: Callable[[Completion], float | None]) -> Judgement:
     """Ask until an answer can be read, a few times; a request that failed ends it."""
     answers: list[Completion] = []
     for draw in range(1 + AGAIN):
-        answer = await chat.complete("chat/completions", body, draw)
+        answer = await chat.complete("chat/completions", again(body, draw), draw)
         answers.append(answer)
         if answer.text is None:
             return Judgement(None, error=answer.error, answers=tuple(answers))

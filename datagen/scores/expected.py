@@ -8,6 +8,9 @@ from typing import Any
 
 from datagen.scores.parse import score_of
 
+HIGHEST = 9  # score that is one token wherever digits are
+MOST_TOKENS = 8  # that say the score, of which each costs a reading of the answer
+
 
 def expectation(logprobs: Mapping[str, float], low: float, high: float) -> float | None:
     """Return the mean of the scores in a token's alternatives, weighed by their probabilities.
@@ -29,12 +32,13 @@ def expectation(logprobs: Mapping[str, float], low: float, high: float) -> float
 def expected_score(tokens: Sequence[Mapping[str, Any]], low: float, high: float) -> float | None:
     """Return the expected score of an answer whose tokens come with their alternatives; None where it gives no score.
 
-    The token that counts is the last one that says the score which the whole answer gives. Source: G-Eval (Liu et al. 2023).
+    The token that counts is the one in which the score stands: were it another, so were the score (which is not so of the 5
+    that 4 is out of, nor of one in the reasons). Source: G-Eval (Liu et al. 2023).
 
     Args:
         tokens: `choices[0].logprobs.content` of a chat completion: `token` and `top_logprobs` of each.
         low: the lowest score of the rubric.
-        high: the highest.
+        high: the highest, 9 at most: of a 1 that 10 begins with nobody knows.
     """
     try:
         said = [str(t["token"]) for t in tokens]
@@ -42,9 +46,18 @@ def expected_score(tokens: Sequence[Mapping[str, Any]], low: float, high: float)
         if score is None or not score.is_integer():
             return score
         at = [i for i, text in enumerate(said) if text.strip().isdecimal() and int(text.strip()) == int(score)]
-        if not at:
+        other = low if score != low else high
+        told = (i for i in reversed(at[-MOST_TOKENS:]) if _with(said, i, f"{other:.0f}", low, high) == other)
+        if high > HIGHEST or (place := next(told, None)) is None:
             return score
-        found = expectation({a["token"]: float(a["logprob"]) for a in tokens[at[-1]]["top_logprobs"]}, low, high)
+        found = expectation({a["token"]: float(a["logprob"]) for a in tokens[place]["top_logprobs"]}, low, high)
     except (KeyError, TypeError, ValueError):
         return None
     return score if found is None else found
+
+
+def _with(said: Sequence[str], at: int, digit: str, low: float, high: float) -> float | None:
+    """The score of an answer in which another digit stands in the place of a token."""
+    token = said[at]
+    changed = token.replace(token.strip(), digit)
+    return score_of("".join([*said[:at], changed, *said[at + 1 :]]), low, high)

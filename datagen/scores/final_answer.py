@@ -13,7 +13,12 @@ import regex
 _NUMBER = r"[-−–]?(?:\d{1,3}(?:[,，]\d{3})+|\d+)?(?:\.\d+)?(?<=\d)(?:\s?/\s?\d+(?![\d/]))?"
 _FOUND = regex.compile(rf"(?<![\w.])(?:(?<=^[ \t]*)[-−–] )?(?P<value>{_NUMBER})", flags=regex.M)  # a bullet is no minus
 _MARKED = (
-    regex.compile(r"####[ \t]*([^\n]+)"),
+    # `#### 72`, `#### 72 apples`, or some words at the very end; `#### 3. The third reason` is a heading.
+    regex.compile(
+        rf"(?<=^|\s)####[ \t]*((?:[^\w\s#]{{1,4}}[ \t]*)?{_NUMBER}(?:[ \t]*[^\s\d.)、:：][^\s:：]{{0,20}}){{0,2}}[.。]?)[ \t]*$"
+        r"|(?<=^|\n)[ \t]*####[ \t]*([^\n#]{1,40})\s*\Z",
+        flags=regex.M,
+    ),
     regex.compile(r"\\boxed\s*\{((?:[^{}]|\{[^{}]*\}){1,200})\}"),
     regex.compile(
         r"(?:final answer|answer|result)\s*(?:is|are|was|:|=)+[ \t]*([^\n]{1,200})"
@@ -22,6 +27,8 @@ _MARKED = (
         flags=regex.I,
     ),
 )
+_BEGINS = regex.compile(rf"[^\w\n]{{0,6}}(?:about |approximately |约|大约|ประมาณ)?{_NUMBER}")
+_SENTENCE_END = regex.compile(r"[.!?](?=\s|$)|[。！？]")
 _SUM = regex.compile(r"[\d\s.,+*/()×÷x=−–-]+")  # what may stand before the result of a sum
 _FRACTION = regex.compile(r"\\d?frac\s*\{\s*(-?\d+)\s*\}\s*\{\s*(\d+)\s*\}")
 
@@ -47,10 +54,21 @@ def _marked(plain: str) -> str | None:
     for mark in _MARKED:
         if hits := list(mark.finditer(plain)):
             said = next(group for group in hits[-1].groups() if group is not None)
-            head, _, tail = said.rpartition("=")  # `the answer is 5 + 3 = 8`, but not `is 8, since 4 = 8/2`
-            numbers = _numbers(tail if _SUM.fullmatch(head) else said)
-            return numbers[0] if numbers else _folded(said)
+            return _said(said)
     return None
+
+
+def _said(said: str) -> str | None:
+    """The answer in what follows its label: `5 + 3 = 8`, `8, since 4 = 8/2`, `she has 3 + 5 = 8 apples, of 9`."""
+    head, equals, tail = said.rpartition("=")
+    if equals and _SUM.fullmatch(head):
+        said = tail
+    elif not _BEGINS.match(said):  # a sentence: its result, else its last number
+        sentence = _SENTENCE_END.split(said, maxsplit=1)[0]
+        numbers = _numbers(sentence.rpartition("=")[2]) if "=" in sentence else _numbers(sentence)[-1:]
+        return numbers[0] if numbers else _folded(said)
+    numbers = _numbers(said)
+    return numbers[0] if numbers else _folded(said)
 
 
 def same_answer(text: str, reference: str) -> bool:
@@ -61,7 +79,8 @@ def same_answer(text: str, reference: str) -> bool:
 
 def is_worked(text: str) -> bool:
     """Whether a text marks its final answer as solutions of mathematics do."""
-    return "####" in text or "\\boxed" in text
+    plain = _plain(text)
+    return any(mark.search(plain) for mark in _MARKED[:2])
 
 
 def _plain(text: str) -> str:

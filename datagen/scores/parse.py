@@ -32,7 +32,7 @@ _OUT_OF = (
     rf"{_WRAP}(?P<most>\d+|{_SPELT})"
 )
 _LABEL = (
-    r"(?:(?:final|overall|total|quality|my|the)\s){0,3}(?:scores?|scored|rating|grade|mark|verdict|rated?|rates)(?!\p{Latin})"
+    r"(?:overall|总体|總體|โดยรวม)(?=\s?[:：])|(?:(?:final|overall|total|quality|my|the)\s){0,3}(?:scores?|scored|rating|grade|mark|verdict|rated?|rates)(?!\p{Latin})"
     r"|(?:最终|最後|最后|综合|总体|總體|质量|我的){0,3}(?:评分|評分|得分|分数|分數|打分|总分|總分|评级|等级|评为|评价|给分)"
     r"|(?:คะแนนรวม|คะแนนสุดท้าย|คะแนนที่ได้|คะแนนคุณภาพ|คะแนน|เรตติ้ง|ผลการประเมิน|ระดับคุณภาพ)"
 )
@@ -65,6 +65,12 @@ _SCALE = regex.compile(
     rf"|(?:between|from)\s+{_VALUE}\s+(?:and|to)\s+{_VALUE}|{_VALUE}\s*(?:分制|-point\s+scale)",
     flags=regex.I,
 )
+# `It does not deserve a 5`, `the rubric says score 1: wrong`: no score is given so.
+_DENIED = regex.compile(
+    r"(?:\b(?:not|never|cannot)\b|n['’]t\b|不|没|ไม่)[^.,;:!?，。；：！？\n]{0,40}\Z"
+    r"|\b(?:rubric|criteria|scale|instructions?)\s(?:says?|states?|defines?|describes?|means?)[^.!?\n]{0,40}\Z",
+    flags=regex.I,
+)
 _RANGE = regex.compile(rf"\s*(?:-|–|—|~|～|to|or|and|或|到|至|และ|หรือ|ถึง)\s*{_VALUE}", flags=regex.I)
 _STARS = regex.compile(r"[★⭐🌟]+️?☆*")
 _OBJECT = regex.compile(r"\{[^{}]*\}")
@@ -87,7 +93,9 @@ def score_of(answer: str, low: float = 1.0, high: float = 5.0) -> float | None:
         return found
     plain = _SCALE.sub(" ", text)
     for pattern in (_LABELLED, _GIVEN, _FRACTION):
-        if hits := list(pattern.finditer(plain)):
+        if hits := [
+            hit for hit in pattern.finditer(plain) if not _DENIED.search(plain[max(0, hit.start() - 60) : hit.start("value")])
+        ]:
             return _value(plain, hits[-1], low, high)
     lines = [line for line in plain.split("\n") if line.strip()]
     for line in (*lines[-1:], *lines[:1]):

@@ -14,9 +14,10 @@ from typing import ClassVar
 import regex
 
 from datagen.language import identify, is_in
-from datagen.languages import CODES, code_meant, name_of, of_prompts
+from datagen.languages import CODES, DECIMAL_COMMA, code_meant, name_of, of_prompts
 from datagen.models.chat import Chat
 from datagen.models.completion import Completion
+from datagen.models.judge import AGAIN_TEMPERATURE
 from datagen.models.prompt import prompt_hash
 from datagen.row_language import language_of
 from datagen.rows import Row
@@ -35,8 +36,8 @@ _KEPT = regex.compile(
     # A formula between dollar signs, but no sum of money: it begins with no number and holds no two words in a row.
     r"|\$(?![\s\d])(?![^$\n]*[A-Za-z]{2,}\s+[A-Za-z]{2,})[^$\n]*?[\\^_{}=][^$\n]*?\$"
     r"|https?://[^\s\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}，。、；：！？（）「」]+|<<[^<>\n]*>>"
-    r"|####[ \t]*[-$€£¥฿]?\p{Nd}[^\n]*",
-    flags=regex.S,
+    r"|^####[ \t]*[-$€£¥฿]{0,2}\p{Nd}[\p{Nd}.,/%]*+[ \t]*$",
+    flags=regex.S | regex.M,
 )
 _MARK = regex.compile(r"⟦\s?(\d+)\s?⟧")
 
@@ -146,7 +147,8 @@ class Translate:
         part = _Part("")
         answers: list[Completion] = []
         for draw in range(1 + AGAIN):
-            answer = await self._desk.ask(messages, draw)
+            warmer = AGAIN_TEMPERATURE if draw and self._options.temperature == 0 else None
+            answer = await self._desk.ask(messages, draw, temperature=warmer)
             answers.append(answer)
             part = _read(answer, open_text, kept, code)
             if part.reason is None or part.reason == "request_failed":
@@ -177,7 +179,7 @@ def _read(answer: Completion, text: str, kept: Sequence[str], code: str) -> _Par
         return _Part("", "empty_answer")
     if sorted(_MARK.findall(said)) != [*map(str, sorted(range(1, len(kept) + 1), key=str))]:
         return _Part("", "changed_code", shown(said))
-    lost, new = changed(_MARK.sub("", text), _MARK.sub("", said))
+    lost, new = changed(_MARK.sub("", text), _MARK.sub("", said), decimal_comma=code in DECIMAL_COMMA)
     if lost or new:
         told = [f"without {', '.join(lost[:5])}"] * bool(lost) + [f"with {', '.join(new[:5])}"] * bool(new)
         return _Part("", "changed_numbers", f"{'; '.join(told)}: {shown(said)}")

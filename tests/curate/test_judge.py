@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -41,8 +42,9 @@ def test_scores_and_reasons_are_columns_and_nothing_is_dropped(write_jsonl: Any,
     notes = result.summary["stages"][1]["notes"]
     assert (notes["scored"], notes["rows_not_scored"], notes["mean_score"]) == (3, 1, 3.6667)
     assert sum(count for _, _, count in notes["distribution"]) == 3
-    # An answer without a score is asked for twice more; the others once, and the first once more with probabilities.
-    assert len(server.bodies) == 1 + 3 + 1 + 2
+    # An answer without a score is asked for twice more, at a temperature that can give another one; the others once.
+    assert len(server.bodies) == 3 + 1 + 2
+    assert Counter(b["temperature"] for b in server.bodies) == {0.0: 4, 0.7: 2}
 
 
 def test_min_score_drops_what_is_below_and_what_has_no_score_under_its_own_name(write_jsonl: Any, tmp_path: Path) -> None:

@@ -24,6 +24,18 @@ def test_the_token_that_says_the_score_counts_not_a_number_in_the_reasons() -> N
     assert expected_score(said, 1, 5) == pytest.approx(4.4)
 
 
+@pytest.mark.parametrize(
+    ("before", "after"), [("Score: ", "/5"), ("", " out of 5"), ("满分5分，得", "分"), ("It has 5 errors.\nScore: ", "/5.")]
+)
+def test_what_a_score_is_out_of_is_not_the_score(before: str, after: str) -> None:
+    parts = [token(c) for c in before], [token("5", _5=0.5, _4=0.4, _3=0.1)], [token(c) for c in after]
+    assert expected_score([one for part in parts for one in part], 1, 5) == pytest.approx(4.4)
+
+
+def test_a_score_that_may_be_the_beginning_of_ten_is_what_it_says() -> None:
+    assert expected_score([token("Score: "), token("8", _8=0.6, _1=0.4)], 1, 10) == 8
+
+
 def test_an_answer_without_a_score_has_none_and_a_broken_one_too() -> None:
     assert expected_score([token("I"), token(" cannot")], 1, 5) is None
     assert expected_score([{"token": "Score: 4"}], 1, 5) == 4

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from datagen.scores.final_answer import final_answer, same_answer
+from datagen.scores.final_answer import final_answer, is_worked, same_answer
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,12 @@ from datagen.scores.final_answer import final_answer, same_answer
         ("version 1.2.3", "6/5"),
         ("First #### 3, then\n#### 4", "4"),
         ("The final answer is 3/4 of a cup", "3/4"),
+        ("Answer: He has 3 + 4 = 7 apples.", "7"),
+        ("The answer is that she sold 5 boxes for a total of $20. That is 2 more.", "20"),
+        ("So 3 are left.\n#### yes", "yes"),
+        ("#### Benefits\nThere are 3 benefits.\n#### Risks\nThere are 2.", "2"),
+        ("#### 1. Introduction\nThere are 4 kinds.", "4"),
+        ("#### 72 apples", "72"),
     ],
 )
 def test_the_final_answer_is_found_in_one_form(text: str, answer: str | None) -> None:
@@ -48,3 +54,17 @@ def test_two_solutions_are_the_same_by_their_final_answers_only() -> None:
     assert same_answer("It is 72.0 in all.", "24 + 48\n#### 72")
     assert not same_answer("It is 71.", "#### 72")
     assert not same_answer("I do not know.", "neither do I")
+
+
+@pytest.mark.parametrize(
+    ("text", "worked"),
+    [
+        ("#### 72", True),
+        ("so\n#### yes", True),
+        ("\\boxed{3}", True),
+        ("#### Benefits\nMany.", False),
+        ("#### 1. First\nx", False),
+    ],
+)
+def test_a_heading_is_no_mark_of_a_worked_solution(text: str, worked: bool) -> None:
+    assert is_worked(text) is worked

@@ -56,6 +56,7 @@ OTHER = {
     "Score: 2. It would be a 5 with sources": 2.0,
 }  # fmt: skip
 NONE = [
+    "The rubric says score 1: wrong. The answer is excellent.", "It does not deserve a score of 5. It is a 3.", "不应得 5 分。",
     "", " ", "\n", "I cannot rate this.", "The answer is good.", "It has 3 examples and 2 errors.", "Score:",
     "Score: N/A", "Score: unknown", "Score: 3-4", "Score: 3 or 4", "between 3 and 4", "Score: 3 to 4", "评分：3到4",
     "评分：3-4分", "คะแนน: 3-4", "คะแนน 3 ถึง 4", "Score: 7", "Score: 0", "Score: -4", "评分：9", "คะแนน: 0",
