@@ -15,9 +15,11 @@ SHARED = (
     "retry_failed", "prompts", "language", "extra_body", "via",
 )  # fmt: skip
 PAID = ("base_url", "budget_usd", "max_requests", "price_in", "price_out", "via")  # of endpoints only
+PRICES = ("price_in", "price_out")  # of one model; another has its own
 OWN = (
     "temperature", "top_p", "max_output_tokens", "seed_rows", "id_field", "text_field", "min_words", "max_words", "limit",
-    "min_score", "samples", "judge_model", "judge_base_url", "rounds", "tune_model", "tune_steps", "rewrite", "no_tags",
+    "min_score", "samples", "judge_model", "judge_base_url", "judge_price_in",
+    "judge_price_out", "rounds", "tune_model", "tune_steps", "rewrite", "no_tags",
 )  # fmt: skip
 
 
@@ -43,7 +45,8 @@ def steps(documents: Sequence[str], given: Mapping[str, Any]) -> list[Any]:
     if is_local(str(given.get("model", EMBEDDED))):  # it costs nothing, and answers here
         model = {name: value for name, value in model.items() if name not in PAID}
     sampling = part(temperature="temperature", top_p="top_p", max_output_tokens="max_output_tokens", seed_rows="seed_rows")
-    judge = _judge(given, model)
+    assistant = _assistant(given, model)
+    judge = _judge(given, assistant)
     score = given.get("min_score", 4.0)
     cut = {
         "documents": list(documents),
@@ -57,7 +60,7 @@ def steps(documents: Sequence[str], given: Mapping[str, Any]) -> list[Any]:
         judge |= part(prompts="prompts")
     found.append({"judge": {**judge, "min_score": score}})
     if given.get("rewrite"):
-        found.append({"rewrite": {**model, **part(max_output_tokens="max_output_tokens"), "how": "grounded"}})
+        found.append({"rewrite": {**assistant, **part(max_output_tokens="max_output_tokens"), "how": "grounded"}})
     if "seed_rows" in given:
         language = given.get("language", "en")
         real, pseudo = TAGS["en" if language == "auto" else language]
@@ -69,19 +72,26 @@ def steps(documents: Sequence[str], given: Mapping[str, Any]) -> list[Any]:
     return found
 
 
-_JUDGE = {"samples": "samples", "base_url": "judge_base_url"}  # its option <- ours
+_ITS = {"base_url": "judge_base_url", "price_in": "judge_price_in", "price_out": "judge_price_out"}  # its option <- ours
 
 
-def _judge(given: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of the first judge: the embedded model's, where a model that was tuned to write is no judge."""
+def _assistant(given: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of the model that judges and rewrites: one that was tuned to write instructions does neither well."""
     named = given.get("judge_model")
     if named is None and is_local(str(given.get("model", EMBEDDED))):
         named = EMBEDDED
-    shared = {name: given[name] for name in SHARED if name in given} if named is not None else dict(model)
-    if named is not None:
-        shared = {k: v for k, v in shared.items() if k not in (PAID if is_local(str(named)) else ())} | {"model": named}
-    judge: dict[str, Any] = {**shared, "prompt": "self_curation"}
-    judge |= {ours: given[theirs] for ours, theirs in _JUDGE.items() if theirs in given}
+    own = {ours: given[theirs] for ours, theirs in _ITS.items() if theirs in given}
+    if named is None:
+        return {**model, **own}
+    away = PAID if is_local(str(named)) else PRICES if named != given.get("model") else ()
+    return {**{k: given[k] for k in SHARED if k in given and k not in away}, "model": named, **own}
+
+
+def _judge(given: Mapping[str, Any], assistant: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of the first judge."""
+    judge: dict[str, Any] = {**assistant, "prompt": "self_curation"}
+    if "samples" in given:
+        judge["samples"] = given["samples"]
     if judge.get("samples", 1) > 1:
         judge["temperature"] = given.get("temperature", 0.7)
     return judge

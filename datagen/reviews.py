@@ -60,7 +60,9 @@ class Review:
         return found
 
     def judge(self, one: Judgement) -> None:
-        """Write a judgement down."""
+        """Write a judgement down; raises UsageError for an edit that leaves nothing to be asked."""
+        if one.decision == "edit" and not (one.instruction + one.input).strip():
+            raise UsageError("an edit without an instruction; reject the row instead")
         self.folder.mkdir(exist_ok=True)
         text = self._path.read_bytes() if self._path.is_file() else b""
         with self._path.open("a", encoding="utf-8") as f:
@@ -189,7 +191,7 @@ def edited(row: Row, one: Judgement) -> Row:
             if at is not None and (role == "user" or at == len(messages) - 1):  # an earlier answer is not the row's own
                 messages[at]["content"] = text
     new = new_row(**{**told, **texts, "messages": messages, "candidates": None, "parents": [row["id"]]})
-    return {**row, **new, "generation": None}
+    return {**dict.fromkeys(row), **new, "generation": None}  # scores were of the old texts
 
 
 def share(accepted: int, judged: int) -> tuple[float, float, float]:

@@ -19,8 +19,10 @@ from datagen.cli.model_options import MODEL, MONEY, TEACH, options
 @click.option("--max-words", type=int, help="Of a passage. Default 350.")
 @click.option("--min-score", type=float, help="Of the judge, 1 to 5, below which a row goes. Default 4.")
 @click.option("--samples", type=int, metavar="K", help="Of the judge, where there are no probabilities. Default 1.")
-@click.option("--judge-model", help="Who scores. Default: --model.")
+@click.option("--judge-model", help="Who scores, and rewrites. Default: --model; smollm2 where that is a local one.")
 @click.option("--judge-base-url", metavar="URL", help="Where the judge answers. Default: --base-url.")
+@click.option("--judge-price-in", type=float, metavar="USD", help="Of the judge's model, per million input tokens.")
+@click.option("--judge-price-out", type=float, metavar="USD", help="Of the judge's model, per million output tokens.")
 @click.option(
     "--rounds", type=int, help="Rounds of self-curation; from the second a model tuned on the good rows judges. Default 1."
 )

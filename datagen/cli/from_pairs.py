@@ -28,8 +28,8 @@ def command(
 ) -> int:  # fmt: skip
     """Make translation instructions of sentence pairs: PAIRS are records with a field per language.
 
-    No model is asked. The phrasings come in English, Chinese and Thai; a template shows {{ text }}, {{ source }}, {{ target }}
-    and may go through {{ examples }}.
+    No model is asked. The phrasings are in English and, where the pairs have them, in Chinese and Thai; a template shows
+    {{ text }}, {{ source }}, {{ target }} and may go through {{ examples }}.
     """
     from datagen.cli import terminal
     from datagen.recipe import make

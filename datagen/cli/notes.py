@@ -76,7 +76,7 @@ def _of_best(told: dict[str, dict[str, int]]) -> list[str]:
         if how == "first":
             continue
         right = (
-            f"; {n['right']:,} of {n['answers']:,} answers right, {n['rows_with_a_right_one']:,} rows have one"
+            f"; {n['right']:,} of {n['asked']:,} answers right, {n['rows_with_a_right_one']:,} rows have one"
             if "right" in n else ""
         )  # fmt: skip
         unknown = f"; {n['unknown']:,} of them could not be ranked" if n["unknown"] else ""

@@ -117,6 +117,9 @@ def _edited(row: Row) -> Any:
         elif name:
             found[name].append(line)
     texts = {name: "\n".join(lines).rstrip("\n") for name, lines in found.items()}
+    marks = sum(line.startswith(f"{sign} ") and line.removeprefix(f"{sign} ").strip() in names for line in back.split("\n"))
+    if marks != len(names) or not (texts["instruction"] + texts["input"]).strip():
+        return None  # a mark is gone, or nothing is left to be asked: no edit
     if all(texts[name] == row[name].rstrip("\n") for name in names):
         return None
     return Judgement(row["id"], "edit", "", **texts)

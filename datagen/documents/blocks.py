@@ -15,7 +15,9 @@ from datagen.wordlists import entries
 _FENCE = regex.compile(r"^[ \t]*(```|~~~)")
 _HEADING = regex.compile(r"^[ \t]{0,3}(#{1,6})\s+(.+?)\s*#*\s*$")
 _RULE = regex.compile(r"^[ \t]*+(?:[-=_*]{3,}+|[-*_](?:[ \t]*+[-*_]){2,}+)[ \t]*+$")
-_LIST = regex.compile(r"^[ \t]*(?:[-*+•·]|\d{1,3}[.)、]|[（(]?[一二三四五六七八九十]{1,3}[）)、])[ \t]*\S")
+_LIST = regex.compile(
+    r"^[ \t]*(?:(?:[-*+]|\d{1,3}[.)])[ \t]+|[•·][ \t]*|(?:\d{1,3}、|[（(]?[一二三四五六七八九十]{1,3}[）)、])[ \t]*)\S"
+)
 _TABLE = regex.compile(r"^[ \t]*\|.*\|[ \t]*$")
 _FRONT = regex.compile(r"\A---\n.*?\n---\n", flags=regex.S)
 _COMMENT = regex.compile(r"<!--(?:(?!-->|<!--).){0,5000}+-->", flags=regex.S)  # bounded: pages are not ours

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 AWAY = (
-    "script", "style", "noscript", "template", "svg", "iframe", "nav", "header", "footer", "aside", "form", "button", "select",
-    "menu", "dialog", "[role=navigation]", "[aria-hidden=true]", "[hidden]",
+    "script", "style", "noscript", "template", "svg", "iframe", "select", "input", "textarea", "button", "dialog",
+    "[aria-hidden=true]", "[hidden]",
 )  # fmt: skip
+# What has words, but is no part of the text; a header of an article is its title, and of some pages all of it is a form.
+BESIDE = "nav, footer, aside, menu, [role=navigation], header"
 HEADINGS = {f"h{n}": n for n in range(1, 7)}
 # What opens and closes an element; \0 parts blocks. Within a list's item or a cell a block is only a space.
 MARKS = {"li": ("\n- ", ""), "td": (" | ", ""), "th": (" | ", ""), "tr": ("\n|", " |"), "br": ("\n", "")}
@@ -18,10 +21,10 @@ MARKS |= dict.fromkeys(
 CLOSE = frozenset({"li", "td", "th"})
 
 
-def markdown_of(html: str) -> tuple[str, str]:
-    """Return the text of a page as Markdown, its blocks parted by blank lines, and its title.
+def markdown_of(html: str) -> tuple[str, str, str]:
+    """Return the text of a page as Markdown, its blocks parted by blank lines, its title, and the words that are beside it.
 
-    Where a page has a `main` or `article` with most of the text, only that is read.
+    Where a page has a `main` or `article` with most of the text, only that is read; the rest is beside it, as menus are.
     """
     from selectolax.lexbor import LexborHTMLParser
 
@@ -31,11 +34,31 @@ def markdown_of(html: str) -> tuple[str, str]:
     tree.strip_tags(list(AWAY))
     body: Any = tree.body
     if body is None:
-        return "", head
+        return "", head, ""
+    beside = []
+    for node in _outermost(body.css(BESIDE)):
+        beside.append(node.text(separator=" "))
+        node.decompose()
     whole = len(body.text())
     inner = [n for n in tree.css("main, article") if len(n.text()) * 2 >= whole]
     written = "".join(_written(inner[0] if inner else body))
-    return "\n\n".join(block for raw in written.split("\0") if (block := _tidy(raw))), head
+    if inner:
+        inner[0].decompose()
+        beside.append(body.text(separator=" "))
+    text = "\n\n".join(block for raw in written.split("\0") if (block := _tidy(raw)))
+    return text, head, "\n".join(" ".join(words.split()) for words in beside if words.strip())
+
+
+def _outermost(nodes: Sequence[Any]) -> list[Any]:
+    """Return the nodes that stand in none of the others; the header of an article is none of them."""
+
+    def above(node: Any) -> Iterator[Any]:
+        while (node := node.parent) is not None:
+            yield node
+
+    beside = [n for n in nodes if n.tag != "header" or not any(a.tag in ("main", "article") for a in above(n))]
+    known = {node.mem_id for node in beside}
+    return [n for n in beside if not any(a.mem_id in known for a in above(n))]
 
 
 def _tidy(raw: str) -> str:

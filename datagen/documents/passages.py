@@ -55,13 +55,19 @@ def passages(document: Document, min_words: int, max_words: int) -> Iterator[Pas
     if document.problem:
         yield Passage(document.text, (0, len(document.text)), reason="unreadable")
         return
-    title = document.title
     if document.markup == "html":
-        text, head = markdown_of(document.text)
-        document, title = replace(document, text=text, markup="markdown"), title or head
+        text, head, beside = markdown_of(document.text)
+        if any(c.isalnum() for c in beside):
+            yield Passage(beside, (0, 0), reason="boilerplate")
+        document = replace(document, text=text, markup="markdown", title=document.title or head)
     if not document.text.strip():
         yield Passage("", (0, 0), reason="empty_document")
         return
+    yield from _of_blocks(document, min_words, max_words)
+
+
+def _of_blocks(document: Document, min_words: int, max_words: int) -> Iterator[Passage]:
+    """Yield the passages of a document that has text, section by section."""
     found: list[Passage] = []
     junk: list[Passage] = []
     headings: list[Block] = []
@@ -69,7 +75,7 @@ def passages(document: Document, min_words: int, max_words: int) -> Iterator[Pas
 
     def ended() -> None:
         if body:
-            found.extend(_packed(body, _names(title, headings), min_words, max_words, document.text))
+            found.extend(_packed(body, _names(document.title, headings), min_words, max_words, document.text))
             body.clear()
 
     for block in blocks(document):

@@ -111,8 +111,9 @@ def _of_records(file: Path, id_field: str | None, text_field: str | None) -> Ite
         own = str(found) if (found := _first(record, (id_field,) if id_field else ID_FIELDS)) is not None else place
         title = _first(record, TITLE_FIELDS)
         markup: Markup = "html" if field == "html" else "markdown" if field == "markdown" else "text"
-        stored = text.encode("utf-8", "replace").decode()  # half of a character can be in no file
-        yield Document(own, stored, markup, title if isinstance(title, str) else "", name)
+        stored = text.encode("utf-8", "backslashreplace").decode()
+        problem = "" if stored == text else "a lone surrogate, which is no character"
+        yield Document(own, stored, markup, title if isinstance(title, str) else "", name, problem)
     if not good and missing:
         raise DataError(f"{file}: no record has a text: looked for {missing}; name it with --text-field")
 

@@ -85,14 +85,19 @@ async def over(chat: Chat, name: str, *, cancel: bool = False) -> Any:
 
 
 async def results(chat: Chat, batch: Any) -> dict[str, Mapping[str, Any]]:
-    """Return the lines of a batch's files by their custom id; a line that cannot be read is left out."""
+    """Return the lines of a batch's files by their custom id; a line that cannot be read is left out.
+
+    The files themselves are beside the journal before anything reads them.
+    """
     client: Any = chat.client
     found: dict[str, Mapping[str, Any]] = {}
     for file in (batch.output_file_id, batch.error_file_id):
         if not file:
             continue
         content = await _again(chat, lambda file=file: client.files.content(file))  # type: ignore[misc]
-        for line in content.content.decode("utf-8", "replace").split("\n"):
+        raw = masked_answer(content.content.decode("utf-8", "replace"), chat.secrets)
+        chat.journal.keep(f"{batch.id}.{file}.jsonl", raw)
+        for line in raw.split("\n"):
             try:
                 told = json.loads(line) if line.strip() else None
             except ValueError:
@@ -105,10 +110,14 @@ async def results(chat: Chat, batch: Any) -> dict[str, Mapping[str, Any]]:
 async def taken(
     chat: Chat, attempt: int, key: str, line: Mapping[str, Any] | None, batch: Any, room: Room | None, most: Tokens
 ) -> tuple[str | None, failures.Failure | None]:  # fmt: skip
-    """Record what became of one request of a batch; return its raw answer or its failure."""
-    response = (line or {}).get("response") or {}
-    status, body = response.get("status_code"), response.get("body")
-    raw = masked_answer(json.dumps(body, ensure_ascii=False), chat.secrets) if isinstance(body, dict) else ""
+    """Record what became of one request of a batch; return its raw answer or its failure.
+
+    As online, an answer that says it is one (status 200) is recorded as it is, whatever its body holds.
+    """
+    response = (line or {}).get("response")
+    told: Mapping[str, Any] = response if isinstance(response, Mapping) else {}
+    status, body = told.get("status_code"), told.get("body")
+    raw = "" if body is None else masked_answer(json.dumps(body, ensure_ascii=False), chat.secrets)
     refusal = failures.in_answer(raw, chat.base_url, chat.secrets, answered=True) if status == 200 else None
     if status == 200 and raw and refusal is None:
         used = chat.believed(completion.used_by(raw), most)
@@ -134,9 +143,13 @@ def _failure(
         said = "; ".join(one_line(str(e.message), chat.secrets) for e in errors)
         if batch.status == "failed":
             return failures.Failure("stop", FREE, f"the endpoint refuses the batch {batch.id}: {said or 'no reason given'}")
+        if batch.status == "completed":  # it may have been answered, and billed
+            return failures.Failure("give_up", UNKNOWN, f"batch {batch.id} was completed, and its files have no line for this")
         return failures.Failure("retry", FREE, f"not reached before the batch was {batch.status}")
-    if status is None:
+    if type(status) is not int or status == 200:
         said = one_line(json.dumps(line.get("error"), ensure_ascii=False), chat.secrets)
+        if status is not None or not line.get("error"):
+            return failures.Failure("give_up", UNKNOWN, f"batch {batch.id}: a line that cannot be read")
         expired = "expired" in said or "cancelled" in said
         return failures.Failure("retry", FREE if expired else UNKNOWN, said)
     failure = failures.of_line(int(status), body, chat.base_url, chat.model, chat.secrets)

@@ -33,8 +33,8 @@ class Waiting:
     key: str
     path: Path_
     body: Mapping[str, Any]
+    draw: int
     room: Room
-    attempt: int
     answered: asyncio.Future[tuple[str | None, failures.Failure | None]]
 
 
@@ -54,13 +54,14 @@ class BatchChat(Chat):
     async def _attempt(
         self, key: str, path: Path_, body: Mapping[str, Any], draw: int, room: Room
     ) -> tuple[str | None, failures.Failure | None]:  # fmt: skip
-        """Put a request in line; return its raw answer, recorded and settled, or the failure, recorded."""
+        """Put a request in line; return its raw answer, recorded and settled, or the failure, recorded.
+
+        It is an attempt from when its batch is begun: what a kill finds in line was not sent, and costs nothing.
+        """
         if self.closing:
             raise ClosingError("the run is ending")
-        most_usd = self.budget.cost(room.most)
-        room.outcome = None
-        number = await self._recorded(key, path, body, draw, room, most_usd)
-        one = Waiting(key, path, body, room, number, asyncio.get_running_loop().create_future())
+        room.outcome = FREE
+        one = Waiting(key, path, body, draw, room, asyncio.get_running_loop().create_future())
         self._line.append(one)
         self._came.set()
         if self._sender is None:
@@ -70,8 +71,6 @@ class BatchChat(Chat):
         except asyncio.CancelledError:
             if one in self._line:  # it was not sent
                 self._line.remove(one)
-                room.outcome = FREE
-                await self.journal.failed(number, FREE, "not sent")
             raise
 
     async def _send_batches(self) -> None:
@@ -94,16 +93,20 @@ class BatchChat(Chat):
 
     async def _done(self, items: Sequence[Waiting]) -> None:
         """Send a batch, wait for it, and hand on what came; an error is every request's."""
-        mark, waiting = uuid.uuid4().hex, {str(w.attempt): w for w in items}
+        mark = uuid.uuid4().hex
         try:
-            await self.journal.batched(mark, items[0].path, self.base_url, [(w.attempt, w.key) for w in items])
-            name = await sent(self, mark, items[0].path, [(w.attempt, w.body) for w in items])
+            for one in items:
+                one.room.outcome = None  # from here on nobody knows until it has ended
+            attempts = await asyncio.gather(*map(self._begun, items))
+            waiting = dict(zip(attempts, items, strict=True))
+            await self.journal.batched(mark, items[0].path, self.base_url, [(n, w.key) for n, w in waiting.items()])
+            name = await sent(self, mark, items[0].path, [(n, w.body) for n, w in waiting.items()])
             self.sent += len(items)
             self.say(f"batch {name}: {len(items):,} request{'s' * (len(items) != 1)} sent")
             batch = await over(self, name)
             lines = await results(self, batch)
-            for custom_id, one in waiting.items():
-                found = await taken(self, one.attempt, one.key, lines.get(custom_id), batch, one.room, one.room.most)
+            for attempt, one in waiting.items():
+                found = await taken(self, attempt, one.key, lines.get(str(attempt)), batch, one.room, one.room.most)
                 if not one.answered.done():
                     one.answered.set_result(found)
             await self.journal.batch_ended(mark)
@@ -117,6 +120,11 @@ class BatchChat(Chat):
                 self.stopped.set()
             if not isinstance(e, Exception):
                 raise
+
+    async def _begun(self, one: Waiting) -> int:
+        """Record the attempt of a request whose batch is about to be sent; return its number."""
+        most_usd = self.budget.cost(one.room.most)
+        return await self._recorded(one.key, one.path, one.body, one.draw, one.room, most_usd)
 
     async def drained(self) -> None:
         """Nothing is waited for: a batch under way is in the journal, and the next run takes what came of it."""

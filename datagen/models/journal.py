@@ -14,6 +14,7 @@ import asyncio
 import hashlib
 import json
 import queue
+import re
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from datagen.errors import DataError
+from datagen.shards import write_text
 
 VERSION = 1  # of the tables: bump when they change
 _TABLES = """
@@ -188,6 +190,12 @@ class Journal:
     async def batch_ended(self, mark: str) -> None:
         """Record that all that came of a batch is recorded."""
         await self._write(("UPDATE batch SET ended = 1 WHERE mark = ?", (mark,)))
+
+    def keep(self, name: str, text: str) -> None:
+        """Write a file of a batch beside the journal, whole or not at all, before anything reads it."""
+        folder = Path(f"{self._path}.batches")
+        folder.mkdir(exist_ok=True)
+        write_text(folder / re.sub(r"[^\w.-]", "_", name), text)
 
     def open_batches(self) -> list[tuple[str, str | None, str]]:
         """Return the mark, the endpoint's name (None: it was not told) and the address of each batch that has not ended."""

@@ -102,7 +102,8 @@ def _examples(pair: Pair, at: int, way: int, n: int, usable: Sequence[Pair], opt
         stride += 1
     for step in range(size if options.exemplars else 0):
         other = usable[(start + step * stride) % size]
-        if other.source not in taken and other.target not in taken:
+        shows = pair.target if not way else pair.source  # the answer, which no example may hold
+        if other.source not in taken and other.target not in taken and shows not in f"{other.source}\n{other.target}":
             found.append(other)
             taken |= {other.source, other.target}
             if len(found) == options.exemplars:

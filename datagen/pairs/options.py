@@ -18,7 +18,7 @@ class PairOptions:
     source_field: str | None = None  # of the records; off = the language's code
     target_field: str | None = None  # of the records; off = the language's code
     directions: Literal["both", "one"] = "both"  # both ways, or only from source to target
-    templates: tuple[str, ...] = ()  # files of phrasings; off = prompts/translate.*.jinja
+    templates: tuple[str, ...] = ()  # files of phrasings; off = prompts/translate.*.jinja of source, target and en
     exemplars: int = 0  # solved examples inside each instruction, drawn from other pairs
     phrasings: int = 1  # instructions per pair and direction, each in other words
     limit: int | None = None  # pairs that are read; off = all

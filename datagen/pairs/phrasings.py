@@ -34,14 +34,15 @@ class Phrasing:
         return str(found)
 
 
-def files_of(paths: Sequence[str]) -> list[Path]:
-    """Return the files of templates: those that are named (a `*` too), or those that come with datagen.
+def files_of(paths: Sequence[str], languages: Sequence[str] = ()) -> list[Path]:
+    """Return the files of templates: those that are named (a `*` too), or those that come along in one of the languages, or en.
 
     Raises:
         DataError: one is not there.
     """
     if not paths:
-        return sorted(assets.folder("prompts").glob("translate.*.jinja"))
+        spoken = {*languages, "en"}
+        return [p for p in sorted(assets.folder("prompts").glob("translate.*.jinja")) if p.name.split(".")[1] in spoken]
     found: list[Path] = []
     for path in paths:
         place = Path(path)
@@ -54,7 +55,7 @@ def files_of(paths: Sequence[str]) -> list[Path]:
     return found
 
 
-def read(paths: Sequence[str]) -> list[Phrasing]:
+def read(paths: Sequence[str], languages: Sequence[str] = ()) -> list[Phrasing]:
     """Return all phrasings; the language of a file is the part of its name before `.jinja`.
 
     Raises:
@@ -66,7 +67,7 @@ def read(paths: Sequence[str]) -> list[Phrasing]:
 
     made = SandboxedEnvironment(trim_blocks=True, undefined=StrictUndefined)
     found = []
-    for path in files_of(paths):
+    for path in files_of(paths, languages):
         language = path.name.split(".")[-2] if path.name.count(".") > 1 else "en"
         try:
             text = path.read_text("utf-8")

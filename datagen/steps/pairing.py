@@ -22,9 +22,10 @@ from datagen.work import Run
 def pair_up(run: Run, step: Step, folder: Path) -> None:
     """Read the pairs and write an instruction for each, in both directions."""
     options: PairOptions = step.options
+    spoken = options.source, options.target
     found = [d for path in options.pairs for d in file_digest(files(path))]
     run.inputs[f"{step.name}.pairs"] = found
-    templates = file_digest(phrasings.files_of(options.templates))
+    templates = file_digest(phrasings.files_of(options.templates, spoken))
     matter = {k: v for k, v in option_fields.values(options).items() if k not in ("pairs", "templates")}
     mark = fingerprint(VERSION, matter, found, templates)
 
@@ -33,7 +34,7 @@ def pair_up(run: Run, step: Step, folder: Path) -> None:
         pairs = list(islice(pairs_of(options), options.limit))
         if not pairs:
             raise DataError(f"{', '.join(options.pairs)}: nothing to read, not one pair; check the input")
-        ways = phrasings.read(options.templates)
+        ways = phrasings.read(options.templates, spoken)
         if options.phrasings > len(ways):
             raise UsageError(
                 f"step '{step.name}': there are {len(ways)} phrasings, not {options.phrasings}; --templates adds more"

@@ -143,6 +143,7 @@ def _written(
 
     extra, rows_in = data.added(), int(data.alive().sum())
     seen: set[str] = set()
+    scores = [f.name for f in extra]  # of a text that a new row no longer has
     with (
         ShardWriter(folder / "rows", pa.schema([*ROW, *extra])) as kept,
         ShardWriter(folder / "dropped", pa.schema([*LEDGER, *extra])) as dropped,
@@ -151,8 +152,9 @@ def _written(
         done = 0
         for row, made in _until_stopped(lesson, came):
             done += 1
+            made = [one if one["id"] == row["id"] else {**one, **dict.fromkeys(scores)} for one in made]
             if lesson.adds:
-                made = [row, *({**one, **dict.fromkeys((f.name for f in extra), None)} for one in made)]
+                made = [row, *made]
                 lesson.made += len(made) - 1
             for one in made:
                 _place(step.name, row, one, seen, lesson, (kept, dropped, ids))

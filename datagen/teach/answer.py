@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 from datagen.models.chat import Chat
 from datagen.models.completion import Completion
 from datagen.models.judge import Judge
+from datagen.options import between
 from datagen.rows import Row, conversation_turns, turn
 from datagen.scores.final_answer import final_answer, is_worked, marked_answer, same_answer
 from datagen.teach.desk import Desk, asked_messages, has_tools, shown, with_answer, with_reference
@@ -38,6 +39,8 @@ class AnswerOptions(TeachOptions):
             raise ValueError("several samples need a temperature above 0, or all of them are the same")
         if self.min_score is not None and self.samples == 1 and self.best in ("first", "agreement"):
             raise ValueError("min_score needs best=rule or best=judge, or more samples")
+        if self.min_score is not None:
+            between("min_score", self.min_score, *((LOW, HIGH) if self.best == "judge" else (0, 1)))
 
 
 class Answer:
@@ -113,11 +116,12 @@ class Answer:
         candidates = None
         if self._options.samples > 1:
             candidates = [{"text": texts[i], "score": scores[i], "source": self._desk.chat.name} for i in order]
-        self._tell(how, scores)
+        self._tell(how, scores, len(spent))
         least = self._options.min_score
         if least is not None and (scores[best] is None or (scores[best] or 0.0) < least):
             said = f"the best of {len(texts)}: {shown(texts[best])}"
-            return self._desk.lost(row, "low_score", said, score=scores[best], threshold=least)
+            reason = "no_score" if scores[best] is None else "low_score"
+            return self._desk.lost(row, reason, said, score=scores[best], threshold=least)
         own = with_answer(whole, texts[best])
         if "messages" in own and usable[best].reasoning:
             own["messages"][-1]["reasoning"] = usable[best].reasoning
@@ -132,10 +136,11 @@ class Answer:
         alone = len(texts) == 1 and self._options.min_score is None
         return "first" if alone else "rule" if is_worked(row["output"]) else "agreement"
 
-    def _tell(self, how: str, scores: Sequence[float | None]) -> None:
-        """Count rows and answers by what ranked them; of a rule those that are right."""
-        counts = self.told.setdefault(how, {"rows": 0, "answers": 0, "unknown": 0})
+    def _tell(self, how: str, scores: Sequence[float | None], asked: int) -> None:
+        """Count rows, answers asked for and those that could be used, by what ranked them; of a rule those that are right."""
+        counts = self.told.setdefault(how, {"rows": 0, "asked": 0, "answers": 0, "unknown": 0})
         counts["rows"] += 1
+        counts["asked"] += asked
         counts["answers"] += len(scores)
         counts["unknown"] += all(s is None for s in scores)
         if how == "rule":

@@ -18,6 +18,7 @@ from datagen.similarity.spans import longest_shared_run
 from datagen.teach.desk import Desk, shown
 from datagen.teach.options import TeachOptions
 from datagen.teach.reading import instruction_of
+from datagen.text import words_in
 
 PROMPT = "backtranslate"
 LOCAL_TOKENS = 96  # of an instruction
@@ -27,7 +28,7 @@ TAGS = {
     "zh": ("以 AI 助手的风格回答。", "用网络搜索得到的知识回答。"),
     "th": ("ตอบในแบบของผู้ช่วย AI", "ตอบด้วยความรู้จากการค้นหาบนเว็บ"),
 }
-COPIED = 12  # tokens in a row from the text that make an instruction a copy of it
+COPIED = 12  # words in a row from the text that make an instruction a copy of it
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Backtranslate:
         task = instruction_of(answer.text or "")
         if not any(c.isalnum() for c in task):
             return [desk.lost(row, "empty_task", shown(answer.text or ""))]
-        if longest_shared_run(task, text) >= COPIED:
+        if words_in(" ".join(longest_shared_run(task, text))) >= COPIED:
             return [desk.lost(row, "copies_text", shown(task))]
         if row["language"] and not is_in(task, row["language"]):
             return [desk.lost(row, "wrong_language", f"{identify(task)[0]}: {shown(task)}")]

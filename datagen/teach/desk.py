@@ -85,8 +85,8 @@ def shown(text: str) -> str:
     return " ".join(text.split())[:SHOWN]
 
 
-def with_extra(row: Row, **fields: Any) -> str:
-    """Return a row's `extra` with some fields more; those that are null are left out.
+def with_extra(row: Row, without: Sequence[str] = (), **fields: Any) -> str:
+    """Return a row's `extra` with some fields more, those that are null left out, and `without` what is not of the new row.
 
     How its file wrote the row is forgotten: the new row is another one, and is written as its format is.
     """
@@ -94,7 +94,7 @@ def with_extra(row: Row, **fields: Any) -> str:
         before = json.loads(row["extra"]) if row["extra"] else {}
     except ValueError:
         before = {"raw": row["extra"]}
-    kept = {k: v for k, v in before.items() if k != SHAPE} if isinstance(before, dict) else {"raw": before}
+    kept = {k: v for k, v in before.items() if k not in (SHAPE, *without)} if isinstance(before, dict) else {"raw": before}
     return json.dumps({**kept, **{k: v for k, v in fields.items() if v is not None}}, ensure_ascii=False)
 
 

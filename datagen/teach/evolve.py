@@ -27,16 +27,22 @@ Operation = Literal["constraints", "deepen", "concretize", "reasoning", "complic
 OPERATIONS: tuple[Operation, ...] = get_args(Operation)
 LOCAL_TOKENS = 256
 EQUAL_TOKENS = 16
+SAYS = frozenset({"no", "not", "是", "有", "在", "มี", "เป็น", "ได้"})  # stop words that answer a question by themselves
 SORRY_WORDS = 80  # an answer shorter than that which says sorry is none
-# Words of the prompts that a new task must not show.
+# Words of WizardLM's prompts and of ours that a new task must not show.
 _COPIED = regex.compile(
-    r"given prompt|rewritten prompt|created prompt|new prompt|#\s?(?:the )?(?:given|rewritten|created|new)|given task"
-    r"|rewritten task|给定的?(?:指令|任务|提示)|改写后的?(?:指令|任务|提示)|โจทย์ที่กำหนดให้|โจทย์ที่เขียนใหม่",
+    r"given prompt|rewritten prompt|created prompt|#\s?(?:the )?(?:given|rewritten|created|new) prompt|given task"
+    r"|rewritten task|\b(?:the|an?) old (?:task|one)\b|原任务|改写后的?任务|โจทย์เดิม|โจทย์ที่เขียนใหม่",
     flags=regex.I,
 )
 _SORRY = regex.compile(r"\bsorry\b|\bas an ai\b|抱歉|对不起|ขออภัย|ขอโทษ", flags=regex.I)
-_EQUAL = regex.compile(r"equal|same|identical|相同|一样|一致|เท่ากัน|เหมือนกัน", flags=regex.I)
-_NOT = regex.compile(r"\b(?:not|no)\b|n['’]t\b|\bun(?=equal)|\bdiffer|不|没|ไม่|ต่าง", flags=regex.I)
+_SAME = r"(?:equal|the\ssame|same|identical|相同|一样|一致|เท่ากัน|เหมือนกัน)"
+# What an answer begins with says it: `Equal. There is no difference.`, `They are not quite equal`; another one says nothing.
+_EQUAL = regex.compile(
+    r"\W*+(?:(?:the|these|they|two|both|first|second|and|tasks?|are|is|it|yes|这|那|两|二|者|个|任务|是|ทั้งสอง|โจทย์|สอง|ข้อ|นี้|ใช่)\W*+){0,10}?"
+    rf"(?:(?P<not>no\b|(?:not|aren['’]t|isn['’]t)(?:\s\w+){{0,2}}?\s{_SAME}|un(?=equal)|differ|不|没|ไม่|ต่าง)|{_SAME})",
+    flags=regex.I,
+)
 
 
 @dataclass(frozen=True)
@@ -101,7 +107,7 @@ class Evolve:
         answer = await desk.ask(
             prompt.messages(task=task, operation=operation, language=called(parent["language"], language)), turn
         )
-        extra = with_extra(parent, operation=operation, round=turn + 1, root=root)
+        extra = with_extra(parent, ("reference",), operation=operation, round=turn + 1, root=root)
         text = unquoted(plain(answer.text or ""))
         common = {"input": "", "messages": None, "candidates": None, "parents": [parent["id"]], "extra": extra}
         source = f"{desk.step}:{desk.chat.name}"
@@ -139,7 +145,7 @@ class Evolve:
         answers.append(judged)
         if judged.text is None:
             return desk.lost(child, "request_failed", judged.error)
-        if _EQUAL.search(judged.text) and not _NOT.search(judged.text):
+        if (said := _EQUAL.match(judged.text)) and said["not"] is None:
             return desk.lost(child, "no_information_gain", shown(judged.text), witness_id=parent["id"])
         return None
 
@@ -148,7 +154,7 @@ class Evolve:
         words = tokens(text)
         if _SORRY.search(text) and len(words) < SORRY_WORDS:
             return self._desk.lost(child, "cannot_answer", shown(text))
-        if all(w in _stop_words() or not any(c.isalnum() for c in w) for w in words):
+        if not _says(text):
             return self._desk.lost(child, "only_stop_words", shown(text))
         return None
 
@@ -157,6 +163,16 @@ def _system(row: Row) -> list[dict[str, str]]:
     return [{"role": "system", "content": row["system"]}] if row["system"] else []
 
 
+def _says(text: str) -> bool:
+    """Whether an answer says something: more than stop words, which scripts without spaces write one after the other."""
+    words = regex.findall(r"[\p{L}\p{M}\p{N}]+", text.casefold())
+    stops, run = _stop_words()
+    return any(word in SAYS or not (word in stops or run.fullmatch(word)) for word in words)
+
+
 @lru_cache(maxsize=1)
-def _stop_words() -> frozenset[str]:
-    return frozenset(entries("stop_words"))
+def _stop_words() -> tuple[frozenset[str], regex.Pattern[str]]:
+    """The stop words, and a pattern of runs of those that are written without spaces."""
+    words = frozenset(entries("stop_words"))
+    unspaced = sorted((w for w in words if not w.isascii()), key=len, reverse=True)
+    return words, regex.compile(f"(?:{'|'.join(map(regex.escape, unspaced))})++")

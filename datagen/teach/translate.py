@@ -89,7 +89,7 @@ class Translate:
 
     async def _into(self, row: Row, own: str, code: str) -> list[Row]:
         desk = self._desk
-        extra = with_extra(row, aligned=row["id"])
+        extra = with_extra(row, ("operation", "round", "root"), aligned=row["id"])
         empty = {"language": code, "parents": [row["id"]], "extra": extra}
         if row["messages"] is not None:
             turns = [t["content"] or "" for t in row["messages"]]

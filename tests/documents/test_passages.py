@@ -74,11 +74,29 @@ def test_html_is_read_without_scripts_menus_and_forms() -> None:
     <nav><a href="/">Home</a><a href="/shop">Shop</a></nav>
     <main><h1>Water</h1><p>{LONG}</p><ul><li>In the <b>morning</b></li><li>At night</li></ul><pre>a  b
   c</pre></main><footer>Imprint</footer></body></html>"""
-    text, title = markdown_of(html)
+    text, title, beside = markdown_of(html)
     assert title == "My garden"
     assert text == f"# Water\n\n{LONG.strip()}\n\n- In the morning\n- At night\n\n```\na  b\n  c\n```"
-    [one] = cut(html, "html")
+    assert beside == "Home Shop\nImprint"
+    menu, one = cut(html, "html")
+    assert (menu.reason, menu.text) == ("boilerplate", beside)
     assert one.headings == ("My garden", "Water") and "Imprint" not in one.text and "- At night" in one.text
+
+
+def test_what_is_beside_an_article_is_not_lost_and_its_header_is_its_title() -> None:
+    html = f"""<body><form><header>Shop<nav>Menu</nav></header><article><header><h1>Water</h1><nav>Share</nav></header>
+    <p>{LONG}</p></article><section>Read also: tea.</section></form></body>"""
+    text, _, beside = markdown_of(html)
+    assert text == f"# Water\n\n{LONG.strip()}" and beside == "Shop Menu\nShare\nRead also: tea."
+
+
+@pytest.mark.parametrize(
+    "line", ["**Bold** it begins and goes on.", "3.5 percent of all.", "-5 degrees it was.", "*So* it is."]
+)
+def test_emphasis_decimals_and_minus_are_no_lists(line: str) -> None:
+    from datagen.documents.blocks import blocks
+
+    assert [b.kind for b in blocks(Document("d", line, "markdown"))] == ["paragraph"]
 
 
 def test_html_nested_deeper_than_calls_go_is_read() -> None:

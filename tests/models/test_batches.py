@@ -108,6 +108,47 @@ def test_a_batch_whose_name_was_never_heard_is_found_by_its_mark(
         assert datagen(*words(server, "out", "--samples", "2")).returncode == 0
 
 
+@pytest.mark.parametrize(
+    ("spoilt", "answered"),
+    [
+        (lambda line: {**line, "response": "oops"}, 19), (lambda line: {**line, "response": {"status_code": "abc"}}, 19),
+        (lambda line: {**line, "response": {"status_code": 200, "body": None}}, 19),
+        (lambda line: {**line, "response": {"status_code": 200, "body": ["odd"]}}, 20), (lambda line: None, 19),
+    ],
+)  # fmt: skip
+def test_a_line_that_cannot_be_read_costs_no_other_and_may_have_been_paid_for(
+    words: Any, datagen: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoilt: Any, answered: int
+) -> None:
+    with LocalEndpoint() as server:
+        server.batches.spoil = spoilt
+        assert datagen(*words(server, "out", "--via", "batch")).returncode == 0
+        sent = server.requests
+        assert datagen(*words(server, "out", "--via", "batch")).returncode == 0
+        assert (sent, server.requests) == (20, 20), "nothing is bought again unasked"
+    told = attempts(tmp_path / "out")
+    assert told["answered"] == answered and told.get("unknown", 0) == 20 - answered
+    [raw] = [p for p in (tmp_path / "out" / "journal.sqlite.batches").iterdir() if "error" not in p.name]
+    assert raw.read_text().count("custom_id") in (19, 20), "the file of the batch is on disk as it came"
+
+
+def test_requests_in_line_are_no_attempts_before_their_batch_is_begun(
+    words: Any, datagen: Any, tmp_path: Path, clean_environment: dict[str, str]
+) -> None:
+    with LocalEndpoint(delay_s=3.0) as server:
+        command = words(server, "out", "--via", "batch")
+        child = subprocess.Popen(
+            [sys.executable, "-m", "datagen", *command], cwd=tmp_path, env=clean_environment, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        while not (tmp_path / "out" / "journal.sqlite").exists():
+            time.sleep(0.01)
+            assert child.poll() is None
+        time.sleep(0.2)  # less than a batch waits for more requests
+        child.kill()
+        child.wait()
+        assert server.batches.batches == {} and attempts(tmp_path / "out") == {}
+
+
 def test_the_cap_holds_in_batches(words: Any, datagen: Any, tmp_path: Path) -> None:
     with LocalEndpoint() as server:
         done = datagen(*words(server, "out", "--via", "batch", "--max-requests", "7"))

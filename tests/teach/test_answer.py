@@ -41,7 +41,7 @@ def test_samples_are_candidates_and_the_rule_puts_the_right_ones_first(taught: A
         ("So it is 5", 1.0), ("#### 5", 1.0), ("It is 6.", 0.0), ("The answer is 4.", 0.0),
     ]  # fmt: skip
     assert row["output"] == "So it is 5"
-    told = {"rows": 1, "answers": 4, "unknown": 0, "right": 2, "rows_with_a_right_one": 1}
+    told = {"rows": 1, "asked": 4, "answers": 4, "unknown": 0, "right": 2, "rows_with_a_right_one": 1}
     assert result.summary["stages"][1]["best"] == {"rule": told}
     assert notes_of(result.summary["stages"][1])[1] == "best by rule: 1 rows; 2 of 4 answers right, 1 rows have one"
 

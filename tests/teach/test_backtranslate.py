@@ -58,10 +58,10 @@ def test_documents_become_scored_rows_that_know_their_place(tmp_path: Path, sayi
     start, end = json.loads(garden["extra"])["span"]
     assert GARDEN.strip() in text[start:end] and garden["parents"] == ["garden.md"]
     assert (garden["source"], garden["language"], garden["judge_score"]) == ("backtranslated", "en", 5.0)
-    assert Counter(r["reason"] for r in dropped) == {"boilerplate": 1, "low_score": 1}
+    assert Counter(r["reason"] for r in dropped) == {"boilerplate": 2, "low_score": 1}
     low = next(r for r in dropped if r["reason"] == "low_score")
     assert (low["score"], low["threshold"], low["evidence"]) == (2.0, 4.0, "It promotes something.\nScore: 2")
-    assert result.summary["rows_in"] == result.summary["rows_kept"] + result.summary["rows_dropped"] == 4
+    assert result.summary["rows_in"] == result.summary["rows_kept"] + result.summary["rows_dropped"] == 5
     assert "Gardens" in server.bodies[0]["messages"][0]["content"] or "Gardens" in str(server.bodies)
 
 
@@ -103,7 +103,7 @@ def test_an_instruction_that_cannot_be_used_is_dropped_with_the_reason(tmp_path:
     with saying(wrong) as server:
         kept, dropped, _ = run_of(tmp_path, server)
     assert not kept
-    assert Counter(r["reason"] for r in dropped) == {"copies_text": 1, "wrong_language": 1, "empty_task": 1, "boilerplate": 1}
+    assert Counter(r["reason"] for r in dropped) == {"copies_text": 1, "wrong_language": 1, "empty_task": 1, "boilerplate": 2}
 
 
 def test_rewrite_says_the_passage_as_an_assistant_would_and_adds_no_number(tmp_path: Path, saying: Any) -> None:
@@ -115,9 +115,42 @@ def test_rewrite_says_the_passage_as_an_assistant_would_and_adds_no_number(tmp_p
     with saying(model) as server:
         kept, dropped, _ = run_of(tmp_path, server, rewrite=True)
     assert [r["output"] for r in kept] == ["Water it in the morning."]
+    assert kept[0]["judge_score"] is None, "it was the score of another answer"
     assert json.loads(kept[0]["extra"])["reference"] == GARDEN.strip()
     [lost] = [r for r in dropped if r["reason"] == "not_grounded"]
     assert lost["evidence"].startswith("new numbers 300")
+
+
+def test_a_name_of_many_characters_is_no_copy_in_scripts_without_spaces() -> None:
+    from datagen.similarity.spans import longest_shared_run
+    from datagen.teach.backtranslate import COPIED
+    from datagen.text import words_in
+
+    def shared(task: str, text: str) -> float:
+        return words_in(" ".join(longest_shared_run(task, text)))
+
+    assert shared("เล่าประวัติมหาวิทยาลัยธรรมศาสตร์", "มหาวิทยาลัยธรรมศาสตร์ก่อตั้งเมื่อปี 2477") < COPIED
+    assert shared("中华人民共和国全国人民代表大会是什么？", "中华人民共和国全国人民代表大会每年开会。") < COPIED
+    assert (
+        shared(
+            "茶叶来自亚洲许多温暖国家的山坡，那里的农民在春天采摘嫩叶。",
+            "茶叶来自亚洲许多温暖国家的山坡，那里的农民在春天采摘嫩叶。",
+        )
+        >= COPIED
+    )
+
+
+def test_who_rewrites_and_judges_is_not_the_model_that_was_tuned_to_write_instructions() -> None:
+    given = {
+        "model": "runs/back/adapter",
+        "judge_model": "gpt",
+        "judge_base_url": "http://h/v1",
+        "rewrite": True,
+        "price_in": 1.0,
+    }
+    made = {name: options for step in steps(("p",), given) for name, options in step.items()}
+    assert (made["rewrite"]["model"], made["rewrite"]["base_url"]) == ("gpt", "http://h/v1")
+    assert made["judge"]["model"] == "gpt" and "price_in" not in made["judge"], "a price is of one model"
 
 
 @pytest.mark.slow
