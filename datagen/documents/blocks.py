@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import regex
 
@@ -13,7 +14,7 @@ from datagen.text import words_in
 from datagen.wordlists import entries
 
 _FENCE = regex.compile(r"^[ \t]*(```|~~~)")
-_HEADING = regex.compile(r"^[ \t]{0,3}(#{1,6})\s+(.+?)\s*#*\s*$")
+_HEADING = regex.compile(r"^[ \t]{0,3}(#{1,6})[ \t]++(\S.*)$")
 _RULE = regex.compile(r"^[ \t]*+(?:[-=_*]{3,}+|[-*_](?:[ \t]*+[-*_]){2,}+)[ \t]*+$")
 _LIST = regex.compile(
     r"^[ \t]*(?:(?:[-*+]|\d{1,3}[.)])[ \t]+|[•·][ \t]*|(?:\d{1,3}、|[（(]?[一二三四五六七八九十]{1,3}[）)、])[ \t]*)\S"
@@ -28,6 +29,7 @@ _ENDS = regex.compile(r"[.!?。！？…:：;；\"”’』」)）\]]\s*$")
 _FACT = regex.compile(r"\n|[:：]\s*\S")  # several lines, or a name with its value
 _PARTED = regex.compile(r"\s[|›»>•·/]\s|\s{3,}")
 MENU_LINES = 3  # so many short lines without an end in a row are a menu
+WRAPPED = (45, 110)  # characters of a line of wrapped text
 SHORT = 9  # words of a line that may be one
 
 
@@ -59,9 +61,11 @@ def _cut(document: Document) -> list[Block]:
     if front := _FRONT.match(text) if document.markup == "markdown" else None:
         found.append(Block(0, front.end(), "junk", ""))
         at = front.end()
-    # Lines of plain text are paragraphs of their own: pages and articles have no blank lines between them.
-    own_lines = document.markup == "text"
     lines = _lines(text, at)
+    # Lines of plain text are paragraphs of their own, as pages and articles have no blank lines between them; or a paragraph
+    # was wrapped to a width, and is one line again.
+    wrapped = document.markup == "text" and _is_wrapped([line for _, line in lines])
+    own_lines = document.markup == "text" and not wrapped
     kind_of = [_kind(line, own_lines) for _, line in lines]
     kinds = _fenced([line for _, line in lines], kind_of)
     for (kind, _), group in groupby(zip(kinds, lines, strict=True), key=lambda pair: (pair[0], pair[0] in ("heading", "line"))):
@@ -71,7 +75,11 @@ def _cut(document: Document) -> list[Block]:
             start, end = piece[0][0], piece[-1][0] + len(piece[-1][1])
             level = len(hit[1]) if (hit := _HEADING.match(piece[0][1])) else 0
             name = "paragraph" if kind == "line" else kind
-            found.append(Block(start, end, name, _cleaned(text[start:end], name), level))
+            said = unmarked(text[start:end])[0] if document.markup == "markdown" and name != "code" else text[start:end]
+            said = _cleaned(said, name)
+            found.append(
+                Block(start, end, name, " ".join(said.split("\n")) if wrapped and name == "paragraph" else said, level)
+            )
     return found
 
 
@@ -110,14 +118,38 @@ def _fenced(lines: list[str], kinds: list[str]) -> list[str]:
     return found
 
 
+def _is_wrapped(lines: Sequence[str]) -> bool:
+    """Whether the lines of a text were broken at a width: most that another one follows are about as long, and end nowhere."""
+    inner = [one.strip() for one, after in pairwise(lines) if one.strip() and after.strip()]
+    blank = any(not line.strip() for line in lines[:-1])
+    as_long = sum(WRAPPED[0] <= len(one) <= WRAPPED[1] for one in inner)
+    open_ends = sum(not _ENDS.search(one) for one in inner)
+    return blank and len(inner) >= 3 and as_long >= 0.8 * len(inner) and open_ends >= 0.5 * len(inner)
+
+
+def unmarked(text: str) -> tuple[str, list[int]]:
+    """Return Markdown without images, comments and the targets of links, and the offset in it of each character that stays."""
+    places = list(range(len(text)))
+    for pattern in (_COMMENT, _IMAGE, _LINK):
+        kept: list[tuple[int, int]] = []
+        at = 0
+        for hit in pattern.finditer(text):
+            kept += [(at, hit.start()), *([hit.span(1)] if pattern is _LINK else [])]
+            at = hit.end()
+        if at:
+            kept.append((at, len(text)))
+            text, places = "".join(text[a:b] for a, b in kept), [p for a, b in kept for p in places[a:b]]
+    return text, places
+
+
 def _cleaned(text: str, kind: str) -> str:
-    """Return a block's text: images, comments and the targets of links taken out; code as it is."""
+    """Return a block's text without the marks of a heading and blanks of no use; code as it is."""
     if kind == "code":
         return text.strip("\n")
-    text = _IMAGE.sub("", _COMMENT.sub("", text))
-    text = _LINK.sub(r"\1", text)
     if hit := _HEADING.match(text):
-        text = hit[2]
+        text = hit[2].rstrip()
+        closed = text.rstrip("#")
+        text = closed if closed[-1:] in (" ", "\t") else text  # `# Title #`, but not `# C#`
     lines = [" ".join(line.split()) if kind != "list" else line.rstrip() for line in text.split("\n")]
     return "\n".join(line for line in lines if line.strip()).strip("\n")
 

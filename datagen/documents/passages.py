@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
 import regex
 
-from datagen.documents.blocks import Block, blocks
+from datagen.documents.blocks import Block, blocks, unmarked
 from datagen.documents.document import Document
 from datagen.documents.markup import markdown_of
 from datagen.text import words_in
@@ -59,7 +60,7 @@ def passages(document: Document, min_words: int, max_words: int) -> Iterator[Pas
         text, head, beside = markdown_of(document.text)
         if any(c.isalnum() for c in beside):
             yield Passage(beside, (0, 0), reason="boilerplate")
-        document = replace(document, text=text, markup="markdown", title=document.title or head)
+        document = replace(document, text=text, title=document.title or head)
     if not document.text.strip():
         yield Passage("", (0, 0), reason="empty_document")
         return
@@ -75,7 +76,7 @@ def _of_blocks(document: Document, min_words: int, max_words: int) -> Iterator[P
 
     def ended() -> None:
         if body:
-            found.extend(_packed(body, _names(document.title, headings), min_words, max_words, document.text))
+            found.extend(_packed(body, _names(document.title, headings), min_words, max_words, document))
             body.clear()
 
     for block in blocks(document):
@@ -92,7 +93,8 @@ def _of_blocks(document: Document, min_words: int, max_words: int) -> Iterator[P
             body.append(block)
     ended()
     # A mark within a passage is covered by its span.
-    left = [j for j in junk if not any(p.span[0] <= j.span[0] and j.span[1] <= p.span[1] for p in found)]
+    starts = [p.span[0] for p in found]
+    left = [j for j in junk if not (at := bisect_right(starts, j.span[0])) or found[at - 1].span[1] < j.span[1]]
     yield from _joined(sorted([*found, *left], key=lambda p: p.span), document.text)
 
 
@@ -111,9 +113,11 @@ def _names(title: str, headings: Sequence[Block]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in (title, *(h.text for h in headings)) if name))
 
 
-def _packed(body: Sequence[Block], names: tuple[str, ...], least: int, most: int, raw: str) -> Iterator[Passage]:
+def _packed(
+    body: Sequence[Block], names: tuple[str, ...], least: int, most: int, document: Document
+) -> Iterator[Passage]:  # fmt: skip
     """Yield the passages of one section."""
-    pieces = [part for block in body for part in _parts(block, most, raw)]
+    pieces = [part for block in body for part in _parts(block, most, document.text, markdown=document.markup == "markdown")]
     groups: list[list[Block]] = []
     for piece in pieces:
         size = words_in(piece.text)
@@ -155,32 +159,28 @@ def _size(group: Sequence[Block]) -> float:
     return sum(words_in(b.text) for b in group)
 
 
-def _parts(block: Block, most: int, raw: str) -> Iterator[Block]:
+def _parts(block: Block, most: int, raw: str, *, markdown: bool) -> Iterator[Block]:
     """Yield a block whole, or cut between its sentences or lines where it is longer than a passage may be."""
     if words_in(block.text) <= most or block.kind in ("heading", "code", "table"):
         yield block
         return
     cut = _sentences(block.text) if block.kind != "list" else block.text.splitlines(keepends=True)
-    at, held, size = block.start, "", 0.0
+    here = raw[block.start : block.end]
+    clean, places = unmarked(here) if markdown else (here, range(len(here)))
+    marks = [place for place, c in zip(places, clean, strict=True) if not c.isspace()]  # of the characters of block.text
+    held, size, done = "", 0.0, 0
     for sentence in [*cut, None]:
         more = 0.0 if sentence is None else words_in(sentence)
         if sentence is not None and (not held or size + more <= most):
             held, size = held + sentence, size + more
             continue
         if held.strip():
-            end = block.end if sentence is None else _end_of(held, raw, at, block.end)
-            yield replace(block, start=at, end=end, text=held.strip())
-            at = end + len(raw[end : block.end]) - len(raw[end : block.end].lstrip())
+            start = block.start + marks[done] if done else block.start
+            done += sum(not c.isspace() for c in held)
+            yield replace(
+                block, start=start, end=block.end if sentence is None else block.start + marks[done - 1] + 1, text=held.strip()
+            )
         held, size = sentence or "", more
-
-
-def _end_of(text: str, raw: str, start: int, end: int) -> int:
-    """Return where a text ends in raw[start:end], which may have markup and other blanks between its words."""
-    at = start
-    for word in text.split():
-        found = raw.find(word, at, end)
-        at = found + len(word) if found >= 0 else at  # a word that markup parts is passed over
-    return at
 
 
 def _sentences(text: str) -> list[str]:

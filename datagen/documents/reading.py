@@ -68,7 +68,7 @@ def documents(path: str, id_field: str | None = None, text_field: str | None = N
         if markup is not None:
             yield _whole(file, Path(path), markup)
         elif _suffix(file) in OTHERS:  # one of a folder; it does not vanish
-            yield Document(_name(file, Path(path)), "", source=file.name, problem=f"{_suffix(file)} {_NOT_READ}")
+            yield Document(_name(file, Path(path)), "", source=_storable(file.name), problem=f"{_suffix(file)} {_NOT_READ}")
         else:
             yield from _of_records(file, id_field, text_field)
 
@@ -83,12 +83,17 @@ def _whole(file: Path, top: Path, markup: Markup) -> Document:
     except UnicodeDecodeError:
         problem = problem or "bytes that are not UTF-8"
     if problem:
-        return Document(name, raw.decode("utf-8", "backslashreplace"), markup, source=file.name, problem=problem)
-    return Document(name, text.replace("\r\n", "\n").replace("\r", "\n"), markup, source=file.name)
+        return Document(name, raw.decode("utf-8", "backslashreplace"), markup, source=_storable(file.name), problem=problem)
+    return Document(name, text.replace("\r\n", "\n").replace("\r", "\n"), markup, source=_storable(file.name))
 
 
 def _name(file: Path, top: Path) -> str:
-    return file.name if file == top else file.relative_to(top).as_posix()
+    return _storable(file.name if file == top else file.relative_to(top).as_posix())
+
+
+def _storable(text: str) -> str:
+    """The text with halves of characters spelt out: they can be in no file."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _of_records(file: Path, id_field: str | None, text_field: str | None) -> Iterator[Document]:
@@ -111,9 +116,9 @@ def _of_records(file: Path, id_field: str | None, text_field: str | None) -> Ite
         own = str(found) if (found := _first(record, (id_field,) if id_field else ID_FIELDS)) is not None else place
         title = _first(record, TITLE_FIELDS)
         markup: Markup = "html" if field == "html" else "markdown" if field == "markdown" else "text"
-        stored = text.encode("utf-8", "backslashreplace").decode()
+        stored, own = _storable(text), _storable(own)
         problem = "" if stored == text else "a lone surrogate, which is no character"
-        yield Document(own, stored, markup, title if isinstance(title, str) else "", name, problem)
+        yield Document(own, stored, markup, _storable(title) if isinstance(title, str) else "", name, problem)
     if not good and missing:
         raise DataError(f"{file}: no record has a text: looked for {missing}; name it with --text-field")
 

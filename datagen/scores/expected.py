@@ -22,7 +22,9 @@ def expectation(logprobs: Mapping[str, float], low: float, high: float) -> float
     """
     weights: dict[int, float] = {}
     for text, value in logprobs.items():
-        said = text.strip()
+        said = str(text).strip()
+        if not -math.inf <= value <= 0.001:  # no logarithm of a probability
+            return None
         if said.isdecimal() and low <= int(said) <= high:
             weights[int(said)] = weights.get(int(said), 0.0) + math.exp(value)
     whole = sum(weights.values())
@@ -51,7 +53,7 @@ def expected_score(tokens: Sequence[Mapping[str, Any]], low: float, high: float)
         if high > HIGHEST or (place := next(told, None)) is None:
             return score
         found = expectation({a["token"]: float(a["logprob"]) for a in tokens[place]["top_logprobs"]}, low, high)
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
         return None
     return score if found is None else found
 

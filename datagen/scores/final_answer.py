@@ -27,10 +27,22 @@ _MARKED = (
         flags=regex.I,
     ),
 )
-_BEGINS = regex.compile(rf"[^\w\n]{{0,6}}(?:about |approximately |约|大约|ประมาณ)?{_NUMBER}")
+_SIZES = {
+    "hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "百": 100, "千": 1000, "万": 10**4, "萬": 10**4,
+    "亿": 10**8, "億": 10**8, "ร้อย": 100, "พัน": 1000, "หมื่น": 10**4, "แสน": 10**5, "ล้าน": 10**6,
+}  # fmt: skip
+_SIZED = rf"(?P<value>{_NUMBER})(?P<part>\s\d+\s?/\s?\d+)?(?P<size>\s?(?:{'|'.join(_SIZES)}))?"
+_BEGINS = regex.compile(rf"[^\w\n\\−–-]{{0,6}}(?:about |approximately |约|大约|ประมาณ)?{_SIZED}", flags=regex.I)
+_ONE = regex.compile(
+    rf"[^\w\n\\(\[−–-]{{0,4}}{_SIZED}(?:\s?[%°]|\s[^\W\d_]|(?=[\p{{Han}}\p{{Thai}}]))?[^\d\n=^*/\\+]{{0,40}}?[.。!]?\s*",
+    flags=regex.I,
+)
+_GOES_ON = regex.compile(r"[:^*/×\\√_({\w--[\p{Han}\p{Thai}]]|\s?[+*×^]", flags=regex.V1)  # it is not the whole answer
 _SENTENCE_END = regex.compile(r"[.!?](?=\s|$)|[。！？]")
+_RAISED = regex.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
+_VULGAR = regex.compile(r"[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒]")
 _SUM = regex.compile(r"[\d\s.,+*/()×÷x=−–-]+")  # what may stand before the result of a sum
-_FRACTION = regex.compile(r"\\d?frac\s*\{\s*(-?\d+)\s*\}\s*\{\s*(\d+)\s*\}")
+_FRACTION = regex.compile(r"\\[dt]?frac\s*\{\s*(-?\d+)\s*\}\s*\{\s*(\d+)\s*\}")
 
 
 def final_answer(text: str) -> str | None:
@@ -51,11 +63,20 @@ def marked_answer(text: str) -> str | None:
 
 
 def _marked(plain: str) -> str | None:
-    for mark in _MARKED:
+    for mark, read in zip(_MARKED, (_whole, _whole, _said), strict=True):
         if hits := list(mark.finditer(plain)):
-            said = next(group for group in hits[-1].groups() if group is not None)
-            return _said(said)
+            return read(next(group for group in hits[-1].groups() if group is not None))
     return None
+
+
+def _whole(said: str) -> str | None:
+    """The answer that is all of a marked text: a number, with or without a unit, else its words (`3:30 PM`, `(1,2)`)."""
+    tail = said.rpartition("=")[2].strip()
+    if braced := regex.fullmatch(r"\{([^{}]*)\}", tail):
+        tail = braced[1].strip()
+    if hit := _ONE.fullmatch(tail):
+        return _valued(hit)
+    return _folded(regex.sub(r"\s+(?=[^\w\s])|(?<=[^\w\s])\s+|\\\\(?:left|right)", "", tail))
 
 
 def _said(said: str) -> str | None:
@@ -63,12 +84,23 @@ def _said(said: str) -> str | None:
     head, equals, tail = said.rpartition("=")
     if equals and _SUM.fullmatch(head):
         said = tail
-    elif not _BEGINS.match(said):  # a sentence: its result, else its last number
-        sentence = _SENTENCE_END.split(said, maxsplit=1)[0]
-        numbers = _numbers(sentence.rpartition("=")[2]) if "=" in sentence else _numbers(sentence)[-1:]
-        return numbers[0] if numbers else _folded(said)
-    numbers = _numbers(said)
+    sentence = _SENTENCE_END.split(said, maxsplit=1)[0]
+    if hit := _BEGINS.match(said):
+        return _valued(hit) if not _GOES_ON.match(said, hit.end()) else _whole(sentence)
+    numbers = _numbers(sentence.rpartition("=")[2]) if "=" in sentence else _numbers(sentence)[-1:]  # its result, else its last
     return numbers[0] if numbers else _folded(said)
+
+
+def _valued(hit: regex.Match[str]) -> str | None:
+    """The value of a number that may be mixed (3 1/2) or have a word of its size (5 million, 3万)."""
+    value = _value(hit["value"])
+    if value is None:
+        return None
+    whole = Fraction(value)
+    if hit["part"]:
+        part = Fraction(hit["part"].replace(" ", ""))
+        whole += part if whole >= 0 else -part
+    return str(whole * _SIZES.get((hit["size"] or "").strip().casefold(), 1))
 
 
 def same_answer(text: str, reference: str) -> bool:
@@ -85,7 +117,9 @@ def is_worked(text: str) -> bool:
 
 def _plain(text: str) -> str:
     """The text with every digit as 0-9 and LaTeX's fractions and signs as plain ones."""
-    text = unicodedata.normalize("NFKC", text)
+    text = _RAISED.sub(lambda hit: f"^{hit.group()}", text)  # 10² is no 102
+    text = _VULGAR.sub(lambda hit: f" {unicodedata.normalize('NFKC', hit.group())}", text)  # nor is 3½ 31/2
+    text = unicodedata.normalize("NFKC", text).replace("\u2044", "/")
     text = "".join(str(unicodedata.digit(c, c)) if c.isdigit() and not c.isascii() else c for c in text)
     text = _FRACTION.sub(r"\1/\2", text)
     return regex.sub(r"\\[,!;]|[$*_`€£¥฿%]|\\(?:text|mathrm|%|\$)", "", text)

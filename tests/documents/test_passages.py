@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,6 +38,41 @@ def test_spans_of_a_paragraph_that_was_cut_are_exact(sentence: str) -> None:
     for one in found:
         raw = text[slice(*one.span)]
         assert " ".join(raw.replace("[", "").replace("](http://a.b/c)", "").split()) == one.text
+
+
+def test_a_word_that_touches_markup_moves_no_span() -> None:
+    more = " ".join(f"Sentence number {i} has some words in it about the Database system that we use." for i in range(12))
+    text = f"The [Data](http://x.com/a)base holds rows and is good to be there. {more}"
+    found = cut(text, "markdown", least=5, most=40)
+    assert len(found) > 4 and found[0].text.startswith("The Database holds")
+    assert all(text[slice(*p.span)] == p.text for p in found[1:])
+    assert text[slice(*found[0].span)].replace("[Data](http://x.com/a)", "Data") == found[0].text
+
+
+def test_what_a_page_or_a_plain_text_shows_is_no_markup() -> None:
+    plain = f"Call handlers[name](args) in table[0](x) <!-- not hidden --> always. {LONG}".strip()
+    assert kept(cut(plain)) == [plain]
+    html = f"<p>Write [text](url) here, and a comment is &lt;!-- so --&gt; written. {LONG}</p>"
+    assert kept(cut(html, "html")) == [f"Write [text](url) here, and a comment is <!-- so --> written. {LONG}".strip()]
+
+
+def test_wrapped_lines_are_one_paragraph_again() -> None:
+    import textwrap
+
+    first, second = (
+        f"It was the {n} age of wisdom, and it was the epoch of belief in many small and large things. " * 3
+        for n in ("first", "second")
+    )
+    text = "\n\n".join(textwrap.fill(t, 72) for t in (first, second))
+    assert kept(cut(text)) == [f"{first.strip()}\n\n{second.strip()}"]
+
+
+def test_headings_and_many_notices_cost_no_more_than_their_length() -> None:
+    started = time.monotonic()
+    cut(f"# a{' ' * 200_000}x\n{LONG}", "markdown")
+    cut(f"{LONG}\n---\nHome | Shop | About us\n" * 3000, "markdown")
+    assert time.monotonic() - started < 30
+    assert [p.headings for p in cut(f"# C#\n\n{LONG}\n\n# D ##\n\n{LONG}", "markdown")] == [("C#",), ("D",)]
 
 
 def test_sections_are_passages_and_headings_go_with_them() -> None:

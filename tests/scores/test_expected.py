@@ -40,3 +40,9 @@ def test_an_answer_without_a_score_has_none_and_a_broken_one_too() -> None:
     assert expected_score([token("I"), token(" cannot")], 1, 5) is None
     assert expected_score([{"token": "Score: 4"}], 1, 5) == 4
     assert expected_score([{}], 1, 5) is None
+
+
+@pytest.mark.parametrize("value", [1000.0, math.inf, math.nan])
+def test_what_is_no_probability_leaves_the_score_that_is_said(value: float) -> None:
+    odd = {"token": "4", "top_logprobs": [{"token": None, "logprob": 0.0}, {"token": "4", "logprob": value}]}
+    assert expected_score([token("Score: "), odd], 1, 5) == 4
