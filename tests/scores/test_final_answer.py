@@ -73,14 +73,27 @@ def test_a_heading_is_no_mark_of_a_worked_solution(text: str, worked: bool) -> N
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        ("\\boxed{(1,2)}", "\\boxed{(1,3)}"), ("\\boxed{2x+3}", "\\boxed{2x-5}"), ("\\boxed{2\\sqrt{3}}", "\\boxed{2}"),
-        ("#### 3:30 PM", "#### 3:45 PM"), ("\\boxed{3 1/2}", "\\boxed{3}"), ("#### ½", "#### 1"), ("\\boxed{\\tfrac{1}{2}}", "#### 1"),
-        ("\\boxed{10^{5}}", "#### 10"), ("#### 10²", "#### 102"), ("\\boxed{2\\pi}", "#### 2"), ("\\boxed{[1,\\infty)}", "#### 1"),
-        ("#### 5:3", "#### 5:2"), ("#### 2 hours 30 minutes", "#### 2 hours 45 minutes"), ("#### 2023-05-01", "#### 2023-06-02"),
-        ("#### 3万", "#### 3"), ("#### 5 million", "#### 5"), ("#### 1.000.000", "#### 1"), ("The answer is 3:30 PM.", "#### 3"),
+        ("\\boxed{(1,2)}", "\\boxed{(1,3)}"),
+        ("\\boxed{2x+3}", "\\boxed{2x-5}"),
+        ("\\boxed{2\\sqrt{3}}", "\\boxed{2}"),
+        ("#### 3:30 PM", "#### 3:45 PM"),
+        ("\\boxed{3 1/2}", "\\boxed{3}"),
+        ("#### ½", "#### 1"),
+        ("\\boxed{\\tfrac{1}{2}}", "#### 1"),
+        ("\\boxed{10^{5}}", "#### 10"),
+        ("#### 10²", "#### 102"),
+        ("\\boxed{2\\pi}", "#### 2"),
+        ("\\boxed{[1,\\infty)}", "#### 1"),
+        ("#### 5:3", "#### 5:2"),
+        ("#### 2 hours 30 minutes", "#### 2 hours 45 minutes"),
+        ("#### 2023-05-01", "#### 2023-06-02"),
+        ("#### 3万", "#### 3"),
+        ("#### 5 million", "#### 5"),
+        ("#### 1.000.000", "#### 1"),
+        ("The answer is 3:30 PM.", "#### 3"),
         ("The answer is 2x+3.", "#### 2"),
     ],
-)  # fmt: skip
+)
 def test_answers_that_only_begin_alike_are_not_the_same(one: str, other: str) -> None:
     assert not same_answer(one, other) and not same_answer(other, one)
     assert same_answer(one, one) and same_answer(other, other)
@@ -89,10 +102,17 @@ def test_answers_that_only_begin_alike_are_not_the_same(one: str, other: str) ->
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        ("\\boxed{x = 5}", "#### 5"), ("#### 72 apples", "The answer is 72."), ("#### 3½", "#### 3.5"), ("#### 5 million", "#### 5,000,000"),
-        ("#### 3万", "#### 30000"), ("\\boxed{ (1, 2) }", "\\boxed{(1,2)}"), ("#### $18", "18"), ("#### 15%", "#### 15"),
-        ("#### 36 个", "答案是 36。"), ("\\boxed{\\text{Evelyn}}", "The answer is Evelyn."),
+        ("\\boxed{x = 5}", "#### 5"),
+        ("#### 72 apples", "The answer is 72."),
+        ("#### 3½", "#### 3.5"),
+        ("#### 5 million", "#### 5,000,000"),
+        ("#### 3万", "#### 30000"),
+        ("\\boxed{ (1, 2) }", "\\boxed{(1,2)}"),
+        ("#### $18", "18"),
+        ("#### 15%", "#### 15"),
+        ("#### 36 个", "答案是 36。"),
+        ("\\boxed{\\text{Evelyn}}", "The answer is Evelyn."),
     ],
-)  # fmt: skip
+)
 def test_answers_that_are_the_same_in_other_words(one: str, other: str) -> None:
     assert same_answer(one, other)

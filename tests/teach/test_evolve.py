@@ -52,13 +52,18 @@ def test_each_round_starts_from_the_one_before_and_the_lineage_is_told(taught: A
 @pytest.mark.parametrize(
     ("reason", "given"),
     [
-        ("no_information_gain", {"equal": "Equal"}), ("copies_prompt", {"evolved": "#Rewritten Prompt#: Name {n} rivers"}),
-        ("no_information_gain", {"evolved": "Name two  rivers."}), ("cannot_answer", {"answer": "Sorry, I cannot do that."}),
-        ("only_stop_words", {"answer": "the of and."}), ("only_stop_words", {"answer": "ของที่และ"}),
+        ("no_information_gain", {"equal": "Equal"}),
+        ("copies_prompt", {"evolved": "#Rewritten Prompt#: Name {n} rivers"}),
+        ("no_information_gain", {"evolved": "Name two  rivers."}),
+        ("cannot_answer", {"answer": "Sorry, I cannot do that."}),
+        ("only_stop_words", {"answer": "the of and."}),
+        ("only_stop_words", {"answer": "ของที่และ"}),
         ("no_information_gain", {"equal": "Equal. There is no difference."}),
-        ("no_information_gain", {"equal": "相同，没有区别"}), ("empty_answer", {"answer": ""}), ("empty_task", {"evolved": "..."}),
+        ("no_information_gain", {"equal": "相同，没有区别"}),
+        ("empty_answer", {"answer": ""}),
+        ("empty_task", {"evolved": "..."}),
     ],
-)  # fmt: skip
+)
 def test_what_fails_is_eliminated_and_the_next_round_starts_from_the_old_task(
     taught: Any, saying: Any, reason: str, given: dict[str, str]
 ) -> None:
