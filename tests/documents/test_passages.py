@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 
 import pytest
@@ -57,13 +58,9 @@ def test_what_a_page_or_a_plain_text_shows_is_no_markup() -> None:
 
 
 def test_wrapped_lines_are_one_paragraph_again() -> None:
-    import textwrap
-
-    first, second = (
-        f"It was the {n} age of wisdom, and it was the epoch of belief in many small and large things. " * 3
-        for n in ("first", "second")
-    )
-    text = "\n\n".join(textwrap.fill(t, 72) for t in (first, second))
+    said = "It was the {} age of wisdom, and it was the epoch of belief in many small and large things. "
+    first, second = said.format("first") * 3, said.format("second") * 3
+    text = "\n\n".join(textwrap.fill(one, 72) for one in (first, second))
     assert kept(cut(text)) == [first.strip(), second.strip()]
 
 
@@ -93,8 +90,15 @@ def test_navigation_and_notices_are_left_out_with_the_reason() -> None:
 
 
 def test_a_passage_that_would_begin_with_a_reference_back_takes_what_it_leans_on_along() -> None:
-    said = "It was the {} age of wisdom, and it was the epoch of belief in many small and large things. "
-    first, second = said.format("first") * 3, said.format("second") * 3
+    first, second = (f"Word {i} says what the garden needs, and when the water comes to it. " * 3 for i in "12")
+    third = "However, it is not always so: where the soil is heavy the water stays for days, and roots rot in it. " * 2
+    found = kept(cut(f"{first}\n{second}\n{third}", most=100))
+    assert [p.split()[1] for p in found] == ["1", "2"] and found[1].endswith(third.strip())
+    # Where the passage before would be too short without it, it stays there.
+    assert len(kept(cut(f"{second}\n{third}", least=30, most=60))) == 2
+
+
+def test_a_line_that_names_a_value_is_no_menu() -> None:
     text = "ชื่อวิทยาศาสตร์ : Cymbopogon citratus\nวงศ์ : Gramineae\nถิ่นกำเนิด : อินเดีย\n" + "ตะไคร้เป็นพืชล้มลุก ใบเรียวยาวและมีกลิ่นหอม " * 5
     assert "Gramineae" in "".join(kept(cut(text)))
 
