@@ -46,12 +46,12 @@ def prompt(name: str, language: str, own: str | None = None) -> str:
     raise UsageError(f"there is no prompt {name!r}{did_you_mean(name, {file.split('.')[0] for file in there})}")
 
 
-def check_prompts(own: str) -> None:
-    """Raise ValueError where a user's folder of prompts holds none, or one whose name none of ours has."""
+def check_prompts(own: str, also: str = "") -> None:
+    """Raise ValueError where a user's folder of prompts holds none, or one whose name none of ours has, nor is `also`."""
     mine = sorted(p.name for p in Path(own).glob("*.*.jinja"))
     if not mine:
         raise ValueError(f"prompts: no NAME.LANGUAGE.jinja in '{own}', such as judge.en.jinja")
-    known = {path.name.split(".")[0] for path in folder("prompts").glob("*.jinja")}
+    known = {*(path.name.split(".")[0] for path in folder("prompts").glob("*.jinja")), also}
     for name in mine:
         if (first := name.split(".")[0]) not in known:
             raise ValueError(f"prompts: '{own}/{name}' takes the place of no prompt{did_you_mean(first, known)}")

@@ -137,14 +137,19 @@ class Review:
                 reader = csv.DictReader(f)
                 missing = [c for c in COLUMNS if c not in (reader.fieldnames or ())]
                 lines = list(reader)
+        except FileNotFoundError:
+            raise DataError(f"no such file: {path}") from None
         except (OSError, UnicodeDecodeError, csv.Error) as e:
             raise DataError(f"{path}: cannot be read as CSV: {e}") from None
         if missing:
             raise DataError(f"{path}: has no column '{missing[0]}'; --csv writes a file with all of them")
         rows = {row["id"]: row for row in iterate_rows(self.out / "kept") if row["id"] in {line["id"] for line in lines}}
-        before, found = self.judged, []
+        before, found, named = self.judged, [], set()
         for number, line in enumerate(lines, start=2):
             one = _judgement(line, rows, f"{path}, line {number}")
+            if line["id"] in named:
+                raise UsageError(f"{path}, line {number}: the row {line['id']} stands twice; keep one of the lines")
+            named.add(line["id"])
             if one is not None and before.get(one.id) != one:
                 found.append(one)
         for one in found:  # all lines were read: a wrong one leaves nothing half taken

@@ -29,4 +29,6 @@ def command(rows: tuple[str, ...], out: str, **given: Any) -> int:
     Nothing is dropped without --min-score, and a row that got no score is never taken for a bad one. The scores are kept:
     `datagen filter -o OUT --set judge.min_score=4` decides again without asking.
     """
+    if (given["samples"] or 1) > 1 and given["temperature"] is None:
+        given["temperature"] = 0.7  # of several samples, which at 0 would all be the same
     return run_steps(rows, out, given, lambda own: [{"judge": own}])

@@ -88,7 +88,7 @@ def _of_generation(stage: dict[str, Any], requests: dict[str, int]) -> list[str]
     """The funnel of a generation: requests, items, rows kept; what they used and cost."""
     asked = f"{requests['judged']:,} requests -> {stage['rows_in']:,} items" if "judged" in requests else ""
     asked = asked or f"{stage['rows_asked']:,} rows asked about"
-    sent = f"{requests['sent']:,} sent now, {requests['recorded']:,} answers recorded"
+    sent = f"{requests['sent']:,} sent by it, {requests['recorded']:,} answers recorded"
     came = f"{stage['new_rows']:,} new rows" if "new_rows" in stage else f"{stage['rows_kept']:,} kept"
     notes = [f"{asked} -> {came}; {sent}"]
     notes += _of_best(stage.get("best", {}))

@@ -7,19 +7,21 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from datagen import assets
+from datagen.errors import UsageError
 from datagen.languages import PROMPTS, of_prompts
 from datagen.models.options import ModelOptions, is_local
 from datagen.options import between
 from datagen.row_language import language_of
 from datagen.rows import view
 from datagen.scores.expected import HIGHEST
+from datagen.scores.found import Found, agreed, likelier, paired, wins
 from datagen.stage import Context, Stage, Verdict
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 JUDGE_TOKENS = 512  # of one answer, unless the user gives another limit
 LEADS = {"en": "Score: ", "zh": "评分：", "th": "คะแนน: "}  # of a local model's answer
 PAIR_LEADS = {"en": "Better:", "zh": "更好：", "th": "ดีกว่า:"}
+ONE_CANDIDATE = "fewer than two candidates"
 BINS = 8  # of the distribution in the report
 
 
@@ -115,6 +118,8 @@ class Judge(ModelOptions, Stage):
         from datagen.models.opening import price_of
 
         price_of(self)
+        if self.rubric:
+            _rubric(self.rubric)
         texts = [assets.prompt(self._prompt_name, language, self.prompts) for language in self._languages]
         return "\n".join([adapter.identity(self.model) if is_local(self.model) else self.model, *texts])
 
@@ -130,8 +135,8 @@ class Judge(ModelOptions, Stage):
         """Return each row's score, reason and error."""
         texts = self._texts(rows)
         asked = [i for i, one in enumerate(texts) if one is not None]
-        nothing = "fewer than two candidates" if self.pairs else "no answer to judge"
-        found = [_Found(error=nothing)] * len(texts)
+        nothing = ONE_CANDIDATE if self.pairs else "no answer to judge"
+        found = [Found(error=nothing)] * len(texts)
         prompts = [one for one in texts if one is not None]
         judged = self._by_local_model(prompts) if self.local else self._asked(prompts, ctx)
         for i, one in zip(asked, judged, strict=True):
@@ -142,7 +147,10 @@ class Judge(ModelOptions, Stage):
         return {**{name: pa.array([one[k] for one in found], kind) for (name, kind), k in names}, **told}
 
     def refuse(self, columns: pa.Table, leeway: float = 1.0) -> None:
-        """Refuse the embedded model for rows that it does not read."""
+        """Refuse the embedded model for rows that it does not read, and pairs where there are none."""
+        errors = columns.column("judge_error")
+        if self.pairs and len(columns) and pc.all(pc.fill_null(pc.equal(errors, ONE_CANDIDATE), fill_value=False)).as_py():
+            raise UsageError("stage 'judge': no row has two candidates to compare; `datagen answer --samples 2` makes them")
         if self.embedded:
             self.check_rows("judge", columns.column("spoken").drop_null().to_pylist(), leeway)
 
@@ -151,7 +159,7 @@ class Judge(ModelOptions, Stage):
         from datagen.models.prompt import Prompt
 
         prompts = {name: Prompt(self._prompt_name, name, self.prompts) for name in self._languages}
-        rubric = Path(self.rubric).read_text("utf-8").strip() if self.rubric else None
+        rubric = _rubric(self.rubric) if self.rubric else None
         named = rows.column("language").to_pylist()
         candidates = rows.column("candidates").to_pylist() if self.pairs else [None] * len(rows)
         found: list[tuple[str, list[str]] | None] = []
@@ -169,7 +177,7 @@ class Judge(ModelOptions, Stage):
             found.append((language, texts) if texts else None)
         return found
 
-    def _by_local_model(self, asked: Sequence[tuple[str, list[str]]]) -> list[_Found]:
+    def _by_local_model(self, asked: Sequence[tuple[str, list[str]]]) -> list[Found]:
         """Return what the model's probabilities say."""
         from datagen.models import adapter
         from datagen.scores.expected import expectation
@@ -177,7 +185,7 @@ class Judge(ModelOptions, Stage):
         model = _choices(self.model, adapter.identity(self.model))
         words = [" A", " B"] if self.pairs else [str(s) for s in range(self.low, self.high + 1)]
         leads = PAIR_LEADS if self.pairs else LEADS
-        found = [_Found(error="longer than the model reads")] * len(asked)
+        found = [Found(error="longer than the model reads")] * len(asked)
         for language in sorted({name for name, _ in asked}):
             here = [i for i, (name, _) in enumerate(asked) if name == language]
             per_row = len(asked[here[0]][1])
@@ -187,12 +195,12 @@ class Judge(ModelOptions, Stage):
                 if np.isnan(mine).any():
                     continue
                 if self.pairs:
-                    found[i] = _agreed(_likelier(mine[0, 0], mine[0, 1]), _likelier(mine[1, 1], mine[1, 0]))
+                    found[i] = agreed(likelier(mine[0, 0], mine[0, 1]), likelier(mine[1, 1], mine[1, 0]))
                 else:
-                    found[i] = _Found(expectation(dict(zip(words, mine[0], strict=True)), self.low, self.high))
+                    found[i] = Found(expectation(dict(zip(words, mine[0], strict=True)), self.low, self.high))
         return found
 
-    def _asked(self, asked: Sequence[tuple[str, list[str]]], ctx: Context) -> list[_Found]:
+    def _asked(self, asked: Sequence[tuple[str, list[str]]], ctx: Context) -> list[Found]:
         """Return what the endpoint's model says, through the journal."""
         import asyncio
         import contextlib
@@ -214,11 +222,11 @@ class Judge(ModelOptions, Stage):
                 one = verdicts.judged if self.pairs else judge.judged
                 return lambda: asyncio.gather(*(one([{"role": "user", "content": text}]) for text in texts))
 
-            found: list[_Found] = []
+            found: list[Found] = []
             with contextlib.closing(in_order(chat, (begun(texts) for _, texts in asked))) as come:
                 for done, judged in enumerate(come, start=1):
                     one = judged[0]
-                    found.append(_paired(judged) if self.pairs else _Found(one.score, one.reason or None, one.error))
+                    found.append(paired(judged) if self.pairs else Found(one.score, one.reason or None, one.error))
                     spent = f"${chat.budget.spent:.4f}, " if chat.budget.price else ""
                     ctx.at(done, f"{spent}{chat.sent:,} asked")
         return found
@@ -239,7 +247,7 @@ class Judge(ModelOptions, Stage):
             "scored": len(values), "mean_score": round(float(values.mean()), 4) if len(values) else None,
             "distribution": [[*limits, count] for limits, count in bins],
             "rows_not_scored": n - len(values), **({"first_error": errors[0]} if errors else {}),
-            **(_wins(values, columns) if self.pairs else {}),
+            **(wins(values, columns) if self.pairs else {}),
             **({} if self.local else used(self, ctx.folder, offline=ctx.offline)),
         }  # fmt: skip
         if self.min_score is None:
@@ -251,43 +259,17 @@ class Judge(ModelOptions, Stage):
         return Verdict(reason, score, threshold=pa.array(np.full(n, self.min_score)), evidence=evidence, notes=notes)
 
 
+def _rubric(path: str) -> str:
+    """The text of a rubric; raises UsageError where it cannot be read."""
+    try:
+        return Path(path).read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as e:
+        raise UsageError(f"rubric: {path} is no text file in UTF-8 ({e})") from None
+
+
 @lru_cache(maxsize=1)
 def _choices(model: str, identity: str) -> Choices:
     """The loaded model of this identity, kept for the next batch."""
     from datagen.models.choices import Choices
 
     return Choices(model)
-
-
-class _Found(NamedTuple):
-    """What was found of one row: the columns that `judge` adds, and whether a pair's two orders contradict each other."""
-
-    score: float | None = None
-    reason: str | None = None
-    error: str | None = None
-    contradicted: bool | None = None
-
-
-def _likelier(one: float, other: float) -> float:
-    return 0.5 if one == other else float(one > other)
-
-
-def _agreed(first: float, again: float, reason: str | None = None) -> _Found:
-    """What the first candidate gets when it stands first, and when it stands second; a tie where they differ."""
-    return _Found(first if first == again else 0.5, reason, None, first != again)
-
-
-def _paired(judged: Sequence[Any]) -> _Found:
-    """The verdict of two judgements, each 1 where the answer shown first is better, 0 where the second is, 0.5 for a tie."""
-    one, two = judged
-    if one.score is None or two.score is None:
-        return _Found(error=one.error or two.error)
-    said = f"First candidate shown as A: {one.reason}\nSecond candidate shown as A: {two.reason}"
-    return _agreed(one.score, 1.0 - two.score, said)
-
-
-def _wins(values: np.ndarray[Any, Any], columns: pa.Table) -> dict[str, int]:
-    """How often the first candidate wins, the second does, neither, and how often the judge contradicted itself."""
-    first, second = int((values == 1).sum()), int((values == 0).sum())
-    contradicted = pc.sum(columns.column("contradicted").cast(pa.int64())).as_py() or 0
-    return {"first_better": first, "second_better": second, "ties": len(values) - first - second, "contradicted": contradicted}

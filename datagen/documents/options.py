@@ -22,5 +22,7 @@ class PassageOptions:
             raise ValueError(f"limit must be 1 or more, not {self.limit}")
         if not self.documents:
             raise ValueError("needs documents: a file or a folder of them")
+        if self.min_words > self.max_words:
+            raise ValueError(f"min_words ({self.min_words:,}) is more than max_words ({self.max_words:,})")
         if not 1 <= self.min_words <= self.max_words <= 100_000:
             raise ValueError(f"min_words and max_words must be 1 to 100,000, not {self.min_words:,} and {self.max_words:,}")

@@ -45,7 +45,7 @@ def files(path: str, stdin_copy: Path | None = None) -> list[Path]:
 
 
 def _folder_files(folder: Path) -> list[Path]:
-    if (folder / "kept").is_dir() and (folder / "run.json").is_file():
+    if (folder / "kept").is_dir() and ((folder / "run.json").is_file() or (folder / "judgements.jsonl").is_file()):
         return sorted((folder / "kept").glob("*.parquet"))
     if (folder / ".datagen").exists():
         raise DataError(f"{folder} is an unfinished run; run its command again to complete it, then read it")

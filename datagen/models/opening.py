@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 OPENAI = "https://api.openai.com/v1"
 CONNECT_TIMEOUT_S = 10.0
+LOCAL_TIMEOUT_S = 3600.0  # at least, of an attempt at a model that is served here
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -81,21 +82,24 @@ def opened(options: ModelOptions, journal: Journal, *, offline: bool = False) ->
             from datagen.models.batches import MOST_REQUESTS, BatchChat
 
             chat, concurrency = BatchChat, MOST_REQUESTS
+        # A server here answers as fast as the machine can, and nobody bills: an answer given up is work thrown away.
+        timeout_s = max(options.timeout_s, LOCAL_TIMEOUT_S) if options.local else options.timeout_s
+        asked = None if offline else _client(url, key, options.model, timeout_s)
         yield chat(
-            name, model, without_userinfo(url), journal, None if offline else _client(url, key, options), budget,
+            name, model, without_userinfo(url), journal, asked, budget,
             Pace(options.rpm, options.tpm),
-            concurrency, options.timeout_s, options.retry_failed,
+            concurrency, timeout_s, options.retry_failed,
             paid=not options.local, secrets=() if offline else secrets_of(url, key), extra=options.extra_body or {},
         )  # fmt: skip
 
 
-def _client(url: str, key: str | None, options: ModelOptions) -> AsyncOpenAI:
+def _client(url: str, key: str | None, model: str, timeout_s: float) -> AsyncOpenAI:
     if key is None and url.startswith("https://api.openai.com"):
         raise ModelError(
-            f"there is no local model '{options.model}', and OpenAI needs a key: set OPENAI_API_KEY, name an endpoint with"
+            f"there is no local model '{model}', and OpenAI needs a key: set OPENAI_API_KEY, name an endpoint with"
             " --base-url, or use --model smollm2"
         )
-    return client(url, key, options.timeout_s)
+    return client(url, key, timeout_s)
 
 
 def client(url: str, key: str | None, timeout_s: float) -> AsyncOpenAI:

@@ -85,7 +85,7 @@ class ModelOptions:
         if self.via == "batch" and self.local:
             raise ValueError("via=batch needs an endpoint with a Batch API: name a model of it, and its base_url")
         if self.prompts is not None:
-            assets.check_prompts(self.prompts)
+            assets.check_prompts(self.prompts, also=getattr(self, "prompt", ""))  # a judge may have one of any name
         self._check_extra(self.extra_body or {})
 
     def _check_extra(self, extra: dict[str, Any]) -> None:

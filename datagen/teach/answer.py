@@ -18,6 +18,7 @@ from datagen.teach.options import TeachOptions
 
 LOCAL_TOKENS = 384  # of an answer; a small model that goes on has lost its thread
 JUDGE_TOKENS = 512
+SHORT = 80  # characters of an answer that is nothing but one
 LOW, HIGH = 1, 5  # the scale of prompts/judge
 
 
@@ -154,7 +155,9 @@ class Answer:
         if how == "judge":
             return await self._judged(row, texts)
         if how == "rule":
-            known = final_answer(row["output"]) is not None
+            # The last number of a long text is no final answer.
+            short = len(row["output"]) <= SHORT and final_answer(row["output"]) is not None
+            known = short or is_worked(row["output"])
             return [float(same_answer(text, row["output"])) if known else None for text in texts], []
         return ([None] * len(texts) if how == "first" else agreement(texts, self._options.samples)), []
 

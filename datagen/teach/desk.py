@@ -68,6 +68,10 @@ class Desk:
         """Return a ledger row."""
         return dropped_row(row, self.step, reason, evidence=evidence, **fate)
 
+    def no_child(self, row: Row, reason: str, evidence: str, *told: str) -> Row:
+        """Return the ledger row of a new row that was not made of one that stays; its id says from what and what for."""
+        return self.lost({**row, "id": prompt_hash(row["id"], *told) * 2, "parents": [row["id"]]}, reason, evidence)
+
     def refused(self, row: Row, answer: Completion) -> Row | None:
         """Return the ledger row where an answer cannot be used: none, an empty one, or one that was cut off."""
         if answer.text is None:

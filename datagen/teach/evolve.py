@@ -83,9 +83,11 @@ class Evolve:
         return ("evolve", *(("evolve_equal",) if options.check_gain else ()))
 
     async def taught(self, row: Row) -> list[Row]:
-        """Return the new rows and the eliminated ones; none of a row that asks nothing, or for a tool."""
-        if has_tools(row) or not any(m["role"] == "user" and m["content"].strip() for m in asked_messages(row)):
-            return []
+        """Return the new rows and the eliminated ones."""
+        if has_tools(row):
+            return [self._desk.no_child(row, "needs_tools", "a task that asks for a tool is not evolved", "evolve")]
+        if not any(m["role"] == "user" and m["content"].strip() for m in asked_messages(row)):
+            return [self._desk.no_child(row, "empty_task", "nothing is asked", "evolve")]
         found: list[Row] = []
         parent = row
         for turn in range(self._options.rounds):

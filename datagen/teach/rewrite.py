@@ -53,10 +53,10 @@ class Rewrite:
     async def taught(self, row: Row) -> list[Row]:
         """Return the row with its new answer, or why there is none."""
         desk = self._desk
-        if has_tools(row):
-            return [desk.lost(row, "needs_tools", "an answer that calls a tool is not rewritten")]
         if self._how == "turns":
             return [await self._turns(row)]
+        if has_tools(row):
+            return [desk.lost(row, "needs_tools", "an answer that calls a tool is not rewritten")]
         if not row["output"].strip():
             return [desk.lost(row, "empty_answer")]
         prompt = desk.prompt(PROMPTS[self._how], desk.spoken(row))
@@ -92,6 +92,8 @@ class Rewrite:
             if one["role"] != "assistant" or not one["content"]:
                 continue
             if any(_repeats(one["content"], text) for text in earlier):
+                if has_tools(row):
+                    return desk.lost(row, "needs_tools", "an answer that calls a tool is not rewritten")
                 context = "\n\n".join(f"{t['role']}: {t['content']}" for t in turns[:at] if t["content"])
                 answer = await desk.ask(prompt.messages(conversation=context, answer=one["content"]))
                 if lost := desk.refused(row, answer):

@@ -80,9 +80,10 @@ class Translate:
 
     async def taught(self, row: Row) -> list[Row]:
         """Return the row in each language, or why there is none."""
-        if has_tools(row):
-            return []  # what a tool was asked and said is in no language
         own = row["language"] or language_of(row["instruction"], row["output"])
+        if has_tools(row):
+            said = "what a tool was asked and said is in no language"
+            return [self._desk.no_child(row, "needs_tools", said, code) for code in self._options.to if code != own]
         wanted = [code for code in dict.fromkeys(self._options.to) if code != own]
         found = await asyncio.gather(*(self._into(row, own, code) for code in wanted))
         return [one for rows in found for one in rows]
