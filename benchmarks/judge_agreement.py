@@ -1,7 +1,7 @@
 """How often a judge scores the answer that people preferred higher: the embedded model as it is, and tuned on other pairs.
 
 Chance is 0.5; ties count half. The pairs are those of the shared data, English ones of at most --longest characters; the tuned
-judge has seen none of those that it is measured on. `pairs`: the same judge asked which of two is better, in both orders.
+judge has seen none of those that it is measured on.
 """
 
 from __future__ import annotations

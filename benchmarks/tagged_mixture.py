@@ -14,12 +14,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from scipy import stats
 from small_rows import DATA, dolly, written
 
 import datagen as dg
 from datagen.teach.backtranslate import TAGS
-
-T_95 = {2: 12.71, 3: 4.303, 4: 3.182, 5: 2.776}  # two-sided quantiles of Student's t, by the number of seeds
 
 
 def tagged(rows: list[dict[str, Any]], line: str) -> list[dict[str, Any]]:
@@ -77,7 +76,7 @@ def main() -> None:
             differences = [a - b for a, b in zip(values, base, strict=True)]
             mean = sum(differences) / len(differences)
             spread = math.sqrt(sum((d - mean) ** 2 for d in differences) / max(1, len(differences) - 1))
-            half = T_95.get(len(differences), 2.0) * spread / math.sqrt(len(differences))
+            half = float(stats.t.ppf(0.975, max(1, len(differences) - 1))) * spread / math.sqrt(len(differences))
             interval = f"95 % {mean - half:+.4f} to {mean + half:+.4f}"
             print(f"{title:<28} mean {sum(values) / len(values):.4f}; against people only {mean:+.4f} ({interval})")
 

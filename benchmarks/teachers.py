@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import tempfile
 from collections import Counter
@@ -17,18 +18,18 @@ from endpoint_process import EndpointProcess
 from small_rows import DATA, records, written
 
 import datagen as dg
-from datagen.scores.numbers import changed
 
 
-def best_of(folder: Path, questions: int, samples: int) -> None:
+def best_of(folder: Path, questions: int, samples: int, tokens: int) -> None:
     """Answer questions of GSM8K and count the right ones."""
     rows = [{"instruction": r["question"], "output": r["answer"]} for r in records("rows/gsm8k_train_7k.jsonl.gz")][:questions]
-    run = dg.teach("answer", written(folder / "gsm8k.jsonl", rows), folder / "gsm8k", samples=samples, max_output_tokens=200)
+    run = dg.teach("answer", written(folder / "gsm8k.jsonl", rows), folder / "gsm8k", samples=samples, max_output_tokens=tokens)
     kept = run.kept.to_pylist()
     right = [sum(c["score"] == 1 for c in r["candidates"]) for r in kept]
-    drawn = sum(len(r["candidates"]) for r in kept)
-    print(f"GSM8K, smollm2, {samples} samples of {len(rows)} questions:")
-    print(f"  {sum(right)} of {drawn} answers right ({sum(right) / max(1, drawn):.1%})")
+    usable = sum(len(r["candidates"]) for r in kept)
+    print(f"GSM8K, smollm2, {samples} samples of {len(rows)} questions, at most {tokens} tokens each:")
+    drawn = samples * len(rows)
+    print(f"  {sum(right)} of {drawn} answers right ({sum(right) / drawn:.1%}), {usable} not cut off")
     print(f"  {sum(n > 0 for n in right)} questions with a right one, which then stands first")
     print(f"  dropped {run.summary['stages'][-1]['dropped']}")
 
@@ -43,7 +44,7 @@ def of_pairs(folder: Path, bars: Bars) -> None:
         rows += len(kept)
         for row in kept:
             shown = json.loads(row["extra"])["examples"]
-            inside += row["parents"][0] in shown or row["output"] in row["instruction"].splitlines()
+            inside += row["parents"][0] in shown or row["output"] in row["instruction"]
         for row in kept[40:42]:
             print(f"\n[{source}-{target}, {row['language']}]\n{row['instruction']}\n=> {row['output']}")
     bars.at_most(f"rows of {rows:,} whose answer stands in their prompt", 0, inside)
@@ -63,9 +64,16 @@ def translated(folder: Path, bars: Bars) -> None:
         )
     by_id = {r["id"]: r for r in run.kept.to_pylist()}
     made = [r for r in by_id.values() if r["parents"] and r["parents"][0] in by_id]
-    lost = sum(any(changed(by_id[r["parents"][0]][n], r[n])[0] for n in ("instruction", "output")) for r in made)
+    # Counted apart from the check that kept them: digits in any script, run by run.
+    lost = sum(any(digits(by_id[r["parents"][0]][n]) != digits(r[n]) for n in ("instruction", "output")) for r in made)
     print(f"\ntranslate: {len(made)} rows in zh and th kept, dropped {run.summary['stages'][-1]['dropped']}")
     bars.at_most("translated rows that lost a number", 0, lost)
+
+
+def digits(text: str) -> Counter[str]:
+    """Count the runs of digits in a text, without the commas of thousands."""
+    plain = re.sub(r"(?<=\d)[,，](?=\d{3})", "", text)
+    return Counter(str(int(run)) for run in re.findall(r"\d+", plain))
 
 
 def evolved(folder: Path, tasks: int, rounds: int) -> None:
@@ -73,7 +81,7 @@ def evolved(folder: Path, tasks: int, rounds: int) -> None:
     from datagen import assets
 
     seeds = [json.loads(line) for line in assets.seed_file("en").read_text("utf-8").splitlines()][:tasks]
-    run = dg.teach("evolve", written(folder / "seeds.jsonl", seeds), folder / "evolved", rounds=rounds, max_output_tokens=160)
+    run = dg.teach("evolve", written(folder / "seeds.jsonl", seeds), folder / "evolved", rounds=rounds, max_output_tokens=400)
     used: Counter[str] = Counter()
     for row in (*run.kept.to_pylist(), *run.dropped.to_pylist()):
         extra = json.loads(row["extra"] or "{}")
@@ -93,6 +101,7 @@ def main() -> None:
     parser.add_argument("--only", choices=("answer", "pairs", "translate", "evolve"))
     parser.add_argument("--questions", type=int, default=50)
     parser.add_argument("--samples", type=int, default=8)
+    parser.add_argument("--tokens", type=int, default=128, help="of an answer to GSM8K")
     parser.add_argument("--tasks", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=1)
     asked = parser.parse_args()
@@ -108,7 +117,7 @@ def main() -> None:
         if asked.only in (None, "evolve"):
             evolved(folder, asked.tasks, asked.rounds)
         if asked.only in (None, "answer"):
-            best_of(folder, asked.questions, asked.samples)
+            best_of(folder, asked.questions, asked.samples, asked.tokens)
     bars.end()
 
 
