@@ -33,13 +33,15 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=64, help="by people, and as many pseudo rows")
+    parser.add_argument("--held-out", type=int, default=40, help="rows by people that the loss is of")
+    parser.add_argument("--max-length", type=int, default=512, help="tokens of a row")
     asked = parser.parse_args()
     if not (DATA / "rows").is_dir():
         sys.exit(f"skipped: {DATA} is not here; set DATA")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         real = [json.loads(line) for line in dolly(folder, asked.rows).read_text().splitlines()]
-        held_out = [json.loads(line) for line in dolly(folder, 40, skip=1000).read_text().splitlines()]
+        held_out = [json.loads(line) for line in dolly(folder, asked.held_out, skip=1000).read_text().splitlines()]
         made = [r for r in dg.opened(asked.pseudo).kept.to_pylist() if r["source"] == "backtranslated"]
         made.sort(key=lambda r: -(r["judge_score"] or 0))
         pseudo = [{"instruction": r["instruction"], "output": r["output"]} for r in made[: asked.rows]]
@@ -63,7 +65,7 @@ def main() -> None:
                     batch_size=8,
                     seed=seed,
                     eval=str(evaluated),
-                    max_length=512,
+                    max_length=asked.max_length,
                 )
                 told = run.summary["stages"][-1]["training"]
                 losses.setdefault(title, []).append(told["eval_after"]["loss"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ TEXTS: dict[str, Markup] = {
 }  # fmt: skip
 OTHERS = (".pdf", ".doc", ".docx", ".odt", ".rtf", ".epub", ".pptx")  # documents, but of a kind that is not read here
 PACKED = (".gz", ".zst")
+_CHARSET = re.compile(rb"<meta[^>]{0,200}charset=[\"']?([A-Za-z0-9_.:-]{2,40})", flags=re.I)
 _NOT_READ = "is not read; turn it into text, Markdown or HTML first (pandoc, pdftotext)"
 TEXT_FIELDS = ("text", "content", "document", "body", "article", "passage", "html", "markdown")
 ID_FIELDS = ("id", "_id", "doc_id", "document_id", "url", "uri")
@@ -78,13 +80,24 @@ def _whole(file: Path, top: Path, markup: Markup) -> Document:
     name = _name(file, top)
     with Unpacked(file) as stream:
         raw, problem = stream.read(), stream.broken
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        problem = problem or "bytes that are not UTF-8"
-    if problem:
+    text = None if problem else _decoded(raw, markup)
+    if text is None:
+        problem = problem or "bytes that are not UTF-8; turn them into it first (iconv -t utf-8)"
         return Document(name, raw.decode("utf-8", "backslashreplace"), markup, source=_storable(file.name), problem=problem)
     return Document(name, text.replace("\r\n", "\n").replace("\r", "\n"), markup, source=_storable(file.name))
+
+
+def _decoded(raw: bytes, markup: Markup) -> str | None:
+    """The text of a file in UTF-8, in UTF-16 with its mark, or of a page in the encoding that it names; None else."""
+    named = _CHARSET.search(raw[:4096]) if markup == "html" else None
+    marked = "utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else ""
+    for encoding in ("utf-8-sig", marked, named[1].decode("ascii") if named else ""):
+        try:
+            if encoding:
+                return raw.decode(encoding)
+        except (UnicodeDecodeError, LookupError):
+            continue
+    return None
 
 
 def _name(file: Path, top: Path) -> str:

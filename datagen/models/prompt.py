@@ -35,7 +35,7 @@ class Prompt:
 
         try:
             return self._template.render(**values).strip()
-        except (TemplateError, TypeError, ValueError) as e:
+        except (TemplateError, TypeError, ValueError, ArithmeticError) as e:
             known = ", ".join(sorted(values))
             raise UsageError(f"{self._name}: {' '.join(str(e).split())}; the values are {known}") from None
 

@@ -29,7 +29,7 @@ class Phrasing:
 
         try:
             found = self.template.render(text=text, source=source, target=target, examples=examples).strip()
-        except (TemplateError, TypeError, ValueError) as e:
+        except (TemplateError, TypeError, ValueError, ArithmeticError) as e:
             raise UsageError(f"{self.name}: {' '.join(str(e).split())}; the values are {', '.join(VALUES)}") from None
         return str(found)
 

@@ -39,12 +39,16 @@ _NO_NUMBER = regex.compile(
 )
 
 
+_RAISED = regex.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
+
+
 def numbers(text: str, *, decimal_comma: bool = False) -> Counter[str]:
     """Return the numbers that a text writes in digits, of any script, without the marks of thousands; how often each.
 
     A minus counts, and so do 负, ลบ and the word; `decimal_comma`: 1.200,5 is 1200.5.
     """
-    plain = unicodedata.normalize("NFKC", text)
+    plain = _RAISED.sub(lambda hit: f"^{hit.group()}", text)  # 10² is no 102
+    plain = unicodedata.normalize("NFKC", plain)
     plain = "".join(str(unicodedata.digit(c, 0)) if c.isdigit() else c for c in plain)
     if decimal_comma:
         plain = _COMMA.sub(lambda hit: regex.sub(r"[.\s]", "", hit.group()).replace(",", "."), plain)

@@ -46,7 +46,8 @@ _LABELLED = regex.compile(
 )
 _GIVEN = regex.compile(
     rf"(?:give|giving|assign|award|rate|deserves?|earns?|gets?|worth|给(?:予|出)?|打|评|得|应得|ให้|ได้|ควรได้)"
-    rf"(?:\s(?:it|this|the\s\w{{1,20}}|them|a|an|only|at|as)){{0,4}}{_WRAP}(?P<value>{_VALUE}){_WRAP}(?:{_OUT_OF}|{_UNIT})",
+    rf"(?:\s(?:it|this|the\s\w{{1,20}}|them|a|an|only|at|as)){{0,4}}{_WRAP}(?P<value>{_VALUE}){_WRAP}(?:{_OUT_OF}|{_UNIT})"
+    r"(?!\p{Latin}|\s(?:wrong|right|across|lower|higher|less|more|off|deducted|below|above))",
     flags=regex.I,
 )
 _FRACTION = regex.compile(rf"(?P<value>{_VALUE})(?:{_OUT_OF})", flags=regex.I)
@@ -72,6 +73,7 @@ _DENIED = regex.compile(
     flags=regex.I,
 )
 _RANGE = regex.compile(rf"\s*(?:-|–|—|~|～|to|or|and|或|到|至|และ|หรือ|ถึง)\s*{_VALUE}", flags=regex.I)
+_PART = regex.compile(rf"\s?点\s?(?P<tenth>\d|{_SPELT})|\sand\s(?:a\s|one\s)?half\b|\s?(?:分)?半", flags=regex.I)
 _STARS = regex.compile(r"[★⭐🌟]+️?☆*")
 _OBJECT = regex.compile(r"\{[^{}]*\}")
 _KEYS = {"score", "rating", "grade", "评分", "得分", "分数", "คะแนน", "final_score", "overall"}
@@ -123,10 +125,18 @@ def _in_object(text: str, low: float, high: float) -> float | None:
 def _value(text: str, hit: regex.Match[str], low: float, high: float) -> float | None:
     if _RANGE.match(text, hit.end("value")):  # `3-4`, `3 or 4`: two at once
         return None
-    value, most = _number(hit["value"]), hit["most"] if "most" in hit.re.groupindex else None
+    value = _number(hit["value"]) + _part(text, hit)
+    most = hit["most"] if "most" in hit.re.groupindex else None
     if most is not None and (out_of := _number(most)) not in (0.0, high):
         value = value * high / out_of
     return _within(value, low, high)
+
+
+def _part(text: str, hit: regex.Match[str]) -> float:
+    """What is added after a number in words: 三点五, four and a half."""
+    if after := _PART.match(text, hit.end("value")):
+        return _number(after["tenth"]) / 10 if after["tenth"] else 0.5
+    return 0.0
 
 
 def _number(text: str) -> float:

@@ -41,11 +41,11 @@ def test_fields_that_are_named_are_taken_and_a_wrong_one_is_an_error(tmp_path: P
 
 
 def test_what_cannot_be_read_is_a_document_with_a_problem(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_bytes(b"\xff\xfe broken")
+    (tmp_path / "a.txt").write_bytes(b"\xff\xff broken")
     (tmp_path / "b.jsonl").write_text('{"text": "good"}\n{"text": 3}\nnot json\n')
     (tmp_path / "c.txt.gz").write_bytes(gzip.compress(random.Random(17).randbytes(4000).hex().encode())[:2000])
     found = {d.id: d.problem for d in documents(str(tmp_path))}
-    assert found["a.txt"] == "bytes that are not UTF-8"
+    assert found["a.txt"] == "bytes that are not UTF-8; turn them into it first (iconv -t utf-8)"
     assert found["b.jsonl#line 1"] == "" and found["b.jsonl#line 2"] and found["b.jsonl#line 3"]
     assert found["c.txt.gz"] == "the file breaks off: the compressed data is incomplete"
 
@@ -55,3 +55,22 @@ def test_nothing_there_is_an_error(tmp_path: Path) -> None:
         list(documents(str(tmp_path)))
     with pytest.raises(DataError, match="no such file"):
         list(documents(str(tmp_path / "nowhere")))
+
+
+def test_pages_in_the_encoding_that_they_name_and_utf_16_are_read(tmp_path: Path) -> None:
+    (tmp_path / "a.html").write_bytes('<meta charset="gb2312"><p>你好</p>'.encode("gb2312"))
+    (tmp_path / "b.html").write_bytes('<meta http-equiv="x" content="text/html; charset=TIS-620"><p>สวัสดี</p>'.encode("tis-620"))
+    (tmp_path / "c.txt").write_bytes("สวัสดี".encode("utf-16"))
+    found = {d.id: (d.text, d.problem) for d in documents(str(tmp_path))}
+    assert "你好" in found["a.html"][0] and "สวัสดี" in found["b.html"][0] and found["c.txt"] == ("สวัสดี", "")
+    assert not any(problem for _, problem in found.values())
+
+
+def test_names_and_records_with_halves_of_characters_stop_nothing(tmp_path: Path) -> None:
+    import os
+
+    (Path(os.fsdecode(os.fsencode(tmp_path) + b"/na\xffme.txt"))).write_text("text")
+    (tmp_path / "x.jsonl").write_text('{"id": "x\\ud800y", "title": "t\\udfff", "text": "good"}\n{"text": "half \\ud800"}\n')
+    found = {d.id: (d.title, d.problem) for d in documents(str(tmp_path))}
+    assert found["na\\udcffme.txt"] == ("", "") and found["x\\ud800y"] == ("t\\udfff", "")
+    assert found["x.jsonl#line 2"][1] == "a lone surrogate, which is no character"

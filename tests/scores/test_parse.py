@@ -50,12 +50,14 @@ FOUR = [
     "ผมให้คะแนน 4 ครับ", "ดิฉันให้ 4 คะแนนค่ะ", "เรตติ้ง: 4", "คะแนนเท่ากับ 4", "คะแนนอยู่ที่ 4",
 ]  # fmt: skip
 OTHER = {
+    "评分：三点五": 3.5, "评分：四点五分": 4.5, "Score: four and a half": 4.5,
     "Score: 1": 1.0, "Score: 5": 5.0, "Score: 4.5": 4.5, "评分：3.5": 3.5, "คะแนน: 2.5": 2.5, "Score: 3,5": 3.5,
     "5/5": 5.0, "评分：五分": 5.0, "คะแนน: ๑": 1.0, "ให้ 5 คะแนน": 5.0, "Score: 1/5": 1.0, "十分\n评分：2": 2.0,
     "★☆☆☆☆": 1.0, "Score: 10/10": 5.0, "two": 2.0, "The rating is 3.\nI liked 5 things.": 3.0,
     "Score: 2. It would be a 5 with sources": 2.0,
 }  # fmt: skip
 NONE = [
+    "The answer gets 2 points wrong. Overall it is good.", "It gets 2 points across.",
     "The rubric says score 1: wrong. The answer is excellent.", "It does not deserve a score of 5. It is a 3.", "不应得 5 分。",
     "", " ", "\n", "I cannot rate this.", "The answer is good.", "It has 3 examples and 2 errors.", "Score:",
     "Score: N/A", "Score: unknown", "Score: 3-4", "Score: 3 or 4", "between 3 and 4", "Score: 3 to 4", "评分：3到4",

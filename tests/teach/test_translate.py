@@ -124,3 +124,14 @@ def test_a_failed_translation_has_an_id_of_its_own(taught: Any, saying: Any) -> 
     with saying(lambda prompt: "") as server:
         [kept], dropped, _ = taught("translate", [ROW], server, to="zh,th")
     assert len({kept["id"], *(r["id"] for r in dropped)}) == 3 and all(len(r["id"]) == 32 for r in dropped)
+
+
+def test_headings_prose_between_dollars_and_marks_of_the_text_itself(taught: Any, saying: Any) -> None:
+    record = {
+        "instruction": "Steps:\n#### 1. Mix the flour well\nthe pid is $$ here and again $$ there, mark ⟦2⟧.",
+        "output": "x",
+    }
+    with saying(lambda prompt: prompt.split("<<<\n")[-1].split("\n>>>")[0]) as server:
+        taught("translate", [record], server, to="th")
+    shown = server.bodies[0]["messages"][-1]["content"]
+    assert "#### 1. Mix the flour well" in shown and "here and again" in shown and "mark ⟦1⟧" in shown
