@@ -91,6 +91,10 @@ def _of_generation(stage: dict[str, Any], requests: dict[str, int]) -> list[str]
     sent = f"{requests['sent']:,} sent by it, {requests['recorded']:,} answers recorded"
     came = f"{stage['new_rows']:,} new rows" if "new_rows" in stage else f"{stage['rows_kept']:,} kept"
     notes = [f"{asked} -> {came}; {sent}"]
+    if "new_rows" in stage and (lost := sum(stage["dropped"].values())):
+        made = stage["new_rows"] + lost
+        each = ", ".join(f"{reason} {count / made:.1%}" for reason, count in stage["dropped"].items())
+        notes.append(f"of {made:,} tries {lost / made:.1%} came to nothing: {each}")
     notes += _of_best(stage.get("best", {}))
     for name, (made, kept) in stage.get("operations", {}).items():
         notes.append(f"{name}: {kept:,} of {made:,} kept")
