@@ -124,8 +124,13 @@ class ModelOptions:
 
     @property
     def embedded(self) -> bool:
-        """Whether the model is the one that comes along."""
-        return self.model == EMBEDDED and self.base_url is None
+        """Whether the model is the one that comes along, or an adapter of it."""
+        if self.base_url is not None:
+            return False
+        from datagen.models.adapter import base_of
+        from datagen.models.weights import UNPACKED
+
+        return self.model == EMBEDDED or Path(base_of(self.model)).name.startswith(UNPACKED)
 
     @property
     def local(self) -> bool:

