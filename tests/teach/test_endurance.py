@@ -117,7 +117,7 @@ def test_faults_cost_no_row(name: str, words: Any, datagen: Any, tmp_path: Path)
     kept, dropped = (pq.read_table(tmp_path / "out" / part).to_pylist() for part in ("kept", "dropped"))
     known = {
         "cut_off", "request_failed", "changed_numbers", "wrong_language", "copies_prompt", "no_information_gain", "low_score",
-        "copies_text", "changed_code",
+        "copies_text", "changed_code", "no_score",
     }  # fmt: skip
     assert {r["reason"] for r in dropped} <= known
     assert all(r["evidence"] for r in dropped if r["reason"] in ("request_failed", "cut_off"))
