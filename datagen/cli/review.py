@@ -110,14 +110,14 @@ def _edited(row: Row) -> Any:
     if back is None:
         return None
     found: dict[str, list[str]] = {name: [] for name in names}
-    name = ""
+    name, marks = "", 0
     for line in back.split("\n"):
-        if line.removeprefix(f"{sign} ").strip() in names and line.startswith(f"{sign} "):
-            name = line.removeprefix(f"{sign} ").strip()
+        head = line.removeprefix(f"{sign} ")
+        if head != line and head.strip() in names:
+            name, marks = head.strip(), marks + 1
         elif name:
             found[name].append(line)
     texts = {name: "\n".join(lines).rstrip("\n") for name, lines in found.items()}
-    marks = sum(line.startswith(f"{sign} ") and line.removeprefix(f"{sign} ").strip() in names for line in back.split("\n"))
     if marks != len(names) or not (texts["instruction"] + texts["input"]).strip():
         return None  # a mark is gone, or nothing is left to be asked: no edit
     if all(texts[name] == row[name].rstrip("\n") for name in names):

@@ -29,11 +29,13 @@ CURVE_ROWS = 20_000  # so many rows get their retention curves unasked: they tak
 
 def judge(run: Run, step: Step, folder: Path) -> None:
     """Score every row, decide on those that are left, and add the verdict as a layer."""
-    from datagen.models.recorded import asked_again
-
     stage, data, able = step.options, run.datasets[-1], with_its_model(run, step)
     ctx = Context(folder=run.out, offline=run.offline)
-    again = [asked_again(stage, run.out)] if getattr(stage, "retry_failed", False) else []
+    again = []
+    if getattr(stage, "retry_failed", False):  # only a stage that asks a model: its modules are not for all others to load
+        from datagen.models.recorded import asked_again
+
+        again = [asked_again(stage, run.out)]
     known = fingerprint(VERSION, step.kind, stage.version, stage.score_options(), _sides(run, step), able.identity(), *again)
     overlaid = data.columns_of(stage.reads)
     score_mark = fingerprint(known, data.fingerprint, run.tail if overlaid else "")

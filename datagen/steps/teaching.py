@@ -78,8 +78,7 @@ def _diversity(step: Step, folder: Path) -> dict[str, Any]:
 
 def check_read(step: Step, data: Dataset) -> None:
     """Refuse rows that the embedded model does not read; raises UsageError."""
-    if step.options.embedded:
-        step.options.check_rows(step.name, _languages(data))
+    step.options.check_rows(step.name, _languages(data))
 
 
 def _check_tuned(run: Run, data: Dataset) -> None:
