@@ -79,8 +79,7 @@ def filter(  # noqa: A001  (the command's name)
     Raises:
         DatagenError: with one line that names the fix.
     """
-    if limit is not None and limit < 1:
-        raise UsageError(f"limit must be 1 or more, not {limit}")
+    _check_limit(limit)
     if not stages:
         raise UsageError(f"name a stage: {', '.join(stage.names())}")
     folder = Path(tempfile.mkdtemp(prefix="datagen-")) if out is None else Path(out)
@@ -162,13 +161,23 @@ def train(rows: str | Path, out: str | Path, **options: Any) -> Finished:
     return _finished(execute(recipes.make([{"train": options}], input=(str(rows),)), Path(out)))
 
 
-def teach(kind: str, rows: Any, out: str | Path, **options: Any) -> Finished:
+def _check_limit(limit: int | None) -> None:
+    if limit is not None and limit < 1:
+        raise UsageError(f"limit must be 1 or more, not {limit}")
+
+
+def teach(
+    kind: str, rows: Any, out: str | Path, *, mapping: Mapping[str, str] | None = None, limit: int | None = None,
+    **options: Any,
+) -> Finished:  # fmt: skip
     """Let a model work on rows: `answer`, `rewrite`, `evolve`, `translate`, `judge`; as the commands of these names.
 
     Args:
         kind: which of them; its options are those that the command has.
         rows: files or folders, or a table: pandas, pyarrow, `datasets`, a list of maps.
         out: the run folder; the same call again goes on.
+        mapping: our field names to theirs, such as {"instruction": "question"}.
+        limit: read only so many rows.
         options: such as `samples=8, model="gpt-4o-mini"`.
 
     Raises:
@@ -176,9 +185,11 @@ def teach(kind: str, rows: Any, out: str | Path, **options: Any) -> Finished:
     """
     if kind not in (*recipes.TEACHERS, "judge"):
         raise UsageError(f"there is no teacher '{kind}'{did_you_mean(kind, (*recipes.TEACHERS, 'judge'))}")
+    _check_limit(limit)
     folder = Path(out)
     paths = _paths(rows, folder.with_name(f"{folder.name}.input") / "table.parquet")
-    return _finished(execute(recipes.make([{kind: options}], input=tuple(paths)), folder))
+    recipe = recipes.make([{kind: options}], input=tuple(paths), mapping=mapping or {}, limit=limit)
+    return _finished(execute(recipe, folder))
 
 
 def backtranslate(documents: str | Path | Sequence[str], out: str | Path, **options: Any) -> Finished:

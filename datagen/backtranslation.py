@@ -19,7 +19,7 @@ PRICES = ("price_in", "price_out")  # of one model; another has its own
 OWN = (
     "temperature", "top_p", "max_output_tokens", "seed_rows", "id_field", "text_field", "min_words", "max_words", "limit",
     "min_score", "samples", "judge_model", "judge_base_url", "judge_price_in",
-    "judge_price_out", "rounds", "tune_model", "tune_steps", "rewrite", "no_tags",
+    "judge_price_out", "fit", "fit_model", "rounds", "tune_model", "tune_steps", "rewrite", "no_tags",
 )  # fmt: skip
 
 
@@ -33,10 +33,7 @@ def steps(documents: Sequence[str], given: Mapping[str, Any]) -> list[Any]:
     Raises:
         UsageError: an option that is none of them.
     """
-    if wrong := next((name for name in given if name not in (*SHARED, *OWN)), None):
-        raise UsageError(f"backtranslate has no option '{wrong}'{did_you_mean(wrong, (*SHARED, *OWN))}")
-    if given.get("rounds", 1) < 1:
-        raise UsageError(f"rounds must be 1 or more, not {given['rounds']}")
+    _check(given)
 
     def part(**names: str) -> dict[str, Any]:
         return {ours: given[theirs] for ours, theirs in names.items() if theirs in given}
@@ -53,6 +50,8 @@ def steps(documents: Sequence[str], given: Mapping[str, Any]) -> list[Any]:
         **part(id_field="id_field", text_field="text_field", min_words="min_words", max_words="max_words", limit="limit"),
     }
     found: list[Any] = [{"passages": cut}, {"backtranslate": {**model, **sampling}}]
+    if "fit" in given:  # before the judge, which may be paid
+        found.append({"semantic": {"mode": "top_k", "keep": given["fit"], **part(model="fit_model")}})
     for turn in range(1, given.get("rounds", 1)):
         tuned = {**part(seeds="seed_rows", model="tune_model", steps="tune_steps"), "min_score": score}
         found += [{"judge": judge}, {"forward_model": tuned}]
@@ -70,6 +69,15 @@ def steps(documents: Sequence[str], given: Mapping[str, Any]) -> list[Any]:
             mixed["systems"] = {"seed_rows": real, "backtranslated": pseudo}
         found.append({"mix": mixed})
     return found
+
+
+def _check(given: Mapping[str, Any]) -> None:
+    if wrong := next((name for name in given if name not in (*SHARED, *OWN)), None):
+        raise UsageError(f"backtranslate has no option '{wrong}'{did_you_mean(wrong, (*SHARED, *OWN))}")
+    if given.get("rounds", 1) < 1:
+        raise UsageError(f"rounds must be 1 or more, not {given['rounds']}")
+    if not 0 < given.get("fit", 1.0) <= 1:
+        raise UsageError(f"fit must be above 0 and at most 1, not {given['fit']}")
 
 
 _ITS = {"base_url": "judge_base_url", "price_in": "judge_price_in", "price_out": "judge_price_out"}  # its option <- ours

@@ -69,10 +69,18 @@ class Review:
             f.write("\n" if text and not text.endswith(b"\n") else "")
             f.write(json.dumps(one.__dict__, ensure_ascii=False) + "\n")
 
-    def sample(self, n: int, seed: int) -> list[Row]:
-        """Return the rows to look at: so many of the kept ones, drawn; a larger n holds those of a smaller one."""
-        ids = [i for p in shard_paths(self.out / "kept") for i in pq.read_table(p, columns=["id"]).column("id").to_pylist()]
-        order = list(range(len(ids)))
+    def sample(self, n: int, seed: int, source: str | None = None) -> list[Row]:
+        """Return the rows to look at: so many of the kept ones, drawn; a larger n holds those of a smaller one.
+
+        Raises:
+            UsageError: no row is of that source.
+        """
+        of = [
+            s for p in shard_paths(self.out / "kept") for s in pq.read_table(p, columns=["source"]).column("source").to_pylist()
+        ]
+        order = [at for at, name in enumerate(of) if source in (None, name)]
+        if source is not None and not order:
+            raise UsageError(f"no kept row is of the source '{source}'; there are: {', '.join(sorted(set(of)))[:200]}")
         random.Random(seed).shuffle(order)
         chosen = {at: rank for rank, at in enumerate(order[:n])}
         rows = [(chosen[at], row) for at, row in enumerate(iterate_rows(self.out / "kept")) if at in chosen]
@@ -122,8 +130,8 @@ class Review:
                 writer.writerow([row["id"], one.decision if one else "", one.note if one else "", *shown])
         return len(rows)
 
-    def take(self, path: Path) -> int:
-        """Read judgements from a CSV that `export` wrote and a person filled in; return how many are new or other.
+    def take(self, path: Path) -> tuple[int, list[str]]:
+        """Read judgements from a CSV that `export` wrote and a person filled in; return how many are new or other, and its ids.
 
         A row whose texts were changed is an edit, whatever its decision says, unless it is rejected.
 
@@ -154,7 +162,7 @@ class Review:
                 found.append(one)
         for one in found:  # all lines were read: a wrong one leaves nothing half taken
             self.judge(one)
-        return len(found)
+        return len(found), [line["id"] for line in lines if line["id"] in rows]
 
 
 def _judgement(line: Mapping[str, Any], rows: Mapping[str, Row], place: str) -> Judgement | None:

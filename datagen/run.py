@@ -99,9 +99,9 @@ def estimate(recipe: Recipe, out: Path, probes: int) -> dict[str, Any]:
     """Send a few requests of a run and return what the whole of it would take; see `generate.estimate`, `steps.quoting`.
 
     Args:
-        recipe: one whose first step is a generator or a teacher.
+        recipe: one whose first step is a generator, or which asks models about rows or passages of documents.
         out: the run folder; the answers stay in its journal, and the run buys none of them again.
-        probes: how many requests of a generator, or rows that a teacher is asked about.
+        probes: how many requests of a generator, or rows that models are asked about.
 
     Raises:
         DatagenError: as `execute`.
@@ -111,18 +111,21 @@ def estimate(recipe: Recipe, out: Path, probes: int) -> dict[str, Any]:
     from datagen.steps.generating import ready
     from datagen.steps.quoting import quote
 
-    step = recipe.steps[0]
+    first, *rest = recipe.steps
     with _locked(out), LocalEngine(1) as engine:
         run = Run(recipe, out, Silent(), engine)
         try:
             steps.check(run)
+            if first.kind in GENERATORS:
+                with ready(run, first, probes) as loop:
+                    return probe(loop, first.options.n, min(first.options.concurrency, first.options.ahead))
+            if (out / "run.json").exists():
+                raise UsageError(f"{out} holds a finished run, which --estimate would take away; give another -o")
             if recipe.input:
-                if (out / "run.json").exists():
-                    raise UsageError(f"{out} holds a finished run, which --estimate would take away; give another -o")
                 steps.read_input(run)
-                return quote(run, step, probes)
-            with ready(run, step, probes) as loop:
-                return probe(loop, step.options.n, min(step.options.concurrency, step.options.ahead))
+                return quote(run, recipe.steps, probes)
+            steps.kind_of(first)(run, first, run.folder(1, first.name))
+            return quote(run, rest, probes)
         except Exception:
             _remove_if_empty(out)
             raise

@@ -33,7 +33,7 @@ class Reference:
     ids: pa.Array
 
 
-def _untold(done: int, note: str) -> None:
+def _untold(*_: Any) -> None:
     """Nobody watches."""
 
 
@@ -47,6 +47,7 @@ class Context:
     pinned: int = 0
     folder: Path | None = None  # of the run; a stage that asks a model keeps its journal there
     offline: bool = False  # models answer from the journal alone
+    opened: Callable[[Any], None] = _untold  # told of the chat by which a stage asks, before it asks
     at: Callable[[int, str], None] = _untold  # told how many rows of a batch are done, and what of it, where that takes long
 
 

@@ -99,8 +99,19 @@ def test_a_csv_goes_out_and_comes_back(out: Path, datagen: Any, tmp_path: Path) 
     assert {k: told[k] for k in ("accept", "edit", "reject", "left")} == {"accept": 1, "edit": 1, "reject": 1, "left": 1}
     assert (round(told["low"], 3), round(told["high"], 3)) == (0.061, 0.792)
     assert "3 judgements taken" in done.stderr
-    again = datagen("review", "out", "--sample", "4", "--from-csv", "r.csv")
+    again = datagen("review", "out", "--from-csv", "r.csv")  # what is left is of the file, whatever --sample says
+    assert "1 of this sample left" in again.stdout
     assert "0 judgements taken" in again.stderr
+
+
+def test_a_sample_of_one_source(datagen: Any, write_jsonl: Any, tmp_path: Path) -> None:
+    write_jsonl("rows.jsonl", *({**row, "source": ("made", "people")[i % 2]} for i, row in enumerate(ROWS)))
+    assert datagen("filter", "rows.jsonl", "-o", "out", "--stage", "rules").returncode == 0
+    review = Review(tmp_path / "out")
+    assert [r["source"] for r in review.sample(100, 17, "made")] == ["made"] * 6
+    assert review.sample(2, 17, "made") == review.sample(100, 17, "made")[:2]
+    done = datagen("review", "out", "--source", "wrong", "--csv", "r.csv")
+    assert done.returncode == 2 and "no kept row is of the source 'wrong'; there are: made, people" in done.stderr
 
 
 def test_a_wrong_csv_is_one_line_and_leaves_nothing(out: Path, tmp_path: Path) -> None:

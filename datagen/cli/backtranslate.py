@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from datagen.cli.model_options import MODEL, MONEY, TEACH, options
+from datagen.cli.model_options import MODEL, MONEY, QUOTE, TEACH, options
 
 
 @click.command("backtranslate")
@@ -17,6 +17,8 @@ from datagen.cli.model_options import MODEL, MONEY, TEACH, options
 @click.option("--text-field", metavar="NAME", help="Of records. Default: text, content, ...")
 @click.option("--min-words", type=int, help="Of a passage. Default 40.")
 @click.option("--max-words", type=int, help="Of a passage. Default 350.")
+@click.option("--fit", type=float, metavar="SHARE", help="Keep only this share of the pairs, the most alike by embedding.")
+@click.option("--fit-model", metavar="NAME", help="The sentence-transformers model of --fit. Default minilm: English.")
 @click.option("--min-score", type=float, help="Of the judge, 1 to 5, below which a row goes. Default 4.")
 @click.option("--samples", type=int, metavar="K", help="Of the judge, where there are no probabilities. Default 1.")
 @click.option("--judge-model", help="Who scores, and rewrites. Default: --model; smollm2 where that is a local one.")
@@ -30,22 +32,25 @@ from datagen.cli.model_options import MODEL, MONEY, TEACH, options
 @click.option("--tune-steps", type=int, help="Of later rounds: optimiser steps. Default: one epoch.")
 @click.option("--rewrite", is_flag=True, help="Say each kept passage as an assistant would, grounded in it.")
 @click.option("--no-tags", is_flag=True, help="No system lines that tell rows by people and made rows apart.")
-@options(TEACH, MODEL, MONEY)
+@options(QUOTE, TEACH, MODEL, MONEY)
 def command(documents: tuple[str, ...], out: str, **given: Any) -> int:
     """Make instruction rows of DOCUMENTS (text, Markdown, HTML, records): instruction backtranslation.
 
     They are cut into self-contained passages; the model (one of `datagen train --direction backward` is best) writes the
-    instruction that each answers; a judge scores the pair. With --seed-rows the result is mixed with rows by people, each
-    with its own system line and `source`.
+    instruction that each answers; with --fit the pairs that fit worst go; a judge scores the others. With --seed-rows the
+    result is mixed with rows by people, each with its own system line and `source`.
     """
     from datagen.backtranslation import steps
     from datagen.cli import terminal
     from datagen.recipe import make
 
     fresh, as_json = given.pop("fresh"), given.pop("as_json")
+    estimate, probes = given.pop("estimate"), given.pop("probes")
     if given.pop("mapping"):
         from datagen.errors import UsageError
 
         raise UsageError("backtranslate reads documents: --text-field and --id-field name their fields, not --map")
     recipe = make(steps(documents, {k: v for k, v in given.items() if v is not None}))
+    if estimate:
+        return terminal.estimate(recipe, out, probes, as_json=as_json)
     return terminal.run(recipe, out, fresh=fresh, as_json=as_json)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from datagen.cli.model_options import MODEL, MONEY, TEACH, options, run_steps
+from datagen.cli.model_options import MODEL, MONEY, QUOTE, TEACH, options, run_steps
 
 
 @click.command("judge")
@@ -22,7 +22,7 @@ from datagen.cli.model_options import MODEL, MONEY, TEACH, options, run_steps
 @click.option("--probabilities", help="auto (default), on or off: read the score from the probabilities of its token.")
 @click.option("--pairs", is_flag=True, default=None, help="Which of the first two candidates is better, in both orders.")
 @click.option("--min-score", type=float, help="Drop rows below it. Default: drop nothing.")
-@options(TEACH, MODEL, MONEY)
+@options(QUOTE, TEACH, MODEL, MONEY)
 def command(rows: tuple[str, ...], out: str, **given: Any) -> int:
     """Score ROWS by a rubric with a model: columns judge_score, judge_reason, judge_error.
 

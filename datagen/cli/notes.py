@@ -34,21 +34,15 @@ def _of_decision(told: dict[str, Any]) -> list[str]:
         notes.append(f"{asked:,} rows were asked for; no more are there")
     if few := told.get("not_judged"):
         notes.append(f"too few answers in {', '.join(few)} to tell whether the model reads them")
+    if beside := told.get("not_documents"):
+        kinds = ", ".join(f"{count:,} {name}" for name, count in list(beside.items())[:6])
+        notes.append(f"{sum(beside.values()):,} files of the folder are no documents and were not read: {kinds}"[:150])
     if flagged := told.get("flagged"):
         notes.append("flagged: " + ", ".join(f"{rule} {count:,}" for rule, count in flagged.items()))
     if cut := told.get("rows_cut"):
         notes.append(f"{cut:,} rows are longer than the model reads; their beginnings count")
     if "scored" in told:
-        mean = "" if told["mean_score"] is None or "ties" in told else f", mean {told['mean_score']:.2f}"
-        notes.append(f"{told['scored']:,} rows scored{mean}; {told['rows_not_scored']:,} without a score")
-        if "ties" in told:
-            notes.append(
-                f"first candidate better {told['first_better']:,}, second {told['second_better']:,}, ties {told['ties']:,}, of"
-                f" these {told['contradicted']:,} where the judge contradicted itself"
-            )
-        if told["rows_not_scored"]:
-            notes.append(f"first of them: {told['first_error']}"[:150])
-        notes += _used(told)
+        notes += _of_scores(told)
     if "tags_per_row" in told:
         notes.append(
             f"{told['covered']:,} tags by {told['by']}, {told['tags_per_row']:.2f} per row;"
@@ -58,6 +52,20 @@ def _of_decision(told: dict[str, Any]) -> list[str]:
             notes.append(f"{told['rows_not_tagged']:,} rows not tagged: {told['first_error']}"[:150])
         notes += _used(told)
     return notes
+
+
+def _of_scores(told: dict[str, Any]) -> list[str]:
+    """What a judge says: how many rows it scored, the mean, which candidate was better."""
+    mean = "" if told["mean_score"] is None or "ties" in told else f", mean {told['mean_score']:.2f}"
+    notes = [f"{told['scored']:,} rows scored{mean}; {told['rows_not_scored']:,} without a score"]
+    if "ties" in told:
+        notes.append(
+            f"first candidate better {told['first_better']:,}, second {told['second_better']:,}, ties {told['ties']:,}, of"
+            f" these {told['contradicted']:,} where the judge contradicted itself"
+        )
+    if told["rows_not_scored"]:
+        notes.append(f"first of them: {told['first_error']}"[:150])
+    return notes + _used(told)
 
 
 def _used(told: dict[str, Any]) -> list[str]:

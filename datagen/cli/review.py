@@ -16,11 +16,14 @@ KEYS = "a accept   e edit   r reject   n reject with a note   s later   b back  
 @click.command("review")
 @click.argument("out", metavar="OUT")
 @click.option("--sample", type=click.IntRange(1, 1_000_000), default=100, show_default=True, help="Rows to look at.")
+@click.option("--source", metavar="NAME", help="Only rows of this source, such as backtranslated in a mixture.")
 @click.option("--seed", type=int, default=17, show_default=True, help="Which rows; more of them hold those of fewer.")
 @click.option("--csv", "to_csv", metavar="FILE", help="Write the sample to a CSV, to be judged elsewhere; ask nothing.")
 @click.option("--from-csv", metavar="FILE", help="Take judgements from such a CSV; ask nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
-def command(out: str, sample: int, seed: int, to_csv: str | None, from_csv: str | None, as_json: bool) -> int:
+def command(
+    out: str, sample: int, source: str | None, seed: int, to_csv: str | None, from_csv: str | None, as_json: bool
+) -> int:
     """Look at a sample of the kept rows of OUT and accept, edit or reject each with a key.
 
     Each judgement is on disk when its key is pressed; the next call goes on. OUT/review/kept has the accepted rows and the
@@ -34,17 +37,19 @@ def command(out: str, sample: int, seed: int, to_csv: str | None, from_csv: str 
     if to_csv and from_csv:
         raise UsageError("give --csv or --from-csv, not both")
     review = Review(Path(out))
-    rows = review.sample(sample, seed)
+    rows = review.sample(sample, seed, source)
     if to_csv:
         click.echo(
             f"{review.export(Path(to_csv), rows):,} rows are in {to_csv}; fill in `decision` and read it with --from-csv"
         )
         return 0
     if from_csv:
-        click.echo(f"{review.take(Path(from_csv)):,} judgements taken from {from_csv}", err=True)
+        taken, ids = review.take(Path(from_csv))
+        click.echo(f"{taken:,} judgements taken from {from_csv}", err=True)
     else:
+        ids = [row["id"] for row in rows]
         _asked(review, rows)
-    return _told(review, rows, as_json=as_json)
+    return _told(review, ids, as_json=as_json)
 
 
 def _asked(review: Review, rows: list[Row]) -> None:
@@ -125,7 +130,7 @@ def _edited(row: Row) -> Any:
     return Judgement(row["id"], "edit", "", **texts)
 
 
-def _told(review: Review, rows: list[Row], *, as_json: bool) -> int:
+def _told(review: Review, ids: list[str], *, as_json: bool) -> int:
     """Write the result and say what it is."""
     import json
 
@@ -133,7 +138,7 @@ def _told(review: Review, rows: list[Row], *, as_json: bool) -> int:
 
     judged = review.judged
     counts = review.write() if judged else {"accept": 0, "edit": 0, "reject": 0}
-    left = sum(row["id"] not in judged for row in rows)
+    left = sum(one not in judged for one in ids)
     part, low, high = share(counts["accept"], sum(counts.values()))
     if as_json:
         click.echo(json.dumps({**counts, "left": left, "accepted_share": part, "low": low, "high": high}))

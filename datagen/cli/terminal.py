@@ -188,6 +188,8 @@ def estimate(recipe: Recipe, out: str, probes: int, *, as_json: bool = False) ->
             continue
         middle, low, high = (f"{unit}{v:,.4f}" if unit else f"{v:,.0f}" for v in found[name])
         click.echo(f"  {name:<9}{middle:>14}   {low} to {high}")
+    if found.get("not_counted"):
+        click.echo(f"not counted, for they ask no endpoint, nor what they drop: {', '.join(found['not_counted'])}")
     if not of_rows:
         click.echo("A pool that grows keeps less of each request: the later rows of a large run cost more than the first.")
     return 0

@@ -213,6 +213,7 @@ class Judge(ModelOptions, Stage):
 
         sampling = {**self.sampling(), "max_tokens": self.max_output_tokens or JUDGE_TOKENS}
         with recorded(self.name, self, ctx.folder, offline=ctx.offline) as chat:
+            ctx.opened(chat)
             asks = self.probabilities if self.high <= HIGHEST else "off"
             read = {"auto": "auto", "on": "logprobs", "off": "samples"}[asks]
             judge = Asking(chat, sampling, self.low, self.high, samples=self.samples, read=read)  # type: ignore[arg-type]

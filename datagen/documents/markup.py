@@ -13,7 +13,7 @@ AWAY = (
 BESIDE = "nav, footer, aside, menu, [role=navigation], header"
 HEADINGS = {f"h{n}": n for n in range(1, 7)}
 # What opens and closes an element; \0 parts blocks. Within a list's item or a cell a block is only a space.
-MARKS = {"li": ("\n- ", ""), "td": (" | ", ""), "th": (" | ", ""), "tr": ("\n|", " |"), "br": ("\n", "")}
+MARKS = {"li": ("\n- ", ""), "td": (" ", " |"), "th": (" ", " |"), "tr": ("\n|", ""), "br": ("\n", "")}
 MARKS |= dict.fromkeys(
     ("address", "article", "blockquote", "body", "center", "dd", "details", "div", "dl", "dt", "fieldset", "figcaption",
      "figure", "hr", "main", "ol", "p", "section", "summary", "table", "tbody", "thead", "ul"), ("\0", "\0"),

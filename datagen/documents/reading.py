@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ OTHERS = (".pdf", ".doc", ".docx", ".odt", ".rtf", ".epub", ".pptx")  # document
 PACKED = (".gz", ".zst")
 _CHARSET = re.compile(rb"<meta[^>]{0,200}charset=[\"']?([A-Za-z0-9_.:-]{2,40})", flags=re.I)
 _NOT_READ = "is not read; turn it into text, Markdown or HTML first (pandoc, pdftotext)"
+_KNOWN = (*TEXTS, *RECORDS, *OTHERS)
 TEXT_FIELDS = ("text", "content", "document", "body", "article", "passage", "html", "markdown")
 ID_FIELDS = ("id", "_id", "doc_id", "document_id", "url", "uri")
 TITLE_FIELDS = ("title", "headline", "name")
@@ -39,12 +41,23 @@ def files_of(path: str) -> list[Path]:
         raise DataError(f"{path}: {_suffix(place)} {_NOT_READ}")
     if place.is_file():
         return [place]
-    known = (*TEXTS, *RECORDS, *OTHERS)
-    seen = (p for p in place.rglob("*") if not any(part.startswith(".") for part in p.relative_to(place).parts))
-    found = sorted(p for p in seen if p.is_file() and _suffix(p) in known)
+    found = sorted(p for p in _seen(place) if _suffix(p) in _KNOWN)
     if all(_suffix(p) in OTHERS for p in found):
         raise DataError(f"{path}: no document in this folder; expected {', '.join(TEXTS)}, .jsonl, .csv or .parquet")
     return found
+
+
+def others_beside(path: str) -> Counter[str]:
+    """Count the files of a folder that are no documents, by how their names end."""
+    place = Path(path)
+    return Counter(_suffix(p) or p.name for p in _seen(place) if _suffix(p) not in _KNOWN) if place.is_dir() else Counter()
+
+
+def _seen(place: Path) -> Iterator[Path]:
+    """Yield the files of a folder and of those in it, but for hidden ones."""
+    for path in place.rglob("*"):
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(place).parts):
+            yield path
 
 
 def _suffix(path: Path) -> str:
@@ -111,7 +124,7 @@ def _storable(text: str) -> str:
 
 def _of_records(file: Path, id_field: str | None, text_field: str | None) -> Iterator[Document]:
     """Yield a document per record of a file."""
-    good, missing = 0, ""
+    good, missing, named = 0, "", id_field is None
     for name, piece in records(str(file)):
         place = f"{name}#{piece.position}"
         record = piece.record
@@ -126,7 +139,9 @@ def _of_records(file: Path, id_field: str | None, text_field: str | None) -> Ite
             yield Document(place, str(dict(record)), source=name, problem=f"no text in the field {text_field or 'text'}")
             continue
         good += 1
-        own = str(found) if (found := _first(record, (id_field,) if id_field else ID_FIELDS)) is not None else place
+        found = _first(record, (id_field,) if id_field else ID_FIELDS)
+        named = named or found is not None
+        own = place if found is None else str(found)
         title = _first(record, TITLE_FIELDS)
         markup: Markup = "html" if field == "html" else "markdown" if field == "markdown" else "text"
         stored, own = _storable(text), _storable(own)
@@ -134,6 +149,8 @@ def _of_records(file: Path, id_field: str | None, text_field: str | None) -> Ite
         yield Document(own, stored, markup, _storable(title) if isinstance(title, str) else "", name, problem)
     if not good and missing:
         raise DataError(f"{file}: no record has a text: looked for {missing}; name it with --text-field")
+    if good and not named:
+        raise DataError(f"{file}: no record has the field '{id_field}' of --id-field")
 
 
 def _first(record: Mapping[str, Any], names: tuple[str, ...]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -13,7 +14,7 @@ from datagen.dataset import Dataset, ingest
 from datagen.documents.document import Document
 from datagen.documents.options import PassageOptions
 from datagen.documents.passages import passages
-from datagen.documents.reading import documents, files_of
+from datagen.documents.reading import documents, files_of, others_beside
 from datagen.errors import DataError
 from datagen.language import identify
 from datagen.recipe import Step
@@ -38,7 +39,9 @@ def cut(run: Run, step: Step, folder: Path) -> None:
         entry = made(step.name, option_fields.values(options), folder)
         if not entry["rows_in"]:
             raise DataError(f"{', '.join(options.documents)}: nothing to read, not one document; check the input")
-        return {**entry, "documents": counts[0]}
+        beside = sum((others_beside(path) for path in options.documents), Counter[str]())
+        notes = {"notes": {"not_documents": dict(beside.most_common())}} if beside else {}
+        return {**entry, "documents": counts[0], **notes}
 
     run.do(folder, mark, work)
     run.datasets.append(Dataset(folder, mark))

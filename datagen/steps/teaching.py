@@ -52,7 +52,7 @@ def teach(run: Run, step: Step, folder: Path) -> None:
     def work() -> dict[str, Any]:
         rows_in = int(data.alive().sum())
         check_read(step, data)
-        _check_tuned(run, data)
+        _check_later(run, data)
         run.progress.step(step.name, rows_in, "rows")
         with chat_of(run, step) as chat:
             teacher = teachers.teacher(step.kind, step.name, chat, options)
@@ -81,11 +81,14 @@ def check_read(step: Step, data: Dataset) -> None:
     step.options.check_rows(step.name, _languages(data))
 
 
-def _check_tuned(run: Run, data: Dataset) -> None:
-    """Refuse rows that a later step would tune the embedded model on, before any of them is paid for; raises UsageError."""
+def _check_later(run: Run, data: Dataset) -> None:
+    """Refuse rows that an embedded model of a later step does not read, before any of them is paid for; raises UsageError."""
+    from datagen.models.embed import MINILM
     from datagen.models.options import EMBEDDED, ENGLISH_ONLY, not_english
 
     for step in run.recipe.steps:
+        if step.kind == "semantic" and step.options.model == MINILM and (told := not_english(_languages(data))):
+            raise UsageError(f"'{step.name}': the embedded minilm knows English only, and {told}; name another: --fit-model")
         if step.kind == FORWARD_MODEL and step.options.model == EMBEDDED and (told := not_english(_languages(data))):
             raise UsageError(f"'{step.name}': {ENGLISH_ONLY}, and {told}; name another one with --tune-model, or --rounds 1")
 

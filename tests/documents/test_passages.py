@@ -134,6 +134,8 @@ def test_emphasis_decimals_and_minus_are_no_lists(line: str) -> None:
 
 
 def test_html_nested_deeper_than_calls_go_is_read() -> None:
+    table = "<table><tr><th>Lake</th><th>Depth</th></tr><tr><td>Upper</td><td>9 m</td></tr></table>"
+    assert markdown_of(table)[0] == "| Lake | Depth |\n| Upper | 9 m |"
     assert markdown_of("<div>" * 3000 + "deep" + "</div>" * 3000)[0] == "deep"
 
 

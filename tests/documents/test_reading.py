@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from datagen.documents.reading import documents
+from datagen.documents.reading import documents, others_beside
 from datagen.errors import DataError
 
 
@@ -25,6 +25,7 @@ def test_a_folder_gives_a_document_per_file_and_per_record(tmp_path: Path) -> No
     (tmp_path / ".hidden.txt").write_text("no")
     (tmp_path / "picture.png").write_bytes(b"no")
     found = [(d.id, d.text, d.markup, d.title) for d in documents(str(tmp_path))]
+    assert others_beside(str(tmp_path)) == {".png": 1}, "it is told of, not passed over in silence"
     assert found == [
         ("a.txt", "plain", "text", ""), ("c.html", "<p>x</p>", "html", ""), ("u1", "one", "text", "T"),
         ("d.jsonl#line 2", "two", "text", ""), ("e.txt.gz", "packed", "text", ""), ("sub/b.md", "# head", "markdown", ""),
@@ -38,6 +39,8 @@ def test_fields_that_are_named_are_taken_and_a_wrong_one_is_an_error(tmp_path: P
     assert (one.id, one.text) == ("7", "text of it")
     with pytest.raises(DataError, match="no record has a text: looked for 'body'; the fields are: key, article, text"):
         list(documents(str(path), None, "body"))
+    with pytest.raises(DataError, match="no record has the field 'kee' of --id-field"):
+        list(documents(str(path), "kee"))
 
 
 def test_what_cannot_be_read_is_a_document_with_a_problem(tmp_path: Path) -> None:

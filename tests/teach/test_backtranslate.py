@@ -175,6 +175,31 @@ def test_two_rounds_on_pages_that_the_tuned_model_does_not_read_are_refused_befo
         assert not server.bodies
 
 
+def test_pairs_that_fit_worst_go_before_they_are_judged(tmp_path: Path, saying: Any) -> None:
+    with saying(says) as server:
+        kept, dropped, result = run_of(tmp_path, server, fit=0.67, min_score=1.0)
+        asked = [b["messages"][-1]["content"] for b in server.bodies]
+    assert [s["name"] for s in result.summary["stages"]] == ["passages", "backtranslate", "semantic", "judge"]
+    [worst] = [r for r in dropped if r["reason"] == "not_similar_enough"]
+    assert "tyres" in worst["output"] and len(kept) == 2
+    assert all(r["input_output_cosine"] > worst["score"] for r in kept)
+    assert not any("Score: N" in text and "tyres" in text for text in asked), "what goes is not paid for"
+
+
+def test_fit_by_the_embedded_model_is_refused_for_other_languages_before_anything_is_paid_for(
+    tmp_path: Path, saying: Any
+) -> None:
+    page = tmp_path / "tea.txt"
+    page.write_text("茶叶来自亚洲许多温暖国家的山坡，那里的农民在春天采摘嫩叶，然后把它们晒干。" * 5)
+    with saying(says) as server:
+        made = make(steps((str(page),), {"model": "tiny-chat", "base_url": server.base_url, "fit": 0.5}))
+        with pytest.raises(UsageError, match="minilm knows English only, and of 1 rows 1 in zh; name another: --fit-model"):
+            execute(made, tmp_path / "out")
+        assert not server.bodies
+    with pytest.raises(UsageError, match="fit must be above 0 and at most 1, not 40"):
+        steps((str(page),), {"fit": 40.0})
+
+
 @pytest.mark.parametrize(
     ("said", "task"),
     [

@@ -9,6 +9,7 @@ import pytest
 from local_endpoint import LocalEndpoint
 
 from datagen import recipe
+from datagen.backtranslation import steps
 from datagen.errors import UsageError
 from datagen.run import estimate, execute
 
@@ -45,3 +46,40 @@ def test_no_price_no_dollars_and_fewer_rows_than_probes(write_jsonl: Any, tmp_pa
         made = recipe.make([{"answer": {"model": "local", "base_url": server.base_url}}], input=(str(path),))
         told = estimate(made, tmp_path / "out", 8)
     assert (told["rows"], told["probes"], told["usd"], told["requests"]) == (3, 3, None, [3.0, 3.0, 3.0])
+
+
+def test_judging_is_quoted_and_the_probes_are_not_bought_again(write_jsonl: Any, tmp_path: Path) -> None:
+    path, out = write_jsonl("rows.jsonl", *ROWS), tmp_path / "out"
+    with LocalEndpoint() as server:
+        given = {"model": "local", "base_url": server.base_url, "price_in": 1.0, "price_out": 4.0, "probabilities": "off"}
+        made = recipe.make([{"judge": given}], input=(str(path),))
+        told = estimate(made, out, 8)
+        assert (told["rows"], told["probes"], told["kept"], told["not_counted"]) == (40, 8, 8, [])
+        sent = server.requests
+        assert told["sent"] == sent >= 8 and told["usd"][0] > 0 and told["seconds"] is not None
+        execute(made, out)
+        _, low, high = told["requests"]
+        assert low <= server.requests <= high
+        assert len({str(b) for b in server.bodies}) == server.requests, "no request went out twice"
+
+
+def test_a_backtranslation_is_quoted_with_its_judge(tmp_path: Path) -> None:
+    (tmp_path / "pages").mkdir()
+    for page in range(20):
+        text = " ".join(
+            f"The lake {page} of the valley lies {n} metres below the road, and nobody swims there." for n in range(9)
+        )
+        (tmp_path / "pages" / f"{page}.txt").write_text(text, "utf-8")
+    out = tmp_path / "out"
+    with LocalEndpoint() as server:
+        given = {"model": "local", "base_url": server.base_url, "price_in": 1.0, "price_out": 4.0, "min_score": 1.0}
+        made = recipe.make(steps([str(tmp_path / "pages")], given))
+        told = estimate(made, out, 5)
+        assert (told["rows"], told["probes"], told["sent"]) == (20, 5, server.requests)
+        assert told["requests"][0] >= 40, "one for the instruction, one for its score"
+        assert not (out / "run.json").exists()
+        summary = execute(made, out).summary
+        spent = next(s for s in summary["stages"] if s["name"] == "judge")["notes"]["usage"]["usd"]
+        assert told["usd"][1] <= spent <= told["usd"][2], (told["usd"], spent)
+        local = recipe.make(steps([str(tmp_path / "pages")], {**given, "judge_model": "smollm2"}))
+        assert estimate(local, tmp_path / "other", 5)["not_counted"] == ["judge"]
