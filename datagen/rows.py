@@ -185,7 +185,21 @@ def view(table: pa.Table, name: View) -> list[str]:
 
 def said(turn: Mapping[str, Any]) -> str:
     """Return what a turn says: its content and its tool call."""
-    return _joined((turn["content"] or "", turn["tool_calls"] or ""))
+    return _joined((turn["content"] or "", turn.get("tool_calls") or ""))
+
+
+def transcript(turns: Iterable[Mapping[str, Any]]) -> str:
+    """Return what turns say as one text, each after its role; one alone as it is."""
+    shown = [(t["role"], text) for t in turns if (text := said(t))]
+    return shown[0][1] if len(shown) == 1 else "\n\n".join(f"{role}: {text}" for role, text in shown)
+
+
+def tasks(table: pa.Table) -> list[str]:
+    """Return what each row asks, as a judge reads it: the `context`, of a conversation with the roles of its turns."""
+    columns = zip(view(table, "context"), table.column("system").to_pylist(), table.column("messages").to_pylist(), strict=True)
+    return [
+        context if m is None else transcript([turn("system", system), *m[: _answer_at(m)]]) for context, system, m in columns
+    ]
 
 
 def _answer_at(messages: list[dict[str, Any]]) -> int:

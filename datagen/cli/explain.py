@@ -57,7 +57,12 @@ def _fate(row: dict[str, Any]) -> str:
 def _show(row: dict[str, Any], indent: str) -> None:
     import textwrap
 
+    from datagen.rows import extra_of
+
     for name in ("instruction", "input", "output"):
         if row[name]:
             text = textwrap.shorten(row[name], 400, placeholder=" ...")
             click.echo(textwrap.fill(f"{name}: {text}", 80, initial_indent=indent, subsequent_indent=indent + "  "))
+    told = extra_of(row)
+    if isinstance(span := told.get("span"), list) and len(span) == 2:
+        click.echo(f"{indent}from {told.get('document')}, characters {span[0]:,} to {span[1]:,}")

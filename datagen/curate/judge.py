@@ -19,7 +19,7 @@ from datagen.languages import PROMPTS, of_prompts
 from datagen.models.options import ModelOptions, is_local
 from datagen.options import between
 from datagen.row_language import language_of
-from datagen.rows import view
+from datagen.rows import tasks, view
 from datagen.scores.expected import HIGHEST
 from datagen.scores.found import Found, agreed, likelier, paired, wins
 from datagen.stage import Context, Stage, Verdict
@@ -58,7 +58,7 @@ class Judge(ModelOptions, Stage):
     pairs: bool = False  # compare the first two candidates
     min_score: float | None = None  # off = drop nothing
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     parallel: ClassVar[Literal["rows", "device"]] = "device"
     reasons: ClassVar[frozenset[str]] = frozenset({"low_score", "no_score"})
     decides: ClassVar[frozenset[str]] = frozenset({"min_score"})
@@ -163,7 +163,7 @@ class Judge(ModelOptions, Stage):
         named = rows.column("language").to_pylist()
         candidates = rows.column("candidates").to_pylist() if self.pairs else [None] * len(rows)
         found: list[tuple[str, list[str]] | None] = []
-        columns = zip(view(rows, "context"), view(rows, "answer"), named, candidates, strict=True)
+        columns = zip(tasks(rows), view(rows, "answer"), named, candidates, strict=True)
         for task, answer, name, several in columns:
             spoken = self.language if self.language != "auto" else name or language_of(task, answer)
             language = of_prompts(spoken)

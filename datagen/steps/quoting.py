@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 
 from datagen import stage as stages
 from datagen.models.options import ModelOptions
 from datagen.recipe import TEACHERS, Step
-from datagen.rows import ROW, Row
+from datagen.rows import Row, table_of
 from datagen.stage import Context, Stage
 from datagen.steps.model import chat_of
 from datagen.steps.teaching import check_read, taught
@@ -110,7 +109,7 @@ def _scored(run: Run, step: Step, rows: list[tuple[Origin, Row]], taken: _Taken,
         ended.append(taken.watch(chat, [origin for origin, _ in rows], step, total))
 
     ctx = Context(folder=run.out, offline=run.offline, opened=opened)
-    table = pa.Table.from_pylist([{name: row.get(name) for name in ROW.names} for _, row in rows], ROW)
+    table = table_of(row for _, row in rows)
     alive = np.ones(len(rows), bool)
     stages.apply(stage, stages.scored(stage, table, ctx), alive, ctx)
     for done in ended:

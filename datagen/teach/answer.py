@@ -11,7 +11,7 @@ from datagen.models.chat import Chat
 from datagen.models.completion import Completion
 from datagen.models.judge import Judge
 from datagen.options import between
-from datagen.rows import Row, conversation_turns, turn
+from datagen.rows import Row, conversation_turns, transcript, turn
 from datagen.scores.final_answer import final_answer, is_worked, marked_answer, same_answer
 from datagen.teach.desk import Desk, asked_messages, has_tools, shown, with_answer, with_reference
 from datagen.teach.options import TeachOptions
@@ -163,7 +163,7 @@ class Answer:
 
     async def _judged(self, row: Row, texts: Sequence[str]) -> tuple[list[float | None], list[Completion]]:
         prompt = self._desk.prompt("judge", self._desk.spoken(row))
-        task = "\n\n".join(m["content"] for m in asked_messages(row))
+        task = transcript(asked_messages(row))
         judged = await asyncio.gather(
             *(self._judge.judged(prompt.messages(task=task, answer=text, rubric=None, low=LOW, high=HIGH)) for text in texts)
         )

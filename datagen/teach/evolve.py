@@ -16,7 +16,7 @@ import regex
 from datagen.languages import called
 from datagen.models.chat import Chat
 from datagen.models.completion import Completion
-from datagen.rows import Row
+from datagen.rows import Row, transcript
 from datagen.teach.desk import Desk, asked_messages, has_tools, shown, with_extra
 from datagen.teach.options import TeachOptions
 from datagen.teach.reading import plain, unquoted
@@ -105,7 +105,7 @@ class Evolve:
         desk, operation = self._desk, self._operation(root, turn)
         language = desk.spoken(parent)
         prompt = desk.prompt("evolve", language)
-        task = "\n\n".join(m["content"] for m in asked_messages(parent) if m["role"] != "system")
+        task = transcript(m for m in asked_messages(parent) if m["role"] != "system")
         answer = await desk.ask(
             prompt.messages(task=task, operation=operation, language=called(parent["language"], language)), turn
         )

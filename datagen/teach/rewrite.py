@@ -13,7 +13,7 @@ import regex
 
 from datagen.models.chat import Chat
 from datagen.models.completion import Completion
-from datagen.rows import Row
+from datagen.rows import Row, transcript
 from datagen.scores.final_answer import final_answer, is_worked, same_answer
 from datagen.scores.numbers import changed
 from datagen.teach.desk import Desk, asked_messages, has_tools, shown, with_answer, with_reference
@@ -60,7 +60,7 @@ class Rewrite:
         if not row["output"].strip():
             return [desk.lost(row, "empty_answer")]
         prompt = desk.prompt(PROMPTS[self._how], desk.spoken(row))
-        task = "\n\n".join(m["content"] for m in asked_messages(row))
+        task = transcript(asked_messages(row))
         answer = await desk.ask(prompt.messages(task=task, answer=row["output"]))
         if lost := desk.refused(row, answer) or self._unfaithful(row, (answer.text or "").strip(), task):
             return [lost]
@@ -94,7 +94,7 @@ class Rewrite:
             if any(_repeats(one["content"], text) for text in earlier):
                 if has_tools(row):
                     return desk.lost(row, "needs_tools", "an answer that calls a tool is not rewritten")
-                context = "\n\n".join(f"{t['role']}: {t['content']}" for t in turns[:at] if t["content"])
+                context = transcript(turns[:at])
                 answer = await desk.ask(prompt.messages(conversation=context, answer=one["content"]))
                 if lost := desk.refused(row, answer):
                     return lost

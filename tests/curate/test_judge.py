@@ -134,6 +134,16 @@ def test_equal_requests_under_way_are_bought_once(write_jsonl: Any, tmp_path: Pa
     assert len(kept) == 8 and len(server.bodies) == 1
 
 
+def test_the_judge_reads_a_conversation_with_its_roles(write_jsonl: Any, tmp_path: Path) -> None:
+    said = [("system", "Be short."), ("user", "Hi"), ("assistant", "Hello"), ("user", "And now?"), ("assistant", "Bye")]
+    records = [{"messages": [{"role": role, "content": text} for role, text in said]}, ROWS[0]]
+    with ModelServer(says=lambda prompt: "Score: 4", ignores="logprobs") as server:
+        run_of(write_jsonl, tmp_path / "out", server, records, probabilities="off")
+    talk, alone = (b["messages"][0]["content"] for b in server.bodies)
+    assert "<<<\nsystem: Be short.\n\nuser: Hi\n\nassistant: Hello\n\nuser: And now?\n>>>" in talk and "<<<\nBye\n>>>" in talk
+    assert f"<<<\n{ROWS[0]['instruction']}\n" in alone, "one turn needs no role"
+
+
 def test_a_rubric_of_ones_own_and_the_language_of_the_row(write_jsonl: Any, tmp_path: Path) -> None:
     (tmp_path / "rubric.txt").write_text("1: dull\n9: brilliant")
     records = [ROWS[0], {"instruction": "请写一首关于春天的诗。", "output": "春天来了，花儿开了，鸟儿在唱歌。"}]

@@ -94,6 +94,17 @@ def test_a_row_is_followed_from_its_passage_to_the_mixture(
     assert (found["id"], found["system"]) == (row["id"], "Answer with knowledge from web search.")
 
 
+def test_the_terminal_says_where_a_row_is_from_and_how_to_decide_again(tmp_path: Path, saying: Any, datagen: Any) -> None:
+    with saying(says) as server:
+        kept, _, _ = run_of(tmp_path, server)
+    tea = next(r for r in kept if "leaves" in r["output"])
+    assert (
+        f"from tea.txt, characters 0 to {json.loads(tea['extra'])['span'][1]}\n" in datagen("explain", "out", tea["id"]).stdout
+    )
+    again = datagen("filter", "-o", "out", "--set", "judge.min_score=3")
+    assert again.returncode == 2 and "give the command that made them with the new value" in again.stderr
+
+
 def test_an_instruction_that_cannot_be_used_is_dropped_with_the_reason(tmp_path: Path, saying: Any) -> None:
     def wrong(prompt: str) -> str:
         if "soil" in prompt:
