@@ -195,7 +195,8 @@ def teach(
 def backtranslate(documents: str | Path | Sequence[str], out: str | Path, **options: Any) -> Finished:
     """Make rows of documents; as `datagen backtranslate`, whose options these are (`seed_rows`, `min_score`, `rounds`, ...)."""
     paths = [str(documents)] if isinstance(documents, (str, Path)) else [str(d) for d in documents]
-    return _finished(execute(recipes.make(steps(paths, options)), Path(out)))
+    given = {name: value for name, value in options.items() if value is not None}
+    return _finished(execute(recipes.make(steps(paths, given)), Path(out)))
 
 
 def from_pairs(pairs: str | Path | Sequence[str], out: str | Path, source: str, target: str, **options: Any) -> Finished:

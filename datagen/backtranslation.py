@@ -76,8 +76,11 @@ def _check(given: Mapping[str, Any]) -> None:
         raise UsageError(f"backtranslate has no option '{wrong}'{did_you_mean(wrong, (*SHARED, *OWN))}")
     if given.get("rounds", 1) < 1:
         raise UsageError(f"rounds must be 1 or more, not {given['rounds']}")
-    if not 0 < given.get("fit", 1.0) <= 1:
-        raise UsageError(f"fit must be above 0 and at most 1, not {given['fit']}")
+    fit = given.get("fit", 1.0)
+    if not isinstance(fit, (int, float)) or not 0 < fit <= 1:
+        raise UsageError(f"fit must be a number above 0 and at most 1, not {fit!r}")
+    if "fit_model" in given and "fit" not in given:
+        raise UsageError("fit_model is the model of fit, which is not given: --fit SHARE")
 
 
 _ITS = {"base_url": "judge_base_url", "price_in": "judge_price_in", "price_out": "judge_price_out"}  # its option <- ours

@@ -189,9 +189,10 @@ def said(turn: Mapping[str, Any]) -> str:
 
 
 def transcript(turns: Iterable[Mapping[str, Any]]) -> str:
-    """Return what turns say as one text, each after its role; one alone as it is."""
+    """Return what turns say as one text, each after its role where more than one speaks beside the system."""
     shown = [(t["role"], text) for t in turns if (text := said(t))]
-    return shown[0][1] if len(shown) == 1 else "\n\n".join(f"{role}: {text}" for role, text in shown)
+    several = sum(role != "system" for role, _ in shown) > 1
+    return "\n\n".join(f"{role}: {text}" if several else text for role, text in shown)
 
 
 def tasks(table: pa.Table) -> list[str]:

@@ -18,7 +18,7 @@ from typing import Any
 
 from datagen.dataset import materialise
 from datagen.engine.local import LocalEngine
-from datagen.errors import DataError, UsageError
+from datagen.errors import BudgetError, DataError, UsageError
 from datagen.recipe import GENERATORS, Recipe
 from datagen.shards import count_rows, fingerprint, read_json, write_json, write_text
 from datagen.stage import ERROR
@@ -119,16 +119,28 @@ def estimate(recipe: Recipe, out: Path, probes: int) -> dict[str, Any]:
             if first.kind in GENERATORS:
                 with ready(run, first, probes) as loop:
                     return probe(loop, first.options.n, min(first.options.concurrency, first.options.ahead))
-            if (out / "run.json").exists():
-                raise UsageError(f"{out} holds a finished run, which --estimate would take away; give another -o")
+            _check_free(out)
             if recipe.input:
                 steps.read_input(run)
                 return quote(run, recipe.steps, probes)
             steps.kind_of(first)(run, first, run.folder(1, first.name))
             return quote(run, rest, probes)
+        except BudgetError as e:
+            raise BudgetError(f"{e}; the estimate needs more for {probes} probes: try --probes 2, or a higher cap") from e
         except Exception:
             _remove_if_empty(out)
             raise
+
+
+def _check_free(out: Path) -> None:
+    """Refuse a folder whose result an estimate would take away."""
+    if (told := read_json(out / "run.json")) is None:
+        return
+    if any(s.get("stopped") for s in told["stages"]):
+        raise UsageError(
+            f"{out} holds a run that was stopped: the same command without --estimate goes on, and buys only the rest"
+        )
+    raise UsageError(f"{out} holds a finished run, which --estimate would take away; give another -o")
 
 
 def _steps(run: Run) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ class Context:
     pinned: int = 0
     folder: Path | None = None  # of the run; a stage that asks a model keeps its journal there
     offline: bool = False  # models answer from the journal alone
-    opened: Callable[[Any], None] = _untold  # told of the chat by which a stage asks, before it asks
+    opened: Callable[[Any, Sequence[int]], None] = _untold  # told of a stage's chat before it asks, and of the rows' places
     at: Callable[[int, str], None] = _untold  # told how many rows of a batch are done, and what of it, where that takes long
 
 

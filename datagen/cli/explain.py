@@ -64,5 +64,6 @@ def _show(row: dict[str, Any], indent: str) -> None:
             text = textwrap.shorten(row[name], 400, placeholder=" ...")
             click.echo(textwrap.fill(f"{name}: {text}", 80, initial_indent=indent, subsequent_indent=indent + "  "))
     told = extra_of(row)
-    if isinstance(span := told.get("span"), list) and len(span) == 2:
-        click.echo(f"{indent}from {told.get('document')}, characters {span[0]:,} to {span[1]:,}")
+    document, span = told.get("document"), told.get("span")  # of a passage; a row's own fields may have these names
+    if isinstance(document, str) and isinstance(span, list) and [type(at) for at in span] == [int, int]:
+        click.echo(f"{indent}from {document}, characters {span[0]:,} to {span[1]:,}")

@@ -91,9 +91,10 @@ def _recipe(
         made = recipes.make(recipes.changed(entries, changes), input=inputs, mapping=mapping, limit=limit)
     others = [s.kind for s in made.steps if s.kind in recipes.OPTIONS]
     if others:
-        again = "; to decide again, give the command that made them with the new value: what was asked is not asked again"
-        way = again if path and not inputs else "; use datagen run for a recipe with other steps"
-        raise UsageError(f"filter takes stages only, not '{others[0]}'{way}")
+        way = "use datagen run for a recipe with other steps"
+        if path and not inputs and others[0] in (*recipes.TEACHERS, "passages"):
+            way = "to decide again, give the command that made them with the new value: what was asked is not asked again"
+        raise UsageError(f"filter takes stages only, not '{others[0]}'; {way}")
     return made
 
 

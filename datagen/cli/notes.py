@@ -35,8 +35,8 @@ def _of_decision(told: dict[str, Any]) -> list[str]:
     if few := told.get("not_judged"):
         notes.append(f"too few answers in {', '.join(few)} to tell whether the model reads them")
     if beside := told.get("not_documents"):
-        kinds = ", ".join(f"{count:,} {name}" for name, count in list(beside.items())[:6])
-        notes.append(f"{sum(beside.values()):,} files of the folder are no documents and were not read: {kinds}"[:150])
+        kinds = ", ".join(f"{count:,} {name[:20]}" for name, count in list(beside.items())[:6])
+        notes.append(f"{sum(beside.values()):,} files are no documents and were not read: {kinds}{', …' * (len(beside) > 6)}")
     if flagged := told.get("flagged"):
         notes.append("flagged: " + ", ".join(f"{rule} {count:,}" for rule, count in flagged.items()))
     if cut := told.get("rows_cut"):

@@ -177,7 +177,7 @@ def estimate(recipe: Recipe, out: str, probes: int, *, as_json: bool = False) ->
     click.echo(f"{found['rows']:,} rows take, with 95 % intervals:")
     for name, unit in (("requests", ""), ("tokens", ""), ("usd", "$"), ("seconds", "")):
         if found[name] is None:
-            why = "all of it was recorded before"
+            why = "no answer came online now"
             if name != "seconds":
                 why = (
                     "the endpoint does not report its usage"
@@ -189,7 +189,9 @@ def estimate(recipe: Recipe, out: str, probes: int, *, as_json: bool = False) ->
         middle, low, high = (f"{unit}{v:,.4f}" if unit else f"{v:,.0f}" for v in found[name])
         click.echo(f"  {name:<9}{middle:>14}   {low} to {high}")
     if found.get("not_counted"):
-        click.echo(f"not counted, for they ask no endpoint, nor what they drop: {', '.join(found['not_counted'])}")
+        click.echo(f"not counted, for they ask no endpoint: {', '.join(found['not_counted'])}")
+    if found.get("not_reached"):
+        click.echo(f"not counted, for none of these rows came so far: {', '.join(found['not_reached'])}; try more --probes")
     if not of_rows:
         click.echo("A pool that grows keeps less of each request: the later rows of a large run cost more than the first.")
     return 0

@@ -138,7 +138,7 @@ class Judge(ModelOptions, Stage):
         nothing = ONE_CANDIDATE if self.pairs else "no answer to judge"
         found = [Found(error=nothing)] * len(texts)
         prompts = [one for one in texts if one is not None]
-        judged = self._by_local_model(prompts) if self.local else self._asked(prompts, ctx)
+        judged = self._by_local_model(prompts) if self.local else self._asked(prompts, asked, ctx)
         for i, one in zip(asked, judged, strict=True):
             found[i] = one
         names = zip(self.adds.items(), range(3), strict=True)
@@ -200,8 +200,8 @@ class Judge(ModelOptions, Stage):
                     found[i] = Found(expectation(dict(zip(words, mine[0], strict=True)), self.low, self.high))
         return found
 
-    def _asked(self, asked: Sequence[tuple[str, list[str]]], ctx: Context) -> list[Found]:
-        """Return what the endpoint's model says, through the journal."""
+    def _asked(self, asked: Sequence[tuple[str, list[str]]], places: Sequence[int], ctx: Context) -> list[Found]:
+        """Return what the endpoint's model says of the rows at these places, through the journal."""
         import asyncio
         import contextlib
         from collections.abc import Awaitable, Callable
@@ -213,7 +213,7 @@ class Judge(ModelOptions, Stage):
 
         sampling = {**self.sampling(), "max_tokens": self.max_output_tokens or JUDGE_TOKENS}
         with recorded(self.name, self, ctx.folder, offline=ctx.offline) as chat:
-            ctx.opened(chat)
+            ctx.opened(chat, places)
             asks = self.probabilities if self.high <= HIGHEST else "off"
             read = {"auto": "auto", "on": "logprobs", "off": "samples"}[asks]
             judge = Asking(chat, sampling, self.low, self.high, samples=self.samples, read=read)  # type: ignore[arg-type]

@@ -118,8 +118,8 @@ class Semantic(Stage):
         if unknown > max(1, leeway * UNREAD * len(columns)):
             raise UsageError(
                 f"stage 'semantic': the model '{self.model}' does not know over {UNKNOWN:.0%} of the tokens of"
-                f" {unknown:,} of {len(columns):,} rows; name one that reads their language: --set"
-                f" semantic.model={MULTILINGUAL}"
+                f" {unknown:,} of {len(columns):,} rows; name one that reads their language, such as"
+                f" {MULTILINGUAL}: --set semantic.model=NAME, of backtranslate --fit-model NAME"
             )
 
     def decide(self, columns: pa.Table, ctx: Context) -> Verdict:

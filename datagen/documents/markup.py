@@ -64,7 +64,7 @@ def _outermost(nodes: Sequence[Any]) -> list[Any]:
 def _tidy(raw: str) -> str:
     if raw.startswith("```"):
         return raw.strip("\n")
-    return "\n".join(line for part in raw.split("\n") if (line := " ".join(part.split())))
+    return "\n".join(line for part in raw.split("\n") if (line := " ".join(part.split())) not in ("", "|"))
 
 
 def _written(top: Any) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +47,10 @@ def files_of(path: str) -> list[Path]:
     return found
 
 
-def others_beside(path: str) -> Counter[str]:
-    """Count the files of a folder that are no documents, by how their names end."""
-    place = Path(path)
-    return Counter(_suffix(p) or p.name for p in _seen(place) if _suffix(p) not in _KNOWN) if place.is_dir() else Counter()
+def others_beside(paths: Iterable[str]) -> Counter[str]:
+    """Count the files of folders that are no documents, by how their names end."""
+    seen = {p.resolve(): p for path in paths if Path(path).is_dir() for p in _seen(Path(path)) if _suffix(p) not in _KNOWN}
+    return Counter(_suffix(p) or p.name for p in seen.values())
 
 
 def _seen(place: Path) -> Iterator[Path]:
@@ -124,7 +124,7 @@ def _storable(text: str) -> str:
 
 def _of_records(file: Path, id_field: str | None, text_field: str | None) -> Iterator[Document]:
     """Yield a document per record of a file."""
-    good, missing, named = 0, "", id_field is None
+    good, missing = 0, ""
     for name, piece in records(str(file)):
         place = f"{name}#{piece.position}"
         record = piece.record
@@ -138,9 +138,10 @@ def _of_records(file: Path, id_field: str | None, text_field: str | None) -> Ite
             missing = missing or f"'{text_field or ', '.join(TEXT_FIELDS)}'; the fields are: {', '.join(map(str, record))}"
             yield Document(place, str(dict(record)), source=name, problem=f"no text in the field {text_field or 'text'}")
             continue
+        if not good and id_field and id_field not in record:
+            raise DataError(f"{file}: no field '{id_field}' of --id-field; the fields are: {', '.join(map(str, record))}")
         good += 1
         found = _first(record, (id_field,) if id_field else ID_FIELDS)
-        named = named or found is not None
         own = place if found is None else str(found)
         title = _first(record, TITLE_FIELDS)
         markup: Markup = "html" if field == "html" else "markdown" if field == "markdown" else "text"
@@ -149,8 +150,6 @@ def _of_records(file: Path, id_field: str | None, text_field: str | None) -> Ite
         yield Document(own, stored, markup, _storable(title) if isinstance(title, str) else "", name, problem)
     if not good and missing:
         raise DataError(f"{file}: no record has a text: looked for {missing}; name it with --text-field")
-    if good and not named:
-        raise DataError(f"{file}: no record has the field '{id_field}' of --id-field")
 
 
 def _first(record: Mapping[str, Any], names: tuple[str, ...]) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -39,7 +38,7 @@ def cut(run: Run, step: Step, folder: Path) -> None:
         entry = made(step.name, option_fields.values(options), folder)
         if not entry["rows_in"]:
             raise DataError(f"{', '.join(options.documents)}: nothing to read, not one document; check the input")
-        beside = sum((others_beside(path) for path in options.documents), Counter[str]())
+        beside = others_beside(options.documents)
         notes = {"notes": {"not_documents": dict(beside.most_common())}} if beside else {}
         return {**entry, "documents": counts[0], **notes}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -11,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from datagen import stage as stages
-from datagen.models.options import ModelOptions
-from datagen.recipe import TEACHERS, Step
+from datagen.errors import DataError
+from datagen.recipe import TEACHERS, TRAINED, Step
 from datagen.rows import Row, table_of
 from datagen.stage import Context, Stage
 from datagen.steps.model import chat_of
-from datagen.steps.teaching import check_read, taught
+from datagen.steps.teaching import check, taught
 from datagen.work import Run
 
 if TYPE_CHECKING:
@@ -30,29 +31,38 @@ Origin = int  # the place of the row asked about that a row came of
 class _Taken:
     """What the rows asked about took, each with all that was made of it."""
 
+    rows: int
     answers: defaultdict[Origin, list[Completion]] = field(default_factory=lambda: defaultdict(list))
     sent: int = 0
     spent: float = 0.0
     priced: bool = True  # for every model a price is known
-    seconds: float = 0.0  # of one row
+    seconds: float = math.nan  # of one row; nan where no answer came online
+    away: list[str] = field(default_factory=list)  # steps that ask no endpoint
+    unreached: list[str] = field(default_factory=list)  # steps that none of the rows came to
 
-    def watch(self, chat: Chat, origins: Sequence[Origin], step: Step, rows: int) -> Callable[[], None]:
+    def watch(self, chat: Chat, origins: Sequence[Origin], step: Step) -> Callable[[], None]:
         """Listen to a chat whose n-th piece of work is on a row that came of origins[n]; call the result when it is done."""
         from datagen.models.chat import TURN
         from datagen.models.quote import pace
 
-        before, heard = chat.budget.spent + chat.budget.held, list[tuple[int, "Completion"]]()
-        chat.heard = lambda answer: heard.append((TURN.get() or 0, answer))
+        before = chat.budget.spent + chat.budget.held
+        heard: dict[str, tuple[int, Completion]] = {}  # by request: one that is looked up again was bought once
+
+        def hear(answer: Completion) -> None:
+            heard.setdefault(answer.key, (TURN.get() or 0, answer))
+
+        chat.heard = hear
 
         def done() -> None:
-            for place, answer in heard:
+            for place, answer in heard.values():
                 self.answers[origins[place]].append(answer)
             self.sent += chat.sent
             self.spent += chat.budget.spent + chat.budget.held - before
             self.priced = self.priced and bool(chat.budget.price)
-            tokens = sum(a.used.input + a.used.output for _, a in heard if a.used)
-            if heard:
-                self.seconds += pace(chat, len(heard) / rows, tokens / rows, step.options.concurrency)
+            tokens = sum(a.used.input + a.used.output for _, a in heard.values() if a.used)
+            more = pace(chat, len(heard) / self.rows, tokens / self.rows, step.options.concurrency)
+            if not math.isnan(more):
+                self.seconds = more if math.isnan(self.seconds) else self.seconds + more
 
         return done
 
@@ -64,36 +74,42 @@ def quote(run: Run, steps: Sequence[Step], probes: int) -> dict[str, Any]:
     itself buys none of them again.
 
     Returns:
-        As `generate.estimate.probe`, with `probes` and `rows` counting rows that are asked about, and in `not_counted` the
-        steps that ask no endpoint.
+        As `generate.estimate.probe`, with `probes` and `rows` counting rows that are asked about; `not_counted` the steps whose
+        model is here, and `not_reached` those that none of the rows came to.
 
     Raises:
         BudgetError: a cap has no room for the probes.
+        DataError: there is no row.
         ModelError: the endpoint fails.
     """
     data = run.datasets[-1]
     n = int(data.alive().sum())
+    if not n:
+        raise DataError("no row is left to be asked about; run it without --estimate to see what went, and why")
     chosen = {at * n // probes for at in range(min(probes, n))} if n > probes else set(range(n))
     made = list(enumerate(row for at, row in enumerate(data.kept_rows(whole=True)) if at in chosen))
-    total, taken, not_counted = len(made), _Taken(), list[str]()
+    taken, trained = _Taken(len(made)), {s.name for s in steps if s.kind in TRAINED}
     for step in steps:
         if step.kind in TEACHERS:
             if step is steps[0]:
-                check_read(step, data)
-            made = _taught(run, step, made, taken, total)
-        elif isinstance(step.options, Stage) and isinstance(step.options, ModelOptions) and not step.options.local:
-            made = _scored(run, step, made, taken, total)
+                check(run, step, data)
+            made = _taught(run, step, made, taken)
+        elif isinstance(step.options, Stage) and getattr(step.options, "model", None) not in trained:
+            made = _scored(run, step, made, taken)
         elif hasattr(step.options, "model"):
-            not_counted.append(step.name)
-    return {**_told(taken, n, total), "kept": len(made), "not_counted": not_counted}
+            taken.away.append(step.name)
+    return {**_told(taken, n), "kept": len(made), "not_counted": taken.away, "not_reached": taken.unreached}
 
 
-def _taught(run: Run, step: Step, rows: list[tuple[Origin, Row]], taken: _Taken, total: int) -> list[tuple[Origin, Row]]:
+def _taught(run: Run, step: Step, rows: list[tuple[Origin, Row]], taken: _Taken) -> list[tuple[Origin, Row]]:
     """Let a teacher work on rows; return those that it keeps."""
     from datagen.teach import teachers
 
+    if not rows:
+        taken.unreached.append(step.name)
+        return []
     with chat_of(run, step) as chat:
-        done = taken.watch(chat, [origin for origin, _ in rows], step, total)
+        done = taken.watch(chat, [origin for origin, _ in rows], step)
         teacher = teachers.teacher(step.kind, step.name, chat, step.options)
         with contextlib.closing(taught([row for _, row in rows], teacher, chat, step.name)) as came:
             found = [(origin, one) for (origin, _), (_, made) in zip(rows, came, strict=True) for one in made]
@@ -101,35 +117,43 @@ def _taught(run: Run, step: Step, rows: list[tuple[Origin, Row]], taken: _Taken,
     return [(origin, row) for origin, row in found if "reason" not in row]
 
 
-def _scored(run: Run, step: Step, rows: list[tuple[Origin, Row]], taken: _Taken, total: int) -> list[tuple[Origin, Row]]:
-    """Let a stage that asks an endpoint score rows; return those that it keeps."""
+def _scored(run: Run, step: Step, rows: list[tuple[Origin, Row]], taken: _Taken) -> list[tuple[Origin, Row]]:
+    """Let a stage score rows and decide on them; return those that it keeps."""
     stage, ended = step.options, list[Callable[[], None]]()
+    if not rows:
+        taken.unreached.append(step.name)
+        return []
 
-    def opened(chat: Any) -> None:
-        ended.append(taken.watch(chat, [origin for origin, _ in rows], step, total))
+    def opened(chat: Any, places: Sequence[int]) -> None:
+        ended.append(taken.watch(chat, [rows[at][0] for at in places], step))
 
     ctx = Context(folder=run.out, offline=run.offline, opened=opened)
-    table = table_of(row for _, row in rows)
     alive = np.ones(len(rows), bool)
-    stages.apply(stage, stages.scored(stage, table, ctx), alive, ctx)
+    stages.apply(stage, stages.scored(stage, table_of(row for _, row in rows), ctx), alive, ctx)
     for done in ended:
         done()
+    if hasattr(stage, "model") and not ended:
+        taken.away.append(step.name)
     return [one for one, left in zip(rows, alive, strict=True) if left]
 
 
-def _told(taken: _Taken, n: int, total: int) -> dict[str, Any]:
-    """Return what n rows take, from what was taken by `total` of them."""
+def _told(taken: _Taken, n: int) -> dict[str, Any]:
+    """Return what n rows take, from what was taken by a few of them, or by all."""
     from datagen.models.quote import ratio, times
 
-    answers = [taken.answers[at] for at in range(total)]
-    ones = [1.0] * total
+    answers = [taken.answers[at] for at in range(taken.rows)]
     known = all(a.used is not None for per_row in answers for a in per_row if a.text is not None)
-    tokens = [float(sum(a.used.input + a.used.output for a in per_row if a.used)) for per_row in answers]
-    usd = [sum(a.usd or 0.0 for a in per_row) for per_row in answers]
-    calls = [float(len(per_row)) for per_row in answers]
+
+    def of_all(each: Sequence[float]) -> list[float] | None:
+        if taken.rows == n:
+            return [round(sum(each), 6)] * 3
+        return times(ratio(each, [1.0] * taken.rows), n)
+
+    tokens = of_all([float(sum(a.used.input + a.used.output for a in per_row if a.used)) for per_row in answers])
+    usd = of_all([sum(a.usd or 0.0 for a in per_row) for per_row in answers])
     return {
-        "asked_about": "rows", "rows": n, "probes": total, "sent": taken.sent, "spent_usd": taken.spent,
-        "requests": times(ratio(calls, ones), n), "usd": times(ratio(usd, ones), n) if taken.priced and known else None,
-        "tokens": times(ratio(tokens, ones), n) if known else None, "usage_unknown": not known,
-        "seconds": times(ratio(ones, ones), n * taken.seconds),
+        "asked_about": "rows", "rows": n, "probes": taken.rows, "sent": taken.sent, "spent_usd": taken.spent,
+        "requests": of_all([float(len(per_row)) for per_row in answers]),
+        "usd": usd if taken.priced and known else None, "tokens": tokens if known else None, "usage_unknown": not known,
+        "seconds": None if math.isnan(taken.seconds) else [round(n * taken.seconds, 6)] * 3,
     }  # fmt: skip

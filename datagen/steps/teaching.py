@@ -18,12 +18,13 @@ from datagen.errors import BudgetError, DataError, DatagenError, ModelError, Usa
 from datagen.languages import PROMPTS
 from datagen.recipe import FORWARD_MODEL, Step
 from datagen.row_language import language_of
-from datagen.rows import LEDGER, REWRITTEN, ROW, Row, dropped_row, operation_of
+from datagen.rows import LEDGER, REWRITTEN, ROW, Row, dropped_row, operation_of, table_of
 from datagen.shards import ShardWriter, fingerprint, read_all, read_shards
-from datagen.stage import ERROR
+from datagen.stage import ERROR, Context, scored
 from datagen.steps.entry import VERSION, entry
 from datagen.steps.generating import diversity_of
 from datagen.steps.model import chat_of, spent
+from datagen.steps.scores_by_id import LEEWAY, SAMPLE
 from datagen.work import Run
 
 if TYPE_CHECKING:
@@ -51,8 +52,7 @@ def teach(run: Run, step: Step, folder: Path) -> None:
 
     def work() -> dict[str, Any]:
         rows_in = int(data.alive().sum())
-        check_read(step, data)
-        _check_later(run, data)
+        check(run, step, data)
         run.progress.step(step.name, rows_in, "rows")
         with chat_of(run, step) as chat:
             teacher = teachers.teacher(step.kind, step.name, chat, options)
@@ -76,21 +76,21 @@ def _diversity(step: Step, folder: Path) -> dict[str, Any]:
         return {"notes": {"diversity": str(e)}}
 
 
-def check_read(step: Step, data: Dataset) -> None:
-    """Refuse rows that the embedded model does not read; raises UsageError."""
-    step.options.check_rows(step.name, _languages(data))
+def check(run: Run, step: Step, data: Dataset) -> None:
+    """Refuse rows that an embedded model of this step or of a later one does not read, before any of them is paid for.
 
-
-def _check_later(run: Run, data: Dataset) -> None:
-    """Refuse rows that an embedded model of a later step does not read, before any of them is paid for; raises UsageError."""
-    from datagen.models.embed import MINILM
+    Raises:
+        UsageError: it does not, with what to name instead.
+    """
     from datagen.models.options import EMBEDDED, ENGLISH_ONLY, not_english
 
-    for step in run.recipe.steps:
-        if step.kind == "semantic" and step.options.model == MINILM and (told := not_english(_languages(data))):
-            raise UsageError(f"'{step.name}': the embedded minilm knows English only, and {told}; name another: --fit-model")
-        if step.kind == FORWARD_MODEL and step.options.model == EMBEDDED and (told := not_english(_languages(data))):
-            raise UsageError(f"'{step.name}': {ENGLISH_ONLY}, and {told}; name another one with --tune-model, or --rounds 1")
+    step.options.check_rows(step.name, _languages(data))
+    for later in run.recipe.steps if step.kind == "backtranslate" else ():
+        if later.kind == FORWARD_MODEL and later.options.model == EMBEDDED and (told := not_english(_languages(data))):
+            raise UsageError(f"'{later.name}': {ENGLISH_ONLY}, and {told}; name another one with --tune-model, or --rounds 1")
+        if later.kind == "semantic":  # it compares each passage with its instruction, which is in the same language
+            columns = scored(later.options, table_of(islice(data.kept_rows(), SAMPLE)), Context())
+            later.options.refuse(columns.filter(columns.column(ERROR).is_null()), LEEWAY)
 
 
 def _languages(data: Dataset) -> Iterator[str]:

@@ -25,7 +25,7 @@ def test_a_folder_gives_a_document_per_file_and_per_record(tmp_path: Path) -> No
     (tmp_path / ".hidden.txt").write_text("no")
     (tmp_path / "picture.png").write_bytes(b"no")
     found = [(d.id, d.text, d.markup, d.title) for d in documents(str(tmp_path))]
-    assert others_beside(str(tmp_path)) == {".png": 1}, "it is told of, not passed over in silence"
+    assert others_beside([str(tmp_path), str(tmp_path)]) == {".png": 1}, "it is told of, not passed over in silence"
     assert found == [
         ("a.txt", "plain", "text", ""), ("c.html", "<p>x</p>", "html", ""), ("u1", "one", "text", "T"),
         ("d.jsonl#line 2", "two", "text", ""), ("e.txt.gz", "packed", "text", ""), ("sub/b.md", "# head", "markdown", ""),
@@ -39,7 +39,7 @@ def test_fields_that_are_named_are_taken_and_a_wrong_one_is_an_error(tmp_path: P
     assert (one.id, one.text) == ("7", "text of it")
     with pytest.raises(DataError, match="no record has a text: looked for 'body'; the fields are: key, article, text"):
         list(documents(str(path), None, "body"))
-    with pytest.raises(DataError, match="no record has the field 'kee' of --id-field"):
+    with pytest.raises(DataError, match="no field 'kee' of --id-field; the fields are: key, article, text"):
         list(documents(str(path), "kee"))
 
 

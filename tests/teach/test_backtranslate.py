@@ -101,6 +101,11 @@ def test_the_terminal_says_where_a_row_is_from_and_how_to_decide_again(tmp_path:
     assert (
         f"from tea.txt, characters 0 to {json.loads(tea['extra'])['span'][1]}\n" in datagen("explain", "out", tea["id"]).stdout
     )
+    own = {"instruction": "Ask.", "output": "Said.", "document": "mine", "span": ["a", None]}
+    (tmp_path / "own.jsonl").write_text(json.dumps(own))
+    assert datagen("filter", "own.jsonl", "-o", "own", "--stage", "rules").returncode == 0
+    [row] = read_all(tmp_path / "own" / "kept").to_pylist()
+    assert "characters" not in (told := datagen("explain", "own", row["id"])).stdout and told.returncode == 0
     again = datagen("filter", "-o", "out", "--set", "judge.min_score=3")
     assert again.returncode == 2 and "give the command that made them with the new value" in again.stderr
 
@@ -200,15 +205,20 @@ def test_pairs_that_fit_worst_go_before_they_are_judged(tmp_path: Path, saying: 
 def test_fit_by_the_embedded_model_is_refused_for_other_languages_before_anything_is_paid_for(
     tmp_path: Path, saying: Any
 ) -> None:
-    page = tmp_path / "tea.txt"
-    page.write_text("茶叶来自亚洲许多温暖国家的山坡，那里的农民在春天采摘嫩叶，然后把它们晒干。" * 5)
+    page = tmp_path / "pages"
+    page.mkdir()
+    for i in range(3):
+        text = f"第{i}种茶叶来自亚洲许多温暖国家的山坡，那里的农民在春天采摘嫩叶，然后把它们晒干，供人们在家里慢慢品尝。" * 5
+        (page / f"{i}.txt").write_text(text)
     with saying(says) as server:
         made = make(steps((str(page),), {"model": "tiny-chat", "base_url": server.base_url, "fit": 0.5}))
-        with pytest.raises(UsageError, match="minilm knows English only, and of 1 rows 1 in zh; name another: --fit-model"):
+        with pytest.raises(UsageError, match=r"'minilm' does not know over 10% of the tokens of 3 of 3 rows; .* --fit-model"):
             execute(made, tmp_path / "out")
         assert not server.bodies
-    with pytest.raises(UsageError, match="fit must be above 0 and at most 1, not 40"):
+    with pytest.raises(UsageError, match=r"fit must be a number above 0 and at most 1, not 40\.0"):
         steps((str(page),), {"fit": 40.0})
+    with pytest.raises(UsageError, match="fit_model is the model of fit, which is not given: --fit SHARE"):
+        steps((str(page),), {"fit_model": "x"})
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from local_endpoint import LocalEndpoint
 
 from datagen import recipe
 from datagen.backtranslation import steps
-from datagen.errors import UsageError
+from datagen.errors import BudgetError, DataError, UsageError
 from datagen.run import estimate, execute
 
 ROWS = [{"instruction": f"Name {i} things.", "output": "x"} for i in range(40)]
@@ -48,19 +48,43 @@ def test_no_price_no_dollars_and_fewer_rows_than_probes(write_jsonl: Any, tmp_pa
     assert (told["rows"], told["probes"], told["usd"], told["requests"]) == (3, 3, None, [3.0, 3.0, 3.0])
 
 
-def test_judging_is_quoted_and_the_probes_are_not_bought_again(write_jsonl: Any, tmp_path: Path) -> None:
-    path, out = write_jsonl("rows.jsonl", *ROWS), tmp_path / "out"
+@pytest.mark.parametrize(
+    "more",
+    [{"probabilities": "off"}, {}, {"via": "batch"}, {"via": "batch", "samples": 3, "temperature": 0.7}],
+    ids=["samples", "probabilities", "batch", "batch of samples"],
+)
+def test_judging_is_quoted_and_the_probes_are_not_bought_again(write_jsonl: Any, tmp_path: Path, more: dict[str, Any]) -> None:
+    path, out = write_jsonl("rows.jsonl", *ROWS, {"instruction": "Nothing is said.", "output": ""}), tmp_path / "out"
     with LocalEndpoint() as server:
-        given = {"model": "local", "base_url": server.base_url, "price_in": 1.0, "price_out": 4.0, "probabilities": "off"}
+        given = {"model": "local", "base_url": server.base_url, "price_in": 1.0, "price_out": 4.0, **more}
         made = recipe.make([{"judge": given}], input=(str(path),))
-        told = estimate(made, out, 8)
-        assert (told["rows"], told["probes"], told["kept"], told["not_counted"]) == (40, 8, 8, [])
-        sent = server.requests
-        assert told["sent"] == sent >= 8 and told["usd"][0] > 0 and told["seconds"] is not None
-        execute(made, out)
-        _, low, high = told["requests"]
-        assert low <= server.requests <= high
-        assert len({str(b) for b in server.bodies}) == server.requests, "no request went out twice"
+        told = estimate(made, out, 10)
+        assert (told["rows"], told["probes"], told["kept"], told["not_counted"]) == (41, 10, 10, [])
+        assert told["sent"] >= 10 and told["usd"][0] > 0
+        assert (told["seconds"] is None) == ("via" in more)
+        used = execute(made, out).summary["stages"][1]["notes"]["usage"]
+        # An answer now and then has no score and is asked for again: ten rows need not meet one.
+        assert told["requests"][0] == pytest.approx(used["recorded"], rel=0.2)
+        assert told["usd"][0] == pytest.approx(used["usd"], rel=0.2)
+
+
+def test_where_there_is_no_row_and_where_a_run_was_stopped_it_says_so(write_jsonl: Any, tmp_path: Path) -> None:
+    page = tmp_path / "short.txt"
+    page.write_text("Too short.", "utf-8")
+    path = write_jsonl("rows.jsonl", *ROWS)
+    with LocalEndpoint() as server:
+        given = {"model": "local", "base_url": server.base_url}
+        with pytest.raises(DataError, match="no row is left to be asked about"):
+            estimate(recipe.make(steps([str(page)], given)), tmp_path / "none", 5)
+        made = recipe.make([{"answer": {**given, "max_requests": 20}}], input=(str(path),))
+        assert execute(made, tmp_path / "out").stopped is not None
+        with pytest.raises(UsageError, match="holds a run that was stopped: the same command without --estimate goes on"):
+            estimate(made, tmp_path / "out", 5)
+        small = recipe.make([{"answer": {**given, "max_requests": 3}}], input=(str(path),))
+        with pytest.raises(BudgetError, match="the estimate needs more for 8 probes: try --probes 2, or a higher cap"):
+            estimate(small, tmp_path / "small", 8)
+        one = estimate(recipe.make([{"answer": given}], input=(str(path),), limit=1), tmp_path / "one", 8)
+    assert (one["rows"], one["requests"]) == (1, [1.0, 1.0, 1.0])
 
 
 def test_a_backtranslation_is_quoted_with_its_judge(tmp_path: Path) -> None:
@@ -81,5 +105,7 @@ def test_a_backtranslation_is_quoted_with_its_judge(tmp_path: Path) -> None:
         summary = execute(made, out).summary
         spent = next(s for s in summary["stages"] if s["name"] == "judge")["notes"]["usage"]["usd"]
         assert told["usd"][1] <= spent <= told["usd"][2], (told["usd"], spent)
-        local = recipe.make(steps([str(tmp_path / "pages")], {**given, "judge_model": "smollm2"}))
-        assert estimate(local, tmp_path / "other", 5)["not_counted"] == ["judge"]
+        again = estimate(recipe.make(steps([str(tmp_path / "pages")], {**given, "rounds": 2})), tmp_path / "rounds", 5)
+        assert again["not_counted"] == ["forward_model", "judge_2"], "a model that the run itself tunes is asked nothing"
+        fit = estimate(recipe.make(steps([str(tmp_path / "pages")], {**given, "fit": 0.4})), tmp_path / "fit", 5)
+        assert fit["not_counted"] == ["semantic"] and fit["sent"] == 5 + 2, "only the judged share is quoted for the judge"
