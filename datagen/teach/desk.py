@@ -103,9 +103,15 @@ def with_extra(row: Row, without: Sequence[str] = (), **fields: Any) -> str:
 
 
 def with_reference(row: Row, **fields: Any) -> str:
-    """Return a row's `extra` with the answer that it has as `reference`, where it has none yet: the first one stays."""
-    known = extra_of(row).get("reference")
-    return with_extra(row, reference=known or row["output"] or None, **fields)
+    """Return a row's `extra` with the answer that it has as `reference`, and its other candidates as `reference_candidates`.
+
+    Where it has a reference, the first one stays.
+    """
+    known = extra_of(row)
+    others = [c for c in row["candidates"] or () if c["text"] != row["output"]]
+    old = {"reference": known.get("reference") or row["output"] or None}
+    old["reference_candidates"] = known.get("reference_candidates") or others or None
+    return with_extra(row, **old, **fields)
 
 
 def with_answer(row: Row, text: str) -> dict[str, Any]:

@@ -110,6 +110,7 @@ class Rewrite:
             "messages": turns,
             "output": earlier[-1] if turns[-1]["role"] == "assistant" else "",
             "candidates": None,
+            "extra": with_reference(row),
         }
         return desk.made(row, answers, [prompt.hash], **changes)
 

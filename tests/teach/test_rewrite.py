@@ -72,3 +72,14 @@ def test_a_prompt_of_ones_own_takes_the_place_of_ours_and_a_wrong_one_is_an_erro
 
         with pytest.raises(UsageError, match=r"rewrite.en.jinja: 'answr' is undefined; the values are answer, task"):
             taught("rewrite", [ROW], server, prompts=str(folder))
+
+
+def test_the_rejected_answer_of_a_preference_row_stays_in_extra(taught: Any, saying: Any) -> None:
+    record = {"prompt": "Name a river.", "chosen": "The Nile is one.", "rejected": "No."}
+    with saying(lambda prompt: "The Nile, in Africa, is a river.") as server:
+        [row], _, _ = taught("rewrite", [record], server)
+        [answered], _, _ = taught("answer", [record], server, out="answered")
+    for one in (row, answered):
+        kept = json.loads(one["extra"])
+        assert one["candidates"] is None and kept["reference"] == "The Nile is one."
+        assert [c["text"] for c in kept["reference_candidates"]] == ["No."]
