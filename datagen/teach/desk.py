@@ -109,9 +109,12 @@ def with_reference(row: Row, **fields: Any) -> str:
     """
     known = extra_of(row)
     others = [c for c in row["candidates"] or () if c["text"] != row["output"]]
-    old = {"reference": known.get("reference") or row["output"] or None}
-    old["reference_candidates"] = known.get("reference_candidates") or others or None
-    return with_extra(row, **old, **fields)
+    return with_extra(
+        row,
+        reference=known.get("reference") or row["output"] or None,
+        reference_candidates=known.get("reference_candidates") or others or None,
+        **fields,
+    )
 
 
 def with_answer(row: Row, text: str) -> dict[str, Any]:
