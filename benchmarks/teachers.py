@@ -84,8 +84,8 @@ def evolved(folder: Path, tasks: int, rounds: int) -> None:
     run = dg.teach("evolve", written(folder / "seeds.jsonl", seeds), folder / "evolved", rounds=rounds, max_output_tokens=400)
     used: Counter[str] = Counter()
     for row in (*run.kept.to_pylist(), *run.dropped.to_pylist()):
-        extra = json.loads(row["extra"] or "{}")
-        used[extra.get("operation", "")] += "operation" in extra
+        if operation := json.loads(row["extra"] or "{}").get("operation"):
+            used[operation] += 1
     made = sum(used.values())
     lost = run.summary["stages"][-1]["dropped"]
     print(f"\nevolve, smollm2: {made} evolutions of {len(seeds)} tasks in {rounds} round(s): {dict(used.most_common())}")
