@@ -89,13 +89,15 @@ def quote(run: Run, steps: Sequence[Step], probes: int) -> dict[str, Any]:
     chosen = {at * n // probes for at in range(min(probes, n))} if n > probes else set(range(n))
     made = list(enumerate(row for at, row in enumerate(data.kept_rows(whole=True)) if at in chosen))
     taken, trained = _Taken(len(made)), {s.name for s in steps if s.kind in TRAINED}
+    if steps[0].kind in TEACHERS:
+        check(run, steps[0], data)
     for step in steps:
-        if step.kind in TEACHERS:
-            if step is steps[0]:
-                check(run, step, data)
-            made = _taught(run, step, made, taken)
-        elif isinstance(step.options, Stage) and getattr(step.options, "model", None) not in trained:
-            made = _scored(run, step, made, taken)
+        scores = isinstance(step.options, Stage) and getattr(step.options, "model", None) not in trained
+        work = _taught if step.kind in TEACHERS else _scored if scores else None
+        if work and made:
+            made = work(run, step, made, taken)
+        elif work:
+            taken.unreached.append(step.name)
         elif hasattr(step.options, "model"):
             taken.away.append(step.name)
     return {**_told(taken, n), "kept": len(made), "not_counted": taken.away, "not_reached": taken.unreached}
@@ -105,9 +107,6 @@ def _taught(run: Run, step: Step, rows: list[tuple[Origin, Row]], taken: _Taken)
     """Let a teacher work on rows; return those that it keeps."""
     from datagen.teach import teachers
 
-    if not rows:
-        taken.unreached.append(step.name)
-        return []
     with chat_of(run, step) as chat:
         done = taken.watch(chat, [origin for origin, _ in rows], step)
         teacher = teachers.teacher(step.kind, step.name, chat, step.options)
@@ -120,9 +119,6 @@ def _taught(run: Run, step: Step, rows: list[tuple[Origin, Row]], taken: _Taken)
 def _scored(run: Run, step: Step, rows: list[tuple[Origin, Row]], taken: _Taken) -> list[tuple[Origin, Row]]:
     """Let a stage score rows and decide on them; return those that it keeps."""
     stage, ended = step.options, list[Callable[[], None]]()
-    if not rows:
-        taken.unreached.append(step.name)
-        return []
 
     def opened(chat: Any, places: Sequence[int]) -> None:
         ended.append(taken.watch(chat, [rows[at][0] for at in places], step))
