@@ -31,7 +31,8 @@ def tokenizer() -> Any:
     corpus = [p.read_text("utf-8") for p in (*sorted((top / "prompts").glob("*.en.jinja")), top / "seed_tasks" / "en.jsonl")]
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     bpe.train_from_iterator(
-        corpus, trainers.BpeTrainer(vocab_size=VOCABULARY, special_tokens=SPECIAL, initial_alphabet=alphabet, show_progress=False)
+        corpus,
+        trainers.BpeTrainer(vocab_size=VOCABULARY, special_tokens=SPECIAL, initial_alphabet=alphabet, show_progress=False),
     )
     made = PreTrainedTokenizerFast(
         tokenizer_object=bpe, eos_token="<|im_end|>", pad_token="<|im_end|>", bos_token="<|im_start|>", model_max_length=4096

@@ -10,6 +10,7 @@ import pytest
 from datagen.models.causal_lm import load
 from datagen.rows import Row, new_row
 
+
 @pytest.fixture
 def tiny(tiny_dir: Path) -> tuple[Any, Any]:
     return load(str(tiny_dir), "cpu", "float32")
