@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,22 @@ from tiny_model import TINY
 
 settings.register_profile("machine", deadline=None)  # the first call of a kernel compiles it
 settings.load_profile("machine")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--soak", action="store_true", help="the whole of each series of kills, not a few")
+
+
+@pytest.fixture
+def moments(request: pytest.FixtureRequest) -> int:
+    """How many moments a series of kills is spread over."""
+    return 12 if request.config.getoption("--soak") else 3
+
+
+@pytest.fixture
+def some_of(request: pytest.FixtureRequest) -> Callable[..., Sequence[Any]]:
+    """Give all of a series of kills with --soak, else every second one of it."""
+    return lambda *series: series if request.config.getoption("--soak") else series[::2]
 
 
 @pytest.fixture
