@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -13,14 +14,15 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-if "PYTEST_XDIST_WORKER" in os.environ:
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # a worker a core: more threads only wait for each other
-
 sys.path.insert(0, str(Path(__file__).parent / "support"))  # under every import mode of pytest
 
 from command_line import Finished, run_here
 from local_endpoint import LocalEndpoint
 from tiny_model import TINY
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background ignores it, and so would its children
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # a worker a core: more threads only wait for each other
 
 settings.register_profile("machine", deadline=None)  # the first call of a kernel compiles it
 settings.load_profile("machine")

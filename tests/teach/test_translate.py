@@ -133,5 +133,6 @@ def test_headings_prose_between_dollars_and_marks_of_the_text_itself(taught: Any
     }
     with saying(lambda prompt: prompt.split("<<<\n")[-1].split("\n>>>")[0]) as server:
         taught("translate", [record], server, to="th")
-    shown = server.bodies[0]["messages"][-1]["content"]
+    asked = [body["messages"][-1]["content"] for body in server.bodies]  # task and answer, as they arrived
+    shown = next(text for text in asked if "Steps:" in text)
     assert "#### 1. Mix the flour well" in shown and "here and again" in shown and "mark ⟦1⟧" in shown
