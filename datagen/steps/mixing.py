@@ -106,8 +106,8 @@ def _proxies(run: Run, options: Any, folder: Path) -> Callable[..., Any]:
 
     def trainer() -> Trainer:
         from datagen.models.causal_lm import load
-        from datagen.train.loop import TrainOptions
         from datagen.train.loop import train as fit
+        from datagen.train.options import TrainOptions
 
         base = load(options.model)
 
