@@ -16,7 +16,6 @@ from datagen.dataset import Dataset
 from datagen.engine.local import LocalEngine
 from datagen.errors import DataError
 from datagen.formats import read as readers
-from datagen.models import adapter
 from datagen.recipe import Recipe, Step
 from datagen.rows import Row
 from datagen.shards import file_digest, read_json, write_json, write_text
@@ -188,6 +187,8 @@ class Run:
 
     def identity(self, model: str) -> str:
         """Return what a model is: the hash of its weights where it is here, else its name."""
+        from datagen.models import adapter
+
         if model not in self.models:
             self.models[model] = adapter.identity(model)
         return self.models[model]
