@@ -7,7 +7,6 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -213,6 +212,8 @@ def _sizes(folder: Path) -> dict[str, int]:
 
 def installed(package: str = "datagen") -> str:
     """Return the version of an installed package, "" where it is not there."""
+    from importlib.metadata import PackageNotFoundError, version  # it loads the parser of e-mails
+
     try:
         return version(package)
     except PackageNotFoundError:
