@@ -15,7 +15,6 @@ import pyarrow.parquet as pq
 from datagen import options as option_fields
 from datagen import recipe as recipes
 from datagen import stage
-from datagen.backtranslation import steps
 from datagen.errors import BudgetError, DataError, ModelError, UsageError, did_you_mean
 from datagen.formats.read import read as read_rows
 from datagen.formats.write import Exported, export
@@ -196,6 +195,8 @@ def backtranslate(documents: str | Path | Sequence[str], out: str | Path, **opti
     """Make rows of documents; as `datagen backtranslate`, whose options these are (`seed_rows`, `min_score`, `rounds`, ...)."""
     paths = [str(documents)] if isinstance(documents, (str, Path)) else [str(d) for d in documents]
     given = {name: value for name, value in options.items() if value is not None}
+    from datagen.backtranslation import steps
+
     return _finished(execute(recipes.make(steps(paths, given)), Path(out)))
 
 

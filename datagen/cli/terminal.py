@@ -199,12 +199,10 @@ def estimate(recipe: Recipe, out: str, probes: int, *, as_json: bool = False) ->
 
 def _a_dropped_id(folder: Path) -> str | None:
     """The id of the last dropped row, which is most likely one that a stage judged; None when all were kept."""
-    import pyarrow.parquet as pq
-
-    from datagen.shards import shard_paths
+    from datagen.shards import read_table, shard_paths
 
     shards = shard_paths(folder / "dropped")
-    ids = pq.read_table(shards[-1], columns=["id"]).column("id") if shards else []
+    ids = read_table(shards[-1], ["id"]).column("id") if shards else []
     return str(ids[-1]) if len(ids) else None
 
 

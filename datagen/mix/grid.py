@@ -21,7 +21,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from datagen.errors import DataError, UsageError
-from datagen.mix.weights import MixOptions, order, repeats
+from datagen.mix.options import MixOptions
+from datagen.mix.weights import order, repeats
 from datagen.quotas import quotas
 from datagen.rows import Row
 from datagen.shards import fingerprint, read_json, write_json

@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from datagen import options as option_fields
 from datagen import stage as stages
 from datagen.dataset import Dataset, Layer, placed, read_column, reason_counts, write_columns, write_scores
 from datagen.recipe import Step
 from datagen.rows import ROW
-from datagen.shards import ShardWriter, fingerprint, read_all, read_json, shard_paths, write_json
+from datagen.shards import ShardWriter, fingerprint, read_all, read_json, read_table, shard_paths, write_json
 from datagen.stage import ERROR, Applied, Context, Reference, Stage
 from datagen.steps import scores_by_id, wipeout
 from datagen.steps.entry import VERSION, entry, write_verdict
@@ -73,7 +72,7 @@ def judge(run: Run, step: Step, folder: Path) -> None:
     run.do(folder, mark, work)
     places = {**dict.fromkeys(stage.adds, scores if stage.parallel == "rows" else folder / "added")}
     places |= dict.fromkeys(stage.marks, folder / "columns")
-    data.layers.append(Layer(step.name, pq.read_table(folder / "verdict.parquet"), columns=tuple(places.items())))
+    data.layers.append(Layer(step.name, read_table(folder / "verdict.parquet"), columns=tuple(places.items())))
 
 
 def _curve(
@@ -112,7 +111,7 @@ def _score(run: Run, step: Step, data: Dataset, scores: Path, overlaid: dict[str
 def score_shard(task: tuple[Stage, str, str, dict[str, str]]) -> int:
     """Score one shard into one Arrow file; return its number of rows. Runs in a process of the engine."""
     stage, source, target, overlaid = task
-    rows = with_columns(pq.read_table(source), {name: Path(path) for name, path in overlaid.items()})
+    rows = with_columns(read_table(source), {name: Path(path) for name, path in overlaid.items()})
     write_scores(Path(target), stages.scored(stage, rows, Context()))
     return len(rows)
 

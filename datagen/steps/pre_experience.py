@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from datagen import options as option_fields
 from datagen.errors import UsageError
-from datagen.models.embed import MULTILINGUAL, UNKNOWN, UNREAD, load, resolve
 from datagen.recipe import PRE_EXPERIENCE, TRAINED, PreExperience, Step
 from datagen.shards import fingerprint
 from datagen.stage import Stage
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
 
 def pre_experience(run: Run, step: Step, folder: Path) -> None:
     """Train a model on some of the rows that are left; every row stays."""
+    from datagen.models.embed import resolve
+
     options, data = step.options, run.datasets[-1]
     embedder = resolve(options.embedder)[1] if options.sample == "kmeans" else ""
     mark = fingerprint(VERSION, option_fields.values(options), run.identity(options.model), embedder, run.tail)
@@ -51,6 +52,8 @@ def sampled(data: Dataset, alive: npt.NDArray[np.int64], options: PreExperience)
     if options.sample == "random" or len(alive) <= options.rows:
         return np.sort(order[: options.rows])
     from sklearn.cluster import KMeans
+
+    from datagen.models.embed import MULTILINGUAL, UNKNOWN, UNREAD, load
 
     vectors, unknown, _ = load(options.embedder, options.device).encode([row["instruction"] for row in data.kept_rows()])
     if (unknown > UNKNOWN).mean() > UNREAD:

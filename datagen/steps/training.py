@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from datagen import options as option_fields
 from datagen import stage as stages
@@ -16,7 +15,7 @@ from datagen.dataset import Dataset, Layer, reason_counts
 from datagen.errors import DataError
 from datagen.recipe import Step
 from datagen.rows import Row
-from datagen.shards import fingerprint
+from datagen.shards import fingerprint, read_table
 from datagen.steps.entry import VERSION, entry, write_verdict
 from datagen.work import Run
 
@@ -45,7 +44,7 @@ def train(run: Run, step: Step, folder: Path) -> None:
         }
 
     run.do(folder, mark, work)
-    data.layers.append(Layer(step.name, pq.read_table(folder / "verdict.parquet")))
+    data.layers.append(Layer(step.name, read_table(folder / "verdict.parquet")))
 
 
 def fitted(

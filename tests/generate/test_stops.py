@@ -10,7 +10,8 @@ from local_endpoint import LocalEndpoint
 
 from datagen import assets
 from datagen.errors import DataError, ModelError, UsageError
-from datagen.generate.self_instruct import SelfInstructOptions, prompts
+from datagen.generate.options import SelfInstructOptions
+from datagen.generate.self_instruct import prompts
 from datagen.models.options import ModelOptions
 from datagen.recipe import make
 from datagen.rows import Row

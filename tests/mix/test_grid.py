@@ -14,7 +14,7 @@ from datagen.dataset import Dataset, ingest
 from datagen.errors import DataError, UsageError
 from datagen.mix.grid import Found, mixtures, search
 from datagen.mix.mixture import decide
-from datagen.mix.weights import MixOptions
+from datagen.mix.options import MixOptions
 from datagen.rows import Row, new_row
 from datagen.shards import read_all
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from datagen.teach.translate import _KEPT, TranslateOptions
+from datagen.teach.options import TranslateOptions
+from datagen.teach.translate import _KEPT
 
 ROW = {"instruction": "Tom has 3 apples and buys 12 more. How many are there?", "output": "He has 3+12 = 15 apples.\n#### 15"}
 ZH = {"Tom has": "汤姆有 3 个苹果，又买了 12 个。一共有多少个苹果？", "He has": "他一共有 3+12 = 15 个苹果。\n⟦1⟧"}
