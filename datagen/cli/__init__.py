@@ -25,6 +25,7 @@ COMMANDS = {
     "mix": "Mix sources by T5's rules, or search the mixture with small proxies.",
     "train": "Fine-tune a model on rows: a LoRA adapter, or the whole model.",
     "export": "Write rows in another format, with a dataset card.",
+    "demo": "Walk the whole road on the embedded models, at a size that fits.",
     "run": "Run a recipe, from generation to training.",
     "report": "Write report.html of a finished run again.",
     "stages": "List the curation stages and their options.",

@@ -1,0 +1,39 @@
+"""`datagen demo`."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("demo")
+@click.option("-o", "--out", default="runs/quickstart", metavar="OUT", help="Run folder; an earlier demo in it goes on.")
+@click.option("--minutes", type=click.FloatRange(0.5, 600), default=4.0, help="About how long it may take. Default 4.")
+@click.option("--full", is_flag=True, help="The full size, however long it takes.")
+@click.option("--fresh", is_flag=True, help="Compute every step again (recorded model answers stay).")
+def command(out: str, minutes: float, full: bool, fresh: bool) -> int:
+    """Walk the whole road on the embedded models: make tasks, curate, mix, train an adapter, report.
+
+    The machine is measured for some seconds and a size that fits is taken. The same command again goes on, or does nothing.
+    """
+    from pathlib import Path
+
+    from datagen import demo, recipe
+    from datagen.cli import terminal
+
+    if full:
+        return terminal.run(recipe.load(Path(demo.RECIPE)), out, fresh=fresh)
+    if (begun := Path(out, "recipe.yaml")).is_file():
+        return terminal.run(recipe.load(begun), out, fresh=fresh)
+    click.echo("measuring this machine for some seconds", err=True)
+    speed = demo.measured()
+    chosen, whole = demo.size(speed, 60 * minutes), demo.full_size(speed)
+    click.echo(
+        f"this machine writes {speed.written:.0f} tokens a second and trains on {speed.trained:.0f}:\n"
+        f"demo of {chosen.n} tasks and {chosen.steps} steps, about {_minutes(chosen.seconds)}"
+        + ("" if chosen.n == whole.n else f"; the full one, --full, of {whole.n} and {whole.steps} about {_minutes(whole.seconds)}")
+    )
+    return terminal.run(demo.recipe(chosen), out, fresh=fresh)
+
+
+def _minutes(seconds: float) -> str:
+    return f"{max(1, round(seconds / 60))} min"
