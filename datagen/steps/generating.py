@@ -86,6 +86,7 @@ def _generated(run: Run, step: Step, folder: Path) -> dict[str, Any]:
         bought = found["requests"]["recorded"]
         saved = f"; answers in the journal: {bought:,}, but no task has all of its own yet" if bought else ""
         raise type(stopped)(f"{stopped}{saved if stopped.exit_code == BudgetError.exit_code else ''}")
+    run.progress.step(f"{step.name}: diversity", None, "rows")
     return {**entry, **found, "diversity": diversity_of(folder, seed_path(step), step.options.language)}
 
 

@@ -57,7 +57,7 @@ def fitted(
     settings = {k: v for k, v in option_fields.values(options).items() if k not in own} | {"fresh": run.fresh}
     return train(
         rows, TrainOptions(**settings), out, eval_rows,
-        lambda line: run.progress.at(line["step"], f"loss {line['loss']:.3f}"),
+        lambda line: run.progress.at(line["step"], f"loss {line['loss']:.3f}", line["steps"]),
     )  # fmt: skip
 
 
