@@ -70,7 +70,8 @@ class _Step:
 
     def ended(self, now: float) -> str:
         """What it did, and in what time."""
-        return f"{self.counted()} in {span(now - self.began)}".lstrip()
+        counted, took = self.counted(), span(now - self.began)
+        return f"{counted} in {took}" if counted else f"took {took}"
 
 
 class Bar:

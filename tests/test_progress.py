@@ -176,8 +176,7 @@ def screen(columns: int, note: str) -> tuple[list[str], str]:
         bar.step("write", None, "rows")
         clock.now += 3
         bar.close()
-        stream.flush()
-        text = os.read(master, 100_000).decode()
+    text = "".join(iter(lambda: _read(master), ""))
     os.close(master)
     lines: list[str] = []
     for line in text.split("\r\n"):
@@ -186,6 +185,13 @@ def screen(columns: int, note: str) -> tuple[list[str], str]:
             shows = piece + shows[len(piece) :]
         lines.append(shows.rstrip())
     return re.split(r"[\r\n]+", text), "\n".join(lines)
+
+
+def _read(master: int) -> str:
+    try:
+        return os.read(master, 4096).decode()
+    except OSError:  # the other end is closed and all is read
+        return ""
 
 
 NOTE = "$12.3456, $0.01234/row, too_similar 1,234, unparsed 567, given up 89, and more that no line has room for"
@@ -204,7 +210,7 @@ def test_a_terminal_keeps_a_line_of_each_step_that_took_long() -> None:
     assert shows == (
         "datagen: the endpoint asks to wait\n"
         "self_instruct  100% [##########] 1,000/1,000 rows in 2 min\n"
-        "write          in 3 s\n"
+        "write          took 3 s\n"
     )
 
 
@@ -237,9 +243,10 @@ class Slow(Stage):
 def test_the_python_face_says_where_it_is_when_it_takes_long(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "a_slow_stage.py").write_text(SLOW)
+    (tmp_path / "own_stages").mkdir()
+    (tmp_path / "own_stages" / "slow.py").write_text(SLOW)
     monkeypatch.syspath_prepend(tmp_path)
-    dg.filter([{"instruction": "Name a number.", "output": "7"}], stages=["a_slow_stage"], out=tmp_path / "out")
+    dg.filter([{"instruction": "Name a number.", "output": "7"}], stages=["own_stages.slow"], out=tmp_path / "out")
     out, err = capfd.readouterr()
     assert out == ""
-    assert "datagen: a_slow_stage: decide\n" in err
+    assert "datagen: own_stages.slow: decide\n" in err
