@@ -65,7 +65,7 @@ class _Step:
     def words(self, now: float, *, elapsed: bool = True) -> str:
         """How far it is, how long it takes yet, and what was noted."""
         left = self.left_s(now)
-        took = f"{span(now - self.began)} so far" if elapsed else ""
+        took = f"{span(now - self.began, fine=True)} so far" if elapsed else ""
         return ", ".join(part for part in (self.counted(), took if left is None else f"{span(left)} left", self.note) if part)
 
     def ended(self, now: float) -> str:
@@ -241,10 +241,12 @@ def shown(name: str, total: int | None = None, unit: str = "rows") -> Iterator[B
         bar.close()
 
 
-def span(seconds: float) -> str:
-    """Return a time in words, rounded: `45 s`, `3 min`, `2 h 5 min`, `3 d 4 h`."""
+def span(seconds: float, *, fine: bool = False) -> str:
+    """Return a time in words, rounded: `45 s`, `3 min`, `2 h 5 min`, `3 d 4 h`; fine, so that it moves: `3 min 5 s` too."""
     if seconds < 89.5:
         return f"{seconds:.0f} s"
+    if fine and seconds < 600:
+        return f"{round(seconds) // 60} min {round(seconds) % 60} s"
     minutes = round(seconds / 60)
     if minutes < 90:
         return f"{minutes} min"

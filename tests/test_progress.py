@@ -221,6 +221,7 @@ def test_a_wide_script_is_cut_by_its_columns() -> None:
 
 def test_a_time_is_told_in_two_units_at_most() -> None:
     assert [span(s) for s in (0.2, 89.4, 90, 600, 7500, 273_600)] == ["0 s", "89 s", "2 min", "10 min", "2 h 5 min", "3 d 4 h"]
+    assert [span(s, fine=True) for s in (45, 105, 120, 700)] == ["45 s", "1 min 45 s", "2 min 0 s", "12 min"]
 
 
 SLOW = """

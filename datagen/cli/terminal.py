@@ -64,7 +64,9 @@ def _executed(recipe: Recipe, out: str, **how: Any) -> Result:
         if bar.kept is None:
             raise
         if recipe.steps[0].kind not in GENERATORS:
-            click.echo(f"datagen: stopped ({bar.note}); every answer is saved: the same command goes on", err=True)
+            click.echo(
+                f"datagen: stopped ({bar.note}); everything finished so far is saved, the same command goes on", err=True
+            )
             sys.exit(130)
         click.echo(
             f"datagen: stopped at {bar.kept:,} of {bar.total:,} rows ({bar.note}); every answer is saved: the same command goes"

@@ -52,9 +52,10 @@ def teach(run: Run, step: Step, folder: Path) -> None:
 
     def work() -> dict[str, Any]:
         rows_in = int(data.alive().sum())
-        run.progress.step(step.name, rows_in, "rows")
+        run.progress.step(f"{step.name}: model", None, "rows")  # which starts here, where it is a local one
         check(run, step, data)
         with chat_of(run, step) as chat:
+            run.progress.step(step.name, rows_in, "rows")
             teacher = teachers.teacher(step.kind, step.name, chat, options)
             with contextlib.closing(taught(data.kept_rows(whole=True), teacher, chat, step.name)) as came:
                 told = _written(run, step, folder, data, _Class(chat, teacher), came)
