@@ -76,7 +76,7 @@ def _after_training(out: str, options: dict[str, Any], model: str) -> None:
         then("doctor", "--model", model)
         return
     rows = out if (held_out := options.get("eval")) in (None, "-") else str(held_out)
-    then("answer", rows, "--limit", "5", "--model", model, "-o", beside(out, "answers"))
+    then("answer", rows, "--limit", "3", "--model", model, "-o", beside(out, "answers"))
 
 
 def beside(out: str, what: str) -> str:
