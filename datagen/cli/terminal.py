@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from datagen.cli import endings
 from datagen.cli.notes import notes_of
 
 if TYPE_CHECKING:
@@ -27,6 +26,8 @@ def run(
 
     Return the exit code: 3 when rows broke a stage, that of the error where a generator stopped before its aim.
     """
+    from datagen.cli import endings
+
     result = _executed(recipe, out, fresh=fresh, offline=offline, allow_wipeout=allow_wipeout, curve=curve)
     if as_json:
         click.echo(json.dumps({**result.summary, "folder": out, "worked": result.worked}, ensure_ascii=False))
@@ -114,6 +115,7 @@ def _doubled(words: list[str], option: str) -> list[str]:
 
 def estimate(recipe: Recipe, out: str, probes: int, *, as_json: bool = False) -> int:
     """Send a few requests of a run and say what the whole of it would take."""
+    from datagen.cli import endings
     from datagen.progress import Bar
     from datagen.run import estimate as quoted
 
