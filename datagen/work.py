@@ -30,8 +30,8 @@ class Progress(Protocol):
     def step(self, name: str, total: int | None, unit: str) -> None:
         """A step begins; `total` is None where it is not known."""
 
-    def at(self, done: int, note: str = "") -> None:
-        """So much of the step is done."""
+    def at(self, done: int, note: str = "", total: int | None = None) -> None:
+        """So much of the step is done; `total` where it is known only now."""
 
     def say(self, words: str) -> None:
         """Something that takes long is under way."""
@@ -64,7 +64,7 @@ class Silent:
     def step(self, name: str, total: int | None, unit: str) -> None:
         """Say nothing."""
 
-    def at(self, done: int, note: str = "") -> None:
+    def at(self, done: int, note: str = "", total: int | None = None) -> None:
         """Say nothing."""
 
     def say(self, words: str) -> None:

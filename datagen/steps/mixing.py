@@ -124,6 +124,7 @@ def _proxies(run: Run, options: Any, folder: Path) -> Callable[..., Any]:
         from datagen.mix import grid
 
         run.progress.step("proxies", None, "runs")
-        return grid.search(table, sizes, options, trainer, eval_rows, run.progress.at, folder)
+        at = run.progress.at
+        return grid.search(table, sizes, options, trainer, eval_rows, lambda done, of: at(done, total=of), folder)
 
     return search

@@ -32,10 +32,10 @@ def pre_experience(run: Run, step: Step, folder: Path) -> None:
 
     def work() -> dict[str, Any]:
         alive = np.flatnonzero(data.alive())
-        run.progress.step(step.name, options.steps, "steps")
+        run.progress.step(f"{step.name}: sample", None, "rows")
         chosen = {*alive[sampled(data, alive, options)].tolist()}
         rows = [row for at, row in zip(alive.tolist(), data.kept_rows(), strict=True) if at in chosen]
-        trained = fitted(run, rows, options, ("rows", "sample", "clusters", "embedder"), folder)
+        trained = fitted(run, step, rows, ("rows", "sample", "clusters", "embedder"), folder)
         notes = {"sampled": len(rows), "left_out": len(trained.left_out), **told(trained)}
         return {**entry(step.name, option_fields.values(options), len(alive), {}), "notes": notes}
 

@@ -51,7 +51,7 @@ def searched(
         [(n, [new_row(instruction=f"{n} {i}", output="x", source=n) for i in range(k)]) for n, k in sizes.items()],
         "mix",
     )
-    return search(read_all(data.rows), sizes, settings, trainer.load, eval_rows, lambda n: None, folder), data, settings
+    return search(read_all(data.rows), sizes, settings, trainer.load, eval_rows, lambda n, of: None, folder), data, settings
 
 
 def test_the_natural_and_the_uniform_mixture_come_first() -> None:
