@@ -22,7 +22,8 @@ EVERY_S = 15.0  # between two lines of a log
 TICK_S = 0.5  # between two looks at the clock
 DRAW_S = 0.1  # at least, between two drawings of the line on a terminal
 WIDEST = 80  # columns
-NAME, BLOCKS = 14, 10  # columns of a step's name, and inside the brackets of its bar
+NAME = 14  # columns of a step's name
+BAR = "{desc} {percentage:3.0f}% [{bar:10}] {unit}"  # of tqdm, which cuts it to the terminal; the unit is all that is said
 COUNT_EVERY = 100  # rows
 MARKS = 60  # of which the pace is made: at most one per second, so that it is the pace of the last minute or longer
 
@@ -195,16 +196,16 @@ class Bar:
 
     def _draw(self, now: float, step: _Step | None = None, words: str | None = None) -> None:
         """Write a step's line over the one that is there, cut to the width of the terminal."""
-        from tqdm.utils import disp_len, disp_trim
+        from tqdm import tqdm
+        from tqdm.utils import disp_len
 
         if (step := step or self._step) is None:
             return
-        bar = ""
-        if step.total:
-            share = min(1.0, step.done / step.total)
-            bar = f"{100 * share:3.0f}% [{'#' * int(BLOCKS * share):.<{BLOCKS}}] "
         words = step.words(now) if words is None else words
-        line = disp_trim(f"{step.name:<{NAME}} {bar}{words}", self._columns())
+        line = tqdm.format_meter(
+            min(step.done, step.total or 0), step.total or 0, now - step.began, ncols=self._columns(), ascii=".#",
+            prefix=f"{step.name:<{NAME}}", unit=words, bar_format=BAR if step.total else "{desc} {unit}",
+        )  # fmt: skip
         wide = disp_len(line)
         self._write(f"\r{line}{' ' * (self._shown - wide)}")
         self._drawn, self._shown = now, wide
