@@ -123,6 +123,7 @@ def in_this_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[[str], tuple[int, str, str]]:
     """Run a command line without a process of its own, which forty of them would take long to start."""
+    monkeypatch.setenv("DATAGEN_PROGRESS", "off")
     monkeypatch.chdir(tmp_path)
     for name in ("OPENAI_BASE_URL", "OPENAI_API_KEY"):
         monkeypatch.delenv(name, raising=False)
