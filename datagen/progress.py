@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TextIO, TypeVar
 
+SWITCH = "DATAGEN_PROGRESS"  # `off` in the environment: nothing is shown but what is said
 QUIET_S = 2.0  # a step as short as this says nothing in a log, and leaves no line on a terminal
 EVERY_S = 15.0  # between two lines of a log
 TICK_S = 0.5  # between two looks at the clock
@@ -94,7 +95,8 @@ class Bar:
         self.kept: int | None = None  # of a generator at work, with its aim and what was said last
         self.total, self.note, self.said = 0, "", ""
         self._stream = stream or sys.stderr
-        self._terminal = self._stream is not None and self._stream.isatty()
+        self._off = os.environ.get(SWITCH) == "off"
+        self._terminal = not self._off and self._stream is not None and self._stream.isatty()
         self._quiet_s, self._every_s, self._tick_s, self._clock = quiet_s, every_s, tick_s, clock
         self._step: _Step | None = None
         self._last = 0.0  # when a log got its last line, or the first step began
@@ -112,7 +114,7 @@ class Bar:
             self._step = _Step(name, total, unit, now)
             if self._terminal:
                 self._draw(now)
-        if self._watch is None:
+        if self._watch is None and not self._off:
             self._last = now
             self._over.clear()
             self._watch = threading.Thread(target=self._watched, name="datagen-progress", daemon=True)
@@ -190,7 +192,7 @@ class Bar:
             self._shown = 0
         elif self._terminal:
             self._erase()
-        elif took >= self._every_s:
+        elif took >= self._every_s and not self._off:
             self._write(f"datagen: {step.name}: {step.ended(now)}\n")
             self._last = now
 
