@@ -13,6 +13,7 @@ from typing import Any, Literal
 from datagen import assets
 from datagen.errors import UsageError
 from datagen.models.budget import DEFAULT_OUTPUT_TOKENS, LIMITS
+from datagen.models.gguf_file import is_gguf
 from datagen.models.masking import secrets_of
 
 EMBEDDED = "smollm2"
@@ -42,7 +43,7 @@ _RANGES: dict[str, tuple[float, float, bool]] = {
 class ModelOptions:
     """Options shared by every command that asks a model."""
 
-    model: str = EMBEDDED  # the embedded model, a local folder, or a model of the endpoint
+    model: str = EMBEDDED  # the embedded model, a local folder or GGUF file, or a model of the endpoint
     base_url: str | None = None  # an OpenAI-compatible endpoint; off = OPENAI_BASE_URL, OpenAI, or a local server
     temperature: float | None = 0.9  # off = the endpoint's default
     top_p: float | None = None  # off = the endpoint's default
@@ -137,6 +138,11 @@ class ModelOptions:
         """Whether the model is served here: a local one, and no endpoint is named."""
         return is_local(self.model) and self.base_url is None
 
+    @property
+    def gguf(self) -> bool:
+        """Whether the model is a GGUF file that is served here: it can be asked only, and need not be a small one."""
+        return self.local and is_gguf(self.model)
+
     def sampling(self) -> dict[str, Any]:
         """The parameters of a request that say how to sample; those that are off are left to the endpoint."""
         return {
@@ -156,8 +162,8 @@ def not_english(languages: Iterable[str], leeway: float = 1.0) -> str:
 
 
 def is_local(model: str) -> bool:
-    """Whether a model is here: the embedded one, or a folder with a whole model or a LoRA adapter."""
-    return model == EMBEDDED or any(Path(model, name).is_file() for name in ("config.json", "adapter_config.json"))
+    """Whether a model is here: the embedded one, a GGUF file, or a folder with a whole model or a LoRA adapter."""
+    return model == EMBEDDED or is_gguf(model) or any(Path(model, name).is_file() for name in ("config.json", "adapter_config.json"))
 
 
 def address(options: ModelOptions) -> str | None:
