@@ -115,4 +115,4 @@ def maker(options: SelfInstructOptions, seeds: Sequence[Row], chat: Chat, topic:
 
 def _limited(sampling: dict[str, Any], tokens: int, options: SelfInstructOptions) -> dict[str, Any]:
     """Return sampling with the limit of a small model, unless the user gave one or the model need not be small."""
-    return sampling if options.max_output_tokens is not None or options.gguf else {**sampling, "max_tokens": tokens}
+    return sampling if options.max_output_tokens is not None or not options.loadable else {**sampling, "max_tokens": tokens}

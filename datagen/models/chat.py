@@ -271,7 +271,7 @@ class Chat:
         return masked_answer(answer.content.decode("utf-8", "replace"), self.secrets)
 
     def _with_seed(self, key: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return a body with a seed where the server takes one, so that the request gives its answer again in another folder."""
+        """Return a body with a seed where the server takes one, so that a request gives its answer again elsewhere."""
         if not self.seeded or "seed" in body or "seed" in self.extra:
             return body
         return {**body, "seed": int(key[:8], 16) >> 1}

@@ -1,4 +1,4 @@
-"""Which server the embedded model has on this machine: llama.cpp, or `transformers serve` where that one does not run or is slower.
+"""Which server the embedded model has on this machine: llama.cpp, or `transformers serve` where the first one does not do.
 
 llama.cpp is tried once in a child process, and what came of it is kept in the user's cache by version and processor. On a
 processor with bfloat16, where `transformers serve` computes in it and llama.cpp's wheel does not, both are timed.
@@ -49,7 +49,7 @@ def way() -> Way:
     return found
 
 
-def chosen(installed: str, bfloat16: bool) -> Way:  # noqa: FBT001 - both say what the machine has
+def chosen(installed: str, bfloat16: bool) -> Way:
     """Return the way for a version of xllamacpp ("" = not installed) on a processor with or without bfloat16."""
     import platformdirs
 
@@ -96,9 +96,9 @@ def tokens_per_second(endpoint: Endpoint, at_once: int = AT_ONCE, tokens: int = 
         said = f"Write a story about the number {number}."
         body = {"model": endpoint.model, "max_tokens": tokens, "temperature": 1.0, "seed": number}
         data = json.dumps({**body, "messages": [{"role": "user", "content": said}]}).encode()
-        request = urllib.request.Request(
+        request = urllib.request.Request(  # noqa: S310 - of this machine
             f"{endpoint.base_url}/chat/completions", data, {"Content-Type": "application/json"}
-        )  # fmt: skip
+        )
         with direct.open(request, timeout=600) as answer:
             return int(json.load(answer)["usage"]["completion_tokens"])
 

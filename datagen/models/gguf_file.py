@@ -77,7 +77,7 @@ def _read(path: Path) -> GgufFile:
 
     try:
         reader: Any = GGUFReader(path)
-    except Exception as error:  # a file cut off fails wherever its reader happens to be
+    except Exception as error:  # noqa: BLE001 - a file cut off fails wherever its reader happens to be
         with path.open("rb") as file:
             begins = file.read(4)
         wrong = "is cut off or damaged: download it again" if begins == b"GGUF" else "is no GGUF file"

@@ -1,8 +1,8 @@
 """The child process that serves a GGUF file: llama.cpp's own OpenAI-compatible server, from the wheel `xllamacpp`.
 
-Every request has a slot with a cache of its own, of which its prompt and answer have to fit: one shared by all slots (`kv_unified`)
-ends every request under way when it is full, and costs more for each token. Nothing of a prompt is kept for the next one
-(`cache_prompt`), so that a request that is alone gives the same tokens whatever was asked before it.
+Every request has a slot with a cache of its own, in which its prompt and answer have to fit: a cache shared by all slots
+(`kv_unified`) ends every request under way when it is full, and costs more for each token. Nothing of a prompt is kept for the
+next one (`cache_prompt`), so that a request that is alone gives the same tokens whatever was asked before it.
 """
 
 from __future__ import annotations

@@ -139,9 +139,9 @@ class ModelOptions:
         return is_local(self.model) and self.base_url is None
 
     @property
-    def gguf(self) -> bool:
-        """Whether the model is a GGUF file that is served here: it can be asked only, and need not be a small one."""
-        return self.local and is_gguf(self.model)
+    def loadable(self) -> bool:
+        """Whether torch can load the model here, a small one; a GGUF file can only be asked, and may be of any size."""
+        return self.local and not is_gguf(self.model)
 
     def sampling(self) -> dict[str, Any]:
         """The parameters of a request that say how to sample; those that are off are left to the endpoint."""
@@ -163,7 +163,8 @@ def not_english(languages: Iterable[str], leeway: float = 1.0) -> str:
 
 def is_local(model: str) -> bool:
     """Whether a model is here: the embedded one, a GGUF file, or a folder with a whole model or a LoRA adapter."""
-    return model == EMBEDDED or is_gguf(model) or any(Path(model, name).is_file() for name in ("config.json", "adapter_config.json"))
+    folder = any(Path(model, name).is_file() for name in ("config.json", "adapter_config.json"))
+    return folder or model == EMBEDDED or is_gguf(model)
 
 
 def address(options: ModelOptions) -> str | None:

@@ -145,9 +145,7 @@ def _check_template(port: int, model: str) -> None:
         ServerError: it cannot be.
     """
     body = json.dumps({"messages": [{"role": "user", "content": "x"}]}).encode()
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/apply-template", body, {"Content-Type": "application/json"}
-    )  # fmt: skip
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/apply-template", body, {"Content-Type": "application/json"})
     try:
         with _opener().open(request, timeout=START_TIMEOUT_S):
             return

@@ -26,6 +26,6 @@ class TeachOptions(ModelOptions):
     def sampled(self, local_tokens: int) -> dict[str, Any]:
         """The parameters of a request; a small local model's answer ends at so many tokens where no limit is given."""
         found = self.sampling()
-        if self.local and not self.gguf and self.max_output_tokens is None:
+        if self.loadable and self.max_output_tokens is None:
             found["max_tokens"] = local_tokens
         return found

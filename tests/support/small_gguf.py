@@ -37,7 +37,7 @@ def write_small_gguf(path: Path, *, template: str | None = CHATML, architecture:
     out.add_token_merges([f"{letters[ord('a')]} {letters[ord('b')]}"])
     out.add_eos_token_id(len(tokens) - 1)
     out.add_pad_token_id(len(tokens) - 3)
-    out.add_add_bos_token(False)
+    out.add_add_bos_token(value=False)
     if template is not None:
         out.add_chat_template(template)
     for name, shape in _shapes(len(tokens)).items():
