@@ -1,4 +1,4 @@
-"""Shared by the tests of commands and generators: the command line in a real process, rows in files, a real endpoint."""
+"""Shared by the tests: the command line here and in a process of its own, rows in files, a real endpoint, a tiny model."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-sys.path.insert(0, str(Path(__file__).parent))  # for local_endpoint, under every import mode of pytest
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # a worker a core: more threads only wait for each other
 
+sys.path.insert(0, str(Path(__file__).parent / "support"))  # under every import mode of pytest
+
+from command_line import Finished, run_here
 from local_endpoint import LocalEndpoint
-
-Finished = subprocess.CompletedProcess[str]
-
+from tiny_model import TINY
 
 settings.register_profile("machine", deadline=None)  # the first call of a kernel compiles it
 settings.load_profile("machine")
@@ -35,7 +37,17 @@ def clean_environment() -> dict[str, str]:
 
 @pytest.fixture
 def datagen(tmp_path: Path, clean_environment: dict[str, str]) -> Callable[..., Finished]:
-    """Run a command in the test's folder: `datagen("filter", "in.jsonl", "-o", "out")`."""
+    """Run a command in the test's folder, in this process: `datagen("filter", "in.jsonl", "-o", "out")`."""
+
+    def run(*args: Any, stdin: str = "", env: dict[str, str] | None = None) -> Finished:
+        return run_here(args, tmp_path, stdin, {**clean_environment, **(env or {})})
+
+    return run
+
+
+@pytest.fixture
+def datagen_process(tmp_path: Path, clean_environment: dict[str, str]) -> Callable[..., Finished]:
+    """Run a command in the test's folder, in a process of its own, for what only a process shows."""
 
     def run(*args: Any, stdin: str = "", env: dict[str, str] | None = None) -> Finished:
         return subprocess.run(
@@ -44,6 +56,12 @@ def datagen(tmp_path: Path, clean_environment: dict[str, str]) -> Callable[..., 
         )  # fmt: skip
 
     return run
+
+
+@pytest.fixture(scope="session")
+def tiny_dir() -> Path:
+    """The folder of a model of two small layers with random weights; see `support/tiny_model.py`."""
+    return TINY
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ def _fixture() -> list[Row]:
 
 ROWS = _fixture()
 NAMES = stage.names()
-BENCHMARK = Path(__file__).parent / "benchmark_items.jsonl"
+BENCHMARK = Path(__file__).parent / "support" / "benchmark_items.jsonl"
 OPTIONS: dict[str, dict[str, Any]] = {  # what a stage cannot do without
     "clean": {"do": "unicode"}, "decontaminate": {"against": str(BENCHMARK)}, "balance": {"size": 20},
 }  # fmt: skip

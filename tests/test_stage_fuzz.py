@@ -21,7 +21,7 @@ from datagen import stage
 from datagen.rows import Row, new_row, table_of, turn
 from datagen.stage import Context
 
-BENCHMARK = Path(__file__).parent / "benchmark_items.jsonl"
+BENCHMARK = Path(__file__).parent / "support" / "benchmark_items.jsonl"
 OPTIONS = {"clean": {"do": "unicode,html,emoji,pii"}, "decontaminate": {"against": str(BENCHMARK)}}
 MODELS = {"semantic": {"dtype": "float32"}, "ifd": {"dtype": "float32", "max_length": 512}, "judge": {}}
 NAMES = [n for n in stage.names() if n not in MODELS]
