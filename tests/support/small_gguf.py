@@ -11,11 +11,18 @@ CHATML = (
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
 BROKEN = "{% for message in messages %}{{ message['content'] }"
-WIDTH, HEADS, HIDDEN, LAYERS, CONTEXT = 64, 2, 128, 2, 512
+WIDTH, HEADS, HIDDEN, LAYERS, CONTEXT = 64, 2, 128, 2, 2048
 
 
-def write_small_gguf(path: Path, *, template: str | None = CHATML, architecture: str = "qwen2") -> Path:
-    """Write a Qwen2 of two layers with random weights; `architecture` is what the file says it is."""
+def write_small_gguf(path: Path, *, template: str | None = CHATML, architecture: str = "qwen2", begins: bool = False) -> Path:
+    """Write a Qwen2 of two layers with random weights.
+
+    Args:
+        path: of the file.
+        template: its chat template, None for none.
+        architecture: what the file says it is.
+        begins: the server puts `<|endoftext|>` before every text.
+    """
     from gguf import GGUFWriter, TokenType
 
     letters = _letters()
@@ -37,7 +44,8 @@ def write_small_gguf(path: Path, *, template: str | None = CHATML, architecture:
     out.add_token_merges([f"{letters[ord('a')]} {letters[ord('b')]}"])
     out.add_eos_token_id(len(tokens) - 1)
     out.add_pad_token_id(len(tokens) - 3)
-    out.add_add_bos_token(value=False)
+    out.add_bos_token_id(len(tokens) - 3)
+    out.add_add_bos_token(begins)
     if template is not None:
         out.add_chat_template(template)
     for name, shape in _shapes(len(tokens)).items():
@@ -57,7 +65,8 @@ def _letters() -> list[str]:
 
 
 def _shapes(vocabulary: int) -> dict[str, tuple[int, ...]]:
-    shapes: dict[str, tuple[int, ...]] = {"token_embd.weight": (vocabulary, WIDTH), "output_norm.weight": (WIDTH,)}
+    shapes: dict[str, tuple[int, ...]] = {"output_norm.weight": (WIDTH,)}
+    shapes |= {f"{part}.weight": (vocabulary, WIDTH) for part in ("token_embd", "output")}
     for i in range(LAYERS):
         for part in ("q", "k", "v"):
             shapes |= {f"blk.{i}.attn_{part}.weight": (WIDTH, WIDTH), f"blk.{i}.attn_{part}.bias": (WIDTH,)}
@@ -71,4 +80,11 @@ def _values(name: str, shape: tuple[int, ...]) -> np.ndarray:
     if name.endswith("norm.weight"):
         return np.ones(shape, np.float32)
     draw = np.random.default_rng(sum(name.encode()))
-    return (draw.standard_normal(shape) * 0.1).astype(np.float32)
+    values = (draw.standard_normal(shape) * 0.1).astype(np.float32)
+    if name == "token_embd.weight":
+        values[:, 0] = 0.5  # the same in every state: by it the other end keeps to plain letters
+    if name == "output.weight":
+        values *= 3
+        values[:, 0] = -4.0
+        values[32 : len(values) - 3, 0] = np.where(np.arange(32, len(values) - 3) < 127, 0.0, -4.0)
+    return values
