@@ -88,8 +88,10 @@ def _faster(speed: float) -> Way:
     return Way("transformers", f"in bfloat16 it is faster on this processor, {other:.0f} tokens/s to {speed:.0f} of llama.cpp")
 
 
-def tokens_per_second(endpoint: Endpoint, at_once: int = AT_ONCE, tokens: int = ANSWER_TOKENS) -> float:
-    """Return the tokens per second of so many requests at once, each of so many tokens at most, after a first one."""
+def tokens_per_second(
+    endpoint: Endpoint, requests: int = AT_ONCE, at_once: int = AT_ONCE, tokens: int = ANSWER_TOKENS
+) -> float:
+    """Return the tokens per second of requests, so many of them at once, each of so many tokens at most, after a first one."""
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def answered(number: int) -> int:
@@ -105,7 +107,7 @@ def tokens_per_second(endpoint: Endpoint, at_once: int = AT_ONCE, tokens: int = 
     answered(0)
     started = time.monotonic()
     with ThreadPoolExecutor(at_once) as pool:
-        made = sum(pool.map(answered, range(1, at_once + 1)))
+        made = sum(pool.map(answered, range(1, requests + 1)))
     return made / (time.monotonic() - started)
 
 

@@ -27,7 +27,9 @@ from datagen.errors import ModelError
 
 START_TIMEOUT_S = 180.0
 WATCH_EVERY_S = 0.5
-_LLAMA_ERROR = re.compile(r"^[\d.]+ E +(?:srv +|cmn +)?\w+: +(?:init: |error: )*(.+(?:\n(?![\d.]+ [A-Z] |Traceback).+)*)", re.MULTILINE)
+_LLAMA_ERROR = re.compile(
+    r"^[\d.]+ E +(?:srv +|cmn +)?\w+: +(?:init: |error: )*(.+(?:\n(?![\d.]+ [A-Z] |Traceback).+)*)", re.MULTILINE
+)
 # Threads of llama.cpp that wait for each other sleep: by default they spin, and starve beside other work.
 _SLEEP = {"OMP_WAIT_POLICY": "passive"}
 _OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_UPDATE_CHECK": "1", "TOKENIZERS_PARALLELISM": "false"}
