@@ -17,12 +17,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TextIO, TypeVar
 
+SWITCH = "DATAGEN_PROGRESS"  # `off` in the environment: nothing is shown but what is said
 QUIET_S = 2.0  # a step as short as this says nothing in a log, and leaves no line on a terminal
 EVERY_S = 15.0  # between two lines of a log
 TICK_S = 0.5  # between two looks at the clock
 DRAW_S = 0.1  # at least, between two drawings of the line on a terminal
 WIDEST = 80  # columns
-NAME, BLOCKS = 14, 10  # columns of a step's name, and inside the brackets of its bar
+NAME = 14  # columns of a step's name
+BAR = "{desc} {percentage:3.0f}% [{bar:10}] {unit}"  # of tqdm, which cuts it to the terminal; the unit is all that is said
 COUNT_EVERY = 100  # rows
 MARKS = 60  # of which the pace is made: at most one per second, so that it is the pace of the last minute or longer
 
@@ -93,7 +95,8 @@ class Bar:
         self.kept: int | None = None  # of a generator at work, with its aim and what was said last
         self.total, self.note, self.said = 0, "", ""
         self._stream = stream or sys.stderr
-        self._terminal = self._stream is not None and self._stream.isatty()
+        self._off = os.environ.get(SWITCH) == "off"
+        self._terminal = not self._off and self._stream is not None and self._stream.isatty()
         self._quiet_s, self._every_s, self._tick_s, self._clock = quiet_s, every_s, tick_s, clock
         self._step: _Step | None = None
         self._last = 0.0  # when a log got its last line, or the first step began
@@ -111,7 +114,7 @@ class Bar:
             self._step = _Step(name, total, unit, now)
             if self._terminal:
                 self._draw(now)
-        if self._watch is None:
+        if self._watch is None and not self._off:
             self._last = now
             self._over.clear()
             self._watch = threading.Thread(target=self._watched, name="datagen-progress", daemon=True)
@@ -189,22 +192,22 @@ class Bar:
             self._shown = 0
         elif self._terminal:
             self._erase()
-        elif took >= self._every_s:
+        elif took >= self._every_s and not self._off:
             self._write(f"datagen: {step.name}: {step.ended(now)}\n")
             self._last = now
 
     def _draw(self, now: float, step: _Step | None = None, words: str | None = None) -> None:
         """Write a step's line over the one that is there, cut to the width of the terminal."""
-        from tqdm.utils import disp_len, disp_trim
+        from tqdm import tqdm
+        from tqdm.utils import disp_len
 
         if (step := step or self._step) is None:
             return
-        bar = ""
-        if step.total:
-            share = min(1.0, step.done / step.total)
-            bar = f"{100 * share:3.0f}% [{'#' * int(BLOCKS * share):.<{BLOCKS}}] "
         words = step.words(now) if words is None else words
-        line = disp_trim(f"{step.name:<{NAME}} {bar}{words}", self._columns())
+        line = tqdm.format_meter(
+            min(step.done, step.total or 0), step.total or 0, now - step.began, ncols=self._columns(), ascii=".#",
+            prefix=f"{step.name:<{NAME}}", unit=words, bar_format=BAR if step.total else "{desc} {unit}",
+        )  # fmt: skip
         wide = disp_len(line)
         self._write(f"\r{line}{' ' * (self._shown - wide)}")
         self._drawn, self._shown = now, wide

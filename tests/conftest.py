@@ -49,6 +49,7 @@ def clean_environment() -> dict[str, str]:
     """The environment of a test's processes: no endpoint and no key of the machine."""
     return {k: v for k, v in os.environ.items() if not k.startswith("OPENAI_")} | {
         "COLUMNS": "80",
+        "DATAGEN_PROGRESS": "off",  # on a slow machine its lines would stand among those that a test reads
         "PYTHONWARNINGS": "error::Warning:datagen",
     }
 

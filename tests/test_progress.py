@@ -219,6 +219,18 @@ def test_a_wide_script_is_cut_by_its_columns() -> None:
     assert max(len(p) + sum(c in "标签" for c in p) for p in pieces) in (78, 79)
 
 
+def test_the_environment_turns_it_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATAGEN_PROGRESS", "off")
+    log = Log()
+    log.bar.step("train", 400, "steps")
+    log.bar.at(20, "loss 3.900")
+    log.clock.now += 60
+    assert not [t for t in threading.enumerate() if t.name == "datagen-progress"]
+    log.bar.say("batch 7: in_progress")
+    log.bar.close()
+    assert log.stream.getvalue() == "datagen: batch 7: in_progress\n"
+
+
 def test_a_time_is_told_in_two_units_at_most() -> None:
     assert [span(s) for s in (0.2, 89.4, 90, 600, 7500, 273_600)] == ["0 s", "89 s", "2 min", "10 min", "2 h 5 min", "3 d 4 h"]
     assert [span(s, fine=True) for s in (45, 105, 120, 700)] == ["45 s", "1 min 45 s", "2 min 0 s", "12 min"]

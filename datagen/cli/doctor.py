@@ -14,7 +14,9 @@ WIDTH = 80
 
 @click.command("doctor")
 @click.option("--base-url", metavar="URL", help="An OpenAI-compatible endpoint; also OPENAI_BASE_URL. The key: OPENAI_API_KEY.")
-@click.option("--model", help="A model of the endpoint; without an endpoint: smollm2 (embedded, default) or a local folder.")
+@click.option(
+    "--model", help="A model of the endpoint; without an endpoint: smollm2 (embedded, default), a local folder or FILE.gguf."
+)
 @click.option("--timeout-s", type=click.FloatRange(0.1, 3600), default=30.0, show_default=True, help="Seconds for each probe.")
 @click.option("--context", is_flag=True, help="Find the context length by ever longer prompts; costs their tokens.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON on one line.")

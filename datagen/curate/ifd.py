@@ -79,7 +79,9 @@ class Ifd(Stage):
     def identity(self) -> str:
         """The model's weights."""
         from datagen.models.adapter import identity
+        from datagen.models.causal_lm import refuse_gguf
 
+        refuse_gguf(self.model)
         return identity(self.model)
 
     def score(self, rows: pa.Table, ctx: Context) -> dict[str, pa.Array]:

@@ -16,6 +16,7 @@ from datagen.generate.loop import Maker
 from datagen.generate.one import BareTurn, One
 from datagen.generate.options import MagpieOptions
 from datagen.models.chat import Chat
+from datagen.models.gguf_file import is_gguf
 from datagen.rows import Row
 
 
@@ -35,13 +36,14 @@ def maker(options: MagpieOptions, seeds: Sequence[Row], chat: Chat, topic: Calla
 
     def turn(said: str | None) -> turns.UserTurn:
         system = turns.system_message(options.language, said, options.prompts) if options.steered else None
-        folder = Path(family)
-        found = turns.turn_of_folder(folder, system) if folder.is_dir() else turns.turn_of_family(family, system)
+        model = Path(family)
+        here = model.is_dir() or is_gguf(family)
+        found = turns.turn_of_model(model, system) if here else turns.turn_of_family(family, system)
         return turns.UserTurn(found.head, (*found.stop, *options.stop))
 
     sampling = {**options.sampling(), "max_tokens": options.max_task_tokens}
     answers = options.answer_sampling()
-    if options.local and options.max_output_tokens is None:
+    if options.loadable and options.max_output_tokens is None:
         answers = {**answers, "max_tokens": 192}  # a small model that goes on has lost its thread
     asks = BareTurn(chat, turn, sampling, topic, options.seed, options.first_line)
     return One(asks, chat, answers, options)

@@ -134,7 +134,7 @@ class MagpieOptions(GeneratorOptions):
     """Options of `magpie`."""
 
     temperature: float | None = 1.0  # of the tasks
-    template: str | None = None  # chatml, llama3, … or a model's folder; off = by the model's name
+    template: str | None = None  # chatml, llama3, … or a model's folder or GGUF file; off = by the model's name
     system: Literal["auto", "on", "off"] = "auto"  # a message that sets language and topic; auto: where either needs it
     stop: tuple[str, ...] = ()  # more marks that end a task
     first_line: bool = False  # a task ends at its first line break

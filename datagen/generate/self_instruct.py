@@ -17,7 +17,7 @@ from datagen.generate.loop import Maker
 from datagen.generate.one import BareTurn, FewShot, One
 from datagen.generate.options import SelfInstructOptions
 from datagen.generate.original import Original
-from datagen.generate.turns import UserTurn, system_message, turn_of_folder
+from datagen.generate.turns import UserTurn, system_message, turn_of_model
 from datagen.models.chat import Chat
 from datagen.rows import Row
 
@@ -42,10 +42,10 @@ def maker(options: SelfInstructOptions, seeds: Sequence[Row], chat: Chat, topic:
         return Original(seeds, chat, options, topic, options.refusal)
     if not options.local:
         return One(FewShot(seeds, chat, options, topic), chat, options.answer_sampling(), options)
-    folder = Path(chat.model)
+    model = Path(chat.model)
 
     def turn(said: str | None) -> UserTurn:
-        return turn_of_folder(folder, system_message(options.language, said, options.prompts) if options.steered else None)
+        return turn_of_model(model, system_message(options.language, said, options.prompts) if options.steered else None)
 
     sampling = _limited(options.sampling(), LOCAL_TASK_TOKENS, options)
     asks = BareTurn(chat, turn, sampling, topic, options.seed, first_line=False)
@@ -54,5 +54,5 @@ def maker(options: SelfInstructOptions, seeds: Sequence[Row], chat: Chat, topic:
 
 
 def _limited(sampling: dict[str, Any], tokens: int, options: SelfInstructOptions) -> dict[str, Any]:
-    """Return sampling with the limit of a small model, unless the user gave one."""
-    return sampling if options.max_output_tokens is not None else {**sampling, "max_tokens": tokens}
+    """Return sampling with the limit of a small model, unless the user gave one or the model need not be small."""
+    return sampling if options.max_output_tokens is not None or not options.loadable else {**sampling, "max_tokens": tokens}

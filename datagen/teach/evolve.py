@@ -116,7 +116,7 @@ class Evolve:
         if not self._options.check_gain:
             return None
         prompt = desk.prompt("evolve_equal", desk.spoken(parent))
-        limit = EQUAL_TOKENS if self._options.local else None  # elsewhere a model may think before it answers
+        limit = EQUAL_TOKENS if self._options.loadable else None  # elsewhere a model may think before it answers
         judged = await desk.ask(prompt.messages(first=task, second=text), temperature=0.0, tokens=limit)
         answers.append(judged)
         if judged.text is None:

@@ -30,9 +30,9 @@ class TeachOptions(ModelOptions):
             self.check_language(self.language)
 
     def sampled(self, local_tokens: int) -> dict[str, Any]:
-        """The parameters of a request; a local model's answer ends at so many tokens where no limit is given."""
+        """The parameters of a request; a small local model's answer ends at so many tokens where no limit is given."""
         found = self.sampling()
-        if self.local and self.max_output_tokens is None:
+        if self.loadable and self.max_output_tokens is None:
             found["max_tokens"] = local_tokens
         return found
 

@@ -23,7 +23,6 @@ Finished = subprocess.CompletedProcess[str]
 def run_here(args: tuple[Any, ...], folder: Path, stdin: str, environment: Mapping[str, str]) -> Finished:
     """Run `datagen ARGS` in a folder; return its exit code and what it printed, as `subprocess.run` does."""
     from datagen.cli import main
-    from datagen.progress import Bar
 
     words = list(map(str, args))
     with contextlib.ExitStack() as stack:
@@ -35,8 +34,6 @@ def run_here(args: tuple[Any, ...], folder: Path, stdin: str, environment: Mappi
         stack.enter_context(mock.patch.dict(os.environ, environment, clear=True))
         stack.enter_context(contextlib.chdir(folder))
         stack.enter_context(_forgotten(folder))
-        # A step that takes long says so, and how long one takes here is no part of what a command says.
-        stack.enter_context(mock.patch.dict(Bar.__init__.__kwdefaults__, quiet_s=3600.0, every_s=3600.0))
         try:
             main(words)
         except SystemExit as ended:
