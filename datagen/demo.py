@@ -7,11 +7,9 @@ measures nothing and goes on with it.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from datagen import assets
 from datagen.recipe import Recipe, load
@@ -23,8 +21,8 @@ ROW_TOKENS = 115  # of a row that is trained on, template included
 REST_S = 25.0  # imports, weights, filter, mixture and report, on a machine of REST_RATE; slower machines take longer
 REST_RATE = 40.0  # training tokens per second
 LEAST_N, LEAST_STEPS = 12, 6  # below this nothing is seen
-PROBE_TOKENS, PROBE_REQUESTS = 40, 8  # of the measured generation
-PROBE_ROWS, PROBE_STEPS = 2, 2
+PROBE_TOKENS, PROBE_REQUESTS = 32, 8  # of the measured generation
+PROBE_ROWS, PROBE_STEPS = 2, 2  # of the measured training: its second step
 
 
 @dataclass(frozen=True)
@@ -89,23 +87,12 @@ def _size(speed: Speed, n: int, steps: int) -> Size:
 def _written_per_second() -> float:
     """Ask the embedded model for several answers at once, as the demo does."""
     from datagen.models.adapter import servable
-    from datagen.models.opening import client
+    from datagen.models.embedded import tokens_per_second
     from datagen.models.options import EMBEDDED
     from datagen.models.served import served
 
-    async def asked(url: str, model: str) -> int:
-        async with client(url, None, 600.0) as server:
-            prompt: Any = [{"role": "user", "content": "Write a long story about a river."}]
-            answers = await asyncio.gather(*(
-                server.chat.completions.create(model=model, messages=prompt, max_tokens=PROBE_TOKENS, temperature=1.0, seed=i)
-                for i in range(PROBE_REQUESTS)
-            ))  # fmt: skip
-        return sum(a.usage.completion_tokens for a in answers if a.usage)
-
     with served(servable(EMBEDDED)[0]) as endpoint:
-        started = time.monotonic()
-        tokens = asyncio.run(asked(endpoint.base_url, endpoint.model))
-        return tokens / (time.monotonic() - started)
+        return tokens_per_second(endpoint, PROBE_REQUESTS, PROBE_REQUESTS, PROBE_TOKENS)
 
 
 def _trained_per_second() -> float:
@@ -114,7 +101,7 @@ def _trained_per_second() -> float:
     from datagen.train.loop import train
     from datagen.train.options import TrainOptions
 
-    rows = list(read(str(assets.seed_file("en"))))[:PROBE_ROWS]
+    rows = sorted(read(str(assets.seed_file("en"))), key=lambda row: len(row["instruction"] + row["output"]))[:PROBE_ROWS]
     at: list[float] = []
     done = train(
         rows, TrainOptions(steps=PROBE_STEPS, batch_size=PROBE_ROWS), None, on_step=lambda line: at.append(time.monotonic())

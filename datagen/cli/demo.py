@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
+
+if TYPE_CHECKING:
+    from datagen.demo import Size
 
 
 @click.command("demo")
@@ -24,16 +29,15 @@ def command(out: str, minutes: float, full: bool, fresh: bool) -> int:
         return terminal.run(recipe.load(Path(demo.RECIPE)), out, fresh=fresh)
     if (begun := Path(out, "recipe.yaml")).is_file():
         return terminal.run(recipe.load(begun), out, fresh=fresh)
-    click.echo("measuring this machine for some seconds", err=True)
+    click.echo("datagen: measuring this machine for some seconds", err=True)
     speed = demo.measured()
     chosen, whole = demo.size(speed, 60 * minutes), demo.full_size(speed)
-    click.echo(
-        f"this machine writes {speed.written:.0f} tokens a second and trains on {speed.trained:.0f}:\n"
-        f"demo of {chosen.n} tasks and {chosen.steps} steps, about {_minutes(chosen.seconds)}"
-        + ("" if chosen.n == whole.n else f"; the full one, --full, of {whole.n} and {whole.steps} about {_minutes(whole.seconds)}")
-    )
+    click.echo(f"this machine writes {speed.written:.0f} tokens a second and trains on {speed.trained:.0f}")
+    click.echo(f"taken: {_told(chosen)}")
+    if chosen.n < whole.n:
+        click.echo(f"full size (--full): {_told(whole)}")
     return terminal.run(demo.recipe(chosen), out, fresh=fresh)
 
 
-def _minutes(seconds: float) -> str:
-    return f"{max(1, round(seconds / 60))} min"
+def _told(size: Size) -> str:
+    return f"{size.n} tasks and {size.steps} steps of training, about {max(1, round(size.seconds / 60))} min"
