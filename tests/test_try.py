@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,12 +29,15 @@ def lines(fault: str) -> set[int]:
     return {line if isinstance(line, int) else line[0] for line in PLANTED[fault]}
 
 
-@pytest.fixture
-def tried(datagen: Callable[..., Any], tmp_path: Path) -> tuple[str, Any]:
-    """The output of the command and the run that it made."""
-    finished = datagen("try")
-    assert finished.returncode == 0, finished.stderr
-    return finished.stdout, dg.opened(tmp_path / "runs" / "try")
+@pytest.fixture(scope="module")
+def tried(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Any]:
+    """The output of the command in an empty folder, in a process of its own, and the run that it made."""
+    folder = tmp_path_factory.mktemp("tried")
+    program = "import sys; from datagen.cli import main; main(['try'])"
+    code = f"try:\n    {program}\nfinally:\n    print('numba' in sys.modules, file=sys.stderr)"
+    finished = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
+    assert finished.stderr == "False\n"  # nothing was compiled
+    return finished.stdout, dg.opened(folder / "runs" / "try")
 
 
 def test_every_planted_fault_is_found_and_nothing_else(tried: tuple[str, Any]) -> None:
@@ -87,8 +92,9 @@ def test_it_ends_with_the_report_and_the_command_for_rows_of_ones_own_which_work
 
 
 def test_a_second_time_there_is_nothing_to_do(datagen: Callable[..., Any], tried: tuple[str, Any]) -> None:
-    assert "nothing to do: runs/try is complete" in datagen("try").stdout
-    summary = json.loads(datagen("try", "--json").stdout)
+    folder = tried[1].folder
+    assert f"nothing to do: {folder} is complete" in datagen("try", "-o", folder).stdout
+    summary = json.loads(datagen("try", "-o", folder, "--json").stdout)
     assert (summary["rows_in"], summary["rows_kept"], summary["worked"]) == (500, 465, False)
 
 
