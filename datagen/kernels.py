@@ -1,9 +1,9 @@
 """Kernels: loops over flat arrays that are compiled where a call is worth it, and run as they stand where it is small.
 
 Compiling takes longer than all that a few hundred rows need (20 s for a chain, where nothing is cached), and so does loading
-numba. So a kernel runs without a compiler, as plain Python over numpy or in another way that gives the same, until its calls
-would have taken `PATIENCE` together; the next call is compiled, or loaded from numba's cache. A large input is at once.
-Which way a call takes depends on the sizes of its arguments alone, and what it gives on neither: tests compare the two.
+numba. So a kernel runs without a compiler, as plain Python over numpy or in another way that gives the same, while a call takes
+less than `LARGE` that way and all its calls less than `PATIENCE`; the next is compiled, or loaded from numba's cache, and so
+are all after it. Which way a call takes depends on the sizes of arguments alone, and what it gives on neither: tests compare the two.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ import numpy as np
 P = ParamSpec("P")
 R = TypeVar("R")
 
-PATIENCE = 2e6  # µs, about, that calls of one kernel may take without a compiler; see `work`
+LARGE = 1.5e5  # µs, about, that a call may take without a compiler; see `work`. It is reached at about 1,500 rows
+PATIENCE = 4e6  # µs, about, that all calls of one kernel may
 Way = Literal["by_size", "plain", "compiled"]
 _way: Way = "by_size"
 
@@ -36,7 +37,7 @@ class Kernel(Generic[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Return what the function gives."""
-        worth = self.is_worth(self._work(*args, **kwargs) if self._work else _elements(args))
+        worth = self.is_worth(self._work(*args, **kwargs) if self._work else 0.5 * _elements(args))
         with np.errstate(over="ignore"):  # in Python, a scalar that wraps around is a warning
             return self.compiled(*args, **kwargs) if worth else self.plain(*args, **kwargs)
 
@@ -44,7 +45,7 @@ class Kernel(Generic[P, R]):
         """Whether a call that takes so much (µs, without a compiler) is for the compiled function; if not, it counts."""
         if _way != "by_size":
             return _way == "compiled"
-        self._done += work
+        self._done += work if work < LARGE else PATIENCE
         return self._done > PATIENCE
 
     @property
@@ -73,7 +74,7 @@ def kernel(plain: Callable[..., Any] | None = None, work: Callable[..., float] |
 
     Args:
         plain: gives the same, faster than the function's own code does without a compiler.
-        work: of the same arguments, about how many µs that takes; by default one for each element of the arrays.
+        work: of the same arguments, about how many µs that takes; by default half a one for each element of the arrays.
     """
 
     def making(function: Callable[P, R], /) -> Kernel[P, R]:

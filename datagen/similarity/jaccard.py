@@ -158,7 +158,7 @@ def most_alike(
 
 
 def _greedy_work(ids: Ids, offsets: Offsets, index: Index, *rest: object) -> float:
-    return 2.0 * len(ids) + 40.0 * len(offsets) + postings.pairs_work(index)
+    return 0.7 * len(ids) + 20.0 * len(offsets) + postings.pairs_work(index)
 
 
 @kernel(work=_greedy_work)

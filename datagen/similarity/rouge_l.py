@@ -93,7 +93,7 @@ def _greedy_work(text: Side, answers: Side, same: Same, *rest: object) -> float:
     pairs = postings.pairs_work(text.postings)
     if same.threshold >= 0:  # the side with the shorter postings is looked up
         pairs = min(pairs, postings.pairs_work(answers.postings))
-    return 2.0 * (len(text.ids) + len(answers.ids)) + 60.0 * len(text.offsets) + pairs
+    return 0.7 * (len(text.ids) + len(answers.ids)) + 30.0 * len(text.offsets) + pairs
 
 
 @kernel(work=_greedy_work)

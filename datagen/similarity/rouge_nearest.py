@@ -25,7 +25,7 @@ def placed(rows: npt.NDArray[np.int64], scores: npt.NDArray[np.float64], row: in
 
 
 def _nearest_work(ids: Ids, keys: Ids, offsets: Offsets, kept: npt.NDArray[np.bool_], index: Index, *rest: object) -> float:
-    return 4.0 * len(ids) + 60.0 * len(offsets) + 3 * postings.pairs_work(index)
+    return 1.5 * len(ids) + 30.0 * len(offsets) + 3 * postings.pairs_work(index)
 
 
 @kernel(work=_nearest_work)
