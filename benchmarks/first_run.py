@@ -45,9 +45,8 @@ def main() -> None:
         for name, args in (("try", ("try",)), (f"filter of {SMALL} rows", ("filter", "small.jsonl"))):
             for state, cache in (("cold", folder / f"empty-{args[0]}"), ("warm", filled)):
                 found[f"{name}, {state}"] = spent(folder, cache, *args, "-o", f"{args[0]}-{state}")
-                print(
-                    f"{f'datagen {name}, {state}':<40}{found[f'{name}, {state}'][0]:>10.1f}{found[f'{name}, {state}'][1]:>10.1f}"
-                )
+                seconds, cpu_seconds = found[f"{name}, {state}"]
+                print(f"{f'datagen {name}, {state}':<40}{seconds:>10.1f}{cpu_seconds:>10.1f}")
         for command in ("try", "filter"):
             bars.holds(f"{command}, cold: nothing was compiled", not (folder / f"empty-{command}").exists())
     bars.at_most("try, cold: seconds", 10, found["try, cold"][0], " s")

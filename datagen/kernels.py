@@ -3,7 +3,8 @@
 Compiling takes longer than all that a few hundred rows need (20 s for a chain, where nothing is cached), and so does loading
 numba. So a kernel runs without a compiler, as plain Python over numpy or in another way that gives the same, while a call takes
 less than `LARGE` that way and all its calls less than `PATIENCE`; the next is compiled, or loaded from numba's cache, and so
-are all after it. Which way a call takes depends on the sizes of arguments alone, and what it gives on neither: tests compare the two.
+are all after it. Which way a call takes depends on the sizes of arguments alone, and what it gives on neither: tests compare
+the two.
 """
 
 from __future__ import annotations
