@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
-
-if "PYTEST_XDIST_WORKER" in os.environ:
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # a worker a core: more threads only wait for each other
 
 sys.path.insert(0, str(Path(__file__).parent / "support"))  # under every import mode of pytest
 
@@ -22,8 +20,28 @@ from command_line import Finished, run_here
 from local_endpoint import LocalEndpoint
 from tiny_model import TINY
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background ignores it, and so would its children
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # a worker a core: more threads only wait for each other
+
 settings.register_profile("machine", deadline=None)  # the first call of a kernel compiles it
 settings.load_profile("machine")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--soak", action="store_true", help="the whole of each series of kills, not a few")
+
+
+@pytest.fixture
+def moments(request: pytest.FixtureRequest) -> int:
+    """How many moments a series of kills is spread over."""
+    return 12 if request.config.getoption("--soak") else 3
+
+
+@pytest.fixture
+def some_of(request: pytest.FixtureRequest) -> Callable[..., Sequence[Any]]:
+    """Give all of a series of kills with --soak, else every second one of it."""
+    return lambda *series: series if request.config.getoption("--soak") else series[::2]
 
 
 @pytest.fixture
@@ -31,6 +49,7 @@ def clean_environment() -> dict[str, str]:
     """The environment of a test's processes: no endpoint and no key of the machine."""
     return {k: v for k, v in os.environ.items() if not k.startswith("OPENAI_")} | {
         "COLUMNS": "80",
+        "DATAGEN_PROGRESS": "off",  # on a slow machine its lines would stand among those that a test reads
         "PYTHONWARNINGS": "error::Warning:datagen",
     }
 

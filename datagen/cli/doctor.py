@@ -28,21 +28,19 @@ def command(base_url: str | None, model: str | None, timeout_s: float, context: 
     import dataclasses
     import json
 
-    from datagen.cli import terminal
+    from datagen.cli import endings
     from datagen.errors import ModelError
     from datagen.generate.turns import family_of
     from datagen.models.doctor import PROBES, diagnose
+    from datagen.progress import shown
 
-    bar = terminal.Bar()
-    bar.step("doctor", len(PROBES), "probes")
-    try:
+    with shown("doctor", len(PROBES), "probes") as bar:
         found = diagnose(base_url, model, timeout_s=timeout_s, context=context, family_of=family_of, on_probe=bar.at)
-    finally:
-        bar.close()
     if as_json:
         click.echo(json.dumps({**dataclasses.asdict(found), "usable": found.usable}, ensure_ascii=False))
     else:
         _show(found)
+        endings.of_doctor(found, base_url)
     if not found.usable:
         raise ModelError(found.trouble)
     return 0

@@ -138,7 +138,7 @@ class Judge(ModelOptions, Stage):
         nothing = ONE_CANDIDATE if self.pairs else "no answer to judge"
         found = [Found(error=nothing)] * len(texts)
         prompts = [one for one in texts if one is not None]
-        judged = self._by_local_model(prompts) if self.loadable else self._asked(prompts, asked, ctx)
+        judged = self._by_local_model(prompts, ctx) if self.loadable else self._asked(prompts, asked, ctx)
         for i, one in zip(asked, judged, strict=True):
             found[i] = one
         names = zip(self.adds.items(), range(3), strict=True)
@@ -177,7 +177,7 @@ class Judge(ModelOptions, Stage):
             found.append((language, texts) if texts else None)
         return found
 
-    def _by_local_model(self, asked: Sequence[tuple[str, list[str]]]) -> list[Found]:
+    def _by_local_model(self, asked: Sequence[tuple[str, list[str]]], ctx: Context) -> list[Found]:
         """Return what the model's probabilities say."""
         from datagen.models import adapter
         from datagen.scores.expected import expectation
@@ -186,10 +186,18 @@ class Judge(ModelOptions, Stage):
         words = [" A", " B"] if self.pairs else [str(s) for s in range(self.low, self.high + 1)]
         leads = PAIR_LEADS if self.pairs else LEADS
         found = [Found(error="longer than the model reads")] * len(asked)
+        done = 0
         for language in sorted({name for name, _ in asked}):
             here = [i for i, (name, _) in enumerate(asked) if name == language]
             per_row = len(asked[here[0]][1])
-            values = model.logprobs([text for i in here for text in asked[i][1]], leads[language], words)
+            texts = [text for i in here for text in asked[i][1]]
+            values = model.logprobs(
+                texts,
+                leads[language],
+                words,
+                lambda n, done=done, each=per_row: ctx.at(done + n // each, ""),  # type: ignore[misc]
+            )
+            done += len(here)
             for k, i in enumerate(here):
                 mine = values[k * per_row : (k + 1) * per_row]
                 if np.isnan(mine).any():

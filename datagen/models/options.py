@@ -12,13 +12,14 @@ from typing import Any, Literal
 
 from datagen import assets
 from datagen.errors import UsageError
-from datagen.models.budget import DEFAULT_OUTPUT_TOKENS, LIMITS
 from datagen.models.gguf_file import is_gguf
 from datagen.models.masking import secrets_of
 
 EMBEDDED = "smollm2"
 ENGLISH_ONLY = "the embedded model smollm2 knows English only"
 NAME_ANOTHER = "name another one with --model, and its --base-url"
+DEFAULT_OUTPUT_TOKENS = 3072  # of one completion
+LIMITS = ("max_tokens", "max_completion_tokens")  # of an answer, in a request
 UNREAD = 0.01  # share of the rows that may be in other languages
 Via = Literal["online", "batch"]
 OURS = ("model", "messages", "prompt", "stream", "n", "best_of")  # keys of a request that a user's --extra-body may not set

@@ -34,7 +34,7 @@ def padded(ids: Ids, offsets: Offsets, n: int, pad: int) -> tuple[Ids, Offsets]:
     return out, out_offsets
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def row_sets(grams: Ids, offsets: Offsets, n: int) -> tuple[Ids, Offsets]:
     """Return each row's distinct n-grams in falling order; grams[i] starts at token i and must not cross its row's end."""
     out = np.empty(len(grams), np.uint32)
@@ -148,7 +148,7 @@ def most_alike(
     return best, best_score
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def run_greedy(
     ids: Ids, offsets: Offsets, index: Index, t: float, answers: Side, same: Same, scratch: Scratch, pinned: int,
     witness: npt.NDArray[np.int64], score: npt.NDArray[np.float64],
@@ -169,7 +169,7 @@ def run_greedy(
             postings.insert(index, i, x, t)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def run_banded(
     ids: Ids, offsets: Offsets, buckets: Int32, t: float, answers: Side, same: Same, scratch: Scratch, pinned: int,
     witness: npt.NDArray[np.int64], score: npt.NDArray[np.float64],

@@ -89,7 +89,7 @@ def most_similar(
     return best, best_score
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def run_greedy(
     text: Side, answers: Side, same: Same, contexts: Contexts, scratch: Scratch, t: float, pinned: int,
     witness: npt.NDArray[np.int64], score: npt.NDArray[np.float64], conflict: npt.NDArray[np.int64],

@@ -24,7 +24,7 @@ def placed(rows: npt.NDArray[np.int64], scores: npt.NDArray[np.float64], row: in
         rows[at], scores[at] = row, score
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def run_nearest(
     ids: Ids, keys: Ids, offsets: Offsets, kept: npt.NDArray[np.bool_], index: Index, floor: float, scratch: Scratch,
     rows: npt.NDArray[np.int64], scores: npt.NDArray[np.float64],

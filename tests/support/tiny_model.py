@@ -25,7 +25,8 @@ def tokenizer() -> Any:
     from transformers import PreTrainedTokenizerFast
 
     bpe = Tokenizer(models.BPE())
-    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    digits = pre_tokenizers.Digits(individual_digits=True)  # a score is a token of its own
+    bpe.pre_tokenizer = pre_tokenizers.Sequence([digits, pre_tokenizers.ByteLevel(add_prefix_space=False)])
     bpe.decoder = decoders.ByteLevel()
     top = HERE.parents[1]
     corpus = [p.read_text("utf-8") for p in (*sorted((top / "prompts").glob("*.en.jinja")), top / "seed_tasks" / "en.jsonl")]

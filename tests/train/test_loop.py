@@ -177,9 +177,9 @@ def test_the_learning_rate_rises_over_the_warmup_and_falls_by_its_schedule() -> 
 
 
 @pytest.mark.slow
-def test_twenty_rows_are_learned_by_smollm2() -> None:
+def test_ten_rows_are_learned_by_smollm2() -> None:
     words = ["river", "stone", "cloud", "lamp", "paper", "glass", "metal", "cotton", "sugar", "pepper"]
-    rows = [new_row(instruction=f"Give the code of {w} {n}.", output=f"{w[:3]}-{n}{n}") for w in words for n in (3, 7)]
+    rows = [new_row(instruction=f"Give the code of {w} {n}.", output=f"{w[:3]}-{n}{n}") for w in words for n in (3,)]
     ran = train(rows, TrainOptions(steps=12, batch_size=10, lr=1e-3), None, eval_rows=rows)
     assert ran.eval_before is not None
     assert ran.eval_after is not None
