@@ -74,7 +74,7 @@ class Chat:
     retry_failed: bool = False
     paid: bool = True  # false where the model is served here: what is cut off has cost nothing
     secrets: Sequence[str] = ()  # what no message and no file may show
-    seeded: bool = False  # the server takes seeds: a request without one is sent with that of its key
+    seeded: bool = False  # a request without a seed is sent with that of its key: it gives the same answer in another folder
     extra: Mapping[str, Any] = field(default_factory=dict)  # what the user adds to every body; null takes a key away
     closing: bool = False  # nothing more is sent
     sent: int = 0  # attempts sent to the endpoint
@@ -199,7 +199,7 @@ class Chat:
         limit_name, started = self.limit_name, time.monotonic()
         try:
             async with asyncio.timeout(self.timeout_s):
-                raw = await self._send(path, self._with_seed(key, body), limit_name)
+                raw = await self._send(path, {"seed": int(key[:8], 16) >> 1, **body} if self.seeded else body, limit_name)
         except asyncio.CancelledError:
             if not self.paid:  # else the attempt stays without an outcome: cut off
                 await self.journal.failed(number, FREE, "no longer needed")
@@ -269,12 +269,6 @@ class Chat:
         answer = await api.with_raw_response.create(model=self.model, **known, extra_body=sent)
         # JSON is UTF-8 whatever a header says; an endpoint may repeat the key that it was given.
         return masked_answer(answer.content.decode("utf-8", "replace"), self.secrets)
-
-    def _with_seed(self, key: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return a body with a seed where the server takes one, so that a request gives its answer again elsewhere."""
-        if not self.seeded or "seed" in body or "seed" in self.extra:
-            return body
-        return {**body, "seed": int(key[:8], 16) >> 1}
 
     def as_sent(self, body: Mapping[str, Any], limit_name: str | None = None) -> dict[str, Any]:
         """Return a body with the limit of the answer under the name that the endpoint has for it."""

@@ -65,7 +65,7 @@ def chosen(installed: str, bfloat16: bool) -> Way:
         pass
     try:
         with served(str(smollm2_gguf())) as endpoint:
-            speed = tokens_per_second(endpoint) if bfloat16 else 0.0
+            speed = tokens_per_second(endpoint, AT_ONCE, AT_ONCE, ANSWER_TOKENS) if bfloat16 else 0.0
     except ServerError as e:
         found = Way("transformers", str(e))
         if not e.illegal:  # it may be another time
@@ -82,15 +82,13 @@ def chosen(installed: str, bfloat16: bool) -> Way:
 def _faster(speed: float) -> Way:
     """Time the other server beside llama.cpp's tokens per second."""
     with served(str(smollm2_dir())) as endpoint:
-        other = tokens_per_second(endpoint)
+        other = tokens_per_second(endpoint, AT_ONCE, AT_ONCE, ANSWER_TOKENS)
     if other <= speed:
         return Way("llama.cpp")
     return Way("transformers", f"in bfloat16 it is faster on this processor, {other:.0f} tokens/s to {speed:.0f} of llama.cpp")
 
 
-def tokens_per_second(
-    endpoint: Endpoint, requests: int = AT_ONCE, at_once: int = AT_ONCE, tokens: int = ANSWER_TOKENS
-) -> float:
+def tokens_per_second(endpoint: Endpoint, requests: int, at_once: int, tokens: int) -> float:
     """Return the tokens per second of requests, so many of them at once, each of so many tokens at most, after a first one."""
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 

@@ -98,7 +98,7 @@ def opened(options: ModelOptions, journal: Journal, *, offline: bool = False) ->
             Pace(options.rpm, options.tpm),
             concurrency, timeout_s, options.retry_failed,
             paid=not options.local, secrets=() if offline else secrets_of(url, key), extra=options.extra_body or {},
-            seeded=llama,
+            seeded=llama and "seed" not in (options.extra_body or {}),
         )  # fmt: skip
 
 
@@ -112,8 +112,7 @@ def _only_float32(journal: Journal) -> bool:
     """Whether a journal's answers of the embedded model are all of its float32 copy, which `transformers serve` gives."""
     from datagen.models.embedded import NAME_Q8
 
-    asked = journal.models()
-    return EMBEDDED in asked and NAME_Q8 not in asked
+    return journal.knows(EMBEDDED) and not journal.knows(NAME_Q8)
 
 
 def _client(url: str, key: str | None, model: str, timeout_s: float) -> AsyncOpenAI:

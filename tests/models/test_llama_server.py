@@ -280,14 +280,15 @@ def test_no_more_threads_than_cores() -> None:
     assert 1 <= physical_cores() <= (os.cpu_count() or 1)
 
 
+@pytest.fixture(scope="module")
+def running() -> Iterator[Endpoint]:
+    with served(servable("smollm2", offline=True)[0]) as endpoint:
+        yield endpoint
+
+
 @pytest.mark.slow
 class TestTheEmbeddedModel:
     """With the real weights; the server is started once."""
-
-    @pytest.fixture(scope="class")
-    def running(self) -> Iterator[Endpoint]:
-        with served(servable("smollm2", offline=True)[0]) as running:
-            yield running
 
     def test_embedded_tokens_are_those_of_transformers_and_its_probabilities_near(self, running: Endpoint) -> None:
         import torch
@@ -354,6 +355,8 @@ class TestTheEmbeddedModel:
         for copy in (Path(servable("smollm2", offline=True)[0]), smollm2_dir()):
             (tmp_path / "datagen" / copy.name).symlink_to(copy)
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+        monkeypatch.setattr(embedded, "AT_ONCE", 2)
+        monkeypatch.setattr(embedded, "ANSWER_TOKENS", 4)
         found = embedded.chosen("1.0", bfloat16=True)
         assert (found.server == "transformers") == ("in bfloat16 it is faster on this processor" in found.why)
         kept = json.loads((tmp_path / "datagen" / "embedded-server.json").read_text())
