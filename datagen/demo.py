@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from datagen import assets
 from datagen.recipe import Recipe, load
@@ -20,7 +21,8 @@ MADE_TOKENS = 330  # completion tokens per row that was asked for
 ROW_TOKENS = 115  # of a row that is trained on, template included
 REST_S = 25.0  # imports, weights, filter, mixture and report, on a machine of REST_RATE; slower machines take longer
 REST_RATE = 40.0  # training tokens per second
-LEAST_N, LEAST_STEPS = 12, 6  # below this nothing is seen
+LEAST_N, LEAST_STEPS = 12, 8  # below this nothing is seen
+SMALL = 0.5  # of the full size: below this a step takes half as many rows
 PROBE_TOKENS, PROBE_REQUESTS = 32, 8  # of the measured generation
 PROBE_ROWS, PROBE_STEPS = 2, 2  # of the measured training: its second step
 
@@ -33,13 +35,18 @@ class Speed:
     trained: float
 
 
-@dataclass(frozen=True)
-class Size:
-    """How many tasks are made and how many steps are trained, and about how many seconds that takes."""
+class Size(NamedTuple):
+    """How many tasks are made, how many steps of how many rows are trained, and about how many seconds that takes."""
 
     n: int
     steps: int
-    seconds: float
+    batch_size: int
+    seconds: float = 0.0
+
+    def taking(self, speed: Speed) -> Size:
+        """Return the same size with the seconds that it takes at a speed."""
+        work = self.n * MADE_TOKENS / speed.written + self.steps * self.batch_size * ROW_TOKENS / speed.trained
+        return self._replace(seconds=work + REST_S * max(1.0, REST_RATE / speed.trained))
 
 
 def measured() -> Speed:
@@ -53,35 +60,29 @@ def measured() -> Speed:
 
 def size(speed: Speed, seconds: float) -> Size:
     """Return the largest size of the demo that takes about so many seconds here, from the least to the full one."""
+    sizes = [_part(k / 40).taking(speed) for k in range(40, 0, -1)]
+    return next((s for s in sizes if s.seconds <= seconds), sizes[-1])
+
+
+def full_size() -> Size:
+    """Return the size of the recipe as it stands."""
+    first, *_, last = load(Path(RECIPE)).steps
+    return Size(first.options.n, last.options.steps, last.options.batch_size)
+
+
+def _part(share: float) -> Size:
     full = full_size()
-    shares = [k / 40 for k in range(40, 0, -1)]
-    for share in shares:
-        found = _size(speed, max(LEAST_N, round(share * full.n)), max(LEAST_STEPS, round(share * full.steps)))
-        if found.seconds <= seconds or share == shares[-1]:
-            return found
-    raise AssertionError("the last share is returned")
-
-
-def full_size(speed: Speed | None = None) -> Size:
-    """Return the size of the recipe as it stands, with its seconds where a speed is given."""
-    made = load(Path(RECIPE))
-    n, steps = made.steps[0].options.n, made.steps[-1].options.steps
-    return _size(speed, n, steps) if speed else Size(n, steps, 0.0)
+    batch_size = full.batch_size if share >= SMALL else full.batch_size // 2
+    return Size(max(LEAST_N, round(share * full.n)), max(LEAST_STEPS, round(share * full.steps)), batch_size)
 
 
 def recipe(chosen: Size) -> Recipe:
-    """Return the recipe at a size: the rows of the mixture shrink with the steps, so that each is seen as often."""
-    made = load(Path(RECIPE))
-    full, rows = made.steps[-1].options.steps, made.steps[-2].options.rows
+    """Return the recipe at a size: the rows of the mixture shrink with the training, so that each is seen as often."""
+    full, rows = full_size(), load(Path(RECIPE)).steps[-2].options.rows
+    rows = max(8, round(rows * chosen.steps * chosen.batch_size / (full.steps * full.batch_size)))
     return load(Path(RECIPE), [
-        f"self_instruct.n={chosen.n}", f"train.steps={chosen.steps}", f"mix.rows={max(8, round(rows * chosen.steps / full))}",
+        f"self_instruct.n={chosen.n}", f"mix.rows={rows}", f"train.steps={chosen.steps}", f"train.batch_size={chosen.batch_size}",
     ])  # fmt: skip
-
-
-def _size(speed: Speed, n: int, steps: int) -> Size:
-    batch = load(Path(RECIPE)).steps[-1].options.batch_size
-    work = n * MADE_TOKENS / speed.written + steps * batch * ROW_TOKENS / speed.trained
-    return Size(n, steps, work + REST_S * max(1.0, REST_RATE / speed.trained))
 
 
 def _written_per_second() -> float:

@@ -28,10 +28,11 @@ def command(out: str, minutes: float, full: bool, fresh: bool) -> int:
     if full:
         return terminal.run(recipe.load(Path(demo.RECIPE)), out, fresh=fresh)
     if (begun := Path(out, "recipe.yaml")).is_file():
+        click.echo(f"datagen: {out} holds a demo, which goes on at its size", err=True)
         return terminal.run(recipe.load(begun), out, fresh=fresh)
     click.echo("datagen: measuring this machine for some seconds", err=True)
     speed = demo.measured()
-    chosen, whole = demo.size(speed, 60 * minutes), demo.full_size(speed)
+    chosen, whole = demo.size(speed, 60 * minutes), demo.full_size().taking(speed)
     click.echo(f"this machine writes {speed.written:.0f} tokens a second and trains on {speed.trained:.0f}")
     click.echo(f"taken: {_told(chosen)}")
     if chosen.n < whole.n:
@@ -40,4 +41,4 @@ def command(out: str, minutes: float, full: bool, fresh: bool) -> int:
 
 
 def _told(size: Size) -> str:
-    return f"{size.n} tasks and {size.steps} steps of training, about {max(1, round(size.seconds / 60))} min"
+    return f"{size.n} tasks and {size.steps} steps of {size.batch_size} rows, about {max(1, round(size.seconds / 60))} min"
