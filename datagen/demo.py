@@ -81,7 +81,8 @@ def recipe(chosen: Size) -> Recipe:
     full, rows = full_size(), load(Path(RECIPE)).steps[-2].options.rows
     rows = max(8, round(rows * chosen.steps * chosen.batch_size / (full.steps * full.batch_size)))
     return load(Path(RECIPE), [
-        f"self_instruct.n={chosen.n}", f"mix.rows={rows}", f"train.steps={chosen.steps}", f"train.batch_size={chosen.batch_size}",
+        f"self_instruct.n={chosen.n}", f"mix.rows={rows}",
+        f"train.steps={chosen.steps}", f"train.batch_size={chosen.batch_size}",
     ])  # fmt: skip
 
 
