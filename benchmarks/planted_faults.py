@@ -1,0 +1,374 @@
+"""Which test catches each of forty one-line faults: planted one at a time in a copy, run against the tests that reach the line.
+
+    planted_faults.py --collect --work DIR              once: which tests reach which line, into DIR/coverage and DIR/tests.log
+    planted_faults.py --work DIR                        the faults of `fault_list.py`, a line of DIR/results.jsonl for each
+    planted_faults.py --work DIR --coverage FILE …      the same from other data of coverage.py with contexts
+
+A test that fails is run again without the fault: one that fails there too says nothing, and the others go on. `--repo` names
+another checkout (and wants another DIR). What is done stands in results.jsonl: the same command goes on after a stop.
+Needs pytest-cov; about half a minute a fault, a kernel's a minute more, as it is compiled anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fault_list import FAULTS, Fault
+
+IGNORED = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache", ".hypothesis", "runs", "build", "dist")
+ADDOPTS = "addopts=--import-mode=importlib --strict-markers"  # without what a checkout may set besides, such as workers
+SLOW_S = 10.0  # tests that take longer are run last
+TEST_S = 60.0  # that a test may take in a run with a fault, or five times what it took before
+KERNEL_TESTS = ("tests/similarity", "tests/curate", "tests/test_text.py", "tests/generate/test_loop.py")
+# A process that a test starts says by its environment which test that is.
+SETTINGS = """[run]
+branch = True
+source = datagen
+data_file = {data}
+parallel = True
+concurrency = multiprocessing,thread
+sigterm = True
+context = ${{PYTEST_CURRENT_TEST-}}
+"""
+# The variable is set within: at its start the process would measure itself twice.
+PYTEST = "import os, sys, pytest; os.environ['COVERAGE_PROCESS_START'] = sys.argv.pop(1); sys.exit(pytest.main(sys.argv[1:]))"
+
+
+@dataclass
+class Reach:
+    """Which tests reach which lines: from data of coverage.py whose contexts are tests, as pytest-cov or a process names them.
+
+    What runs in the setup of a test may be a fixture of the whole file, so the other tests of that file see it too.
+    """
+
+    lines: dict[str, dict[int, set[str]]] = field(default_factory=dict)  # file below datagen/ -> line -> contexts
+    tests: set[str] = field(default_factory=set)
+
+    def read(self, paths: Iterable[Path], wanted: set[str]) -> None:
+        """Add what data files say of the files below datagen/ that are wanted."""
+        from coverage import CoverageData
+
+        for path in paths:
+            data = CoverageData(str(path))
+            data.read()
+            self.tests |= {_test(c) for c in data.measured_contexts() if "::" in c}
+            for measured in data.measured_files():
+                name = measured.rpartition("/datagen/")[2]
+                if name in wanted and measured.endswith(f"/datagen/{name}"):
+                    known = self.lines.setdefault(name, {})
+                    for line, contexts in data.contexts_by_lineno(measured).items():
+                        known.setdefault(line, set()).update(c for c in contexts if "::" in c)
+
+    def of(self, file: str, lines: Iterable[int]) -> tuple[set[str], set[str]]:
+        """Return the tests that run one of the lines, and the other tests of files in whose setup one ran."""
+        known = self.lines.get(file, {})
+        contexts = set().union(*(known.get(line, ()) for line in lines))
+        files = {c.partition("::")[0] for c in contexts if re.search(r"\|setup$|\(setup\)$", c)}
+        found = {_test(c) for c in contexts}
+        return found, {t for t in self.tests if t.partition("::")[0] in files} - found
+
+
+def _test(context: str) -> str:
+    """The test of a context: `t.py::test|run` of pytest-cov, `t.py::test (call)` of a process."""
+    return re.sub(r"\|(?:run|setup|teardown)$| \((?:call|setup|teardown)\)$", "", context)
+
+
+def lines_of(source: str, at: int) -> tuple[range, bool]:
+    """Return the lines of the statement at a line (of a compound one its head), and whether it is within a function."""
+    best, inside = range(at, at + 1), False
+    widest = len(source.splitlines()) + 1
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.stmt) or not node.lineno <= at <= (node.end_lineno or 0):
+            continue
+        body = getattr(node, "body", None)
+        end = body[0].lineno if body else (node.end_lineno or at) + 1
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            inside = inside or at >= end
+        elif at < end and end - node.lineno < widest:
+            best, widest = range(node.lineno, end), end - node.lineno
+    return best, inside
+
+
+def function_lines(source: str) -> set[int]:
+    """Return the lines within functions."""
+    functions = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return {line for f in functions for line in range(f.body[0].lineno, (f.end_lineno or 0) + 1)}
+
+
+def nearness(file: str, test: str) -> int:
+    """How near a test is to a file of the package: 0 its own test file, 1 the same folder, 2 anywhere."""
+    own, there = Path(file), Path(test.partition("::")[0]).relative_to("tests")
+    if there.parent != own.parent:
+        return 2
+    return 0 if there.stem == f"test_{own.stem}" else 1
+
+
+def nearest(file: str, tests: Iterable[str]) -> set[str]:
+    """Return the tests of the nearest test file or folder."""
+    by_nearness = [{t for t in tests if nearness(file, t) == n} for n in range(2)]
+    return next(filter(None, by_nearness), set())
+
+
+def batches(file: str, tests: set[str], mates: set[str], seconds: Mapping[str, float]) -> list[list[str]]:
+    """Return tests in the order in which they are run: near files first, slow tests last, those of one file together."""
+
+    def place(test: str) -> tuple[int, int]:
+        slow = seconds.get(test, 0.0) > SLOW_S
+        return (3 if slow else 2 if test in mates else 0 if nearness(file, test) == 0 else 1), nearness(file, test)
+
+    total: dict[str, float] = {}
+    for test in tests | mates:
+        name = test.partition("::")[0]
+        total[name] = total.get(name, 0.0) + seconds.get(test, 0.0)
+    order = sorted(
+        tests | mates,
+        key=lambda t: (place(t), total[t.partition("::")[0]], t.partition("::")[0], seconds.get(t, 0.0), t),
+    )
+    found: list[list[str]] = [[t for t in order if place(t)[0] == n] for n in range(4)]
+    return [b for b in found if b]
+
+
+def seconds_of(logs: Iterable[Path]) -> dict[str, float]:
+    """Return the seconds of each test in logs of `pytest --durations=0`, setup included."""
+    found: dict[str, float] = {}
+    for log in logs:
+        text = log.read_text("utf-8", "replace") if log.is_file() else ""
+        for s, test in re.findall(r"^([\d.]+)s (?:call|setup)\s+(\S.*)$", text, flags=re.M):
+            found[test] = found.get(test, 0.0) + float(s)
+    return found
+
+
+@dataclass
+class Bench:
+    """The copy in which faults are planted, and how tests are run there."""
+
+    work: Path
+    python: str
+    limit_s: float
+
+    @property
+    def copy(self) -> Path:
+        """The copy of the checkout."""
+        return self.work / "copy"
+
+    def made(self, repo: Path) -> None:
+        """Make the copy anew, and with it the kernels; see that it is what Python imports."""
+        shutil.rmtree(self.copy, ignore_errors=True)
+        shutil.rmtree(self.work / "numba", ignore_errors=True)
+        shutil.copytree(repo, self.copy, ignore=IGNORED)
+        command = [self.python, "-c", "import datagen; print(datagen.__file__)"]
+        told = subprocess.run(command, cwd=self.work, env=self.environment(), capture_output=True, text=True, check=True).stdout
+        if not told.startswith(str(self.copy)):
+            sys.exit(f"{self.python} imports {told.strip()}, not the copy in {self.copy}")
+
+    def environment(self, kernels: str = "clean") -> dict[str, str]:
+        """The environment of tests; `kernels` names the folder of compiled ones.
+
+        numba looks for changes in a kernel's own file only, not in the files of the kernels that it calls: with a fault in one
+        all are compiled anew, in a folder of its own.
+        """
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("COVERAGE_", "PYTEST_", "OPENAI_"))}
+        return inherited | {
+            "PYTHONPATH": str(self.copy), "PYTHONDONTWRITEBYTECODE": "1", "NUMBA_CACHE_DIR": str(self.work / "numba" / kernels),
+        }  # fmt: skip
+
+    def pytest(self, tests: Sequence[str], longest_s: float, left_s: float, kernels: str) -> tuple[int | None, str]:
+        """Run tests up to the first that fails; return pytest's exit code, None at the time limit, and its output."""
+        shutil.rmtree(self.copy / ".hypothesis", ignore_errors=True)  # what it found for one fault is not known of the next
+        listed, log = self.work / "tests.txt", self.work / "output.txt"
+        listed.write_text("\n".join(tests), "utf-8")
+        command = [
+            self.python, "-m", "pytest", "-p", "no:cacheprovider", "-o", ADDOPTS, "-x", "-v", "-rfE", "--tb=line",
+            f"--timeout={max(TEST_S, 5 * longest_s):.0f}", f"@{listed}",
+        ]  # fmt: skip
+        with log.open("wb") as out:
+            process = subprocess.Popen(
+                command, cwd=self.copy, env=self.environment(kernels), stdout=out, stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )  # fmt: skip
+            try:
+                code: int | None = process.wait(left_s)
+            except subprocess.TimeoutExpired:
+                code = None
+            finally:
+                with contextlib.suppress(ProcessLookupError):  # what a test started dies with it
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        return code, log.read_text("utf-8", "replace")
+
+
+@contextlib.contextmanager
+def planted(path: Path, fault: Fault) -> Iterator[None]:
+    """Plant a fault in a file for as long as the block takes; afterwards it is what it was, its time of change too."""
+    before, times = path.read_bytes(), path.stat()
+    path.write_text(before.decode().replace(fault.old, fault.new), "utf-8")
+    try:
+        yield
+    finally:
+        path.write_bytes(before)
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def failed_of(output: str, tests: Sequence[str]) -> str | None:
+    """Return the test that failed; of a run that died the one that was running."""
+    for line in re.findall(r"^(?:FAILED|ERROR) (.+)$", output, flags=re.M):
+        if hits := [t for t in tests if line == t or line.startswith(f"{t} - ")]:
+            return max(hits, key=len)
+        if "::" not in line:  # a test file that cannot be imported
+            return str(line.partition(" - ")[0])
+    return running_of(output, tests)
+
+
+def running_of(output: str, tests: Sequence[str]) -> str | None:
+    """Return the test that was running when the output ended, or None."""
+    last = output.rstrip("\n").rpartition("\n")[2].strip()
+    return last if last in set(tests) else None
+
+
+def tests_for(fault: Fault, source: str, reach: Reach) -> tuple[set[str], set[str], str]:
+    """Return the tests that reach a fault's line, other tests of their files, and how they were found."""
+    at = source[: source.index(fault.old)].count("\n") + 1
+    lines, inside = lines_of(source, at)
+    if inside:
+        tests, mates = reach.of(fault.file, lines)
+        how = "line"
+    else:  # runs at import, in whichever test comes first
+        tests, mates = reach.of(fault.file, function_lines(source))
+        how = "file"
+    if not tests:
+        return nearest(fault.file, reach.tests), set(), "nearest"
+    return tests, mates, how
+
+
+def judged(bench: Bench, fault: Fault, reach: Reach, seconds: Mapping[str, float]) -> dict[str, Any]:
+    """Plant a fault and run the tests that reach it, up to the first that fails because of it."""
+    path = bench.copy / "datagen" / fault.file
+    source = path.read_text("utf-8")
+    if source.count(fault.old) != 1:
+        return {"fault": fault.name, "planted": False}
+    tests, mates, how = tests_for(fault, source, reach)
+    result: dict[str, Any] = {"fault": fault.name, "planted": True, "by": how, "tests": len(tests | mates), "caught_by": None}
+    kernels = fault.name if "@njit" in source else "clean"
+    innocent: set[str] = set()  # tests that fail without the fault as well
+    started = time.monotonic()
+    for batch in batches(fault.file, tests, mates, seconds):
+        while left := [t for t in batch if t not in innocent]:
+            longest = max(seconds.get(t, 0.0) for t in left)
+            left_s = bench.limit_s - (time.monotonic() - started)
+            if left_s <= 0:
+                result["limit"] = "before " + left[0]
+                break
+            with planted(path, fault):
+                code, output = bench.pytest(left, longest, left_s, kernels)
+            if code is None:
+                result["limit"] = running_of(output, left) or "in its start"
+                break
+            if code == 0:
+                break
+            if absent := {t for t in left if re.search(rf"^ERROR: not found: .*{re.escape(t)}$", output, flags=re.M)}:
+                innocent |= absent  # a test by another name each time
+                continue
+            culprit = failed_of(output, left)
+            if culprit is None:
+                result["trouble"] = output.strip()[-300:]
+                break
+            if bench.pytest([culprit], seconds.get(culprit, 0.0), bench.limit_s, "clean")[0] == 0:
+                result["caught_by"] = culprit
+                break
+            innocent.add(culprit)
+        if result["caught_by"] or "limit" in result:
+            break
+    shutil.rmtree(bench.work / "numba" / fault.name, ignore_errors=True)
+    return {**result, "innocent": sorted(innocent), "seconds": round(time.monotonic() - started, 1)}
+
+
+def told(result: Mapping[str, Any]) -> str:
+    """Return one line of the table."""
+    if not result["planted"]:
+        return f"{result['fault']:26} NOT PLANTED: its line is not there"
+    if result["caught_by"]:
+        word = result["caught_by"]
+    elif not result["tests"]:
+        word = "not reached"
+    else:
+        word = "NOT caught" + (f" within the limit, at {result['limit']}" if "limit" in result else "")
+        word += f"; pytest said: {result['trouble']}" if "trouble" in result else ""
+    return f"{result['fault']:26} {result['seconds']:6.1f} s {result['tests']:5} tests by {result['by']:8} {word}"
+
+
+def collect(bench: Bench, tests: Sequence[str]) -> None:
+    """Run tests under coverage with their names as contexts, then those of kernels once more with numba's compiler off."""
+    shutil.rmtree(bench.work / "data", ignore_errors=True)
+    (bench.work / "data").mkdir()
+    settings = bench.work / "coverage.ini"
+    settings.write_text(SETTINGS.format(data=bench.work / "data" / "part"), "utf-8")
+    for name, which, more, longest in (("tests", tests, {}, 900), ("kernels", KERNEL_TESTS, {"NUMBA_DISABLE_JIT": "1"}, 60)):
+        there = [t for t in which if (bench.copy / t.partition("::")[0]).exists()]
+        command = [
+            bench.python, "-c", PYTEST, str(settings), "-p", "no:cacheprovider", "-o", ADDOPTS, "-q", "--durations=0",
+            f"--timeout={longest}", "--cov", f"--cov-config={settings}", "--cov-context=test", "--cov-report=", *there,
+        ]  # fmt: skip
+        log = bench.work / f"{name}.log"
+        print(f"{name}: {' '.join(there)} → {log}", flush=True)
+        with log.open("wb") as out:
+            subprocess.run(command, cwd=bench.copy, env=bench.environment() | more, stdout=out, stderr=subprocess.STDOUT)
+        print(log.read_text("utf-8", "replace").rstrip().rpartition("\n")[2], flush=True)
+    combine = [bench.python, "-m", "coverage", "combine", "--keep", f"--data-file={bench.work / 'coverage'}"]
+    subprocess.run([*combine, str(bench.work / "data")], cwd=bench.work, check=True, stdout=subprocess.DEVNULL)
+
+
+def main() -> int:
+    """Collect coverage, or plant the faults; return 1 where one could not be planted."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repo", type=Path, default=Path(__file__).resolve().parents[1], help="the checkout")
+    parser.add_argument("--work", type=Path, required=True, help="a folder for the copy and the results")
+    parser.add_argument("--coverage", type=Path, nargs="+", help="data of coverage.py (default: DIR/coverage)")
+    parser.add_argument("--durations", type=Path, nargs="+", default=[], help="logs of pytest --durations=0, beside DIR's own")
+    parser.add_argument("--limit-s", type=float, default=240.0, help="seconds for one fault")
+    parser.add_argument("--only", nargs="+", help="names of faults")
+    parser.add_argument("--collect", action="store_true", help="make DIR/coverage")
+    parser.add_argument("--tests", nargs="+", default=["tests"], help="with --collect: the tests to run")
+    args = parser.parse_args()
+    work = args.work.resolve()
+    work.mkdir(parents=True, exist_ok=True)
+    bench = Bench(work, sys.executable, args.limit_s)
+    bench.made(args.repo.resolve())
+    if args.collect:
+        collect(bench, args.tests)
+        return 0
+    reach = Reach()
+    reach.read(args.coverage or [work / "coverage"], {f.file for f in FAULTS})
+    seconds = seconds_of([work / "tests.log", *args.durations])
+    results = work / "results.jsonl"
+    text = results.read_text("utf-8") if results.is_file() else ""
+    done = {r["fault"]: r for line in text.splitlines() if (r := json.loads(line))}
+    wanted = [f for f in FAULTS if not args.only or f.name in args.only]
+    for fault in wanted:
+        if fault.name not in done:
+            done[fault.name] = judged(bench, fault, reach, seconds)
+            with results.open("a", encoding="utf-8") as out:
+                out.write(json.dumps(done[fault.name]) + "\n")
+        print(told(done[fault.name]), flush=True)
+    found = [done[f.name] for f in wanted]
+    caught = sum(bool(r.get("caught_by")) for r in found)
+    absent = sum(not r["planted"] for r in found)
+    print(f"{caught} of {len(found)} faults caught, {len(found) - caught - absent} not, {absent} not planted")
+    return 1 if absent else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
