@@ -254,53 +254,62 @@ def tests_for(fault: Fault, source: str, reach: Reach) -> tuple[set[str], set[st
     return tests, mates, how
 
 
+def tried(
+    bench: Bench, fault: Fault, tests: Sequence[str], seconds: Mapping[str, float], left_s: float, kernels: str
+) -> tuple[str, list[str]]:  # fmt: skip
+    """Run tests once with a fault; return what came of it, and what it is about.
+
+    `passed`; `caught_by` a test; `innocent`, tests that say nothing of the fault: they fail without it too, or have another name
+    each time; `limit`, the test that was running; `trouble`, the end of what pytest said.
+    """
+    if left_s <= 0:
+        return "limit", [f"before {tests[0]}"]
+    with planted(bench.copy / "datagen" / fault.file, fault):
+        code, output = bench.pytest(tests, max(seconds.get(t, 0.0) for t in tests), left_s, kernels)
+    if code is None:
+        return "limit", [running_of(output, tests) or "in its start"]
+    if code == 0:
+        return "passed", []
+    absent = set(re.findall(r"^ERROR: not found: (?:.*/)?(tests/.*)$", output, flags=re.M)) & set(tests)
+    if absent:
+        return "innocent", sorted(absent)
+    failed = failed_of(output, tests)
+    if failed is None:
+        return "trouble", [output.strip()[-300:]]
+    clean, _ = bench.pytest([failed], seconds.get(failed, 0.0), bench.limit_s, "clean")
+    return "caught_by" if clean == 0 else "innocent", [failed]
+
+
 def judged(bench: Bench, fault: Fault, reach: Reach, seconds: Mapping[str, float]) -> dict[str, Any]:
     """Plant a fault and run the tests that reach it, up to the first that fails because of it."""
-    path = bench.copy / "datagen" / fault.file
-    source = path.read_text("utf-8")
+    source = (bench.copy / "datagen" / fault.file).read_text("utf-8")
     if source.count(fault.old) != 1:
         return {"fault": fault.name, "planted": False}
     tests, mates, how = tests_for(fault, source, reach)
-    result: dict[str, Any] = {"fault": fault.name, "planted": True, "by": how, "tests": len(tests | mates), "caught_by": None}
+    result: dict[str, Any] = {"fault": fault.name, "planted": True, "by": how, "tests": len(tests | mates)}
     kernels = fault.name if "@njit" in source else "clean"
-    innocent: set[str] = set()  # tests that fail without the fault as well
+    innocent: list[str] = []
     started = time.monotonic()
     for batch in batches(fault.file, tests, mates, seconds):
-        while left := [t for t in batch if t not in innocent]:
-            longest = max(seconds.get(t, 0.0) for t in left)
+        came = "innocent"
+        while came == "innocent" and (left := [t for t in batch if t not in innocent]):
             left_s = bench.limit_s - (time.monotonic() - started)
-            if left_s <= 0:
-                result["limit"] = "before " + left[0]
-                break
-            with planted(path, fault):
-                code, output = bench.pytest(left, longest, left_s, kernels)
-            if code is None:
-                result["limit"] = running_of(output, left) or "in its start"
-                break
-            if code == 0:
-                break
-            if absent := {t for t in left if re.search(rf"^ERROR: not found: .*{re.escape(t)}$", output, flags=re.M)}:
-                innocent |= absent  # a test by another name each time
-                continue
-            culprit = failed_of(output, left)
-            if culprit is None:
-                result["trouble"] = output.strip()[-300:]
-                break
-            if bench.pytest([culprit], seconds.get(culprit, 0.0), bench.limit_s, "clean")[0] == 0:
-                result["caught_by"] = culprit
-                break
-            innocent.add(culprit)
-        if result["caught_by"] or "limit" in result:
+            came, about = tried(bench, fault, left, seconds, left_s, kernels)
+            if came == "innocent":
+                innocent += about
+            elif came != "passed":
+                result[came] = about[0]
+        if "caught_by" in result or "limit" in result:
             break
     shutil.rmtree(bench.work / "numba" / fault.name, ignore_errors=True)
-    return {**result, "innocent": sorted(innocent), "seconds": round(time.monotonic() - started, 1)}
+    return {**result, "innocent": innocent, "seconds": round(time.monotonic() - started, 1)}
 
 
 def told(result: Mapping[str, Any]) -> str:
     """Return one line of the table."""
     if not result["planted"]:
         return f"{result['fault']:26} NOT PLANTED: its line is not there"
-    if result["caught_by"]:
+    if "caught_by" in result:
         word = result["caught_by"]
     elif not result["tests"]:
         word = "not reached"
@@ -364,7 +373,7 @@ def main() -> int:
                 out.write(json.dumps(done[fault.name]) + "\n")
         print(told(done[fault.name]), flush=True)
     found = [done[f.name] for f in wanted]
-    caught = sum(bool(r.get("caught_by")) for r in found)
+    caught = sum("caught_by" in r for r in found)
     absent = sum(not r["planted"] for r in found)
     print(f"{caught} of {len(found)} faults caught, {len(found) - caught - absent} not, {absent} not planted")
     return 1 if absent else 0
