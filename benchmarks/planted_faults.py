@@ -259,8 +259,8 @@ def tried(
 ) -> tuple[str, list[str]]:  # fmt: skip
     """Run tests once with a fault; return what came of it, and what it is about.
 
-    `passed`; `caught_by` a test; `innocent`, tests that say nothing of the fault: they fail without it too, or have another name
-    each time; `limit`, the test that was running; `trouble`, the end of what pytest said.
+    `passed`; `caught_by` a test; `innocent`, tests that say nothing of the fault: they fail without it too, or have
+    another name each time; `limit`, the test that was running; `trouble`, the end of what pytest said.
     """
     if left_s <= 0:
         return "limit", [f"before {tests[0]}"]
