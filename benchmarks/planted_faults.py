@@ -33,12 +33,12 @@ IGNORED = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache", ".h
 ADDOPTS = "addopts=--import-mode=importlib --strict-markers"  # without what a checkout may set besides, such as workers
 SLOW_S = 10.0  # tests that take longer are run last
 TEST_S = 60.0  # that a test may take in a run with a fault, or five times what it took before
-KERNEL_TESTS = ("tests/similarity", "tests/curate", "tests/test_text.py", "tests/generate/test_loop.py")
+KERNEL_TESTS = ("tests/similarity", "tests/curate", "tests/test_text.py")
 # A process that a test starts says by its environment which test that is.
 SETTINGS = """[run]
 branch = True
 source = datagen
-data_file = {data}
+data_file = {data}/coverage
 parallel = True
 concurrency = multiprocessing,thread
 sigterm = True
@@ -319,25 +319,26 @@ def told(result: Mapping[str, Any]) -> str:
     return f"{result['fault']:26} {result['seconds']:6.1f} s {result['tests']:5} tests by {result['by']:8} {word}"
 
 
-def collect(bench: Bench, tests: Sequence[str]) -> None:
-    """Run tests under coverage with their names as contexts, then those of kernels once more with numba's compiler off."""
-    shutil.rmtree(bench.work / "data", ignore_errors=True)
-    (bench.work / "data").mkdir()
-    settings = bench.work / "coverage.ini"
-    settings.write_text(SETTINGS.format(data=bench.work / "data" / "part"), "utf-8")
+def collect(bench: Bench, tests: Sequence[str], passes: Sequence[str]) -> None:
+    """Run tests under coverage with their names as contexts; those of kernels (once more) with numba's compiler off."""
     for name, which, more, longest in (("tests", tests, {}, 900), ("kernels", KERNEL_TESTS, {"NUMBA_DISABLE_JIT": "1"}, 60)):
-        there = [t for t in which if (bench.copy / t.partition("::")[0]).exists()]
+        if passes and name not in passes:
+            continue
+        data, log, settings = bench.work / "data" / name, bench.work / f"{name}.log", bench.work / f"{name}.ini"
+        shutil.rmtree(data, ignore_errors=True)
+        data.mkdir(parents=True)
+        settings.write_text(SETTINGS.format(data=data), "utf-8")
         command = [
             bench.python, "-c", PYTEST, str(settings), "-p", "no:cacheprovider", "-o", ADDOPTS, "-q", "--durations=0",
-            f"--timeout={longest}", "--cov", f"--cov-config={settings}", "--cov-context=test", "--cov-report=", *there,
+            f"--timeout={longest}", "--cov", f"--cov-config={settings}", "--cov-context=test", "--cov-report=",
+            *(t for t in which if (bench.copy / t.partition("::")[0]).exists()),
         ]  # fmt: skip
-        log = bench.work / f"{name}.log"
-        print(f"{name}: {' '.join(there)} → {log}", flush=True)
+        print(f"{name}: {log}", flush=True)
         with log.open("wb") as out:
             subprocess.run(command, cwd=bench.copy, env=bench.environment() | more, stdout=out, stderr=subprocess.STDOUT)
         print(log.read_text("utf-8", "replace").rstrip().rpartition("\n")[2], flush=True)
     combine = [bench.python, "-m", "coverage", "combine", "--keep", f"--data-file={bench.work / 'coverage'}"]
-    subprocess.run([*combine, str(bench.work / "data")], cwd=bench.work, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([*combine, *map(str, (bench.work / "data").iterdir())], cwd=bench.work, check=True)
 
 
 def main() -> int:
@@ -349,15 +350,15 @@ def main() -> int:
     parser.add_argument("--durations", type=Path, nargs="+", default=[], help="logs of pytest --durations=0, beside DIR's own")
     parser.add_argument("--limit-s", type=float, default=240.0, help="seconds for one fault")
     parser.add_argument("--only", nargs="+", help="names of faults")
-    parser.add_argument("--collect", action="store_true", help="make DIR/coverage")
-    parser.add_argument("--tests", nargs="+", default=["tests"], help="with --collect: the tests to run")
+    parser.add_argument("--collect", nargs="*", choices=("tests", "kernels"), help="make DIR/coverage, or a part of it")
+    parser.add_argument("--tests", nargs="+", default=["tests"], help="with --collect: the tests that are run")
     args = parser.parse_args()
     work = args.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
     bench = Bench(work, sys.executable, args.limit_s)
     bench.made(args.repo.resolve())
-    if args.collect:
-        collect(bench, args.tests)
+    if args.collect is not None:
+        collect(bench, args.tests, args.collect)
         return 0
     reach = Reach()
     reach.read(args.coverage or [work / "coverage"], {f.file for f in FAULTS})
