@@ -6,13 +6,12 @@
 
 A test that fails is run again without the fault: one that fails there too says nothing, and the others go on. `--repo` names
 another checkout (and wants another DIR). What is done stands in results.jsonl: the same command goes on after a stop.
-Needs pytest-cov; about half a minute a fault, a kernel's a minute more, as it is compiled anew.
+Needs pytest-cov; about half a minute a fault.
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
 import contextlib
 import json
 import os
@@ -22,18 +21,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fault_list import FAULTS, Fault
+from reach import Known, Reach, batches, failed_in, seconds_of, tests_for
 
 IGNORED = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache", ".hypothesis", "runs", "build", "dist")
 ADDOPTS = "addopts=--import-mode=importlib --strict-markers"  # without what a checkout may set besides, such as workers
-SLOW_S = 10.0  # tests that take longer are run last
-TEST_S = 60.0  # that a test may take in a run with a fault, or five times what it took before
+TEST_S = 120.0  # that a test may take in a run with a fault, or five times what it took before
 KERNEL_TESTS = ("tests/similarity", "tests/curate", "tests/test_text.py")
+INTERPRETED = {"NUMBA_DISABLE_JIT": "1"}
+QUIET = ("-W", "ignore::RuntimeWarning")  # interpreted, the hash of a kernel is an overflow
 # A process that a test starts says by its environment which test that is.
 SETTINGS = """[run]
 branch = True
@@ -46,110 +47,6 @@ context = ${{PYTEST_CURRENT_TEST-}}
 """
 # The variable is set within: at its start the process would measure itself twice.
 PYTEST = "import os, sys, pytest; os.environ['COVERAGE_PROCESS_START'] = sys.argv.pop(1); sys.exit(pytest.main(sys.argv[1:]))"
-
-
-@dataclass
-class Reach:
-    """Which tests reach which lines: from data of coverage.py whose contexts are tests, as pytest-cov or a process names them.
-
-    What runs in the setup of a test may be a fixture of the whole file, so the other tests of that file see it too.
-    """
-
-    lines: dict[str, dict[int, set[str]]] = field(default_factory=dict)  # file below datagen/ -> line -> contexts
-    tests: set[str] = field(default_factory=set)
-
-    def read(self, paths: Iterable[Path], wanted: set[str]) -> None:
-        """Add what data files say of the files below datagen/ that are wanted."""
-        from coverage import CoverageData
-
-        for path in paths:
-            data = CoverageData(str(path))
-            data.read()
-            self.tests |= {_test(c) for c in data.measured_contexts() if "::" in c}
-            for measured in data.measured_files():
-                name = measured.rpartition("/datagen/")[2]
-                if name in wanted and measured.endswith(f"/datagen/{name}"):
-                    known = self.lines.setdefault(name, {})
-                    for line, contexts in data.contexts_by_lineno(measured).items():
-                        known.setdefault(line, set()).update(c for c in contexts if "::" in c)
-
-    def of(self, file: str, lines: Iterable[int]) -> tuple[set[str], set[str]]:
-        """Return the tests that run one of the lines, and the other tests of files in whose setup one ran."""
-        known = self.lines.get(file, {})
-        contexts = set().union(*(known.get(line, ()) for line in lines))
-        files = {c.partition("::")[0] for c in contexts if re.search(r"\|setup$|\(setup\)$", c)}
-        found = {_test(c) for c in contexts}
-        return found, {t for t in self.tests if t.partition("::")[0] in files} - found
-
-
-def _test(context: str) -> str:
-    """The test of a context: `t.py::test|run` of pytest-cov, `t.py::test (call)` of a process."""
-    return re.sub(r"\|(?:run|setup|teardown)$| \((?:call|setup|teardown)\)$", "", context)
-
-
-def lines_of(source: str, at: int) -> tuple[range, bool]:
-    """Return the lines of the statement at a line (of a compound one its head), and whether it is within a function."""
-    best, inside = range(at, at + 1), False
-    widest = len(source.splitlines()) + 1
-    for node in ast.walk(ast.parse(source)):
-        if not isinstance(node, ast.stmt) or not node.lineno <= at <= (node.end_lineno or 0):
-            continue
-        body = getattr(node, "body", None)
-        end = body[0].lineno if body else (node.end_lineno or at) + 1
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            inside = inside or at >= end
-        elif at < end and end - node.lineno < widest:
-            best, widest = range(node.lineno, end), end - node.lineno
-    return best, inside
-
-
-def function_lines(source: str) -> set[int]:
-    """Return the lines within functions."""
-    functions = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
-    return {line for f in functions for line in range(f.body[0].lineno, (f.end_lineno or 0) + 1)}
-
-
-def nearness(file: str, test: str) -> int:
-    """How near a test is to a file of the package: 0 its own test file, 1 the same folder, 2 anywhere."""
-    own, there = Path(file), Path(test.partition("::")[0]).relative_to("tests")
-    if there.parent != own.parent:
-        return 2
-    return 0 if there.stem == f"test_{own.stem}" else 1
-
-
-def nearest(file: str, tests: Iterable[str]) -> set[str]:
-    """Return the tests of the nearest test file or folder."""
-    by_nearness = [{t for t in tests if nearness(file, t) == n} for n in range(2)]
-    return next(filter(None, by_nearness), set())
-
-
-def batches(file: str, tests: set[str], mates: set[str], seconds: Mapping[str, float]) -> list[list[str]]:
-    """Return tests in the order in which they are run: near files first, slow tests last, those of one file together."""
-
-    def place(test: str) -> tuple[int, int]:
-        slow = seconds.get(test, 0.0) > SLOW_S
-        return (3 if slow else 2 if test in mates else 0 if nearness(file, test) == 0 else 1), nearness(file, test)
-
-    total: dict[str, float] = {}
-    for test in tests | mates:
-        name = test.partition("::")[0]
-        total[name] = total.get(name, 0.0) + seconds.get(test, 0.0)
-    order = sorted(
-        tests | mates,
-        key=lambda t: (place(t), total[t.partition("::")[0]], t.partition("::")[0], seconds.get(t, 0.0), t),
-    )
-    found: list[list[str]] = [[t for t in order if place(t)[0] == n] for n in range(4)]
-    return [b for b in found if b]
-
-
-def seconds_of(logs: Iterable[Path]) -> dict[str, float]:
-    """Return the seconds of each test in logs of `pytest --durations=0`, setup included."""
-    found: dict[str, float] = {}
-    for log in logs:
-        text = log.read_text("utf-8", "replace") if log.is_file() else ""
-        for s, test in re.findall(r"^([\d.]+)s (?:call|setup)\s+(\S.*)$", text, flags=re.M):
-            found[test] = found.get(test, 0.0) + float(s)
-    return found
 
 
 @dataclass
@@ -176,15 +73,14 @@ class Bench:
             sys.exit(f"{self.python} imports {told.strip()}, not the copy in {self.copy}")
 
     def environment(self, kernels: str = "clean") -> dict[str, str]:
-        """The environment of tests; `kernels` names the folder of compiled ones.
+        """The environment of tests; `kernels`: the folder of compiled ones, or INTERPRETED.
 
         numba looks for changes in a kernel's own file only, not in the files of the kernels that it calls: with a fault in one
-        all are compiled anew, in a folder of its own.
+        all would have to be compiled anew, in a folder of its own. That takes a minute; most tests are done sooner without.
         """
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("COVERAGE_", "PYTEST_", "OPENAI_"))}
-        return inherited | {
-            "PYTHONPATH": str(self.copy), "PYTHONDONTWRITEBYTECODE": "1", "NUMBA_CACHE_DIR": str(self.work / "numba" / kernels),
-        }  # fmt: skip
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("COVERAGE_", "PYTEST_", "OPENAI_", "NUMBA_"))}
+        how = INTERPRETED if kernels == "interpreted" else {"NUMBA_CACHE_DIR": str(self.work / "numba" / kernels)}
+        return inherited | {"PYTHONPATH": str(self.copy), "PYTHONDONTWRITEBYTECODE": "1"} | how
 
     def pytest(self, tests: Sequence[str], longest_s: float, left_s: float, kernels: str) -> tuple[int | None, str]:
         """Run tests up to the first that fails; return pytest's exit code, None at the time limit, and its output."""
@@ -193,7 +89,7 @@ class Bench:
         listed.write_text("\n".join(tests), "utf-8")
         command = [
             self.python, "-m", "pytest", "-p", "no:cacheprovider", "-o", ADDOPTS, "-x", "-v", "-rfE", "--tb=line",
-            f"--timeout={max(TEST_S, 5 * longest_s):.0f}", f"@{listed}",
+            f"--timeout={max(TEST_S, 5 * longest_s):.0f}", *(QUIET if kernels == "interpreted" else ()), f"@{listed}",
         ]  # fmt: skip
         with log.open("wb") as out:
             process = subprocess.Popen(
@@ -239,23 +135,8 @@ def running_of(output: str, tests: Sequence[str]) -> str | None:
     return last if last in set(tests) else None
 
 
-def tests_for(fault: Fault, source: str, reach: Reach) -> tuple[set[str], set[str], str]:
-    """Return the tests that reach a fault's line, other tests of their files, and how they were found."""
-    at = source[: source.index(fault.old)].count("\n") + 1
-    lines, inside = lines_of(source, at)
-    if inside:
-        tests, mates = reach.of(fault.file, lines)
-        how = "line"
-    else:  # runs at import, in whichever test comes first
-        tests, mates = reach.of(fault.file, function_lines(source))
-        how = "file"
-    if not tests:
-        return nearest(fault.file, reach.tests), set(), "nearest"
-    return tests, mates, how
-
-
 def tried(
-    bench: Bench, fault: Fault, tests: Sequence[str], seconds: Mapping[str, float], left_s: float, kernels: str
+    bench: Bench, fault: Fault, tests: Sequence[str], known: Known, left_s: float, kernels: str
 ) -> tuple[str, list[str]]:  # fmt: skip
     """Run tests once with a fault; return what came of it, and what it is about.
 
@@ -265,7 +146,7 @@ def tried(
     if left_s <= 0:
         return "limit", [f"before {tests[0]}"]
     with planted(bench.copy / "datagen" / fault.file, fault):
-        code, output = bench.pytest(tests, max(seconds.get(t, 0.0) for t in tests), left_s, kernels)
+        code, output = bench.pytest(tests, known.longest(tests), left_s, kernels)
     if code is None:
         return "limit", [running_of(output, tests) or "in its start"]
     if code == 0:
@@ -276,25 +157,25 @@ def tried(
     failed = failed_of(output, tests)
     if failed is None:
         return "trouble", [output.strip()[-300:]]
-    clean, _ = bench.pytest([failed], seconds.get(failed, 0.0), bench.limit_s, "clean")
+    without = "interpreted" if kernels == "interpreted" else "clean"
+    clean, _ = bench.pytest([failed], known.longest([failed]), bench.limit_s, without)
     return "caught_by" if clean == 0 else "innocent", [failed]
 
 
-def judged(bench: Bench, fault: Fault, reach: Reach, seconds: Mapping[str, float]) -> dict[str, Any]:
+def judged(bench: Bench, fault: Fault, reach: Reach, known: Known) -> dict[str, Any]:
     """Plant a fault and run the tests that reach it, up to the first that fails because of it."""
     source = (bench.copy / "datagen" / fault.file).read_text("utf-8")
     if source.count(fault.old) != 1:
         return {"fault": fault.name, "planted": False}
     tests, mates, how = tests_for(fault, source, reach)
     result: dict[str, Any] = {"fault": fault.name, "planted": True, "by": how, "tests": len(tests | mates)}
-    kernels = fault.name if "@njit" in source else "clean"
-    innocent: list[str] = []
+    innocent = sorted((tests | mates) & known.failed)
+    tests, mates = tests - known.failed, mates - known.failed
     started = time.monotonic()
-    for batch in batches(fault.file, tests, mates, seconds):
+    for batch, kernels in _runs(fault, source, tests, mates, known):
         came = "innocent"
         while came == "innocent" and (left := [t for t in batch if t not in innocent]):
-            left_s = bench.limit_s - (time.monotonic() - started)
-            came, about = tried(bench, fault, left, seconds, left_s, kernels)
+            came, about = tried(bench, fault, left, known, bench.limit_s - (time.monotonic() - started), kernels)
             if came == "innocent":
                 innocent += about
             elif came != "passed":
@@ -303,6 +184,16 @@ def judged(bench: Bench, fault: Fault, reach: Reach, seconds: Mapping[str, float
             break
     shutil.rmtree(bench.work / "numba" / fault.name, ignore_errors=True)
     return {**result, "innocent": innocent, "seconds": round(time.monotonic() - started, 1)}
+
+
+def _runs(fault: Fault, source: str, tests: set[str], mates: set[str], known: Known) -> Iterator[tuple[list[str], str]]:
+    """Yield the tests of each run and the folder of its kernels: a faulty kernel interpreted where its tests bear that."""
+    compiled = known.failed_interpreted if "@njit" in source else tests | mates
+    if "@njit" in source:
+        for batch in batches(fault.file, tests - compiled, mates - compiled, known.seconds):
+            yield batch, "interpreted"
+    for batch in batches(fault.file, tests & compiled, mates & compiled, known.seconds):
+        yield batch, fault.name if "@njit" in source else "clean"
 
 
 def told(result: Mapping[str, Any]) -> str:
@@ -321,7 +212,7 @@ def told(result: Mapping[str, Any]) -> str:
 
 def collect(bench: Bench, tests: Sequence[str], passes: Sequence[str]) -> None:
     """Run tests under coverage with their names as contexts; those of kernels (once more) with numba's compiler off."""
-    for name, which, more, longest in (("tests", tests, {}, 900), ("kernels", KERNEL_TESTS, {"NUMBA_DISABLE_JIT": "1"}, 60)):
+    for name, which, more, longest in (("tests", tests, {}, 900), ("kernels", KERNEL_TESTS, INTERPRETED, 60)):
         if passes and name not in passes:
             continue
         data, log, settings = bench.work / "data" / name, bench.work / f"{name}.log", bench.work / f"{name}.ini"
@@ -331,8 +222,7 @@ def collect(bench: Bench, tests: Sequence[str], passes: Sequence[str]) -> None:
         command = [
             bench.python, "-c", PYTEST, str(settings), "-p", "no:cacheprovider", "-o", ADDOPTS, "-q", "--durations=0",
             f"--timeout={longest}", "--cov", f"--cov-config={settings}", "--cov-context=test", "--cov-report=",
-            "-W", "ignore::RuntimeWarning",  # interpreted, a kernel's hash is an overflow
-            *(t for t in which if (bench.copy / t.partition("::")[0]).exists()),
+            *QUIET, *(t for t in which if (bench.copy / t.partition("::")[0]).exists()),
         ]  # fmt: skip
         print(f"{name}: {log}", flush=True)
         with log.open("wb") as out:
@@ -348,7 +238,7 @@ def main() -> int:
     parser.add_argument("--repo", type=Path, default=Path(__file__).resolve().parents[1], help="the checkout")
     parser.add_argument("--work", type=Path, required=True, help="a folder for the copy and the results")
     parser.add_argument("--coverage", type=Path, nargs="+", help="data of coverage.py (default: DIR/coverage)")
-    parser.add_argument("--durations", type=Path, nargs="+", default=[], help="logs of pytest --durations=0, beside DIR's own")
+    parser.add_argument("--logs", type=Path, nargs="+", default=[], help="of pytest --durations=0, beside DIR's own")
     parser.add_argument("--limit-s", type=float, default=240.0, help="seconds for one fault")
     parser.add_argument("--only", nargs="+", help="names of faults")
     parser.add_argument("--collect", nargs="*", choices=("tests", "kernels"), help="make DIR/coverage, or a part of it")
@@ -363,14 +253,15 @@ def main() -> int:
         return 0
     reach = Reach()
     reach.read(args.coverage or [work / "coverage"], {f.file for f in FAULTS})
-    seconds = seconds_of([work / "tests.log", *args.durations])
+    logs = [work / "tests.log", *args.logs]
+    known = Known(seconds_of(logs), failed_in(logs), failed_in([work / "kernels.log"]))
     results = work / "results.jsonl"
     text = results.read_text("utf-8") if results.is_file() else ""
     done = {r["fault"]: r for line in text.splitlines() if (r := json.loads(line))}
     wanted = [f for f in FAULTS if not args.only or f.name in args.only]
     for fault in wanted:
         if fault.name not in done:
-            done[fault.name] = judged(bench, fault, reach, seconds)
+            done[fault.name] = judged(bench, fault, reach, known)
             with results.open("a", encoding="utf-8") as out:
                 out.write(json.dumps(done[fault.name]) + "\n")
         print(told(done[fault.name]), flush=True)
