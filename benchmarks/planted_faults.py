@@ -1,6 +1,6 @@
 """Which test catches each of forty one-line faults: planted one at a time in a copy, run against the tests that reach the line.
 
-    planted_faults.py --collect --work DIR              once: which tests reach which line, into DIR/coverage and DIR/tests.log
+    planted_faults.py --collect --work DIR              once: which tests reach which line, into DIR/data and DIR/tests.log
     planted_faults.py --work DIR                        the faults of `fault_list.py`, a line of DIR/results.jsonl for each
     planted_faults.py --work DIR --coverage FILE …      the same from other data of coverage.py with contexts
 
@@ -228,8 +228,6 @@ def collect(bench: Bench, tests: Sequence[str], passes: Sequence[str]) -> None:
         with log.open("wb") as out:
             subprocess.run(command, cwd=bench.copy, env=bench.environment() | more, stdout=out, stderr=subprocess.STDOUT)
         print(log.read_text("utf-8", "replace").rstrip().rpartition("\n")[2], flush=True)
-    combine = [bench.python, "-m", "coverage", "combine", "--keep", f"--data-file={bench.work / 'coverage'}"]
-    subprocess.run([*combine, *map(str, (bench.work / "data").iterdir())], cwd=bench.work, check=True)
 
 
 def main() -> int:
@@ -237,11 +235,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repo", type=Path, default=Path(__file__).resolve().parents[1], help="the checkout")
     parser.add_argument("--work", type=Path, required=True, help="a folder for the copy and the results")
-    parser.add_argument("--coverage", type=Path, nargs="+", help="data of coverage.py (default: DIR/coverage)")
+    parser.add_argument("--coverage", type=Path, nargs="+", help="data of coverage.py (default: DIR/data)")
     parser.add_argument("--logs", type=Path, nargs="+", default=[], help="of pytest --durations=0, beside DIR's own")
     parser.add_argument("--limit-s", type=float, default=240.0, help="seconds for one fault")
     parser.add_argument("--only", nargs="+", help="names of faults")
-    parser.add_argument("--collect", nargs="*", choices=("tests", "kernels"), help="make DIR/coverage, or a part of it")
+    parser.add_argument("--collect", nargs="*", choices=("tests", "kernels"), help="make DIR/data, or a part of it")
     parser.add_argument("--tests", nargs="+", default=["tests"], help="with --collect: the tests that are run")
     args = parser.parse_args()
     work = args.work.resolve()
@@ -252,7 +250,7 @@ def main() -> int:
         collect(bench, args.tests, args.collect)
         return 0
     reach = Reach()
-    reach.read(args.coverage or [work / "coverage"], {f.file for f in FAULTS})
+    reach.read(args.coverage or sorted((work / "data").glob("*/coverage*")), {f.file for f in FAULTS})
     logs = [work / "tests.log", *args.logs]
     known = Known(seconds_of(logs), failed_in(logs), failed_in([work / "kernels.log"]))
     results = work / "results.jsonl"
