@@ -21,7 +21,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,11 +82,13 @@ class Bench:
         how = INTERPRETED if kernels == "interpreted" else {"NUMBA_CACHE_DIR": str(self.work / "numba" / kernels)}
         return inherited | {"PYTHONPATH": str(self.copy), "PYTHONDONTWRITEBYTECODE": "1"} | how
 
-    def pytest(self, tests: Sequence[str], longest_s: float, left_s: float, kernels: str) -> tuple[int | None, str]:
-        """Run tests up to the first that fails; return pytest's exit code, None at the time limit, and its output."""
+    def pytest(
+        self, tests: Sequence[str], but: Iterable[str], longest_s: float, left_s: float, kernels: str
+    ) -> tuple[int | None, str]:
+        """Run tests, but for some, up to the first that fails; return the exit code, None at the time limit, and the output."""
         shutil.rmtree(self.copy / ".hypothesis", ignore_errors=True)  # what it found for one fault is not known of the next
         listed, log = self.work / "tests.txt", self.work / "output.txt"
-        listed.write_text("\n".join(tests), "utf-8")
+        listed.write_text("\n".join([*tests, *(f"--deselect={t}" for t in but)]), "utf-8")
         command = [
             self.python, "-m", "pytest", "-p", "no:cacheprovider", "-o", ADDOPTS, "-x", "-v", "-rfE", "--tb=line",
             f"--timeout={max(TEST_S, 5 * longest_s):.0f}", *(QUIET if kernels == "interpreted" else ()), f"@{listed}",
@@ -122,6 +124,8 @@ def planted(path: Path, fault: Fault) -> Iterator[None]:
 def failed_of(output: str, tests: Sequence[str]) -> str | None:
     """Return the test that failed; of a run that died the one that was running."""
     for line in re.findall(r"^(?:FAILED|ERROR) (.+)$", output, flags=re.M):
+        if any(line.startswith(f"{file}::") for file in tests):
+            return str(line.partition(" - ")[0])
         if hits := [t for t in tests if line == t or line.startswith(f"{t} - ")]:
             return max(hits, key=len)
         if "::" not in line:  # a test file that cannot be imported
@@ -132,11 +136,11 @@ def failed_of(output: str, tests: Sequence[str]) -> str | None:
 def running_of(output: str, tests: Sequence[str]) -> str | None:
     """Return the test that was running when the output ended, or None."""
     last = output.rstrip("\n").rpartition("\n")[2].strip()
-    return last if last in set(tests) else None
+    return last if {last, last.partition("::")[0]} & set(tests) else None
 
 
 def tried(
-    bench: Bench, fault: Fault, tests: Sequence[str], known: Known, left_s: float, kernels: str
+    bench: Bench, fault: Fault, tests: Sequence[str], but: Sequence[str], known: Known, left_s: float, kernels: str
 ) -> tuple[str, list[str]]:  # fmt: skip
     """Run tests once with a fault; return what came of it, and what it is about.
 
@@ -146,7 +150,7 @@ def tried(
     if left_s <= 0:
         return "limit", [f"before {tests[0]}"]
     with planted(bench.copy / "datagen" / fault.file, fault):
-        code, output = bench.pytest(tests, known.longest(tests), left_s, kernels)
+        code, output = bench.pytest(tests, but, known.longest(tests), left_s, kernels)
     if code is None:
         return "limit", [running_of(output, tests) or "in its start"]
     if code == 0:
@@ -158,7 +162,7 @@ def tried(
     if failed is None:
         return "trouble", [output.strip()[-300:]]
     without = "interpreted" if kernels == "interpreted" else "clean"
-    clean, _ = bench.pytest([failed], known.longest([failed]), bench.limit_s, without)
+    clean, _ = bench.pytest([failed], (), known.longest([failed]), bench.limit_s, without)
     return "caught_by" if clean == 0 else "innocent", [failed]
 
 
@@ -167,15 +171,15 @@ def judged(bench: Bench, fault: Fault, reach: Reach, known: Known) -> dict[str, 
     source = (bench.copy / "datagen" / fault.file).read_text("utf-8")
     if source.count(fault.old) != 1:
         return {"fault": fault.name, "planted": False}
-    tests, mates, how = tests_for(fault, source, reach)
+    tests, mates, how = tests_for(fault, bench.copy, reach)
     result: dict[str, Any] = {"fault": fault.name, "planted": True, "by": how, "tests": len(tests | mates)}
-    innocent = sorted((tests | mates) & known.failed)
+    innocent = sorted(known.failed if how == "nearest" else (tests | mates) & known.failed)
     tests, mates = tests - known.failed, mates - known.failed
     started = time.monotonic()
     for batch, kernels in _runs(fault, source, tests, mates, known):
         came = "innocent"
         while came == "innocent" and (left := [t for t in batch if t not in innocent]):
-            came, about = tried(bench, fault, left, known, bench.limit_s - (time.monotonic() - started), kernels)
+            came, about = tried(bench, fault, left, innocent, known, bench.limit_s - (time.monotonic() - started), kernels)
             if came == "innocent":
                 innocent += about
             elif came != "passed":

@@ -82,10 +82,11 @@ def nearness(file: str, test: str) -> int:
     return 0 if there.stem == f"test_{own.stem}" else 1
 
 
-def nearest(file: str, tests: Iterable[str]) -> set[str]:
-    """Return the tests of the nearest test file or folder."""
-    by_nearness = [{t for t in tests if nearness(file, t) == n} for n in range(2)]
-    return next(filter(None, by_nearness), set())
+def nearest(file: str, checkout: Path) -> set[str]:
+    """Return the nearest test file to a file of the package: the one of its name, else those of its folder."""
+    folder = checkout / "tests" / Path(file).parent
+    own = folder / f"test_{Path(file).stem}.py"
+    return {p.relative_to(checkout).as_posix() for p in ([own] if own.is_file() else folder.glob("test_*.py"))}
 
 
 def batches(file: str, tests: set[str], mates: set[str], seconds: Mapping[str, float]) -> list[list[str]]:
@@ -136,8 +137,12 @@ class Known:
         return max(self.seconds.get(t, 0.0) for t in tests)
 
 
-def tests_for(fault: Fault, source: str, reach: Reach) -> tuple[set[str], set[str], str]:
-    """Return the tests that reach a fault's line, other tests of their files, and how they were found."""
+def tests_for(fault: Fault, checkout: Path, reach: Reach) -> tuple[set[str], set[str], str]:
+    """Return the tests that reach a fault's line, other tests of their files, and how they were found.
+
+    Where no test is known to reach it the nearest test file stands for them.
+    """
+    source = (checkout / "datagen" / fault.file).read_text("utf-8")
     at = source[: source.index(fault.old)].count("\n") + 1
     lines, inside = lines_of(source, at)
     if inside:
@@ -147,5 +152,5 @@ def tests_for(fault: Fault, source: str, reach: Reach) -> tuple[set[str], set[st
         tests, mates = reach.of(fault.file, function_lines(source))
         how = "file"
     if not tests:
-        return nearest(fault.file, reach.tests), set(), "nearest"
+        return nearest(fault.file, checkout), set(), "nearest"
     return tests, mates, how
