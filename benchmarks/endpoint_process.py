@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 PROJECT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(PROJECT / "tests"))
+sys.path.insert(0, str(PROJECT / "tests" / "support"))
 
 from invented_answers import digest  # noqa: E402  (needs the path above)
 
@@ -33,12 +33,12 @@ class Arrival:
 
 
 class EndpointProcess:
-    """`tests/local_endpoint.py` at work; every start of one with the same log adds to it."""
+    """`tests/support/local_endpoint.py` at work; every start of one with the same log adds to it."""
 
     def __init__(self, folder: Path, *options: Any, log: str = "endpoint.jsonl") -> None:
         """Start it and wait until it listens."""
         self.log, port_file = folder / log, folder / f"port-{time.monotonic_ns()}"
-        script = str(PROJECT / "tests" / "local_endpoint.py")
+        script = str(PROJECT / "tests" / "support" / "local_endpoint.py")
         self.process = subprocess.Popen(
             [sys.executable, script, "--port-file", str(port_file), "--log", str(self.log), "--with-parent", *map(str, options)]
         )

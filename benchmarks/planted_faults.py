@@ -192,12 +192,13 @@ def judged(bench: Bench, fault: Fault, reach: Reach, known: Known) -> dict[str, 
 
 def _runs(fault: Fault, source: str, tests: set[str], mates: set[str], known: Known) -> Iterator[tuple[list[str], str]]:
     """Yield the tests of each run and the folder of its kernels: a faulty kernel interpreted where its tests bear that."""
-    compiled = known.failed_interpreted if "@njit" in source else tests | mates
-    if "@njit" in source:
+    kernel = re.search(r"^@(?:njit|kernel)\b", source, flags=re.M) is not None
+    compiled = known.failed_interpreted if kernel else tests | mates
+    if kernel:
         for batch in batches(fault.file, tests - compiled, mates - compiled, known.seconds):
             yield batch, "interpreted"
     for batch in batches(fault.file, tests & compiled, mates & compiled, known.seconds):
-        yield batch, fault.name if "@njit" in source else "clean"
+        yield batch, fault.name if kernel else "clean"
 
 
 def told(result: Mapping[str, Any]) -> str:

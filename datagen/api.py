@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 from datagen import options as option_fields
 from datagen import recipe as recipes
 from datagen import stage
-from datagen.backtranslation import steps
 from datagen.errors import BudgetError, DataError, ModelError, UsageError, did_you_mean
 from datagen.formats.read import read as read_rows
 from datagen.formats.write import Exported, export
+from datagen.progress import Bar
 from datagen.rows import Row
 from datagen.run import Result, execute
 from datagen.shards import read_all, read_json
@@ -90,7 +90,7 @@ def filter(  # noqa: A001  (the command's name)
     made = recipes.make(
         entries, input=tuple(paths), mapping=mapping or {}, limit=limit, against=None if against is None else str(against)
     )
-    return _finished(execute(made, folder, allow_wipeout=allow_wipeout, curve=curve))
+    return _finished(execute(made, folder, progress=Bar(), allow_wipeout=allow_wipeout, curve=curve))
 
 
 def _entry(given: Any) -> Any:
@@ -142,23 +142,23 @@ def self_instruct(out: str | Path, n: int = 100, **options: Any) -> Finished:
     Raises:
         DatagenError: with one line; what was made until a cap or the endpoint ended it is in `out`.
     """
-    return _finished(execute(recipes.make([{"self_instruct": {"n": n, **options}}]), Path(out)))
+    return _finished(execute(recipes.make([{"self_instruct": {"n": n, **options}}]), Path(out), progress=Bar()))
 
 
 def magpie(out: str | Path, n: int = 100, **options: Any) -> Finished:
     """Make rows from the bare user turn of a model; as `datagen magpie`. Options are those of `MagpieOptions`."""
-    return _finished(execute(recipes.make([{"magpie": {"n": n, **options}}]), Path(out)))
+    return _finished(execute(recipes.make([{"magpie": {"n": n, **options}}]), Path(out), progress=Bar()))
 
 
 def mix(sources: Mapping[str, str | Path | Sequence[str]], out: str | Path, **options: Any) -> Finished:
     """Mix sources by T5's rules or by a grid of proxies; as `datagen mix`. Options are those of `MixOptions`."""
     named = {n: str(p) if isinstance(p, (str, Path)) else [str(x) for x in p] for n, p in sources.items()}
-    return _finished(execute(recipes.make([{"mix": {"sources": named, **options}}]), Path(out)))
+    return _finished(execute(recipes.make([{"mix": {"sources": named, **options}}]), Path(out), progress=Bar()))
 
 
 def train(rows: str | Path, out: str | Path, **options: Any) -> Finished:
     """Fine-tune a model on rows; as `datagen train`. Options are those of the trainer. The adapter is in `out`/adapter."""
-    return _finished(execute(recipes.make([{"train": options}], input=(str(rows),)), Path(out)))
+    return _finished(execute(recipes.make([{"train": options}], input=(str(rows),)), Path(out), progress=Bar()))
 
 
 def _check_limit(limit: int | None) -> None:
@@ -189,26 +189,28 @@ def teach(
     folder = Path(out)
     paths = _paths(rows, folder.with_name(f"{folder.name}.input") / "table.parquet")
     recipe = recipes.make([{kind: options}], input=tuple(paths), mapping=mapping or {}, limit=limit)
-    return _finished(execute(recipe, folder))
+    return _finished(execute(recipe, folder, progress=Bar()))
 
 
 def backtranslate(documents: str | Path | Sequence[str], out: str | Path, **options: Any) -> Finished:
     """Make rows of documents; as `datagen backtranslate`, whose options these are (`seed_rows`, `min_score`, `rounds`, ...)."""
     paths = [str(documents)] if isinstance(documents, (str, Path)) else [str(d) for d in documents]
     given = {name: value for name, value in options.items() if value is not None}
-    return _finished(execute(recipes.make(steps(paths, given)), Path(out)))
+    from datagen.backtranslation import steps
+
+    return _finished(execute(recipes.make(steps(paths, given)), Path(out), progress=Bar()))
 
 
 def from_pairs(pairs: str | Path | Sequence[str], out: str | Path, source: str, target: str, **options: Any) -> Finished:
     """Make translation rows of sentence pairs; as `datagen from-pairs`."""
     paths = [str(pairs)] if isinstance(pairs, (str, Path)) else [str(p) for p in pairs]
     step = {"from_pairs": {"pairs": paths, "source": source, "target": target, **options}}
-    return _finished(execute(recipes.make([step]), Path(out)))
+    return _finished(execute(recipes.make([step]), Path(out), progress=Bar()))
 
 
 def run(recipe: str | Path, out: str | Path) -> Finished:
     """Run a recipe file; as `datagen run`."""
-    return _finished(execute(recipes.load(Path(recipe)), Path(out)))
+    return _finished(execute(recipes.load(Path(recipe)), Path(out), progress=Bar()))
 
 
 def read(path: str | Path, mapping: Mapping[str, str] | None = None) -> Iterator[Row]:

@@ -82,6 +82,11 @@ def recipe(name: str) -> Path | None:
     return path if path.is_file() else None
 
 
+def sample() -> Path:
+    """Return the folder of rows with planted faults, on which `datagen try` shows what it finds."""
+    return _PACKAGE / "sample"
+
+
 def shipped(path: str) -> str:
     """Return a path; one in `seed_tasks/` that is not here leads to the file that comes with datagen, where there is one."""
     found = folder("seed_tasks") / path.removeprefix("seed_tasks/")

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from datagen.errors import UsageError, did_you_mean
+from datagen.models.gguf_file import is_gguf
 from datagen.models.options import EMBEDDED, is_local
 from datagen.teach.backtranslate import TAGS
 
@@ -89,7 +90,8 @@ _ITS = {"base_url": "judge_base_url", "price_in": "judge_price_in", "price_out":
 def _assistant(given: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of the model that judges and rewrites: one that was tuned to write instructions does neither well."""
     named = given.get("judge_model")
-    if named is None and is_local(str(given.get("model", EMBEDDED))):
+    maker = str(given.get("model", EMBEDDED))
+    if named is None and is_local(maker) and not is_gguf(maker):
         named = EMBEDDED
     own = {ours: given[theirs] for ours, theirs in _ITS.items() if theirs in given}
     if named is None:

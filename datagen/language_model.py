@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from datagen.kernels import kernel
 
 Floats = npt.NDArray[np.float32]
 
@@ -29,7 +30,6 @@ class Model:
         self._output = np.asarray(identifier.tk_output, np.int32)
         self._weights = np.asarray(identifier.nb_ptc, np.float32)
         self._prior = np.asarray(identifier.nb_pc, np.float32)
-        self._counts = np.zeros(len(self._weights), np.int32)  # of each feature; zero again after every text
         first = {language: at for at, language in reversed(list(enumerate(identifier.nb_classes)))}
         self._languages, self._columns = list(first), list(first.values())
         self._times = np.ones(len(self._languages), np.float32)
@@ -50,7 +50,8 @@ class Model:
     def _probabilities(self, text: str) -> Floats:
         lower = text.lower() if text.isupper() else text
         data = np.frombuffer(unicodedata.normalize("NFC", lower).encode("utf-8", "surrogatepass"), np.uint8)
-        scores = scored(self._next, self._row, self._output, self._weights, self._prior, self._counts, data)
+        counts = np.zeros(len(self._weights), np.int32)  # of each feature; its own, for threads ask at the same time
+        scores = scored(self._next, self._row, self._output, self._weights, self._prior, counts, data)
         for one, other in self._same:
             scores[one] += scores[other]
             scores[other] = 0.0
@@ -58,7 +59,42 @@ class Model:
         return found
 
 
-@njit(cache=True)
+def _by_rows(
+    following: npt.NDArray[np.uint32], row: npt.NDArray[np.int64], output: npt.NDArray[np.int32], weights: Floats,
+    prior: Floats, counts: npt.NDArray[np.int32], data: npt.NDArray[np.uint8],
+) -> Floats:  # fmt: skip
+    """The same as `scored`, without a compiler: all languages at once."""
+    found: dict[int, int] = {}
+    state = 0
+    for byte in data.tolist():
+        state = int(following[row[state] + byte])
+        feature = int(output[state])
+        if feature >= 0:
+            found[feature] = found.get(feature, 0) + 1
+    scores = np.zeros(len(prior), np.float32)
+    if found:
+        scores += prior
+    for feature, count in found.items():
+        scores += np.float32(np.log1p(count)) * weights[feature]
+    return shares.plain(scores, len(data))
+
+
+@kernel()
+def shares(scores: Floats, length: int) -> Floats:
+    """Return the probabilities of sums of weights over a text of so many bytes.
+
+    In double precision and one after the other: compiled and in Python it is the same to the last bit.
+    """
+    scores *= np.float32(1.0 / math.sqrt(max(1, length)))
+    best, total = np.float64(scores.max()), 0.0
+    likely = np.empty(len(scores), np.float64)
+    for language in range(len(scores)):
+        likely[language] = math.exp(np.float64(scores[language]) - best)
+        total += likely[language]
+    return (likely / total).astype(np.float32)
+
+
+@kernel(plain=_by_rows, work=lambda following, row, output, weights, prior, counts, data: 100 + 2 * len(data))
 def scored(
     following: npt.NDArray[np.uint32], row: npt.NDArray[np.int64], output: npt.NDArray[np.int32], weights: Floats,
     prior: Floats, counts: npt.NDArray[np.int32], data: npt.NDArray[np.uint8],
@@ -86,7 +122,4 @@ def scored(
         counts[feature] = 0
         for language in range(len(prior)):
             scores[language] += weight * weights[feature, language]
-    scores *= np.float32(1.0 / math.sqrt(max(1, len(data))))
-    likely: Floats = np.exp(scores - scores.max())
-    likely /= likely.sum()
-    return likely
+    return shares(scores, len(data))

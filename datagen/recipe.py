@@ -19,11 +19,11 @@ from datagen import assets, stage
 from datagen import options as option_fields
 from datagen.documents.options import PassageOptions
 from datagen.errors import DataError, UsageError, did_you_mean
-from datagen.generate.generation import OPTIONS as GENERATOR_OPTIONS
-from datagen.mix.weights import MixOptions
+from datagen.generate.options import OPTIONS as GENERATOR_OPTIONS
+from datagen.mix.options import MixOptions
 from datagen.pairs.options import PairOptions
-from datagen.teach.teachers import OPTIONS as TEACHER_OPTIONS
-from datagen.train.loop import TrainOptions
+from datagen.teach.options import OPTIONS as TEACHER_OPTIONS
+from datagen.train.options import TrainOptions
 
 GENERATORS = tuple(GENERATOR_OPTIONS)
 TEACHERS = tuple(TEACHER_OPTIONS)

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from datagen.errors import DataError, UsageError
 from datagen.rows import LEDGER, ROW, Row, dropped_row, new_row
-from datagen.shards import ShardWriter, iterate_rows, shard_paths
+from datagen.shards import ShardWriter, iterate_rows, read_table, shard_paths
 
 DECISIONS = ("accept", "edit", "reject")
 COLUMNS = ("id", "decision", "note", "instruction", "input", "output")
@@ -75,9 +75,7 @@ class Review:
         Raises:
             UsageError: no row is of that source.
         """
-        of = [
-            s for p in shard_paths(self.out / "kept") for s in pq.read_table(p, columns=["source"]).column("source").to_pylist()
-        ]
+        of = [s for p in shard_paths(self.out / "kept") for s in read_table(p, ["source"]).column("source").to_pylist()]
         order = [at for at, name in enumerate(of) if source in (None, name)]
         if source is not None and not order:
             raise UsageError(f"no kept row is of the source '{source}'; there are: {', '.join(sorted(set(of)))[:200]}")

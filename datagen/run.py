@@ -95,13 +95,14 @@ def execute(
             progress.close()
 
 
-def estimate(recipe: Recipe, out: Path, probes: int) -> dict[str, Any]:
+def estimate(recipe: Recipe, out: Path, probes: int, progress: Progress | None = None) -> dict[str, Any]:
     """Send a few requests of a run and return what the whole of it would take; see `generate.estimate`, `steps.quoting`.
 
     Args:
         recipe: one whose first step is a generator, or which asks models about rows or passages of documents.
         out: the run folder; the answers stay in its journal, and the run buys none of them again.
         probes: how many requests of a generator, or rows that models are asked about.
+        progress: told what is going on.
 
     Raises:
         DatagenError: as `execute`.
@@ -113,8 +114,9 @@ def estimate(recipe: Recipe, out: Path, probes: int) -> dict[str, Any]:
 
     first, *rest = recipe.steps
     with _locked(out), LocalEngine(1) as engine:
-        run = Run(recipe, out, Silent(), engine)
+        run = Run(recipe, out, progress or Silent(), engine)
         try:
+            run.progress.step("estimate", None, "rows")
             steps.check(run)
             if first.kind in GENERATORS:
                 with ready(run, first, probes) as loop:
@@ -130,6 +132,8 @@ def estimate(recipe: Recipe, out: Path, probes: int) -> dict[str, Any]:
         except Exception:
             _remove_if_empty(out)
             raise
+        finally:
+            run.progress.close()
 
 
 def _check_free(out: Path) -> None:
@@ -146,6 +150,7 @@ def _check_free(out: Path) -> None:
 def _steps(run: Run) -> None:
     from datagen import steps
 
+    run.progress.step("check", None, "files")  # a model may have to be fetched, or gigabytes to be hashed
     steps.check(run)
     if run.recipe.input:
         steps.read_input(run)
@@ -182,6 +187,7 @@ def _finish(run: Run) -> Result:
     }
     from datagen.report.page import write_report
 
+    run.progress.step("report", None, "rows")
     summary["seconds"] = round(sum(s["seconds"] for s in run.stages) + time.monotonic() - started, 3)
     write_report(run.out, summary)
     write_json(run.out / "run.json", summary)

@@ -100,10 +100,26 @@ def shard_paths(folder: Path) -> list[Path]:
     return sorted(folder.glob("[0-9]*.parquet"))
 
 
+def read_table(path: Path | str, columns: list[str] | None = None) -> pa.Table:
+    """Return a Parquet file as a table; only the named columns where given.
+
+    It opens the file by itself: `pq.read_table` goes through Arrow's datasets, whose import loads pandas.
+
+    Raises:
+        ArrowInvalid: the file is damaged, or lacks a column; it is named.
+    """
+    try:
+        with pq.ParquetFile(path) as file:
+            found = file.read(columns)
+        return found if columns is None else found.select(columns)
+    except (pa.ArrowInvalid, KeyError) as e:
+        raise pa.ArrowInvalid(f"{path}: {e}") from e
+
+
 def read_shards(folder: Path, columns: list[str] | None = None) -> Iterator[pa.Table]:
     """Yield the shards of a folder as tables, in order; only the named columns where given."""
     for path in shard_paths(folder):
-        yield pq.read_table(path, columns=columns)
+        yield read_table(path, columns)
 
 
 def read_all(folder: Path, columns: list[str] | None = None) -> pa.Table:

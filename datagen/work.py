@@ -7,7 +7,6 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,7 +15,6 @@ from datagen.dataset import Dataset
 from datagen.engine.local import LocalEngine
 from datagen.errors import DataError
 from datagen.formats import read as readers
-from datagen.models import adapter
 from datagen.recipe import Recipe, Step
 from datagen.rows import Row
 from datagen.shards import file_digest, read_json, write_json, write_text
@@ -32,8 +30,8 @@ class Progress(Protocol):
     def step(self, name: str, total: int | None, unit: str) -> None:
         """A step begins; `total` is None where it is not known."""
 
-    def at(self, done: int, note: str = "") -> None:
-        """So much of the step is done."""
+    def at(self, done: int, note: str = "", total: int | None = None) -> None:
+        """So much of the step is done; `total` where it is known only now."""
 
     def say(self, words: str) -> None:
         """Something that takes long is under way."""
@@ -66,7 +64,7 @@ class Silent:
     def step(self, name: str, total: int | None, unit: str) -> None:
         """Say nothing."""
 
-    def at(self, done: int, note: str = "") -> None:
+    def at(self, done: int, note: str = "", total: int | None = None) -> None:
         """Say nothing."""
 
     def say(self, words: str) -> None:
@@ -188,6 +186,8 @@ class Run:
 
     def identity(self, model: str) -> str:
         """Return what a model is: the hash of its weights where it is here, else its name."""
+        from datagen.models import adapter
+
         if model not in self.models:
             self.models[model] = adapter.identity(model)
         return self.models[model]
@@ -212,6 +212,8 @@ def _sizes(folder: Path) -> dict[str, int]:
 
 def installed(package: str = "datagen") -> str:
     """Return the version of an installed package, "" where it is not there."""
+    from importlib.metadata import PackageNotFoundError, version  # it loads the parser of e-mails
+
     try:
         return version(package)
     except PackageNotFoundError:

@@ -1,27 +1,47 @@
-"""Shared by the tests of commands and generators: the command line in a real process, rows in files, a real endpoint."""
+"""Shared by the tests: the command line here and in a process of its own, rows in files, a real endpoint, a tiny model."""
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
 
-sys.path.insert(0, str(Path(__file__).parent))  # for local_endpoint, under every import mode of pytest
+sys.path.insert(0, str(Path(__file__).parent / "support"))  # under every import mode of pytest
 
+from command_line import Finished, run_here
 from local_endpoint import LocalEndpoint
+from tiny_model import TINY
 
-Finished = subprocess.CompletedProcess[str]
-
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background ignores it, and so would its children
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # a worker a core: more threads only wait for each other
 
 settings.register_profile("machine", deadline=None)  # the first call of a kernel compiles it
 settings.load_profile("machine")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--soak", action="store_true", help="the whole of each series of kills, not a few")
+
+
+@pytest.fixture
+def moments(request: pytest.FixtureRequest) -> int:
+    """How many moments a series of kills is spread over."""
+    return 12 if request.config.getoption("--soak") else 3
+
+
+@pytest.fixture
+def some_of(request: pytest.FixtureRequest) -> Callable[..., Sequence[Any]]:
+    """Give all of a series of kills with --soak, else every second one of it."""
+    return lambda *series: series if request.config.getoption("--soak") else series[::2]
 
 
 @pytest.fixture
@@ -29,13 +49,24 @@ def clean_environment() -> dict[str, str]:
     """The environment of a test's processes: no endpoint and no key of the machine."""
     return {k: v for k, v in os.environ.items() if not k.startswith("OPENAI_")} | {
         "COLUMNS": "80",
+        "DATAGEN_PROGRESS": "off",  # on a slow machine its lines would stand among those that a test reads
         "PYTHONWARNINGS": "error::Warning:datagen",
     }
 
 
 @pytest.fixture
 def datagen(tmp_path: Path, clean_environment: dict[str, str]) -> Callable[..., Finished]:
-    """Run a command in the test's folder: `datagen("filter", "in.jsonl", "-o", "out")`."""
+    """Run a command in the test's folder, in this process: `datagen("filter", "in.jsonl", "-o", "out")`."""
+
+    def run(*args: Any, stdin: str = "", env: dict[str, str] | None = None) -> Finished:
+        return run_here(args, tmp_path, stdin, {**clean_environment, **(env or {})})
+
+    return run
+
+
+@pytest.fixture
+def datagen_process(tmp_path: Path, clean_environment: dict[str, str]) -> Callable[..., Finished]:
+    """Run a command in the test's folder, in a process of its own, for what only a process shows."""
 
     def run(*args: Any, stdin: str = "", env: dict[str, str] | None = None) -> Finished:
         return subprocess.run(
@@ -44,6 +75,12 @@ def datagen(tmp_path: Path, clean_environment: dict[str, str]) -> Callable[..., 
         )  # fmt: skip
 
     return run
+
+
+@pytest.fixture(scope="session")
+def tiny_dir() -> Path:
+    """The folder of a model of two small layers with random weights; see `support/tiny_model.py`."""
+    return TINY
 
 
 @pytest.fixture

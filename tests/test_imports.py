@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from datagen import recipe, steps
 
 PACKAGE = Path(__file__).resolve().parents[1] / "datagen"
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if "_assets" not in p.parts)
@@ -32,11 +35,13 @@ HEAVY = {
     "genai_prices",
     "sqlite3",
 }
+MODELS = {"torch", "transformers", "openai", "peft", "sklearn", "nltk", "genai_prices"}  # what only a model or a caller needs
 MOST_LINES, MOST_FUNCTION_LINES = 300, 60
 
 # An import goes strictly downward, or stays in its room.
 LEVELS = {
-    "errors": 0, "language_model": 0,
+    "kernels": -1,
+    "errors": 0, "language_model": 0, "progress": 0,
     "options": 1, "rows": 1, "quotas": 1, "assets": 1, "language": 1, "verbs": 1,
     "shards": 2, "formats": 2, "render": 2, "verdict": 2, "text": 2, "row_language": 2, "wordlists": 1,
     "scores": 1, "languages": 1,
@@ -99,6 +104,58 @@ def test_the_command_line_imports_only_click_and_the_standard_library_at_its_top
 def test_importing_datagen_loads_nothing_heavy(code: str) -> None:
     program = f"import sys; {code}; print(*sorted(set(sys.modules) & {HEAVY!r}))"
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "\n"
+
+
+def loaded_by(program: str, folder: Path, *args: str) -> set[str]:
+    """Everything that a process of its own has imported at the end of a program."""
+    ended = f"import sys\n{program}\nprint(*sorted(sys.modules), file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", ended, *args], cwd=folder, capture_output=True, text=True, check=True)
+    return set(done.stderr.split())
+
+
+def parts_of(*rooms: str, among: set[str]) -> set[str]:
+    """The modules of some rooms that were imported."""
+    return {name for name in among if name.startswith(tuple(f"datagen.{room}." for room in rooms))}
+
+
+def test_reading_a_recipe_loads_options_and_no_maker(tmp_path: Path) -> None:
+    loaded = loaded_by("import datagen.run, datagen.steps, datagen.recipe", tmp_path)
+    assert not loaded & ((HEAVY - {"pyarrow", "numpy"}) | MODELS | {"asyncio", "scipy"})
+    makers = ("generate", "teach", "mix", "train", "pairs", "documents", "curate", "report", "models", "scores", "similarity")
+    assert parts_of(*makers, among=loaded) == {
+        "datagen.generate.options", "datagen.generate.rules",  # `rules` are checked when they are given
+        "datagen.teach.options", "datagen.mix.options", "datagen.train.options", "datagen.pairs.options",
+        "datagen.documents.options", "datagen.models.options", "datagen.models.masking",
+    }  # fmt: skip
+    assert not loaded & {"datagen.steps.generating", "datagen.steps.teaching", "datagen.steps.training"}
+
+
+def test_every_kind_of_step_has_a_function_that_does_it() -> None:
+    for kind in recipe.OPTIONS:
+        assert callable(steps.kind_of(recipe.Step(kind, kind, None)))
+    for name, does in (("rules", "judge"), ("clean", "rewrite")):
+        assert steps.kind_of(recipe.make_step(name, {})).__name__ == does
+
+
+COMMAND = "from datagen.cli import main\ntry:\n    main(sys.argv[1:])\nexcept SystemExit as end:\n    assert not end.code"
+
+
+def test_a_filter_run_loads_what_its_chain_needs(tmp_path: Path) -> None:
+    rows = [{"instruction": f"Name the {n}th city of France by size.", "output": f"It is city {n}."} for n in range(3)]
+    (tmp_path / "rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows), "utf-8")
+    # The default chain: rules, minhash, rouge.
+    at_work = loaded_by(COMMAND, tmp_path, "filter", "rows.jsonl", "-o", "out")
+    assert (tmp_path / "out" / "run.json").is_file()
+    assert not at_work & MODELS
+    assert parts_of("generate", "teach", "train", "scores", among=at_work) <= {
+        "datagen.generate.options", "datagen.generate.rules", "datagen.teach.options", "datagen.train.options",
+    }  # fmt: skip
+    assert not at_work & {"datagen.models.chat", "datagen.models.journal", "datagen.models.judge", "datagen.models.causal_lm"}
+    assert "datagen.similarity.rouge_l" in at_work
+
+    nothing_to_do = loaded_by(COMMAND, tmp_path, "filter", "rows.jsonl", "-o", "out")
+    assert not nothing_to_do & ((HEAVY - {"pyarrow", "numpy"}) | MODELS | {"asyncio", "scipy", "pyarrow.dataset"})
+    assert parts_of("report", "similarity", among=nothing_to_do) <= {"datagen.report.page"}
 
 
 def public(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]:

@@ -21,14 +21,13 @@ from local_endpoint import LocalEndpoint
 
 from datagen.shards import SHARD_ROWS, iterate_rows
 
-MOMENTS = 12
 SCRIPTS = [
     "".join(map(chr, range(0x61, 0x7B))),
     "".join(map(chr, range(0x4E00, 0x4E00 + 300))),
     "".join(map(chr, range(0x0E01, 0x0E2F))),
 ]
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.soak, pytest.mark.timeout(900)]
 
 
 def records(seed: int, n: int) -> Iterator[str]:
@@ -123,30 +122,30 @@ def check_every_kill(runs: Iterator[Path], folder_bytes: Callable[..., dict[str,
 
 
 def test_a_filter_killed_at_any_moment_ends_with_the_same_bytes(
-    sources: list[Path], started: Any, tmp_path: Path, folder_bytes: Callable[..., Any]
+    sources: list[Path], started: Any, tmp_path: Path, folder_bytes: Callable[..., Any], moments: int
 ) -> None:
-    runs = interrupted_everywhere(started, lambda out: ["filter", *sources, "-o", out], tmp_path, MOMENTS)
-    assert check_every_kill(runs, folder_bytes) >= MOMENTS // 2
+    runs = interrupted_everywhere(started, lambda out: ["filter", *sources, "-o", out], tmp_path, moments)
+    assert check_every_kill(runs, folder_bytes) >= moments // 2
 
 
 def test_a_filter_killed_again_and_again_still_comes_to_its_end(
-    sources: list[Path], started: Any, tmp_path: Path, folder_bytes: Callable[..., Any]
+    sources: list[Path], started: Any, tmp_path: Path, folder_bytes: Callable[..., Any], some_of: Any
 ) -> None:
     command = ["filter", *sources, "-o"]
     assert started(*command, "whole").wait() == 0
-    for tenths in (6, 9, 12, 15, 18):
+    for tenths in some_of(6, 9, 12, 15, 18):
         killed_after(started(*command, "killed"), tenths / 10)
     assert started(*command, "killed").wait() == 0
     assert folder_bytes(tmp_path / "killed") == folder_bytes(tmp_path / "whole")
 
 
 def test_a_mix_killed_at_any_moment_ends_with_the_same_bytes(
-    sources: list[Path], started: Any, tmp_path: Path, folder_bytes: Callable[..., Any]
+    sources: list[Path], started: Any, tmp_path: Path, folder_bytes: Callable[..., Any], moments: int
 ) -> None:
     named = [f"{path.stem}={path}" for path in sources]
     command = ["mix", *named, "--method", "temperature", "--rows", 9000, "-o"]
-    runs = interrupted_everywhere(started, lambda out: [*command, out], tmp_path, MOMENTS)
-    assert check_every_kill(runs, folder_bytes) >= MOMENTS // 2
+    runs = interrupted_everywhere(started, lambda out: [*command, out], tmp_path, moments)
+    assert check_every_kill(runs, folder_bytes) >= moments // 2
 
 
 def recorded(out: Path) -> set[str]:
@@ -165,7 +164,7 @@ def arrived(server: LocalEndpoint) -> list[str]:
 
 
 def test_a_killed_generation_buys_no_recorded_answer_twice_and_gives_the_rows_of_its_journal(
-    started: Any, tmp_path: Path, folder_bytes: Callable[..., Any]
+    started: Any, tmp_path: Path, folder_bytes: Callable[..., Any], some_of: Any
 ) -> None:
     with LocalEndpoint(delay_s=0.05) as server:
         recipe = tmp_path / "recipe.yaml"
@@ -173,7 +172,7 @@ def test_a_killed_generation_buys_no_recorded_answer_twice_and_gives_the_rows_of
         recipe.write_text(f"steps:\n  - self_instruct: {options}\n  - rules\n  - rouge: {{field: instruction}}\n")
         assert started("run", recipe, "-o", "whole").wait() == 0
         whole, needed = folder_bytes(tmp_path / "whole"), server.requests
-        for after in (1, needed // 3, 2 * needed // 3, needed - 1):
+        for after in some_of(1, needed // 3, 2 * needed // 3, needed - 1):
             out, copy, sent = tmp_path / f"killed-{after}", tmp_path / f"copy-{after}", server.requests
             process = started("run", recipe, "-o", out)
             while server.requests < sent + after and process.poll() is None:

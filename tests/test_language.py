@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
-import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
@@ -261,11 +260,9 @@ def test_the_model_is_loaded_for_the_first_text_that_needs_it() -> None:
 @pytest.mark.parametrize(
     "hostile", ["{", "[", "(", "`", "$", "\\(", '"', "“", "'", "<a", "a@", "_a", "A.", "a\n", "for ", "\\begin{a}", "{[", "aA"]
 )
-def test_no_text_takes_long(hostile: str) -> None:
-    started = time.perf_counter()
-    is_in(hostile * 50_000, "zh")
-    is_in(hostile * 50_000, "en")
-    assert time.perf_counter() - started < 5
+@pytest.mark.timeout(60)  # a pattern that goes back and forth would take hours; how long it takes is in benchmarks/
+def test_a_hostile_text_ends(hostile: str) -> None:
+    assert {is_in(hostile * 50_000, "zh"), is_in(hostile * 50_000, "en")} <= {True, False}
 
 
 SHORT = ["The cat sat on the mat.", "ÇA VA BIEN", "Привет, как дела?", "مرحبا بالعالم", "e\u0301", "", "नमस्ते दुनिया"]

@@ -225,7 +225,7 @@ def test_the_same_seed_gives_the_same_faults() -> None:
 
 
 def test_a_process_logs_every_arrival_before_its_answer_and_ends_when_told_to(tmp_path: Path) -> None:
-    script = Path(__file__).with_name("local_endpoint.py")
+    script = Path(__file__).parent / "support" / "local_endpoint.py"
     port_file, log = tmp_path / "port", tmp_path / "log"
     options = ["--port-file", port_file, "--log", log, "--faults", "500:0.4,cut:0.2", "--seed", 3, "--delay-ms", 5]
     process = subprocess.Popen([sys.executable, str(script), *map(str, options)])

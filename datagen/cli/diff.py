@@ -14,18 +14,28 @@ def command(run_a: str, run_b: str, as_json: bool) -> int:
     import json
     from pathlib import Path
 
+    from datagen.cli import endings
+    from datagen.progress import shown
     from datagen.report.compare import diff
+    from datagen.shards import read_json
 
-    found = diff(Path(run_a), Path(run_b))
+    with shown("diff"):
+        found = diff(Path(run_a), Path(run_b))
     if as_json:
         click.echo(json.dumps(found, ensure_ascii=False))
         return 0
     click.echo(f"{found['both']:,} rows kept by both")
+    example: tuple[str, str] | None = None
     for mine, other, run, rest in (("a", "b", run_a, run_b), ("b", "a", run_b, run_a)):
         click.echo(f"{found[f'only_{mine}']:,} only by {run}" + (f"; in {rest}:" if found[f"only_{mine}"] else ""))
         for reason, count in found[f"why_not_in_{other}"].items():
             click.echo(f"  {count:>9,}  {reason}")
         if examples := found[f"examples_{mine}"]:
             there = rest if set(found[f"why_not_in_{other}"]) != {"not in its input"} else run
-            click.echo(f"  such as {', '.join(i[:12] for i in examples[:4])}: datagen explain {there} {examples[0][:12]}")
+            click.echo(f"  such as {', '.join(i[:12] for i in examples[:4])}")
+            example = example or (there, examples[0][:12])
+    if example:
+        endings.then("explain", *example)
+    elif found["both"] and (stages := (read_json(Path(run_b, "run.json")) or {}).get("stages")):
+        endings.after(run_b, stages[-1])
     return 0

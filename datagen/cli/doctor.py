@@ -14,7 +14,9 @@ WIDTH = 80
 
 @click.command("doctor")
 @click.option("--base-url", metavar="URL", help="An OpenAI-compatible endpoint; also OPENAI_BASE_URL. The key: OPENAI_API_KEY.")
-@click.option("--model", help="A model of the endpoint; without an endpoint: smollm2 (embedded, default) or a local folder.")
+@click.option(
+    "--model", help="A model of the endpoint; without an endpoint: smollm2 (embedded, default), a local folder or FILE.gguf."
+)
 @click.option("--timeout-s", type=click.FloatRange(0.1, 3600), default=30.0, show_default=True, help="Seconds for each probe.")
 @click.option("--context", is_flag=True, help="Find the context length by ever longer prompts; costs their tokens.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON on one line.")
@@ -26,21 +28,19 @@ def command(base_url: str | None, model: str | None, timeout_s: float, context: 
     import dataclasses
     import json
 
-    from datagen.cli import terminal
+    from datagen.cli import endings
     from datagen.errors import ModelError
     from datagen.generate.turns import family_of
     from datagen.models.doctor import PROBES, diagnose
+    from datagen.progress import shown
 
-    bar = terminal.Bar()
-    bar.step("doctor", len(PROBES), "probes")
-    try:
+    with shown("doctor", len(PROBES), "probes") as bar:
         found = diagnose(base_url, model, timeout_s=timeout_s, context=context, family_of=family_of, on_probe=bar.at)
-    finally:
-        bar.close()
     if as_json:
         click.echo(json.dumps({**dataclasses.asdict(found), "usable": found.usable}, ensure_ascii=False))
     else:
         _show(found)
+        endings.of_doctor(found, base_url)
     if not found.usable:
         raise ModelError(found.trouble)
     return 0

@@ -16,9 +16,11 @@ def command(out: str, row_id: str, as_json: bool) -> int:
     import json
     from pathlib import Path
 
+    from datagen.progress import shown
     from datagen.report.explain import fates
 
-    found = fates(Path(out), row_id)
+    with shown("explain"):
+        found = fates(Path(out), row_id)
     if as_json:
         click.echo(json.dumps(found, ensure_ascii=False))
         return 0

@@ -20,12 +20,14 @@ def command(rows: str, to: str, out: str | None, mapping: str | None) -> int:
 
     `repeat` is expanded: a row taken twice by a mixture is written twice.
     """
+    import contextlib
     from pathlib import Path
 
-    from datagen.cli import terminal
+    from datagen.cli import endings, terminal
     from datagen.errors import UsageError, did_you_mean
     from datagen.formats.read import files, read
     from datagen.formats.write import FORMATS, export
+    from datagen.progress import shown
 
     if to not in FORMATS:
         raise UsageError(f"--to {to}: there is no such format{did_you_mean(to, FORMATS)}")
@@ -35,9 +37,13 @@ def command(rows: str, to: str, out: str | None, mapping: str | None) -> int:
     if out and Path(out).exists() and any(Path(out).samefile(f) for f in files(rows)):
         raise UsageError(f"{out} is what is being read; give another -o")
     found = read(rows, mapping=terminal.pairs(mapping, "--map") or None)
-    done = export(found, to, Path(out) if out else None)
+    with contextlib.ExitStack() as stack:
+        if out:  # else the terminal shows the rows themselves
+            found = stack.enter_context(shown("export")).counted(found)
+        done = export(found, to, Path(out) if out else None)
     for note in done.notes:
         click.echo(f"datagen: {note}", err=True)
     if out:
         click.echo(f"{done.records:,} records -> {', '.join(map(str, done.files))}")
+        endings.then("stats", out)
     return 0

@@ -104,6 +104,7 @@ def _plan(recipe: Recipe, out: str | None) -> int:
     from itertools import islice
     from pathlib import Path
 
+    from datagen.cli import endings
     from datagen.formats.read import files, read
     from datagen.options import shown, values
 
@@ -123,4 +124,6 @@ def _plan(recipe: Recipe, out: str | None) -> int:
     if out is not None and (Path(out) / "run.json").is_file():
         click.echo(f"{out} holds a finished run, which would be replaced where input or options differ")
     click.echo("dry run: nothing was written")
+    if out is not None:
+        endings.then(*endings.without([], ["--dry-run"]))
     return 0

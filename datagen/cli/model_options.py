@@ -11,7 +11,7 @@ import click
 Command = Callable[..., Any]
 
 MODEL = [
-    click.option("--model", help="smollm2 (embedded, default), a local folder, or a model of the endpoint."),
+    click.option("--model", help="smollm2 (embedded, default), a local folder, FILE.gguf, or a model of the endpoint."),
     click.option("--base-url", metavar="URL", help="An OpenAI-compatible endpoint; also OPENAI_BASE_URL. Key: OPENAI_API_KEY."),
     click.option("--temperature", metavar="T", help="0..2, or off: the endpoint's default."),
     click.option("--top-p", metavar="P", help="0..1. Default: the endpoint's."),

@@ -12,7 +12,14 @@ def command(out: str) -> int:
     from pathlib import Path
 
     from datagen.api import opened
+    from datagen.cli import endings
+    from datagen.progress import shown
     from datagen.report.page import write_report
 
-    click.echo(str(write_report(Path(out), opened(out).summary)))
+    summary = opened(out).summary
+    with shown("report"):
+        page = write_report(Path(out), summary)
+    endings.made(report=page)
+    if summary["rows_kept"] and summary["stages"]:
+        endings.after(out, summary["stages"][-1])
     return 0

@@ -31,17 +31,21 @@ def command(
     """
     from pathlib import Path
 
+    from datagen.cli import endings
     from datagen.errors import UsageError
+    from datagen.progress import shown
     from datagen.reviews import Review
 
     if to_csv and from_csv:
         raise UsageError("give --csv or --from-csv, not both")
     review = Review(Path(out))
-    rows = review.sample(sample, seed, source)
+    with shown("sample"):
+        rows = review.sample(sample, seed, source)
     if to_csv:
         click.echo(
             f"{review.export(Path(to_csv), rows):,} rows are in {to_csv}; fill in `decision` and read it with --from-csv"
         )
+        endings.then("review", out, "--from-csv", to_csv)
         return 0
     if from_csv:
         taken, ids = review.take(Path(from_csv))
@@ -133,7 +137,9 @@ def _edited(row: Row) -> Any:
 def _told(review: Review, ids: list[str], *, as_json: bool) -> int:
     """Write the result and say what it is."""
     import json
+    import sys
 
+    from datagen.cli import endings
     from datagen.reviews import share
 
     judged = review.judged
@@ -148,5 +154,9 @@ def _told(review: Review, ids: list[str], *, as_json: bool) -> int:
     )
     if judged:
         click.echo(f"accepted as they are: {100 * part:.0f} % (95 % interval {100 * low:.0f} to {100 * high:.0f})")
-        click.echo(f"rows: {review.folder / 'kept'}   rejected: {review.folder / 'dropped'}")
+        endings.made(rows=review.folder / "kept", rejected=review.folder / "dropped")
+    if left:
+        endings.then(*sys.argv[1:])
+    elif counts["accept"] + counts["edit"]:
+        endings.then("train", str(review.folder / "kept"), "-o", endings.beside(str(review.out), "trained"))
     return 0

@@ -16,10 +16,13 @@ def command(rows: tuple[str, ...], limit: int | None, as_json: bool) -> int:
     import json
     from itertools import chain
 
+    from datagen.cli import endings
     from datagen.formats.read import read
+    from datagen.progress import shown
     from datagen.report.compare import stats
 
-    found = stats(chain.from_iterable(read(path, limit=limit) for path in rows))
+    with shown("stats") as bar:
+        found = stats(bar.counted(chain.from_iterable(read(path, limit=limit) for path in rows)))
     if as_json:
         click.echo(json.dumps(found, ensure_ascii=False))
         return 0
@@ -29,6 +32,7 @@ def command(rows: tuple[str, ...], limit: int | None, as_json: bool) -> int:
     for name in ("task_tokens", "answer_tokens"):
         if spread := found[name]:
             click.echo(f"{name.replace('_', ' '):<16}" + ", ".join(f"{k} {v:,}" for k, v in spread.items()))
+    endings.of_stats(rows, found["rows"], limit)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What the terminal shows: progress on stderr while a run is at work, a table on stdout when it is done."""
+"""What the terminal shows of a run: progress on stderr while it is at work, a table on stdout when it is done."""
 
 from __future__ import annotations
 
@@ -14,55 +14,8 @@ import click
 from datagen.cli.notes import notes_of
 
 if TYPE_CHECKING:
-    from tqdm import tqdm
-
     from datagen.recipe import Recipe
     from datagen.run import Result
-
-
-LINE = "{desc}{percentage:3.0f}% {n_fmt}/{total_fmt} [{elapsed}<{remaining}]{postfix}"  # leaves room for the note
-
-
-class Bar:
-    """A run's progress as one tqdm line per step, on a terminal only."""
-
-    def __init__(self) -> None:
-        """Show nothing yet."""
-        self._bar: tqdm[Any] | None = None
-        self.kept: int | None = None  # of a generator at work, with its aim and what was said last
-        self.total, self.note, self.said = 0, "", ""
-
-    def step(self, name: str, total: int | None, unit: str) -> None:
-        """Begin a step's line."""
-        from tqdm import tqdm
-
-        self.close()
-        self.kept, self.total = None, total or 0
-        quiet = not sys.stderr.isatty()
-        self._bar = tqdm(
-            total=total, desc=f"{name:<14}", unit=f" {unit}", disable=quiet, file=sys.stderr, dynamic_ncols=True,
-            bar_format=None if total is None else LINE,
-        )  # fmt: skip
-
-    def at(self, done: int, note: str = "") -> None:
-        """Move the line to `done`."""
-        if self._bar is not None:
-            if note:
-                self.kept, self.note = done, note
-                self._bar.set_postfix_str(note, refresh=False)
-            self._bar.update(done - self._bar.n)
-
-    def say(self, words: str) -> None:
-        """Put words on a line of their own, above the bar."""
-        if words != self.said:
-            self.said = words
-            click.echo(f"datagen: {words}", err=True)
-
-    def close(self) -> None:
-        """End the line."""
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
 
 
 def run(
@@ -73,6 +26,8 @@ def run(
 
     Return the exit code: 3 when rows broke a stage, that of the error where a generator stopped before its aim.
     """
+    from datagen.cli import endings
+
     result = _executed(recipe, out, fresh=fresh, offline=offline, allow_wipeout=allow_wipeout, curve=curve)
     if as_json:
         click.echo(json.dumps({**result.summary, "folder": out, "worked": result.worked}, ensure_ascii=False))
@@ -82,9 +37,7 @@ def run(
             click.echo(f"nothing to do: {out} is complete (--fresh computes it again)")
         if result.replaced:
             click.echo(f"{out} held a finished result of other input or options; it was replaced")
-        click.echo(f"rows: {Path(out, 'kept')}   drops: {Path(out, 'dropped')}   report: {Path(out, 'report.html')}")
-        if example := _a_dropped_id(Path(out)):
-            click.echo(f"why a row went: datagen explain {out} {example[:12]}")
+        endings.of_run(out, result.summary)
     if result.errors:
         click.echo(f"datagen: {result.errors} rows broke a stage; dropped/ has them with the reason 'error'", err=True)
         return 3
@@ -99,6 +52,7 @@ def run(
 def _executed(recipe: Recipe, out: str, **how: Any) -> Result:
     """Execute a recipe; what a budget or Ctrl+C ends says where it stands and how it goes on."""
     from datagen.errors import BudgetError
+    from datagen.progress import Bar
     from datagen.recipe import GENERATORS
     from datagen.run import execute
 
@@ -111,7 +65,9 @@ def _executed(recipe: Recipe, out: str, **how: Any) -> Result:
         if bar.kept is None:
             raise
         if recipe.steps[0].kind not in GENERATORS:
-            click.echo(f"datagen: stopped ({bar.note}); every answer is saved: the same command goes on", err=True)
+            click.echo(
+                f"datagen: stopped ({bar.note}); everything finished so far is saved, the same command goes on", err=True
+            )
             sys.exit(130)
         click.echo(
             f"datagen: stopped at {bar.kept:,} of {bar.total:,} rows ({bar.note}); every answer is saved: the same command goes"
@@ -159,9 +115,11 @@ def _doubled(words: list[str], option: str) -> list[str]:
 
 def estimate(recipe: Recipe, out: str, probes: int, *, as_json: bool = False) -> int:
     """Send a few requests of a run and say what the whole of it would take."""
+    from datagen.cli import endings
+    from datagen.progress import Bar
     from datagen.run import estimate as quoted
 
-    found = quoted(recipe, Path(out), probes)
+    found = quoted(recipe, Path(out), probes, Bar())
     if as_json:
         click.echo(json.dumps({**found, "folder": out}))
         return 0
@@ -194,18 +152,8 @@ def estimate(recipe: Recipe, out: str, probes: int, *, as_json: bool = False) ->
         click.echo(f"not counted, for none of these rows came so far: {', '.join(found['not_reached'])}; try more --probes")
     if not of_rows:
         click.echo("A pool that grows keeps less of each request: the later rows of a large run cost more than the first.")
+    endings.then(*endings.without(["--probes"], ["--estimate"]))
     return 0
-
-
-def _a_dropped_id(folder: Path) -> str | None:
-    """The id of the last dropped row, which is most likely one that a stage judged; None when all were kept."""
-    import pyarrow.parquet as pq
-
-    from datagen.shards import shard_paths
-
-    shards = shard_paths(folder / "dropped")
-    ids = pq.read_table(shards[-1], columns=["id"]).column("id") if shards else []
-    return str(ids[-1]) if len(ids) else None
 
 
 def show(summary: dict[str, Any]) -> None:

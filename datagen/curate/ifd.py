@@ -79,7 +79,9 @@ class Ifd(Stage):
     def identity(self) -> str:
         """The model's weights."""
         from datagen.models.adapter import identity
+        from datagen.models.causal_lm import refuse_gguf
 
+        refuse_gguf(self.model)
         return identity(self.model)
 
     def score(self, rows: pa.Table, ctx: Context) -> dict[str, pa.Array]:
@@ -89,7 +91,7 @@ class Ifd(Stage):
         able = [i for i, a in enumerate(answers) if a.reason is None]
         given, alone = np.full(len(answers), math.nan), np.full(len(answers), math.nan)
         if able:
-            given[able], alone[able] = scorer.given_and_alone([answers[i] for i in able])
+            given[able], alone[able] = scorer.given_and_alone([answers[i] for i in able], lambda n: ctx.at(n, ""))
         nothing = np.isnan(given)
         known = rows.column("language").to_pylist()
         said = zip(known, view(rows, "instruction"), view(rows, "answer"), strict=True)

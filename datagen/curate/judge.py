@@ -67,7 +67,7 @@ class Judge(ModelOptions, Stage):
         ModelOptions.__post_init__(self)
         if not 0 <= self.low < self.high <= 100:
             raise ValueError(f"low and high must be 0 to 100, low below high, not {self.low} and {self.high}")
-        if self.local and self.high > HIGHEST:
+        if self.loadable and self.high > HIGHEST:
             raise ValueError("a local model's score is read from the probability of one digit: high must be 9 or less")
         if not 1 <= self.samples <= 256:
             raise ValueError(f"samples must be 1 to 256, not {self.samples}")
@@ -77,7 +77,7 @@ class Judge(ModelOptions, Stage):
             raise ValueError(
                 "the prompts' own rubric is from 1 to 5: with other scores give rubric=FILE, which says what each is"
             )
-        if self.samples > 1 and self.temperature == 0 and not self.local:
+        if self.samples > 1 and self.temperature == 0 and not self.loadable:
             raise ValueError("several samples need a temperature above 0, or all of them are the same")
         if self.min_score is not None:
             between("min_score", self.min_score, *((0, 1) if self.pairs else (self.low, self.high)))
@@ -138,7 +138,7 @@ class Judge(ModelOptions, Stage):
         nothing = ONE_CANDIDATE if self.pairs else "no answer to judge"
         found = [Found(error=nothing)] * len(texts)
         prompts = [one for one in texts if one is not None]
-        judged = self._by_local_model(prompts) if self.local else self._asked(prompts, asked, ctx)
+        judged = self._by_local_model(prompts, ctx) if self.loadable else self._asked(prompts, asked, ctx)
         for i, one in zip(asked, judged, strict=True):
             found[i] = one
         names = zip(self.adds.items(), range(3), strict=True)
@@ -177,7 +177,7 @@ class Judge(ModelOptions, Stage):
             found.append((language, texts) if texts else None)
         return found
 
-    def _by_local_model(self, asked: Sequence[tuple[str, list[str]]]) -> list[Found]:
+    def _by_local_model(self, asked: Sequence[tuple[str, list[str]]], ctx: Context) -> list[Found]:
         """Return what the model's probabilities say."""
         from datagen.models import adapter
         from datagen.scores.expected import expectation
@@ -186,10 +186,18 @@ class Judge(ModelOptions, Stage):
         words = [" A", " B"] if self.pairs else [str(s) for s in range(self.low, self.high + 1)]
         leads = PAIR_LEADS if self.pairs else LEADS
         found = [Found(error="longer than the model reads")] * len(asked)
+        done = 0
         for language in sorted({name for name, _ in asked}):
             here = [i for i, (name, _) in enumerate(asked) if name == language]
             per_row = len(asked[here[0]][1])
-            values = model.logprobs([text for i in here for text in asked[i][1]], leads[language], words)
+            texts = [text for i in here for text in asked[i][1]]
+            values = model.logprobs(
+                texts,
+                leads[language],
+                words,
+                lambda n, done=done, each=per_row: ctx.at(done + n // each, ""),  # type: ignore[misc]
+            )
+            done += len(here)
             for k, i in enumerate(here):
                 mine = values[k * per_row : (k + 1) * per_row]
                 if np.isnan(mine).any():
@@ -249,7 +257,7 @@ class Judge(ModelOptions, Stage):
             "distribution": [[*limits, count] for limits, count in bins],
             "rows_not_scored": n - len(values), **({"first_error": errors[0]} if errors else {}),
             **(wins(values, columns) if self.pairs else {}),
-            **({} if self.local else used(self, ctx.folder, offline=ctx.offline)),
+            **({} if self.loadable else used(self, ctx.folder, offline=ctx.offline)),
         }  # fmt: skip
         if self.min_score is None:
             return Verdict(pa.nulls(n, pa.string()), notes=notes)

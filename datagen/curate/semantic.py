@@ -100,14 +100,15 @@ class Semantic(Stage):
         """Return each row's vector (null where the model cannot read it), or the cosine of its context and its answer."""
         embedder = load(self.model, self.device, self.dtype)
         if not self._pairs:
-            vectors, unknown, cut = embedder.encode(view(rows, self.field))
+            vectors, unknown, cut = embedder.encode(view(rows, self.field), lambda n: ctx.at(n, ""))
             flat = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1])
             return {"vector": flat, "unknown": pa.array(unknown), "cut": pa.array(cut)}
         from datagen.similarity.cosine import cosine
 
         inputs = rows.column("input").to_pylist()
         given = [text if text.strip() else context for text, context in zip(inputs, view(rows, "context"), strict=True)]
-        one, other = embedder.encode(given), embedder.encode(view(rows, "answer"))
+        one = embedder.encode(given, lambda n: ctx.at(n // 2, ""))
+        other = embedder.encode(view(rows, "answer"), lambda n: ctx.at((len(rows) + n) // 2, ""))
         unknown = np.maximum(one.unknown, other.unknown)
         near = pa.array(cosine(one.vectors, other.vectors), mask=unknown > UNKNOWN)
         return {"input_output_cosine": near, "unknown": pa.array(unknown), "cut": pa.array(one.cut | other.cut)}

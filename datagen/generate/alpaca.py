@@ -18,7 +18,7 @@ from datagen.models.prompt import Prompt
 from datagen.rows import Row
 
 if TYPE_CHECKING:
-    from datagen.generate.self_instruct import SelfInstructOptions
+    from datagen.generate.options import SelfInstructOptions
 
 
 class Examples:

@@ -20,9 +20,6 @@ from datagen.models.prompt import Prompt
 from datagen.rows import Row
 
 METHODS: dict[str, ModuleType] = {"self_instruct": self_instruct, "magpie": magpie}
-OPTIONS: dict[str, type[GeneratorOptions]] = {
-    "self_instruct": self_instruct.SelfInstructOptions, "magpie": magpie.MagpieOptions,
-}  # fmt: skip
 SUBTOPIC_TOKENS = 1024  # of the list of a topic's sub-topics
 
 

@@ -8,42 +8,16 @@ says who the user is: that is the control of language which the bare turn does n
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from datagen.errors import UsageError
 from datagen.generate import turns
 from datagen.generate.loop import Maker
 from datagen.generate.one import BareTurn, One
-from datagen.generate.options import GeneratorOptions
+from datagen.generate.options import MagpieOptions
 from datagen.models.chat import Chat
+from datagen.models.gguf_file import is_gguf
 from datagen.rows import Row
-
-
-@dataclass(frozen=True)
-class MagpieOptions(GeneratorOptions):
-    """Options of `magpie`."""
-
-    temperature: float | None = 1.0  # of the tasks
-    template: str | None = None  # chatml, llama3, … or a model's folder; off = by the model's name
-    system: Literal["auto", "on", "off"] = "auto"  # a message that sets language and topic; auto: where either needs it
-    stop: tuple[str, ...] = ()  # more marks that end a task
-    first_line: bool = False  # a task ends at its first line break
-    max_task_tokens: int = 256  # of a task
-
-    def __post_init__(self) -> None:
-        """Check the values; raises ValueError."""
-        super().__post_init__()
-        if self.max_task_tokens < 1:
-            raise ValueError(f"max_task_tokens must be 1 or more, not {self.max_task_tokens}")
-        if self.system == "off" and self.topics:
-            raise ValueError("topics reach the model through the system message; leave system on")
-
-    @property
-    def steered(self) -> bool:
-        """Whether a system message is sent."""
-        return self.system == "on" or (self.system == "auto" and (self.language != "en" or self.topics is not None))
 
 
 def prompts(options: MagpieOptions) -> list[str]:
@@ -62,13 +36,14 @@ def maker(options: MagpieOptions, seeds: Sequence[Row], chat: Chat, topic: Calla
 
     def turn(said: str | None) -> turns.UserTurn:
         system = turns.system_message(options.language, said, options.prompts) if options.steered else None
-        folder = Path(family)
-        found = turns.turn_of_folder(folder, system) if folder.is_dir() else turns.turn_of_family(family, system)
+        model = Path(family)
+        here = model.is_dir() or is_gguf(family)
+        found = turns.turn_of_model(model, system) if here else turns.turn_of_family(family, system)
         return turns.UserTurn(found.head, (*found.stop, *options.stop))
 
     sampling = {**options.sampling(), "max_tokens": options.max_task_tokens}
     answers = options.answer_sampling()
-    if options.local and options.max_output_tokens is None:
+    if options.loadable and options.max_output_tokens is None:
         answers = {**answers, "max_tokens": 192}  # a small model that goes on has lost its thread
     asks = BareTurn(chat, turn, sampling, topic, options.seed, options.first_line)
     return One(asks, chat, answers, options)

@@ -22,8 +22,7 @@ from datagen.models.prompt import Prompt, prompt_hash
 from datagen.rows import Row
 
 if TYPE_CHECKING:
-    from datagen.generate.options import GeneratorOptions
-    from datagen.generate.self_instruct import SelfInstructOptions
+    from datagen.generate.options import GeneratorOptions, SelfInstructOptions
 
 
 class Asks(Protocol):

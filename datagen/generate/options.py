@@ -1,4 +1,4 @@
-"""The options that every generator shares, beside those of the model."""
+"""The options of every generator: a recipe is read and checked with these alone, no generator is loaded for it."""
 
 from __future__ import annotations
 
@@ -68,3 +68,90 @@ class GeneratorOptions(ModelOptions):
         """The parameters of a request for an answer."""
         temperature = None if self.temperature is None else self.answer_temperature
         return {**self.sampling(), "temperature": temperature}
+
+
+@dataclass(frozen=True)
+class SelfInstructOptions(GeneratorOptions):
+    """Options of `self_instruct`."""
+
+    method: Literal["auto", "one", "alpaca", "original"] = "auto"  # auto: one for a local model, alpaca for an endpoint
+    examples: int | None = None  # human tasks shown per prompt; off = 3, or 6 of the method original
+    machine_examples: int | None = None  # tasks of the run shown per prompt; off = none, or 2 of the method original
+    tasks: int | None = None  # tasks asked for per prompt; off = 5, or 8 of the method original
+    max_instances: int = 5  # rows that one task may become (original)
+
+    def __post_init__(self) -> None:
+        """Check the values; raises ValueError."""
+        super().__post_init__()
+        for name, least in (("examples", 1), ("machine_examples", 0), ("tasks", 1), ("max_instances", 1)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ValueError(f"{name} must be {least} or more, not {value}")
+
+    @property
+    def resolved_method(self) -> str:
+        """The method that `auto` stands for."""
+        if self.method != "auto":
+            return self.method
+        return "one" if self.local else "alpaca"
+
+    @property
+    def shown(self) -> int:
+        """Human tasks per prompt."""
+        return self.examples or (6 if self.resolved_method == "original" else 3)
+
+    @property
+    def machine(self) -> int:
+        """Tasks of the run per prompt."""
+        if self.machine_examples is not None:
+            return self.machine_examples
+        return 2 if self.resolved_method == "original" else 0
+
+    @property
+    def expected(self) -> float:
+        """Rows that one request yields, as a first guess: some of its tasks will not be new."""
+        per_task = {"one": 0.7, "alpaca": 0.6 * self.asked, "original": 1.2 * self.asked}  # original: several instances
+        return per_task[self.resolved_method]
+
+    @property
+    def asked(self) -> int:
+        """Tasks asked for per prompt."""
+        return self.tasks or (8 if self.resolved_method == "original" else 5)
+
+    @property
+    def steered(self) -> bool:
+        """Whether the bare turn of a local model comes after a system message, which sets language and topic."""
+        return self.language != "en" or self.topics is not None
+
+    @property
+    def looks_back(self) -> bool:
+        """Whether what is asked depends on the rows kept before."""
+        return self.machine > 0 or self.resolved_method != "alpaca"
+
+
+@dataclass(frozen=True)
+class MagpieOptions(GeneratorOptions):
+    """Options of `magpie`."""
+
+    temperature: float | None = 1.0  # of the tasks
+    template: str | None = None  # chatml, llama3, … or a model's folder or GGUF file; off = by the model's name
+    system: Literal["auto", "on", "off"] = "auto"  # a message that sets language and topic; auto: where either needs it
+    stop: tuple[str, ...] = ()  # more marks that end a task
+    first_line: bool = False  # a task ends at its first line break
+    max_task_tokens: int = 256  # of a task
+
+    def __post_init__(self) -> None:
+        """Check the values; raises ValueError."""
+        super().__post_init__()
+        if self.max_task_tokens < 1:
+            raise ValueError(f"max_task_tokens must be 1 or more, not {self.max_task_tokens}")
+        if self.system == "off" and self.topics:
+            raise ValueError("topics reach the model through the system message; leave system on")
+
+    @property
+    def steered(self) -> bool:
+        """Whether a system message is sent."""
+        return self.system == "on" or (self.system == "auto" and (self.language != "en" or self.topics is not None))
+
+
+OPTIONS: dict[str, type[GeneratorOptions]] = {"self_instruct": SelfInstructOptions, "magpie": MagpieOptions}

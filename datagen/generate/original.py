@@ -23,7 +23,7 @@ from datagen.models.prompt import Prompt, prompt_hash
 from datagen.rows import Row
 
 if TYPE_CHECKING:
-    from datagen.generate.self_instruct import SelfInstructOptions
+    from datagen.generate.options import SelfInstructOptions
 
 PROMPTS = ("original_tasks", "original_classify", "original_input_first", "original_output_first")
 CLASSIFY_TOKENS = 512  # of the answer yes or no; a model that reasons needs some

@@ -8,12 +8,14 @@ from __future__ import annotations
 import string
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import regex
 
-from datagen.generate.draft import Draft
 from datagen.text import words_in
+
+if TYPE_CHECKING:
+    from datagen.generate.draft import Draft
 
 Rule = Literal["length", "punctuation", "keywords", "program", "ascii"]
 RULES: tuple[str, ...] = get_args(Rule)

@@ -1,4 +1,4 @@
-"""What a chat template writes before the user's words: from a model's own folder, or by the name of a family.
+"""What a chat template writes before the user's words: from a model's own folder or GGUF file, or by the name of a family.
 
 Source: Xu et al. 2024 (Magpie), and the templates that the families publish. No template begins with the mark of the text's
 beginning: servers add it.
@@ -73,32 +73,43 @@ def system_message(language: str, topic: str | None, own: str | None) -> str:
 
 
 @lru_cache(maxsize=4096)
-def turn_of_folder(folder: Path, system: str | None) -> UserTurn:
-    """Return the user turn of a model by the chat template in its folder.
+def turn_of_model(model: Path, system: str | None) -> UserTurn:
+    """Return the user turn of a model by the chat template in its folder or GGUF file.
 
     Raises:
-        ModelError: the folder has no chat template, or one that changes the user's words.
+        ModelError: it has no chat template, or one that changes the user's words.
     """
-    import json
-
     from jinja2 import TemplateError
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    path = folder / "chat_template.jinja"
-    if not path.is_file():
-        raise ModelError(f"{folder} has no chat_template.jinja, which the bare user turn needs; use --method alpaca")
-    config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    template, beginning = _template_of(model)
     here = "\u241f"
     messages = [{"role": "user", "content": here}]
     if system is not None:
         messages.insert(0, {"role": "system", "content": system})
     try:
-        text = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True).from_string(path.read_text("utf-8")).render(
-            messages=messages, bos_token=config.get("bos_token") or "", add_generation_prompt=False
+        text = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True).from_string(template).render(
+            messages=messages, bos_token=beginning, add_generation_prompt=False
         )  # fmt: skip
     except TemplateError as e:
-        raise ModelError(f"the chat template of {folder} cannot be filled in: {e}; use --method alpaca") from None
+        raise ModelError(f"the chat template of {model} cannot be filled in: {e}; use --method alpaca") from None
     head, found, tail = text.partition(here)
     if not found or not tail.strip():
-        raise ModelError(f"the chat template of {folder} does not mark the end of a user turn; use --method alpaca")
+        raise ModelError(f"the chat template of {model} does not mark the end of a user turn; use --method alpaca")
     return UserTurn(head, (tail.strip().split("\n")[0],))
+
+
+def _template_of(model: Path) -> tuple[str, str]:
+    """Return a model's chat template and the mark of a text's beginning that it may write; "" where a server adds the mark."""
+    import json
+
+    from datagen.models.gguf_file import is_gguf, read_gguf
+
+    if is_gguf(str(model)):
+        found = read_gguf(str(model))
+        return found.template, "" if found.adds_beginning else found.begins_with
+    path = model / "chat_template.jinja"
+    if not path.is_file():
+        raise ModelError(f"{model} has no chat_template.jinja, which the bare user turn needs; use --method alpaca")
+    config = json.loads((model / "tokenizer_config.json").read_text(encoding="utf-8"))
+    return path.read_text("utf-8"), config.get("bos_token") or ""

@@ -21,7 +21,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from datagen.errors import DataError, UsageError
-from datagen.mix.weights import MixOptions, order, repeats
+from datagen.mix.options import MixOptions
+from datagen.mix.weights import order, repeats
 from datagen.quotas import quotas
 from datagen.rows import Row
 from datagen.shards import fingerprint, read_json, write_json
@@ -78,7 +79,7 @@ def _mixture(name: str, sizes: Mapping[str, int], levels: Sequence[float]) -> di
 
 def search(
     table: pa.Table, sizes: Mapping[str, int], options: MixOptions, trainer: Callable[[], Trainer],
-    eval_rows: list[Row] | None, on_run: Callable[[int], None], folder: Path,
+    eval_rows: list[Row] | None, on_run: Callable[[int, int], None], folder: Path,
 ) -> Found:  # fmt: skip
     """Train a proxy on every mixture of the grid and rank them by held-out loss.
 
@@ -91,7 +92,7 @@ def search(
         options: levels, steps, seed, and the most proxies that may run.
         trainer: loads the base model, once, and returns the function that trains on it.
         eval_rows: rows to measure on; None holds some out of each source.
-        on_run: told the number of finished proxies.
+        on_run: told the number of finished proxies, and of all.
         folder: where finished proxies are kept.
 
     Raises:
@@ -128,10 +129,11 @@ def search(
         loss = sum(by_source.values()) / len(by_source)
         return {**plan, "seed": seed, "loss": round(loss, 6), "by_source": {n: round(v, 6) for n, v in by_source.items()}}
 
+    on_run(0, len(plans) + 1)  # the best is trained once more, from another seed
     runs = []
     for n, plan in enumerate(plans, start=1):
         runs.append(proxy(plan, options.seed))
-        on_run(n)
+        on_run(n, len(plans) + 1)
     ranked = sorted(runs, key=lambda r: r["loss"])  # stable: ties stay in the order of the grid
     return Found(ranked[0]["weights"], ranked, proxy(ranked[0], options.seed + 1), held)
 

@@ -13,7 +13,8 @@ import pyarrow as pa
 
 from datagen.dataset import Dataset
 from datagen.mix.grid import Found
-from datagen.mix.weights import MixOptions, counts, order, repeats, shares
+from datagen.mix.options import MixOptions
+from datagen.mix.weights import counts, order, repeats, shares
 from datagen.rows import Row
 from datagen.shards import read_all
 from datagen.verdict import VERDICT

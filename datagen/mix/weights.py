@@ -6,85 +6,12 @@ Source: Raffel et al. 2020 (T5), section 3.5.2: examples-proportional mixing wit
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from datagen.options import between
+from datagen.mix.options import MixOptions
 from datagen.quotas import quotas
-
-Method = Literal["proportional", "temperature", "equal", "weights"]
-
-
-@dataclass(frozen=True)
-class MixOptions:
-    """Options of `mix`; its sources are named paths, or `{from: STEP}` in a recipe."""
-
-    sources: dict[str, Any] = field(default_factory=dict)  # name -> path, list of paths, or {from: STEP}
-    method: Method = "proportional"  # proportional to size, temperature, equal, or weights
-    temperature: float = 2.0  # T of the method `temperature`: share ~ min(rows, cap) ** (1 / T)
-    cap: int | None = None  # rows; a larger source counts as this many (T5's K); off = no limit
-    rows: int | None = None  # rows of the mixture, repeats counted; off = as many as the sources hold
-    weights: dict[str, Any] = field(default_factory=dict)  # name -> weight, of the method `weights`
-    systems: dict[str, Any] = field(default_factory=dict)  # name -> system line of its rows that have none, as a tag
-    seed: int = 17  # which rows are taken
-    grid: bool = False  # search the mixture with small trained proxies
-    levels: tuple[str, ...] = ("1", "1/2", "1/4")  # grid: shares of a source's own rows
-    eval: str | None = None  # grid: rows to measure the loss on; off = held out of each source
-    steps: int = 30  # grid: optimiser steps of each proxy
-    model: str = "smollm2"  # grid: base model of the proxies
-    max_proxies: int = 24  # grid: the most mixtures that are trained without asking
-
-    def __post_init__(self) -> None:
-        if not self.sources:
-            raise ValueError("needs sources, such as NAME=PATH")
-        between("temperature", self.temperature, 1, float("inf"))
-        for name, value in (("cap", self.cap), ("rows", self.rows), ("steps", self.steps), ("max_proxies", self.max_proxies)):
-            if value is not None and not 1 <= value < 2**31:
-                raise ValueError(f"{name} must be 1 or more and below {2**31:,}, not {value}")
-        between("seed", self.seed, 0, 2**63)
-        if (self.method == "weights") != bool(self.weights):
-            raise ValueError("the method 'weights' and the option weights go together, such as weights a=1,b=0.5")
-        if self.grid and (self.method != "proportional" or self.cap is not None):
-            raise ValueError("with grid the proxies choose the weights; leave out method, weights and cap")
-        self._check_weights()
-        self.level_values()
-
-    def _check_weights(self) -> None:
-        if strange := set(self.systems) - set(self.sources):
-            raise ValueError(f"systems names '{min(strange)}', which is not a source; sources: {', '.join(self.sources)}")
-        unknown = set(self.weights) - set(self.sources)
-        if unknown:
-            raise ValueError(f"weights names '{min(unknown)}', which is not a source; sources: {', '.join(self.sources)}")
-        if self.weights and len(self.weights) < len(self.sources):
-            raise ValueError(
-                f"weights misses the source '{min(set(self.sources) - set(self.weights))}'; give 0 to leave it out"
-            )
-        for name, weight in self.weights.items():
-            try:
-                number = float(weight)
-            except (TypeError, ValueError):
-                number = -1.0
-            if not 0 <= number < float("inf"):
-                raise ValueError(f"the weight of '{name}' must be a number of 0 or more, not {weight}")
-        if self.weights and not any(float(w) for w in self.weights.values()):
-            raise ValueError("all weights are 0; give at least one source a weight")
-
-    def level_values(self) -> list[float]:
-        """The grid's levels as numbers in (0, 1]; raises ValueError for one that is not."""
-        found = []
-        for level in self.levels:
-            over, _, under = str(level).partition("/")
-            try:
-                value = float(over) / float(under or 1)
-            except (ValueError, ZeroDivisionError):
-                value = -1.0
-            if not 0 < value <= 1:
-                raise ValueError(f"levels: '{level}' is not a share such as 1/2 or 0.25")
-            found.append(value)
-        return found
 
 
 def shares(sizes: Mapping[str, int], options: MixOptions) -> dict[str, float]:

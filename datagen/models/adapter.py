@@ -11,7 +11,8 @@ from typing import Any
 
 from datagen.errors import ModelError
 from datagen.models.causal_lm import find_model, load, resolve
-from datagen.models.weights import quiet, sha256_of
+from datagen.models.gguf_file import is_gguf, read_gguf
+from datagen.models.weights import Q8_SHA256, SMOLLM2, SMOLLM2_SHA256, quiet, sha256_of, smollm2_gguf, smollm2_source
 
 KEPT = 4  # merged models in the cache; the oldest goes
 
@@ -32,11 +33,16 @@ def base_of(model: str) -> str:
 
 
 def identity(model: str) -> str:
-    """Return what a model is, by its weights: also of a folder with a LoRA adapter, together with its base.
+    """Return what a model is, by its weights: also of a GGUF file, and of a folder with a LoRA adapter, together with its base.
 
     Raises:
         ModelError: it cannot be had.
     """
+    if is_gguf(model):
+        return read_gguf(model).sha256
+    if model == SMOLLM2:  # what asks it needs no converted copy
+        smollm2_source()
+        return SMOLLM2_SHA256
     if not (base := base_of(model)):
         find_model(model)
         return resolve(model)[1]
@@ -61,12 +67,21 @@ def loaded(model: str, device: str, dtype: str) -> tuple[Any, Any]:
     return merged.to(getattr(torch, dtype)).eval(), tokenizer
 
 
-def servable(model: str) -> tuple[str, str]:
-    """Return the folder of a whole model that a server can read, and its identity; an adapter is merged into the cache once.
+def servable(model: str, *, offline: bool = False) -> tuple[str, str]:
+    """Return the folder or the GGUF file that a server can read, and its identity; an adapter is merged into the cache once.
+
+    The embedded model is a GGUF file where llama.cpp serves it, which is found out unless nothing is to be served (`offline`).
 
     Raises:
         ModelError: it cannot be had.
     """
+    if is_gguf(model):
+        return str(Path(model).expanduser().resolve()), read_gguf(model).sha256
+    if model == SMOLLM2:
+        from datagen.models.embedded import way
+
+        if offline or way().server == "llama.cpp":
+            return str(smollm2_gguf()), Q8_SHA256
     if not base_of(model):
         return resolve(model)
     import platformdirs

@@ -7,7 +7,7 @@ looks, so no mask is needed; logits are made for the answer's tokens only.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -90,14 +90,19 @@ class AnswerLoss:
             return Answer([], reason="too_long")
         return Answer(ids, inside[0], inside[-1] + 1, len(shown.text[start:end].encode()))
 
-    def given_and_alone(self, answers: Sequence[Answer]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Return the mean loss (nats per token) of each answer given its context, and alone: float64[n] each."""
+    def given_and_alone(
+        self, answers: Sequence[Answer], on_batch: Callable[[int], None] = lambda done: None
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Return the mean loss (nats per token) of each answer given its context, and alone: float64[n] each.
+
+        `on_batch` is told how many of the answers are done.
+        """
         given = [(a.ids, a.start, a.end) for a in answers]
         alone = []
         for a in answers:
             head = self._head_of(a)
             alone.append(([*head, *a.ids[a.start : a.end]], len(head), len(head) + a.end - a.start))
-        found = self.losses([*given, *alone])
+        found = self.losses([*given, *alone], lambda done: on_batch(done // 2))
         return found[: len(answers)], found[len(answers) :]
 
     def _head_of(self, answer: Answer) -> list[int]:
@@ -106,7 +111,9 @@ class AnswerLoss:
         opened = begins is not None and answer.ids[0] == begins and answer.start > 0 and self.head[0] != begins
         return [begins, *self.head] if opened else self.head
 
-    def losses(self, sequences: Sequence[tuple[list[int], int, int]]) -> npt.NDArray[np.float64]:
+    def losses(
+        self, sequences: Sequence[tuple[list[int], int, int]], on_batch: Callable[[int], None] = lambda done: None
+    ) -> npt.NDArray[np.float64]:
         """Return the mean loss of tokens start..end of each sequence (ids, start, end; start >= 1): float64[n]."""
         import torch
 
@@ -120,6 +127,7 @@ class AnswerLoss:
                     batch.append(order[at + len(batch)])
                 out[batch] = self._batch([sequences[i] for i in batch])
                 at += len(batch)
+                on_batch(at)
         return out
 
     def _batch(self, rows: list[tuple[list[int], int, int]]) -> npt.NDArray[np.float64]:

@@ -17,11 +17,10 @@ from typing import Any
 
 from datagen.errors import BudgetError, UsageError
 from datagen.models.journal import ANSWERED, FREE, Attempt, Tokens
+from datagen.models.options import DEFAULT_OUTPUT_TOKENS, LIMITS
 from datagen.models.prices import Price
 
 TEMPLATE_TOKENS = 256  # more than a chat template adds around the messages
-DEFAULT_OUTPUT_TOKENS = 3072
-LIMITS = ("max_tokens", "max_completion_tokens")  # of an answer, in a request
 
 
 def worst_case(body: Mapping[str, Any]) -> Tokens:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from datagen.errors import ModelError, did_you_mean
+from datagen.models.gguf_file import is_gguf
 from datagen.models.weights import SMOLLM2, SMOLLM2_SHA256, quiet, sha256_of, smollm2_dir
 
 if TYPE_CHECKING:
@@ -25,8 +26,9 @@ def resolve(model: str) -> tuple[str, str]:
     the sha256 of its config and safetensors; anything else is a Hub id and stands for itself, twice.
 
     Raises:
-        ModelError: a directory that is not there or holds no model, or `smollm2` that cannot be had.
+        ModelError: a directory that is not there or holds no model, a GGUF file, or `smollm2` that cannot be had.
     """
+    refuse_gguf(model)
     if model == SMOLLM2:
         return str(smollm2_dir()), SMOLLM2_SHA256
     folder = Path(model).expanduser()
@@ -39,6 +41,15 @@ def resolve(model: str) -> tuple[str, str]:
         hint = "; this is an adapter: name its base model" if (folder / "adapter_config.json").is_file() else ""
         raise ModelError(f"no model in '{model}': it needs config.json and *.safetensors{hint}")
     return str(folder.resolve()), sha256_of([folder / "config.json", *weights])
+
+
+def refuse_gguf(model: str) -> None:
+    """Raise ModelError where a model whose weights are to be loaded is a GGUF file."""
+    if is_gguf(model):
+        raise ModelError(
+            f"{model}: a GGUF file can be asked, but neither trained nor scored by its losses; give the folder of the model in"
+            " safetensors, or smollm2"
+        )
 
 
 def find_model(model: str) -> None:

@@ -74,6 +74,7 @@ class Chat:
     retry_failed: bool = False
     paid: bool = True  # false where the model is served here: what is cut off has cost nothing
     secrets: Sequence[str] = ()  # what no message and no file may show
+    seeded: bool = False  # a request without a seed is sent with that of its key: it gives the same answer in another folder
     extra: Mapping[str, Any] = field(default_factory=dict)  # what the user adds to every body; null takes a key away
     closing: bool = False  # nothing more is sent
     sent: int = 0  # attempts sent to the endpoint
@@ -198,7 +199,7 @@ class Chat:
         limit_name, started = self.limit_name, time.monotonic()
         try:
             async with asyncio.timeout(self.timeout_s):
-                raw = await self._send(path, body, limit_name)
+                raw = await self._send(path, {"seed": int(key[:8], 16) >> 1, **body} if self.seeded else body, limit_name)
         except asyncio.CancelledError:
             if not self.paid:  # else the attempt stays without an outcome: cut off
                 await self.journal.failed(number, FREE, "no longer needed")

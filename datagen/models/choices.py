@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,9 @@ class Choices:
         config: Any = self.network.config
         self.longest = int(getattr(config, "max_position_embeddings", None) or 2048)
 
-    def logprobs(self, prompts: Sequence[str], lead: str, words: Sequence[str]) -> Floats:
+    def logprobs(
+        self, prompts: Sequence[str], lead: str, words: Sequence[str], on_batch: Callable[[int], None] = lambda done: None
+    ) -> Floats:
         """Return the logarithms of the probabilities of each word after each prompt, float64[n prompts, n words].
 
         A row is NaN where the prompt is longer than the model reads. It does not depend on the others but for rounding.
@@ -38,15 +40,19 @@ class Choices:
             prompts: each a turn of the user.
             lead: the beginning of the answer, which is given.
             words: what it may go on with; of a word of several tokens the first counts.
+            on_batch: told how many of the prompts are done.
         """
         sequences = [self._encoded(prompt, lead) for prompt in prompts]
         tokens = [self._next(lead, word) for word in words]
         found = np.full((len(prompts), len(words)), np.nan)
         limit = TOKENS.get(self.device.partition(":")[0], MOST_TOKENS)
         batch: list[int] = []
+        done = 0
         for i in sorted((i for i, s in enumerate(sequences) if len(s) <= self.longest), key=lambda i: len(sequences[i])):
             if batch and (len(batch) + 1) * len(sequences[i]) > limit:
                 found[batch] = self._read([sequences[k] for k in batch], tokens)
+                done += len(batch)
+                on_batch(done)
                 batch = []
             batch.append(i)
         if batch:

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datagen.models import capabilities, probes
+from datagen.models.gguf_file import is_gguf
 from datagen.models.masking import one_line, secrets_of, without_userinfo
-from datagen.models.opening import OPENAI, client
+from datagen.models.opening import OPENAI, client, not_here
 from datagen.models.options import EMBEDDED, is_local
 from datagen.models.prices import find_price
 from datagen.models.probe_client import Visit
@@ -118,17 +119,20 @@ def diagnose(
         UsageError: an address that is not one.
         ModelError: a key that cannot be sent, or a local model that does not start.
     """
-    from datagen.models.causal_lm import resolve
+    from datagen.models.adapter import servable
     from datagen.models.served import served
 
     here = model is not None and is_local(model)
-    base_url = base_url or (None if here else os.environ.get("OPENAI_BASE_URL")) or (OPENAI if model and not here else None)
+    base_url = base_url or (None if here else os.environ.get("OPENAI_BASE_URL"))
+    if model and not here and not base_url:
+        not_here(model)
+        base_url = OPENAI
     if base_url:
         key = os.environ.get("OPENAI_API_KEY")
         return examine(
             base_url, model, api_key=key, timeout_s=timeout_s, context=context, family_of=family_of, on_probe=on_probe
         )  # fmt: skip
-    with served(resolve(model or EMBEDDED)[0]) as endpoint:
+    with served(servable(model or EMBEDDED)[0]) as endpoint:
         found = examine(endpoint.base_url, endpoint.model, local=True, timeout_s=timeout_s, context=context, on_probe=on_probe)
     return dataclasses.replace(found, model=model or EMBEDDED)
 
@@ -143,7 +147,7 @@ def examine(
         base_url: the address of the API, with its version: `http://host/v1`.
         model: the endpoint's name for it; None takes the only one that the endpoint lists.
         api_key: sent, and masked in everything that the endpoint says.
-        local: the model is served on this machine for this visit; `model` is its folder.
+        local: the model is served on this machine for this visit; `model` is its folder or GGUF file.
         timeout_s: seconds for each probe.
         context: find the context length by longer and longer prompts, which costs their tokens.
         family_of: tells a model's chat template by its name, None where it does not know it.
@@ -203,6 +207,8 @@ async def _tried(name: str, find: Callable[[Visit], Awaitable[Finding]], visit: 
 
 def _template(model: str, local: bool, family_of: FamilyOf) -> str | None:
     """Where a model's chat template is known from."""
+    if local and is_gguf(model):
+        return "template from the model's file"
     if local and Path(model, "chat_template.jinja").is_file():
         return "template from the model's folder"
     family = family_of(model)

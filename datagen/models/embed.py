@@ -7,7 +7,7 @@ processor has instructions for it, arithmetic is bfloat16. Vectors are float32 a
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -81,8 +81,8 @@ class Embedder:
     device: str
     bfloat16: bool
 
-    def encode(self, texts: Sequence[str]) -> Encoded:
-        """Return the vector of each text, and how much of it the model reads."""
+    def encode(self, texts: Sequence[str], on_batch: Callable[[int], None] = lambda done: None) -> Encoded:
+        """Return the vector of each text, and how much of it the model reads; `on_batch` is told how many are done."""
         import torch
 
         ids, unknown, cut = self._tokens(texts)
@@ -96,6 +96,7 @@ class Embedder:
                     batch.append(order[at + len(batch)])
                 out[batch] = self._vectors([ids[i] for i in batch])
                 at += len(batch)
+                on_batch(at)
         return Encoded(out, unknown, cut)
 
     def _tokens(self, texts: Sequence[str]) -> tuple[list[list[int]], npt.NDArray[np.float64], npt.NDArray[np.bool_]]:

@@ -13,7 +13,10 @@ from datagen.models.journal import FREE, UNKNOWN
 from datagen.models.masking import one_line
 
 QUOTA = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "arrearage", "insufficient_balance"}
-THIS_ONE = {"context_length_exceeded", "content_filter", "content_policy_violation", "data_inspection_failed"}
+THIS_ONE = {
+    "context_length_exceeded", "exceed_context_size_error", "content_filter", "content_policy_violation",
+    "data_inspection_failed",
+}  # fmt: skip  # the second is llama.cpp's
 LONGEST_WAIT_S = 600.0  # an endpoint that asks for more is not going to answer in this run
 
 
@@ -134,7 +137,8 @@ def _code(given: Any) -> str:
     body: dict[str, Any] = given if isinstance(given, dict) else {}
     nested = body.get("error")
     inner = nested if isinstance(nested, dict) else body
-    return str(inner.get("code") or inner.get("type") or "").lower()
+    code = inner.get("code")  # llama.cpp repeats the HTTP status there
+    return str((None if isinstance(code, int) else code) or inner.get("type") or "").lower()
 
 
 def wants_max_completion_tokens(error: Exception) -> bool:

@@ -132,6 +132,10 @@ class Journal:
             raise DataError(f"{self._path} cannot be read: {e}; nothing more is bought") from None
         return found[0] if found else None
 
+    def knows(self, model: str) -> bool:
+        """Whether a model of this name was asked."""
+        return self._one("SELECT 1 FROM request WHERE model = ? LIMIT 1", model) is not None
+
     async def asked(
         self, key: str, model: str, path: str, body: Mapping[str, Any], draw: int, endpoint: str, most: Tokens,
         most_usd: float | None = None,

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from datagen.errors import ModelError, UsageError
 from datagen.models.budget import Budget
 from datagen.models.chat import Chat
+from datagen.models.gguf_file import is_gguf
 from datagen.models.journal import Journal
 from datagen.models.masking import secrets_of, without_userinfo
 from datagen.models.options import EMBEDDED, ModelOptions, address, is_local
@@ -57,14 +58,21 @@ def opened(options: ModelOptions, journal: Journal, *, offline: bool = False) ->
         UsageError: a base URL that is not one, or a budget without a price.
     """
     from datagen.models.adapter import servable
+    from datagen.models.embedded import NAME_Q8
 
     # Without an endpoint nothing is bought, so that no price has to be found and no cap is in the way.
     caps = (None, None, None) if offline else (price_of(options), options.budget_usd, options.max_requests)
     budget = Budget(*caps, journal.attempts())
     url, folder, digest = address(options), "", ""
     if is_local(options.model):
-        folder, digest = servable(options.model)
+        folder, digest = servable(options.model, offline=offline)
+    elif not url:
+        not_here(options.model)
+    llama = is_gguf(folder) and not url
     name = f"{Path(folder).name}@{digest[:16]}" if digest and options.model != EMBEDDED else options.model
+    # The 8-bit copy has a name of its own: a run begun with the other one asks again, and mixes no answers of the two.
+    if options.model == EMBEDDED and llama and not (offline and _only_float32(journal)):
+        name = NAME_Q8
     with contextlib.ExitStack() as stack:
         if url:
             model = options.model
@@ -90,7 +98,21 @@ def opened(options: ModelOptions, journal: Journal, *, offline: bool = False) ->
             Pace(options.rpm, options.tpm),
             concurrency, timeout_s, options.retry_failed,
             paid=not options.local, secrets=() if offline else secrets_of(url, key), extra=options.extra_body or {},
+            seeded=llama and "seed" not in (options.extra_body or {}),
         )  # fmt: skip
+
+
+def not_here(model: str) -> None:
+    """Raise ModelError where a model is named as a GGUF file that is not there."""
+    if model.lower().endswith(".gguf"):
+        raise ModelError(f"no such model: '{model}' is not a file, and no endpoint is named that may know it")
+
+
+def _only_float32(journal: Journal) -> bool:
+    """Whether a journal's answers of the embedded model are all of its float32 copy, which `transformers serve` gives."""
+    from datagen.models.embedded import NAME_Q8
+
+    return journal.knows(EMBEDDED) and not journal.knows(NAME_Q8)
 
 
 def _client(url: str, key: str | None, model: str, timeout_s: float) -> AsyncOpenAI:

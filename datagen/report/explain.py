@@ -7,11 +7,10 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from datagen.errors import DataError, UsageError
 from datagen.rows import Row
-from datagen.shards import read_json, read_shards, shard_paths
+from datagen.shards import read_json, read_shards, read_table, shard_paths
 
 ID_DIGITS = 32  # of a row; parents may also be seeds and documents
 
@@ -96,8 +95,8 @@ def _rows(folder: Path, prefix: str) -> list[Row]:
 def _of_shards(folder: Path, prefix: str) -> list[Row]:
     found: list[dict[str, Any]] = []
     for path in shard_paths(folder):
-        ids = pq.read_table(path, columns=["id"]).column("id")
+        ids = read_table(path, ["id"]).column("id")
         at = pc.indices_nonzero(pc.starts_with(ids, prefix))
         if len(at):
-            found += pq.read_table(path).take(pa.array(at)).to_pylist()
+            found += read_table(path).take(pa.array(at)).to_pylist()
     return found

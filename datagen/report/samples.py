@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datagen.rows import LEDGER, Row
-from datagen.shards import read_shards, shard_paths
+from datagen.shards import read_shards, read_table, shard_paths
 
 if TYPE_CHECKING:
     import numpy as np
@@ -110,7 +110,7 @@ def positions_of(folder: Path, ids: Iterable[str]) -> dict[str, int]:
     wanted, found, start = pa.array(sorted(set(ids)), pa.string()), dict[str, int](), 0
     for path in shard_paths(folder) if len(wanted) else ():
         ledger = "witness_id" in pq.read_schema(path).names
-        table = pq.read_table(path, columns=["id", "witness_id"] if ledger else ["id"])
+        table = read_table(path, ["id", "witness_id"] if ledger else ["id"])
         hits = np.flatnonzero(pc.is_in(table.column("id"), value_set=wanted).to_numpy())
         for at, row in zip(hits.tolist(), table.take(hits).to_pylist(), strict=True):
             if row.get("witness_id") != row["id"]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from functools import cache
 from typing import Any
 
 import regex
@@ -41,42 +42,42 @@ _FILLER = (
     r"|the\s(?:answer|response|pair|instruction|text)\b|[=:：→–—]|-(?=\s|>)|(?<=[\p{L}*])-(?=\d)"
     r"|为|是|給|给|打|定为|คือ|เป็น|เท่ากับ|ที่|ให้|อยู่ที่|ได้)"
 )
-_LABELLED = regex.compile(
-    rf"(?<!\p{{Latin}})(?:{_LABEL})(?:{_FILLER}){{0,14}}?(?P<value>{_VALUE})(?:{_OUT_OF})?", flags=regex.I
-)
-_GIVEN = regex.compile(
+_LABELLED = rf"(?<!\p{{Latin}})(?:{_LABEL})(?:{_FILLER}){{0,14}}?(?P<value>{_VALUE})(?:{_OUT_OF})?"
+_GIVEN = (
     rf"(?:give|giving|assign|award|rate|deserves?|earns?|gets?|worth|给(?:予|出)?|打|评|得|应得|ให้|ได้|ควรได้)"
     rf"(?:\s(?:it|this|the\s\w{{1,20}}|them|a|an|only|at|as)){{0,4}}{_WRAP}(?P<value>{_VALUE}){_WRAP}(?:{_OUT_OF}|{_UNIT})"
-    r"(?!\p{Latin}|\s(?:wrong|right|across|lower|higher|less|more|off|deducted|below|above))",
-    flags=regex.I,
+    r"(?!\p{Latin}|\s(?:wrong|right|across|lower|higher|less|more|off|deducted|below|above))"
 )
-_FRACTION = regex.compile(rf"(?P<value>{_VALUE})(?:{_OUT_OF})", flags=regex.I)
-_ALONE = regex.compile(
+_FRACTION = rf"(?P<value>{_VALUE})(?:{_OUT_OF})"
+_ALONE = (
     rf"\s*(?:#+|[-–—>→•]\s|:)?{_WRAP}(?P<value>{_VALUE}){_WRAP}{_UNIT}?{_WRAP}"
-    rf"(?:{_OUT_OF}{_WRAP}{_UNIT}?{_WRAP})?[.。!！]?\s*",
-    flags=regex.I,
+    rf"(?:{_OUT_OF}{_WRAP}{_UNIT}?{_WRAP})?[.。!！]?\s*"
 )
 # `on a scale of 1 to 5`, `(1-5)`, `1 到 5 分`, `ตั้งแต่ 1 ถึง 5`: the question, not the answer.
-_SCALE = regex.compile(
+_SCALE = (
     r"(?:(?:on|in|using|from|within)\s+)?(?:an?\s+)?(?:\w{1,12}[- ]point\s+)?(?:scale|range)\s*(?:of|from|:|is)?\s*"
     rf"{_VALUE}\s*(?:-|–|—|~|to|through|/)\s*{_VALUE}"
     rf"|[(（\[]\s*{_VALUE}\s*(?:-|–|—|~|to|至|到|ถึง)\s*{_VALUE}\s*(?:分|points?|คะแนน)?\s*[)）\]]"
     rf"|(?:从|在|按|以)\s*{_VALUE}\s*(?:分)?\s*(?:-|–|—|~|到|至)\s*{_VALUE}\s*(?:分)?(?:的?(?:范围|量表|标准|分制)?)?(?:内|中|之间)?"
     rf"|(?:ตั้งแต่|ระหว่าง|ระดับ|สเกล|ช่วง)\s*{_VALUE}\s*(?:-|–|—|~|ถึง|และ)\s*{_VALUE}"
-    rf"|(?:between|from)\s+{_VALUE}\s+(?:and|to)\s+{_VALUE}|{_VALUE}\s*(?:分制|-point\s+scale)",
-    flags=regex.I,
+    rf"|(?:between|from)\s+{_VALUE}\s+(?:and|to)\s+{_VALUE}|{_VALUE}\s*(?:分制|-point\s+scale)"
 )
 # `It does not deserve a 5`, `the rubric says score 1: wrong`: no score is given so.
-_DENIED = regex.compile(
+_DENIED = (
     r"(?:\b(?:not|never|cannot)\b|n['’]t\b|不|没|ไม่)[^.,;:!?，。；：！？\n]{0,40}\Z"
-    r"|\b(?:rubric|criteria|scale|instructions?)\s(?:says?|states?|defines?|describes?|means?)[^.!?\n]{0,40}\Z",
-    flags=regex.I,
+    r"|\b(?:rubric|criteria|scale|instructions?)\s(?:says?|states?|defines?|describes?|means?)[^.!?\n]{0,40}\Z"
 )
-_RANGE = regex.compile(rf"\s*(?:-|–|—|~|～|to|or|and|或|到|至|และ|หรือ|ถึง)\s*{_VALUE}", flags=regex.I)
-_PART = regex.compile(rf"\s?点\s?(?P<tenth>\d|{_SPELT})|\sand\s(?:a\s|one\s)?half\b|\s?(?:分)?半", flags=regex.I)
+_RANGE = rf"\s*(?:-|–|—|~|～|to|or|and|或|到|至|และ|หรือ|ถึง)\s*{_VALUE}"
+_PART = rf"\s?点\s?(?P<tenth>\d|{_SPELT})|\sand\s(?:a\s|one\s)?half\b|\s?(?:分)?半"
 _STARS = regex.compile(r"[★⭐🌟]+️?☆*")
 _OBJECT = regex.compile(r"\{[^{}]*\}")
 _KEYS = {"score", "rating", "grade", "评分", "得分", "分数", "คะแนน", "final_score", "overall"}
+
+
+@cache
+def _compiled(pattern: str) -> regex.Pattern[str]:
+    """A pattern, compiled when it is first needed: all of them take 0.25 s on a slow machine, and most runs ask no judge."""
+    return regex.compile(pattern, flags=regex.I)
 
 
 def score_of(answer: str, low: float = 1.0, high: float = 5.0) -> float | None:
@@ -93,15 +94,17 @@ def score_of(answer: str, low: float = 1.0, high: float = 5.0) -> float | None:
     found = _in_object(text, low, high)
     if found is not None:
         return found
-    plain = _SCALE.sub(" ", text)
+    plain = _compiled(_SCALE).sub(" ", text)
     for pattern in (_LABELLED, _GIVEN, _FRACTION):
-        if hits := [
-            hit for hit in pattern.finditer(plain) if not _DENIED.search(plain[max(0, hit.start() - 60) : hit.start("value")])
-        ]:
+        hits = [
+            hit for hit in _compiled(pattern).finditer(plain)
+            if not _compiled(_DENIED).search(plain[max(0, hit.start() - 60) : hit.start("value")])
+        ]  # fmt: skip
+        if hits:
             return _value(plain, hits[-1], low, high)
     lines = [line for line in plain.split("\n") if line.strip()]
     for line in (*lines[-1:], *lines[:1]):
-        if hit := _ALONE.fullmatch(line):
+        if hit := _compiled(_ALONE).fullmatch(line):
             return _value(line, hit, low, high)
     stars = _STARS.findall(text)
     return _within(float(sum(c in "★⭐🌟" for c in stars[0])), low, high) if len(stars) == 1 else None
@@ -123,7 +126,7 @@ def _in_object(text: str, low: float, high: float) -> float | None:
 
 
 def _value(text: str, hit: regex.Match[str], low: float, high: float) -> float | None:
-    if _RANGE.match(text, hit.end("value")):  # `3-4`, `3 or 4`: two at once
+    if _compiled(_RANGE).match(text, hit.end("value")):  # `3-4`, `3 or 4`: two at once
         return None
     value = _number(hit["value"]) + _part(text, hit)
     most = hit["most"] if "most" in hit.re.groupindex else None
@@ -134,7 +137,7 @@ def _value(text: str, hit: regex.Match[str], low: float, high: float) -> float |
 
 def _part(text: str, hit: regex.Match[str]) -> float:
     """What is added after a number in words: 三点五, four and a half."""
-    if after := _PART.match(text, hit.end("value")):
+    if after := _compiled(_PART).match(text, hit.end("value")):
         return _number(after["tenth"]) / 10 if after["tenth"] else 0.5
     return 0.0
 

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from datagen.kernels import kernel
 from datagen.similarity import postings
 from datagen.similarity.lcs import Scratch, f1, lcs
 from datagen.similarity.postings import Index, Int32
@@ -48,7 +48,7 @@ ANY_ANSWER = Same(
 )
 
 
-@njit(cache=True)
+@kernel()
 def held_by(i: int, same: Same, out: npt.NDArray[np.bool_], found: Int32) -> int:
     """Write to `found` the rows before i that hold its rarest entity and are not out; return how many, -1 = not limited."""
     if len(same.start) == 0 or same.start[i] < 0:
@@ -63,7 +63,7 @@ def held_by(i: int, same: Same, out: npt.NDArray[np.bool_], found: Int32) -> int
     return count
 
 
-@njit(cache=True)
+@kernel()
 def same_answer(i: int, row: int, answers: Side, same: Same, scratch: Scratch) -> bool:
     """Whether row i has the answer of a kept row: equal, or with F1 above the threshold and about no other entity."""
     answer = answers.ids[answers.offsets[i] : answers.offsets[i + 1]]
@@ -83,7 +83,7 @@ def same_answer(i: int, row: int, answers: Side, same: Same, scratch: Scratch) -
     return bool(f1(common, m, n) > same.threshold)
 
 
-@njit(cache=True)
+@kernel()
 def other_entity(task: Ids, answer: Ids, other_task: Ids, other_answer: Ids, flags: npt.NDArray[np.uint8]) -> bool:
     """Whether some token is new both in the task and in the answer: the row is about something else in the same words."""
     for token in other_task:

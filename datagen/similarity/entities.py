@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from datagen.kernels import kernel
 from datagen.similarity.token_lists import Ids, Offsets, TokenLists
 
 MOST = 64  # rows that hold a token; above, the index of rare tokens finds the candidates
@@ -18,7 +18,7 @@ MOST = 64  # rows that hold a token; above, the index of rare tokens finds the c
 Places = npt.NDArray[np.int64]
 
 
-@njit(cache=True)
+@kernel()
 def row_tokens(
     tasks: Ids, task_offsets: Offsets, answers: Ids, answer_offsets: Offsets, size: int
 ) -> tuple[Ids, Offsets, npt.NDArray[np.bool_]]:
@@ -43,7 +43,7 @@ def row_tokens(
     return ids[:used], offsets, both[:used]
 
 
-@njit(cache=True)
+@kernel()
 def rarest_of(ids: Ids, offsets: Offsets, both: npt.NDArray[np.bool_], often: Places) -> Places:
     """Return each row's rarest token of those in both, where at most MOST rows hold it: int64[n], -1 = none."""
     found = np.full(len(offsets) - 1, -1, np.int64)
@@ -55,7 +55,7 @@ def rarest_of(ids: Ids, offsets: Offsets, both: npt.NDArray[np.bool_], often: Pl
     return found
 
 
-@njit(cache=True)
+@kernel()
 def listed(ids: Ids, offsets: Offsets, begin: Places, total: int) -> npt.NDArray[np.int32]:
     """Return the rows that hold each token, rising, from where `begin` int64[size] says (-1 = not listed)."""
     rows, filled = np.empty(total, np.int32), begin.copy()

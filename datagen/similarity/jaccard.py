@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from datagen.errors import DataError
+from datagen.kernels import kernel
 from datagen.similarity import postings
 from datagen.similarity.answers import Same, Side, held_by, same_answer
 from datagen.similarity.lcs import Scratch, new_scratch
 from datagen.similarity.ngrams import hash_of
-from datagen.similarity.postings import Index, Int32
+from datagen.similarity.postings import Index, Int32, candidates, insert
 from datagen.similarity.rouge_l import Nearest, compared
-from datagen.similarity.token_lists import Ids, Offsets, TokenLists, by_rarity
+from datagen.similarity.token_lists import Ids, Offsets, TokenLists, by_rarity, number_pairs
 
 
-@njit(cache=True)
+@kernel()
 def padded(ids: Ids, offsets: Offsets, n: int, pad: int) -> tuple[Ids, Offsets]:
     """Return the lists with every non-empty row of fewer than n tokens filled up to n with `pad`."""
     out_offsets = np.zeros_like(offsets)
@@ -34,7 +34,7 @@ def padded(ids: Ids, offsets: Offsets, n: int, pad: int) -> tuple[Ids, Offsets]:
     return out, out_offsets
 
 
-@njit(cache=True)
+@kernel()
 def row_sets(grams: Ids, offsets: Offsets, n: int) -> tuple[Ids, Offsets]:
     """Return each row's distinct n-grams in falling order; grams[i] starts at token i and must not cross its row's end."""
     out = np.empty(len(grams), np.uint32)
@@ -66,7 +66,16 @@ def shingles(lists: TokenLists, n: int) -> TokenLists:
     return TokenLists(postings.sorted_keys(rarer, starts), starts, size)
 
 
-@njit(cache=True)
+def _by_pairs(ids: Ids, n: int) -> Ids:
+    """The same as `ngram_ids`, without a compiler: an n-gram is one of n - 1 tokens and the token after it."""
+    grams = np.zeros(len(ids), np.uint32)
+    reach = max(0, len(ids) - n + 1)
+    for k in range(n if reach else 0):
+        grams[:reach] = number_pairs.plain(grams[:reach], ids[k : reach + k])
+    return grams
+
+
+@kernel(plain=_by_pairs, work=lambda ids, n: 50 + 0.2 * n * len(ids))
 def ngram_ids(ids: Ids, n: int) -> Ids:
     """Return the id of the n-gram that starts at each position of one flat array; the last n - 1 positions hold 0.
 
@@ -84,7 +93,7 @@ def ngram_ids(ids: Ids, n: int) -> Ids:
     for at in range(reach):
         h = hash_of(ids, at, n)
         slot, tag = h & np.uint64(size - 1), np.uint8(h >> np.uint64(56))
-        while first[slot] and not (tags[slot] == tag and equal(ids, np.int64(first[slot]) - 1, at, n)):
+        while first[slot] and not (tags[slot] == tag and equal(ids, int(np.int64(first[slot]) - 1), at, n)):
             slot = (slot + np.uint64(1)) & np.uint64(size - 1)
         if first[slot]:
             grams[at] = grams[np.int64(first[slot]) - 1]
@@ -95,7 +104,7 @@ def ngram_ids(ids: Ids, n: int) -> Ids:
     return grams
 
 
-@njit(cache=True)
+@kernel()
 def equal(ids: Ids, a: int, b: int, n: int) -> bool:
     """Whether the n ids from one place are those from another."""
     same = True
@@ -104,7 +113,7 @@ def equal(ids: Ids, a: int, b: int, n: int) -> bool:
     return same
 
 
-@njit(cache=True)
+@kernel()
 def overlap(x: Ids, y: Ids, needed: float) -> int:
     """Number of ids in both falling lists; 0 as soon as `needed` is out of reach."""
     i = j = common = 0
@@ -122,7 +131,7 @@ def overlap(x: Ids, y: Ids, needed: float) -> int:
     return common
 
 
-@njit(cache=True)
+@kernel()
 def most_alike(
     i: int, ids: Ids, offsets: Offsets, found: Int32, count: int, t: float, answers: Side, same: Same, scratch: Scratch
 ) -> tuple[int, float]:  # fmt: skip
@@ -148,7 +157,11 @@ def most_alike(
     return best, best_score
 
 
-@njit(cache=True)
+def _greedy_work(ids: Ids, offsets: Offsets, index: Index, *rest: object) -> float:
+    return 0.7 * len(ids) + 20.0 * len(offsets) + postings.pairs_work(index)
+
+
+@kernel(work=_greedy_work)
 def run_greedy(
     ids: Ids, offsets: Offsets, index: Index, t: float, answers: Side, same: Same, scratch: Scratch, pinned: int,
     witness: npt.NDArray[np.int64], score: npt.NDArray[np.float64],
@@ -162,14 +175,14 @@ def run_greedy(
         if i >= pinned:
             count = held_by(i, same, out, scratch.found)
             if count < 0:
-                count = postings.candidates(index, x, t, scratch.seen, i + 1, scratch.found)
+                count = candidates(index, x, t, scratch.seen, i + 1, scratch.found)
             witness[i], score[i] = most_alike(i, ids, offsets, scratch.found, count, t, answers, same, scratch)
         out[i] = witness[i] >= 0
         if not out[i]:
-            postings.insert(index, i, x, t)
+            insert(index, i, x, t)
 
 
-@njit(cache=True)
+@kernel()
 def run_banded(
     ids: Ids, offsets: Offsets, buckets: Int32, t: float, answers: Side, same: Same, scratch: Scratch, pinned: int,
     witness: npt.NDArray[np.int64], score: npt.NDArray[np.float64],

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from datagen.kernels import kernel
 from datagen.similarity.postings import Int32, popcount
 from datagen.similarity.token_lists import Ids, TokenLists
 
@@ -29,7 +29,7 @@ class Scratch(NamedTuple):
     flags: npt.NDArray[np.uint8]
 
 
-@njit(cache=True)
+@kernel()
 def f1(common: int, m: int, n: int) -> float:
     """ROUGE-L F1 in the operations of rouge_score, so that ties round the same way; two empty texts are equal."""
     if m == 0 and n == 0:
@@ -40,9 +40,22 @@ def f1(common: int, m: int, n: int) -> float:
     return 2 * precision * recall / (precision + recall)
 
 
-@njit(cache=True)
+def _by_integers(x: Ids, y: Ids, scratch: Scratch, needed: float) -> int:
+    """The same as `lcs`, without a compiler: Python's integers are one machine word of any length."""
+    masks: dict[int, int] = {}
+    for i, token in enumerate(x.tolist()):
+        masks[token] = masks.get(token, 0) | 1 << i
+    state = ones = (1 << len(x)) - 1
+    for token in y.tolist():
+        u = state & masks.get(token, 0)
+        state = (state + u | state - u) & ones
+    length = len(x) - state.bit_count()
+    return length if length >= needed else 0
+
+
+@kernel(plain=_by_integers)
 def lcs(x: Ids, y: Ids, scratch: Scratch, needed: float) -> int:
-    """Length of the longest common subsequence; 0 as soon as it cannot reach `needed`.
+    """Length of the longest common subsequence; 0 where it does not reach `needed`.
 
     x is taken in blocks of 64 tokens, one machine word each; what a block carries over at each token of y is kept for the
     next, so that the space is linear in the rows.
@@ -75,8 +88,8 @@ def lcs(x: Ids, y: Ids, scratch: Scratch, needed: float) -> int:
         for i in range(size):
             slot[x[start + i]] = -1
         valid = ONES if size == 64 else (np.uint64(1) << np.uint64(size)) - np.uint64(1)
-        length += popcount(~state & valid)
-    return length
+        length += int(popcount(~state & valid))
+    return length if length >= needed else 0
 
 
 def new_scratch(sides: Sequence[TokenLists]) -> Scratch:

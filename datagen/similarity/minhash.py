@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from datagen.kernels import kernel
 
 SEED = 1  # datasketch's default
 PERMUTATIONS = 128
@@ -24,7 +25,7 @@ def shingles(tokens: Sequence[str], n: int) -> set[str]:
     return {" ".join(tokens[i : i + n]) for i in range(len(tokens) - n + 1)}
 
 
-@njit(cache=True)
+@kernel(work=lambda hashes, ends, a, b: 0.5 * len(hashes) * len(a))
 def least(
     hashes: npt.NDArray[np.uint32], ends: npt.NDArray[np.int64], a: npt.NDArray[np.uint32], b: npt.NDArray[np.uint32]
 ) -> Signatures:  # fmt: skip

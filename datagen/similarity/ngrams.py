@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from datagen.kernels import kernel
 from datagen.similarity.token_lists import Ids, Offsets
 
 Int32 = npt.NDArray[np.int32]
@@ -33,7 +33,7 @@ class Grams(NamedTuple):
     owners: Int32
 
 
-@njit(cache=True)
+@kernel()
 def hash_of(tokens: Ids, at: int, n: int) -> np.uint64:
     """Hash of the n tokens from a position."""
     h = np.uint64(n)
@@ -43,7 +43,7 @@ def hash_of(tokens: Ids, at: int, n: int) -> np.uint64:
     return h
 
 
-@njit(cache=True)
+@kernel()
 def slot_of(keys: npt.NDArray[np.uint64], first: npt.NDArray[np.int64], held: Ids, tokens: Ids, at: int, n: int) -> np.int64:
     """The slot of an n-gram, or the empty one where it would go."""
     h = hash_of(tokens, at, n)
@@ -62,7 +62,7 @@ def slot_of(keys: npt.NDArray[np.uint64], first: npt.NDArray[np.int64], held: Id
     return np.int64(slot)
 
 
-@njit(cache=True)
+@kernel()
 def fill(
     tokens: Ids, offsets: Offsets, lengths: Int32, n: int, keys: npt.NDArray[np.uint64], first: npt.NDArray[np.int64],
     number: Int32, grams: Int32, owners: Int32,
@@ -103,7 +103,37 @@ def index(tokens: Ids, offsets: Offsets, lengths: Int32, n: int) -> Grams:
     return Grams(n, keys, first, number, starts, (both & 0xFFFFFFFF).astype(np.int32))
 
 
-@njit(cache=True)
+def _only_where_held(
+    tokens: Ids, ends: Offsets, last: Offsets, held: Ids, grams: Grams, sizes: Int32
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:  # fmt: skip
+    """The same as `best_covered`, without a compiler: all n-grams are hashed at once, and few of them are of a text."""
+    n = grams.n
+    hashes = np.full(max(0, len(tokens) - n + 1), n, np.uint64)
+    known = np.ones(len(hashes), bool)
+    for k in range(n):
+        part = tokens[k : k + len(hashes)]
+        known &= part > 0
+        hashes = (hashes ^ part) * np.uint64(0x9E3779B97F4A7C15)
+        hashes ^= hashes >> np.uint64(32)
+    at = np.flatnonzero(known & np.isin(hashes, grams.keys[grams.first >= 0]))
+    segments = np.searchsorted(ends, at, side="right")
+    inside = at + n <= ends[segments]  # no gram crosses the end of one
+    rows = np.searchsorted(last, segments, side="right")
+    of_row: dict[int, dict[int, set[int]]] = {}  # of each row, for each text the n-grams that it holds
+    for row, place in zip(rows[inside].tolist(), at[inside].tolist(), strict=True):
+        slot = slot_of.plain(grams.keys, grams.first, held, tokens, place, n)
+        if grams.first[slot] >= 0:
+            gram = int(grams.number[slot])
+            for text in grams.owners[grams.starts[gram] : grams.starts[gram + 1]].tolist():
+                of_row.setdefault(row, {}).setdefault(text, set()).add(gram)
+    coverage, found = np.zeros(len(last)), np.full(len(last), -1, np.int64)
+    for row, texts in of_row.items():
+        coverage[row], place = max((len(held_grams) / sizes[text], -text) for text, held_grams in texts.items())
+        found[row] = -place
+    return coverage, found
+
+
+@kernel(plain=_only_where_held, work=lambda tokens, ends, last, held, grams, sizes: 100 + 0.1 * grams.n * len(tokens))
 def best_covered(
     tokens: Ids, ends: Offsets, last: Offsets, held: Ids, grams: Grams, sizes: Int32
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:  # fmt: skip
@@ -154,7 +184,7 @@ def best_covered(
     return coverage, found
 
 
-@njit(cache=True)
+@kernel()
 def longest_span(row: Ids, ends: Offsets, held: Ids, grams: Grams, text: int) -> tuple[int, int]:
     """The longest run of a row's tokens that n-grams of one text cover: start and end."""
     best_start = best_end = run_start = run_end = start = 0
@@ -187,7 +217,7 @@ def distinct(grams: Grams, n_texts: int) -> Int32:
     return np.bincount(grams.owners, minlength=n_texts).astype(np.int32)
 
 
-@njit(cache=True)
+@kernel()
 def in_phrase(held: Ids, grams: Grams, phrases: Ids, shorter: Grams) -> npt.NDArray[np.bool_]:
     """Say of each n-gram whether all of it but its first or its last token lies in a phrase: bool[n_grams]."""
     out = np.zeros(len(grams.starts) - 1, np.bool_)

@@ -21,7 +21,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from datagen.kernels import kernel
 
 SLACK = 1e-6  # bounds are loosened by this much, so that rounding can only admit a candidate, never lose one
 NONE, NEVER = -1, -2  # heads: a token without postings; one that a single row holds, which no other can share
@@ -47,7 +48,7 @@ class Index(NamedTuple):
     used: npt.NDArray[np.int64]
 
 
-@njit(cache=True)
+@kernel()
 def new_index(n_tokens: int, capacity: int) -> Index:
     """Return an empty index for token ids below `n_tokens` and at most `capacity` postings."""
     return Index(
@@ -56,7 +57,12 @@ def new_index(n_tokens: int, capacity: int) -> Index:
     )  # fmt: skip
 
 
-@njit(cache=True)
+def _bits(v: np.uint64) -> np.int64:
+    """The same as `popcount`, without a compiler."""
+    return np.int64(int(v).bit_count())
+
+
+@kernel(plain=_bits)
 def popcount(v: np.uint64) -> np.int64:
     """Number of bits set in 64."""
     v = v - ((v >> np.uint64(1)) & np.uint64(0x5555555555555555))
@@ -65,7 +71,14 @@ def popcount(v: np.uint64) -> np.int64:
     return np.int64((v * np.uint64(0x0101010101010101)) >> np.uint64(56))
 
 
-@njit(cache=True)
+def _by_array(keys: Keys) -> np.uint64:
+    """The same as `bitmap_of`, without a compiler."""
+    bits = np.uint64(1) << ((keys.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(58))
+    bitmap: np.uint64 = np.bitwise_xor.reduce(bits)
+    return bitmap
+
+
+@kernel(plain=_by_array)
 def bitmap_of(keys: Keys) -> np.uint64:
     """Return the bitmap of a row: one bit per token, flipped each time it comes."""
     bitmap = np.uint64(0)
@@ -74,7 +87,7 @@ def bitmap_of(keys: Keys) -> np.uint64:
     return bitmap
 
 
-@njit(cache=True)
+@kernel()
 def band_of(n: int) -> int:
     """Number the lengths that share a list: each length below 32 alone, above it sixteen bands to a doubling."""
     shift = 0
@@ -83,7 +96,7 @@ def band_of(n: int) -> int:
     return 16 * shift + (n >> shift)
 
 
-@njit(cache=True)
+@kernel()
 def lengths_of(band: int) -> tuple[int, int]:
     """Return the shortest and the longest length of a band."""
     shift = max(0, band // 16 - 1)
@@ -91,13 +104,13 @@ def lengths_of(band: int) -> tuple[int, int]:
     return shortest, shortest + (1 << shift) - 1
 
 
-@njit(cache=True)
+@kernel()
 def prefix_length(m: int, ratio: float) -> int:
     """Number of rarest tokens of a row of m that have to be indexed and looked up."""
     return min(m, m - int(np.ceil(ratio * m - SLACK)) + 1)
 
 
-@njit(cache=True)
+@kernel()
 def list_of(index: Index, token: int, n: int) -> int:
     """Return the list of a token for rows of n tokens; a new one where there is none."""
     band = band_of(n)
@@ -113,7 +126,7 @@ def list_of(index: Index, token: int, n: int) -> int:
     return at
 
 
-@njit(cache=True)
+@kernel(work=lambda index, row, keys, ratio: 20 + 10 * len(keys))
 def insert(index: Index, row: int, keys: Keys, ratio: float) -> None:
     """Index a row by the prefix of its keys (token ids, falling)."""
     m, bitmap = len(keys), bitmap_of(keys)
@@ -131,7 +144,7 @@ def insert(index: Index, row: int, keys: Keys, ratio: float) -> None:
         into[COUNT] += 1
 
 
-@njit(cache=True)
+@kernel()
 def _move(index: Index, into: Int32) -> None:
     """Give a full list twice its room, behind all others."""
     start, count, to = into[START], into[COUNT], index.used[ENTRIES]
@@ -142,7 +155,7 @@ def _move(index: Index, into: Int32) -> None:
     index.used[ENTRIES] += max(1, 2 * count)
 
 
-@njit(cache=True)
+@kernel(work=lambda index, keys, ratio: 20 + 5 * len(keys))
 def entries_needed(index: Index, keys: Keys, ratio: float) -> int:
     """How many entries, at most, the index may grow by when these keys are inserted; it needs as many lists as keys."""
     total, band = 0, band_of(len(keys))
@@ -156,7 +169,7 @@ def entries_needed(index: Index, keys: Keys, ratio: float) -> int:
     return total
 
 
-@njit(cache=True)
+@kernel()
 def index_for(keys: Keys, offsets: npt.NDArray[np.int64], n_tokens: int, ratio: float) -> Index:
     """Return an empty index with room for these rows, should all of them be inserted; what is never used is never touched.
 
@@ -185,7 +198,7 @@ def index_for(keys: Keys, offsets: npt.NDArray[np.int64], n_tokens: int, ratio: 
     return index
 
 
-@njit(cache=True)
+@kernel()
 def can_reach(list_: Int32, m: int, i: int, ratio: float) -> bool:
     """Whether rows of a list can reach the threshold with a row of m tokens that shares no token before its position i."""
     shortest, longest = lengths_of(list_[BAND])
@@ -194,7 +207,13 @@ def can_reach(list_: Int32, m: int, i: int, ratio: float) -> bool:
     return bool(m - i >= ratio / (1.0 + ratio) * (m + shortest) - SLACK)
 
 
-@njit(cache=True)
+def pairs_work(index: Index) -> float:
+    """Return about how many µs a greedy pass over the rows of a full index takes without a compiler; see `index_for`."""
+    lists = index.lists[: index.used[LISTS]]
+    return 2.0 * len(lists) + float((lists[:, ROOM].astype(float) ** 2).sum())
+
+
+@kernel()
 def postings_to_read(index: Index, keys: Keys, ratio: float) -> int:
     """How many postings a look-up of these keys would walk."""
     total, m = 0, len(keys)
@@ -207,7 +226,7 @@ def postings_to_read(index: Index, keys: Keys, ratio: float) -> int:
     return total
 
 
-@njit(cache=True)
+@kernel()
 def candidates(index: Index, keys: Keys, ratio: float, seen: Int32, mark: int, found: Int32) -> int:
     """Write to `found` every indexed row that can reach the threshold with these keys; return how many.
 
@@ -236,7 +255,7 @@ def candidates(index: Index, keys: Keys, ratio: float, seen: Int32, mark: int, f
     return n_found
 
 
-@njit(cache=True)
+@kernel()
 def sorted_keys(ids: Keys, offsets: npt.NDArray[np.int64]) -> Keys:
     """Return each row's ids in falling order, rarest first; same offsets."""
     keys = np.empty_like(ids)

@@ -12,11 +12,13 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from datagen.kernels import kernel
 from datagen.similarity import postings
 from datagen.similarity.answers import ANY_ANSWER, Same, Side, held_by, same_answer
 from datagen.similarity.lcs import Scratch, f1, lcs, new_scratch
+from datagen.similarity.postings import candidates as indexed
+from datagen.similarity.postings import insert, postings_to_read
 from datagen.similarity.token_lists import Ids, TokenLists, by_rarity, number_pairs
 
 
@@ -43,7 +45,7 @@ class Nearest:
     conflict: npt.NDArray[np.int64]
 
 
-@njit(cache=True)
+@kernel(work=lambda keys, *rest: 50 + 20 * len(keys))
 def candidates(
     keys: Ids, answer_keys: Ids, text: Side, answers: Side, same: Same, scratch: Scratch, t: float, mark: int
 ) -> int:  # fmt: skip
@@ -55,15 +57,13 @@ def candidates(
     ratio, answer_ratio = t / (2.0 - t), same.threshold / (2.0 - same.threshold)
     by_answer = False
     if same.threshold >= 0 and len(answer_keys) > 0:
-        by_answer = postings.postings_to_read(answers.postings, answer_keys, answer_ratio) < postings.postings_to_read(
-            text.postings, keys, ratio
-        )
+        by_answer = postings_to_read(answers.postings, answer_keys, answer_ratio) < postings_to_read(text.postings, keys, ratio)
     if by_answer:
-        return int(postings.candidates(answers.postings, answer_keys, answer_ratio, scratch.seen, mark, scratch.found))
-    return int(postings.candidates(text.postings, keys, ratio, scratch.seen, mark, scratch.found))
+        return int(indexed(answers.postings, answer_keys, answer_ratio, scratch.seen, mark, scratch.found))
+    return int(indexed(text.postings, keys, ratio, scratch.seen, mark, scratch.found))
 
 
-@njit(cache=True)
+@kernel(work=lambda i, x, count, *rest: 10 + count * (20 + len(x)))
 def most_similar(
     i: int, x: Ids, count: int, text: Side, answers: Side, same: Same, scratch: Scratch, t: float, among: int
 ) -> tuple[int, float]:  # fmt: skip
@@ -89,7 +89,14 @@ def most_similar(
     return best, best_score
 
 
-@njit(cache=True)
+def _greedy_work(text: Side, answers: Side, same: Same, *rest: object) -> float:
+    pairs = postings.pairs_work(text.postings)
+    if same.threshold >= 0:  # the side with the shorter postings is looked up
+        pairs = min(pairs, postings.pairs_work(answers.postings))
+    return 0.7 * (len(text.ids) + len(answers.ids)) + 30.0 * len(text.offsets) + pairs
+
+
+@kernel(work=_greedy_work)
 def run_greedy(
     text: Side, answers: Side, same: Same, contexts: Contexts, scratch: Scratch, t: float, pinned: int,
     witness: npt.NDArray[np.int64], score: npt.NDArray[np.float64], conflict: npt.NDArray[np.int64],
@@ -114,9 +121,9 @@ def run_greedy(
                 conflict[i] = before
         out[i] = witness[i] >= 0 or conflict[i] >= 0
         if not out[i]:
-            postings.insert(text.postings, i, keys, t / (2.0 - t))
+            insert(text.postings, i, keys, t / (2.0 - t))
             if same.threshold >= 0:
-                postings.insert(answers.postings, i, answer_keys, same.threshold / (2.0 - same.threshold))
+                insert(answers.postings, i, answer_keys, same.threshold / (2.0 - same.threshold))
 
 
 def compared(answers: TokenLists | None, same: Same | None, n: int) -> tuple[TokenLists, Same]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from datagen.kernels import kernel
 from datagen.similarity import postings
 from datagen.similarity.lcs import Scratch, f1, lcs, new_scratch
-from datagen.similarity.postings import Index
+from datagen.similarity.postings import Index, candidates, insert
 from datagen.similarity.token_lists import Ids, Offsets, TokenLists
 
 
-@njit(cache=True)
+@kernel()
 def placed(rows: npt.NDArray[np.int64], scores: npt.NDArray[np.float64], row: int, score: float) -> None:
     """Put a row where it belongs in a list that falls by score, ties by position; the last falls off."""
     at = len(rows)
@@ -24,7 +24,11 @@ def placed(rows: npt.NDArray[np.int64], scores: npt.NDArray[np.float64], row: in
         rows[at], scores[at] = row, score
 
 
-@njit(cache=True)
+def _nearest_work(ids: Ids, keys: Ids, offsets: Offsets, kept: npt.NDArray[np.bool_], index: Index, *rest: object) -> float:
+    return 1.5 * len(ids) + 30.0 * len(offsets) + 3 * postings.pairs_work(index)
+
+
+@kernel(work=_nearest_work)
 def run_nearest(
     ids: Ids, keys: Ids, offsets: Offsets, kept: npt.NDArray[np.bool_], index: Index, floor: float, scratch: Scratch,
     rows: npt.NDArray[np.int64], scores: npt.NDArray[np.float64],
@@ -33,7 +37,7 @@ def run_nearest(
     ratio = floor / (2.0 - floor)
     for i in range(len(kept)):
         if kept[i]:
-            postings.insert(index, i, keys[offsets[i] : offsets[i + 1]], ratio)
+            insert(index, i, keys[offsets[i] : offsets[i + 1]], ratio)
     k = rows.shape[1]
     for i in range(len(kept)):
         x = ids[offsets[i] : offsets[i + 1]]
@@ -41,7 +45,7 @@ def run_nearest(
         if m == 0:
             continue
         mine = keys[offsets[i] : offsets[i + 1]]
-        for c in range(postings.candidates(index, mine, ratio, scratch.seen, i + 1, scratch.found)):
+        for c in range(candidates(index, mine, ratio, scratch.seen, i + 1, scratch.found)):
             row = scratch.found[c]
             y = ids[offsets[row] : offsets[row + 1]]
             least = max(floor, scores[i, k - 1])

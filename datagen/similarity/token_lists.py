@@ -8,7 +8,8 @@ from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from datagen.kernels import kernel
 
 Ids = npt.NDArray[np.uint32]
 Offsets = npt.NDArray[np.int64]
@@ -66,7 +67,14 @@ def split_at(lists: TokenLists, n: int) -> tuple[TokenLists, TokenLists]:
     return TokenLists(lists.ids[:at], lists.offsets[: n + 1], lists.size), rest
 
 
-@njit(cache=True)
+def _by_sorted_counts(ids: Ids, size: int) -> Ids:
+    """The same as `by_rarity`, without a compiler."""
+    place = np.empty(size, np.uint32)
+    place[np.argsort(-np.bincount(ids, minlength=size), kind="stable")] = np.arange(size)
+    return place[ids]
+
+
+@kernel(plain=_by_sorted_counts, work=lambda ids, size: 50 + 0.05 * (len(ids) + 2 * size))
 def by_rarity(ids: Ids, size: int) -> Ids:
     """Renumber ids below `size` so that a more frequent one gets a smaller number, ties by the old number.
 
@@ -88,7 +96,16 @@ def by_rarity(ids: Ids, size: int) -> Ids:
     return counts[ids]
 
 
-@njit(cache=True)
+def _by_sorted_pairs(left: Ids, right: Ids) -> Ids:
+    """The same as `number_pairs`, without a compiler."""
+    pairs = left.astype(np.uint64) << np.uint64(32) | right
+    _, first, inverse = np.unique(pairs, return_index=True, return_inverse=True)
+    number = np.empty(len(first), np.uint32)
+    number[np.argsort(first)] = np.arange(len(first))
+    return number[inverse]
+
+
+@kernel(plain=_by_sorted_pairs, work=lambda left, right: 50 + 0.2 * len(left))
 def number_pairs(left: Ids, right: Ids) -> Ids:
     """Return one dense id per distinct pair (left[i], right[i]), numbered by first appearance."""
     n = len(left)

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from numba import njit
 
+from datagen.kernels import kernel
 from datagen.similarity.token_lists import Offsets
 from datagen.text import Units, facts, is_fact, tokenizer, without_separators, words
 
@@ -99,10 +99,12 @@ def _ends(counts: Int64) -> Offsets:
 
 
 def _both(texts: Sequence[str], split: Split, *, words_only: bool) -> Tokenised:
-    """Return the tokens of texts, those of ASCII by the kernel."""
+    """Return the tokens of texts, those of ASCII by the kernel where it is worth it."""
     texts = [t if t.isascii() else _plainer(t) for t in texts]
     plain = np.array([t.isascii() for t in texts], bool)
-    ids, counts, vocabulary = _by_kernel([t for t in texts if t.isascii()], words_only)
+    ascii_texts = [t for t in texts if t.isascii()]
+    worth = cut.is_worth(0.25 * sum(map(len, ascii_texts)))
+    ids, counts, vocabulary = _by_kernel(ascii_texts, words_only) if worth else _by_pattern(ascii_texts, split, [])
     if plain.all():
         return Tokenised(ids, _ends(counts), vocabulary)
     more, their_counts, vocabulary = _by_pattern([t for t in texts if not t.isascii()], split, vocabulary)
@@ -145,7 +147,7 @@ def _by_kernel(texts: Sequence[str], words_only: bool) -> tuple[Int32, Int64, li
     return ids, counts, vocabulary
 
 
-@njit(cache=True)
+@kernel(work=lambda data, ends, kinds, words_only: len(data))
 def cut(data: Bytes, ends: Offsets, kinds: Bytes, words_only: bool) -> tuple[Int32, Int32, Int64]:
     """Return where each token starts, how long it is, and how many each text has.
 
@@ -177,7 +179,7 @@ def cut(data: Bytes, ends: Offsets, kinds: Bytes, words_only: bool) -> tuple[Int
     return starts[:made], lengths[:made], counts
 
 
-@njit(cache=True)
+@kernel()
 def token_at(data: Bytes, at: int, end: int, kinds: Bytes, words_only: bool) -> int:
     """The length of the token that begins here; 0 where none does; -n where none does in the next n + 1 bytes."""
     kind = kinds[data[at]]
@@ -189,12 +191,10 @@ def token_at(data: Bytes, at: int, end: int, kinds: Bytes, words_only: bool) -> 
         return int(word_at(data, at, end, kinds, words_only))
     if words_only:
         return 0
-    if kind & 4:
-        return 1
-    return 1 if data[at] == 45 and is_minus(data, at, end, kinds) else 0
+    return 1 if kind & 4 != 0 or (data[at] == 45 and is_minus(data, at, end, kinds)) else 0
 
 
-@njit(cache=True)
+@kernel()
 def number_at(data: Bytes, at: int, end: int, kinds: Bytes) -> int:
     """The length of a number with separators, as 3.14 or 1,000; 0 where there is none."""
     stop = at
@@ -208,7 +208,7 @@ def number_at(data: Bytes, at: int, end: int, kinds: Bytes) -> int:
     return stop - at if stop > digits else 0
 
 
-@njit(cache=True)
+@kernel()
 def word_at(data: Bytes, at: int, end: int, kinds: Bytes, words_only: bool) -> int:
     """The length of a word with its inner apostrophes; -n for n + 1 underscores that are no word."""
     stop, solid = at, False
@@ -225,7 +225,7 @@ def word_at(data: Bytes, at: int, end: int, kinds: Bytes, words_only: bool) -> i
     return stop - at
 
 
-@njit(cache=True)
+@kernel()
 def is_minus(data: Bytes, at: int, end: int, kinds: Bytes) -> bool:
     """Whether a hyphen stands before a number or a bracket, a blank between them or not."""
     after = at + 1
@@ -234,7 +234,7 @@ def is_minus(data: Bytes, at: int, end: int, kinds: Bytes) -> bool:
     return after < end and (kinds[data[after]] & 1 != 0 or data[after] == 40)
 
 
-@njit(cache=True)
+@kernel(work=lambda data, starts, lengths: len(data))
 def numbered(data: Bytes, starts: Int32, lengths: Int32) -> tuple[Int32, Int32]:
     """Return a number per token, equal for equal bytes, by first appearance, and the first token of each number."""
     slots, hashes = np.full(1 << 12, -1, np.int32), np.empty(1 << 11, np.uint64)
@@ -257,7 +257,7 @@ def numbered(data: Bytes, starts: Int32, lengths: Int32) -> tuple[Int32, Int32]:
     return ids, first[:used]
 
 
-@njit(cache=True)
+@kernel()
 def hash_of(data: Bytes, at: int, n: int) -> np.uint64:
     """FNV-1a of n bytes, its high bits folded into the low ones."""
     h = np.uint64(14695981039346656037)
@@ -266,7 +266,7 @@ def hash_of(data: Bytes, at: int, n: int) -> np.uint64:
     return h ^ (h >> np.uint64(29))
 
 
-@njit(cache=True)
+@kernel()
 def slot_of(
     data: Bytes, starts: Int32, lengths: Int32, slots: Int32, hashes: npt.NDArray[np.uint64], first: Int32, token: int,
     h: np.uint64,
@@ -288,7 +288,7 @@ def slot_of(
     return int(slot)
 
 
-@njit(cache=True)
+@kernel()
 def spread(hashes: npt.NDArray[np.uint64], used: int, size: int) -> Int32:
     """Return a table of `size` slots with the numbers below `used`."""
     slots = np.full(size, -1, np.int32)

@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 
 from datagen import assets
-from datagen.documents.reading import files_of
 from datagen.errors import UsageError
 from datagen.formats import read as readers
-from datagen.models.causal_lm import find_model
 from datagen.recipe import FORWARD_MODEL, GENERATORS, PRE_EXPERIENCE, TEACHERS, TRAINED, Step
 from datagen.stage import Stage
-from datagen.steps.cutting import cut
 from datagen.steps.earlier import opened
-from datagen.steps.forward_model import forward_model
-from datagen.steps.generating import generate
-from datagen.steps.judging import judge
-from datagen.steps.mixing import mix, source_paths
-from datagen.steps.pairing import pair_up
-from datagen.steps.pre_experience import pre_experience
 from datagen.steps.reading import read_input
-from datagen.steps.rewriting import rewrite
-from datagen.steps.teaching import teach
-from datagen.steps.training import train
 from datagen.work import Run
+
+# Kind of step -> module of this room and function that does it, loaded where a recipe has the kind.
+DOERS = {
+    **dict.fromkeys(GENERATORS, "generating:generate"), **dict.fromkeys(TEACHERS, "teaching:teach"),
+    "passages": "cutting:cut", "from_pairs": "pairing:pair_up", "mix": "mixing:mix", "train": "training:train",
+    PRE_EXPERIENCE: "pre_experience:pre_experience", FORWARD_MODEL: "forward_model:forward_model",
+}  # fmt: skip
 
 
 def kind_of(step: Step) -> Callable[[Run, Step, Path], None]:
     """Return the function that does a step."""
-    makers = {**dict.fromkeys(GENERATORS, generate), **dict.fromkeys(TEACHERS, teach)}
-    trained = {"train": train, PRE_EXPERIENCE: pre_experience, FORWARD_MODEL: forward_model}
-    known = {**makers, "passages": cut, "from_pairs": pair_up, "mix": mix, **trained}
-    return known.get(step.kind) or (rewrite if step.options.rewrites else judge)
+    doer = DOERS.get(step.kind) or ("rewriting:rewrite" if step.options.rewrites else "judging:judge")
+    module, _, name = doer.partition(":")
+    done: Callable[[Run, Step, Path], None] = getattr(importlib.import_module(f"datagen.steps.{module}"), name)
+    return done
 
 
 def source_files(step: Step) -> list[str]:
@@ -52,10 +48,14 @@ def check(run: Run) -> None:
     for step in run.recipe.steps:
         options = step.options
         if step.kind == "mix":
+            from datagen.steps.mixing import source_paths
+
             paths += [p for named in source_paths(options).values() for p in named]
         paths += [p for p in (getattr(options, "eval", None), getattr(options, "seeds", None)) if p]
         paths += source_files(step)
         if step.kind in ("train", *TRAINED) or (step.kind == "mix" and options.grid):
+            from datagen.models.causal_lm import find_model
+
             find_model(options.model)
             run.identity(options.model)
         if isinstance(options, Stage):
@@ -71,7 +71,16 @@ def check(run: Run) -> None:
             raise UsageError(f"{path} lies in the run folder {run.out}, which this run rewrites; give another -o")
         if Path(path).is_dir() and not (Path(path) / "run.json").exists() and Path(path).resolve() in run.out.resolve().parents:
             raise UsageError(f"the run folder {run.out} lies in the input {path}, which would read it; give another -o")
-        (files_of if path in documents else readers.files)(path)
+        _files_of(path, path in documents)
+
+
+def _files_of(path: str, documents: bool) -> list[Path]:
+    """The files behind a path of documents, or of rows; raises DataError where there is none."""
+    if not documents:
+        return readers.files(path)
+    from datagen.documents.reading import files_of
+
+    return files_of(path)
 
 
 __all__ = ["check", "kind_of", "read_input"]

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from datagen import options as option_fields
 from datagen import recipe as recipes
 from datagen.dataset import read_column
 from datagen.errors import DataError, UsageError
-from datagen.shards import read_all, read_json
+from datagen.shards import read_all, read_json, read_table
 from datagen.stage import ERROR, Reference
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ class Earlier:
         ids = read_all(self._step(base) / "rows", ["id"]).column("id").combine_chunks()
         alive: npt.NDArray[np.bool_] = np.ones(len(ids), bool)
         for at in range(base + 1, position + 1):
-            alive[pq.read_table(self._step(at) / "verdict.parquet", columns=["row"]).column("row").to_numpy()] = False
+            alive[read_table(self._step(at) / "verdict.parquet", ["row"]).column("row").to_numpy()] = False
         kept = pa.array(alive)
         return Reference(read_column(folder / "scores").drop_columns([ERROR]).filter(kept), ids.filter(kept))
 

@@ -29,11 +29,10 @@ def forward_model(run: Run, step: Step, folder: Path) -> None:
         if scores is None:
             raise DataError(f"step '{step.name}': its rows have no judge_score; put a judge before it")
         well = np.asarray(scores.to_numpy(zero_copy_only=False), np.float64)[alive] >= options.min_score
-        run.progress.step(step.name, options.steps, "steps")
         rows = run.side_rows("seeds", options.seeds) if options.seeds else []
         by_people = len(rows)
         rows = [*rows, *(row for row, good in zip(data.kept_rows(), well, strict=True) if good)]
-        trained = fitted(run, rows, options, ("seeds", "min_score"), folder)
+        trained = fitted(run, step, rows, ("seeds", "min_score"), folder)
         notes = {"by_people": by_people, "scored_high": int(well.sum()), "left_out": len(trained.left_out), **told(trained)}
         return {**entry(step.name, option_fields.values(options), len(alive), {}), "notes": notes}
 

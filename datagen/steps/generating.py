@@ -44,7 +44,7 @@ def generate(run: Run, step: Step, folder: Path) -> None:
     mark = fingerprint(VERSION, matter, generation.prompts(step.kind, options), weights, sides, options.looks_back)
 
     def work() -> dict[str, Any]:
-        run.progress.step(step.name, options.n, "rows")
+        run.progress.step(f"{step.name}: model", None, "rows")  # which starts here, where it is a local one
         return {**_generated(run, step, folder), "options": option_fields.values(options)}
 
     run.do(folder, mark, work)
@@ -78,6 +78,7 @@ def _generated(run: Run, step: Step, folder: Path) -> dict[str, Any]:
     from datagen.generate import generation
 
     with ready(run, step) as loop:
+        run.progress.step(step.name, step.options.n, "rows")
         with contextlib.closing(_watched(loop, run)) as rows:  # before the journal is
             ingest(folder, [("", rows)], step.name)
         found = generation.account(loop)
@@ -86,6 +87,7 @@ def _generated(run: Run, step: Step, folder: Path) -> dict[str, Any]:
         bought = found["requests"]["recorded"]
         saved = f"; answers in the journal: {bought:,}, but no task has all of its own yet" if bought else ""
         raise type(stopped)(f"{stopped}{saved if stopped.exit_code == BudgetError.exit_code else ''}")
+    run.progress.step(f"{step.name}: diversity", None, "rows")
     return {**entry, **found, "diversity": diversity_of(folder, seed_path(step), step.options.language)}
 
 

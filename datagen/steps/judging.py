@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from datagen import options as option_fields
 from datagen import stage as stages
 from datagen.dataset import Dataset, Layer, placed, read_column, reason_counts, write_columns, write_scores
 from datagen.recipe import Step
 from datagen.rows import ROW
-from datagen.shards import ShardWriter, fingerprint, read_all, read_json, shard_paths, write_json
+from datagen.shards import ShardWriter, fingerprint, read_all, read_json, read_table, shard_paths, write_json
 from datagen.stage import ERROR, Applied, Context, Reference, Stage
 from datagen.steps import scores_by_id, wipeout
 from datagen.steps.entry import VERSION, entry, write_verdict
@@ -58,36 +57,37 @@ def judge(run: Run, step: Step, folder: Path) -> None:
         else:
             _score(run, step, data, scores, overlaid)
             columns = read_column(scores)
-        run.progress.step(f"{step.name}: decide", None, "rows")
         reference = _reference(run, replace(step, options=able), folder, fingerprint(known, others))
+        run.progress.step(f"{step.name}: decide", None, "rows")
         applied = stages.apply(stage, columns, alive, ctx, reference)
         wipeout.check(run, step, data, before, applied.dropped)
         write_verdict(folder, applied.dropped)
         _write_marks(stage, data, folder, applied, columns if by_id else None)
         notes = {"notes": dict(applied.notes)} if applied.notes else {}
         if stage.curve and (run.curve or (run.curve is None and before.sum() <= CURVE_ROWS)):
-            run.progress.step(f"{step.name}: curve", None, "rows")
-            notes["curve"] = _curve(stage, columns, before, ctx, reference)
+            run.progress.step(f"{step.name}: curve", None, "values")
+            notes["curve"] = _curve(run, stage, columns, before, ctx, reference)
         return entry(step.name, option_fields.values(stage), int(before.sum()), reason_counts([applied.dropped]), **notes)
 
     run.do(folder, mark, work)
     places = {**dict.fromkeys(stage.adds, scores if stage.parallel == "rows" else folder / "added")}
     places |= dict.fromkeys(stage.marks, folder / "columns")
-    data.layers.append(Layer(step.name, pq.read_table(folder / "verdict.parquet"), columns=tuple(places.items())))
+    data.layers.append(Layer(step.name, read_table(folder / "verdict.parquet"), columns=tuple(places.items())))
 
 
 def _curve(
-    stage: Stage, columns: pa.Table, before: npt.NDArray[np.bool_], ctx: Context, reference: Reference | None
+    run: Run, stage: Stage, columns: pa.Table, before: npt.NDArray[np.bool_], ctx: Context, reference: Reference | None
 ) -> dict[str, Any]:  # fmt: skip
     """Return how many rows the stage would keep at each value of an option: decided again each time, nothing is guessed."""
     assert stage.curve is not None
     option, values = stage.curve
     at = getattr(stage, option)
-    points = []
+    points: list[list[Any]] = []
     for value in sorted({*values, at}):
         alive = before.copy()
         stages.apply(replace(stage, **{option: value}), columns, alive, ctx, reference)
         points.append([value, int(alive.sum())])
+        run.progress.at(len(points), total=len({*values, at}))
     return {"option": option, "at": at, "points": points}
 
 
@@ -112,7 +112,7 @@ def _score(run: Run, step: Step, data: Dataset, scores: Path, overlaid: dict[str
 def score_shard(task: tuple[Stage, str, str, dict[str, str]]) -> int:
     """Score one shard into one Arrow file; return its number of rows. Runs in a process of the engine."""
     stage, source, target, overlaid = task
-    rows = with_columns(pq.read_table(source), {name: Path(path) for name, path in overlaid.items()})
+    rows = with_columns(read_table(source), {name: Path(path) for name, path in overlaid.items()})
     write_scores(Path(target), stages.scored(stage, rows, Context()))
     return len(rows)
 
@@ -138,17 +138,21 @@ def _reference(run: Run, step: Step, folder: Path, mark: str) -> Reference | Non
 def _of_files(run: Run, step: Step, folder: Path, mark: str) -> Reference:
     """Score the rows of the files that a stage compares with, once."""
     if (read_json(folder / "_mark.json") or {}).get("fingerprint") != mark:
+        run.progress.step(f"{step.name}: against", None, "rows")
         _clear(folder)
         with ShardWriter(folder / "rows", ROW) as writer:
             for path in step.options.references:
                 for row in run.side_rows(f"{step.name}, against", path):
                     writer.add(row)
+            read = writer.rows
         tasks: list[tuple[Stage, str, str, dict[str, str]]] = [
             (step.options, str(p), str(folder / f"{p.stem}.arrow"), {}) for p in shard_paths(folder / "rows")
         ]
         # A model is loaded in this process alone.
-        for _ in map(score_shard, tasks) if step.options.parallel == "device" else run.engine.map(score_shard, tasks):
-            pass
+        done = 0
+        for n in map(score_shard, tasks) if step.options.parallel == "device" else run.engine.map(score_shard, tasks):
+            done += n
+            run.progress.at(done, total=read)
         write_json(folder / "_mark.json", {"fingerprint": mark})
     ids = read_all(folder / "rows", ["id"]).column("id").combine_chunks()
     return Reference(read_column(folder).drop_columns([ERROR]), ids)

@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from datagen import options as option_fields
 from datagen.dataset import Dataset, Layer, ingest, reason_counts
 from datagen.errors import DataError
 from datagen.recipe import Step
 from datagen.rows import REWRITTEN, Row, row_id
-from datagen.shards import ShardWriter, fingerprint, read_json, write_json
+from datagen.shards import ShardWriter, fingerprint, read_json, read_table, write_json
 from datagen.steps.entry import VERSION, entry, made, write_verdict
 from datagen.steps.reading import counted
 from datagen.work import Run
@@ -72,8 +71,8 @@ def mix(run: Run, step: Step, folder: Path) -> None:
 
     run.do(folder, mark, work)
     data = Dataset(folder, mark, step=step.name if options.systems else "")
-    repeat = pq.read_table(folder / "repeat.parquet").column("repeat").to_numpy()
-    data.layers.append(Layer(step.name, pq.read_table(folder / "verdict.parquet"), repeat))
+    repeat = read_table(folder / "repeat.parquet").column("repeat").to_numpy()
+    data.layers.append(Layer(step.name, read_table(folder / "verdict.parquet"), repeat))
     run.datasets.append(data)
 
 
@@ -106,8 +105,8 @@ def _proxies(run: Run, options: Any, folder: Path) -> Callable[..., Any]:
 
     def trainer() -> Trainer:
         from datagen.models.causal_lm import load
-        from datagen.train.loop import TrainOptions
         from datagen.train.loop import train as fit
+        from datagen.train.options import TrainOptions
 
         base = load(options.model)
 
@@ -125,6 +124,7 @@ def _proxies(run: Run, options: Any, folder: Path) -> Callable[..., Any]:
         from datagen.mix import grid
 
         run.progress.step("proxies", None, "runs")
-        return grid.search(table, sizes, options, trainer, eval_rows, run.progress.at, folder)
+        at = run.progress.at
+        return grid.search(table, sizes, options, trainer, eval_rows, lambda done, of: at(done, total=of), folder)
 
     return search

@@ -16,6 +16,7 @@ from datagen.pairs.options import PairOptions
 from datagen.recipe import Step
 from datagen.shards import file_digest, fingerprint
 from datagen.steps.entry import VERSION, made
+from datagen.steps.reading import counted
 from datagen.work import Run
 
 
@@ -40,7 +41,7 @@ def pair_up(run: Run, step: Step, folder: Path) -> None:
                 f"step '{step.name}': there are {len(ways)} phrasings, not {options.phrasings}; --templates adds more"
             )
         rows = instructions(pairs, ways, options, step.name)
-        ingest(folder, [("", rows)], step.name)
+        ingest(folder, [("", counted(run, rows))], step.name)
         return {**made(step.name, option_fields.values(options), folder), "pairs": len(pairs)}
 
     run.do(folder, mark, work)

@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from datagen import options as option_fields
 from datagen.errors import UsageError
-from datagen.models.embed import MULTILINGUAL, UNKNOWN, UNREAD, load, resolve
 from datagen.recipe import PRE_EXPERIENCE, TRAINED, PreExperience, Step
 from datagen.shards import fingerprint
 from datagen.stage import Stage
@@ -25,16 +24,18 @@ if TYPE_CHECKING:
 
 def pre_experience(run: Run, step: Step, folder: Path) -> None:
     """Train a model on some of the rows that are left; every row stays."""
+    from datagen.models.embed import resolve
+
     options, data = step.options, run.datasets[-1]
     embedder = resolve(options.embedder)[1] if options.sample == "kmeans" else ""
     mark = fingerprint(VERSION, option_fields.values(options), run.identity(options.model), embedder, run.tail)
 
     def work() -> dict[str, Any]:
         alive = np.flatnonzero(data.alive())
-        run.progress.step(step.name, options.steps, "steps")
+        run.progress.step(f"{step.name}: sample", None, "rows")
         chosen = {*alive[sampled(data, alive, options)].tolist()}
         rows = [row for at, row in zip(alive.tolist(), data.kept_rows(), strict=True) if at in chosen]
-        trained = fitted(run, rows, options, ("rows", "sample", "clusters", "embedder"), folder)
+        trained = fitted(run, step, rows, ("rows", "sample", "clusters", "embedder"), folder)
         notes = {"sampled": len(rows), "left_out": len(trained.left_out), **told(trained)}
         return {**entry(step.name, option_fields.values(options), len(alive), {}), "notes": notes}
 
@@ -51,6 +52,8 @@ def sampled(data: Dataset, alive: npt.NDArray[np.int64], options: PreExperience)
     if options.sample == "random" or len(alive) <= options.rows:
         return np.sort(order[: options.rows])
     from sklearn.cluster import KMeans
+
+    from datagen.models.embed import MULTILINGUAL, UNKNOWN, UNREAD, load
 
     vectors, unknown, _ = load(options.embedder, options.device).encode([row["instruction"] for row in data.kept_rows()])
     if (unknown > UNKNOWN).mean() > UNREAD:

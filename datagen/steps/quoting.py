@@ -82,6 +82,7 @@ def quote(run: Run, steps: Sequence[Step], probes: int) -> dict[str, Any]:
         DataError: there is no row.
         ModelError: the endpoint fails.
     """
+    run.progress.step("estimate", None, "rows")
     data = run.datasets[-1]
     n = int(data.alive().sum())
     if not n:

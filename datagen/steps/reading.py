@@ -16,6 +16,7 @@ from datagen.work import Run, source_name
 def read_input(run: Run) -> None:
     """Step 0: the input files, as rows on disk."""
     folder, paths = run.folder(0, "input"), list(run.recipe.input)
+    run.progress.step("input", None, "rows")
     files = run.digest("input", paths)
     names = [source_name(p) for p in paths]
     earlier = [e.fingerprint for e in run.earlier]
@@ -27,7 +28,6 @@ def read_input(run: Run) -> None:
         raise DataError(f"{', '.join(paths)}: nothing to read, not one row; check the input")
 
     def work() -> dict[str, Any]:
-        run.progress.step("input", None, "rows")
         before = [i for earlier in run.earlier for i in earlier.input_ids]
         ingest(folder, [("", counted(run, run.read("", paths)))], "input", before)
         return made("input", {"input": paths}, folder)
@@ -38,7 +38,9 @@ def read_input(run: Run) -> None:
 
 def counted(run: Run, rows: Iterator[Row]) -> Iterator[Row]:
     """Yield rows, telling the run how many went by."""
+    n = 0
     for n, row in enumerate(rows, start=1):
         yield row
-        if n % 1000 == 0:
+        if n % 100 == 0:
             run.progress.at(n)
+    run.progress.at(n)

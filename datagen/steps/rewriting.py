@@ -16,7 +16,7 @@ from datagen.dataset import Dataset, reason_counts
 from datagen.errors import DatagenError
 from datagen.recipe import Step
 from datagen.rows import LEDGER, REWRITTEN, ROW, row_id
-from datagen.shards import ShardWriter, fingerprint, read_shards, shard_paths
+from datagen.shards import ShardWriter, fingerprint, read_shards, read_table, shard_paths
 from datagen.stage import ERROR, Stage
 from datagen.steps.entry import VERSION, entry
 from datagen.work import Run
@@ -80,7 +80,7 @@ def _mended(run: Run, stage: Stage, data: Dataset) -> Iterator[tuple[pa.Array, p
 def mend_shard(task: tuple[Stage, str, Any]) -> tuple[pa.Table, list[str | None]]:
     """Mend some rows of one shard; return them with their `old_id`, and per row why it broke. In a process of the engine."""
     stage, source, positions = task
-    rows = pq.read_table(source).take(pa.array(positions))
+    rows = read_table(source).take(pa.array(positions))
     return mended(stage, rows)
 
 

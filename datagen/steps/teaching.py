@@ -52,22 +52,24 @@ def teach(run: Run, step: Step, folder: Path) -> None:
 
     def work() -> dict[str, Any]:
         rows_in = int(data.alive().sum())
+        run.progress.step(f"{step.name}: model", None, "rows")  # which starts here, where it is a local one
         check(run, step, data)
-        run.progress.step(step.name, rows_in, "rows")
         with chat_of(run, step) as chat:
+            run.progress.step(step.name, rows_in, "rows")
             teacher = teachers.teacher(step.kind, step.name, chat, options)
             with contextlib.closing(taught(data.kept_rows(whole=True), teacher, chat, step.name)) as came:
                 told = _written(run, step, folder, data, _Class(chat, teacher), came)
-        return {**told, **_diversity(step, folder)}
+        return {**told, **_diversity(run, step, folder)}
 
     run.do(folder, mark, work)
     run.datasets.append(Dataset(folder, mark, step=step.name))
 
 
-def _diversity(step: Step, folder: Path) -> dict[str, Any]:
+def _diversity(run: Run, step: Step, folder: Path) -> dict[str, Any]:
     """The verbs and nouns of the new instructions beside those of rows by people, where a step names some."""
     if not (path := getattr(step.options, "seed_rows", None)):
         return {}
+    run.progress.step(f"{step.name}: diversity", None, "rows")
     languages = Counter(read_all(folder / "rows", ["language"]).column("language").to_pylist())
     most = next((name for name, _ in languages.most_common() if name in PROMPTS), "en")
     try:

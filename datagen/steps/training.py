@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from datagen import options as option_fields
 from datagen import stage as stages
@@ -16,7 +15,7 @@ from datagen.dataset import Dataset, Layer, reason_counts
 from datagen.errors import DataError
 from datagen.recipe import Step
 from datagen.rows import Row
-from datagen.shards import fingerprint
+from datagen.shards import fingerprint, read_table
 from datagen.steps.entry import VERSION, entry, write_verdict
 from datagen.work import Run
 
@@ -35,8 +34,7 @@ def train(run: Run, step: Step, folder: Path) -> None:
         if not rows:
             raise DataError("nothing to train on: no row is left; `datagen explain` and dropped/ say why")
         eval_rows = run.side_rows("eval", options.eval) if options.eval else None
-        run.progress.step(step.name, options.steps, "steps")
-        trained = fitted(run, rows, options, ("eval",), run.out, eval_rows)
+        trained = fitted(run, step, rows, ("eval",), run.out, eval_rows)
         dropped = _left_out(data, trained.left_out, options.max_length)
         write_verdict(folder, dropped)
         return {
@@ -45,20 +43,27 @@ def train(run: Run, step: Step, folder: Path) -> None:
         }
 
     run.do(folder, mark, work)
-    data.layers.append(Layer(step.name, pq.read_table(folder / "verdict.parquet")))
+    data.layers.append(Layer(step.name, read_table(folder / "verdict.parquet")))
 
 
 def fitted(
-    run: Run, rows: Sequence[Row], options: Any, own: Collection[str], out: Path, eval_rows: Sequence[Row] | None = None
+    run: Run, step: Step, rows: Sequence[Row], own: Collection[str], out: Path, eval_rows: Sequence[Row] | None = None
 ) -> Trained:  # fmt: skip
     """Train on rows, telling the run how far it is; `own` are the options of the step that are not the trainer's."""
     from datagen.train.loop import TrainOptions, train
 
-    settings = {k: v for k, v in option_fields.values(options).items() if k not in own} | {"fresh": run.fresh}
-    return train(
-        rows, TrainOptions(**settings), out, eval_rows,
-        lambda line: run.progress.at(line["step"], f"loss {line['loss']:.3f}"),
-    )  # fmt: skip
+    settings = {k: v for k, v in option_fields.values(step.options).items() if k not in own} | {"fresh": run.fresh}
+    run.progress.step(f"{step.name}: prepare", None, "steps")  # loads the model, and measures it where there is an eval
+    begun = False
+
+    def on_step(line: dict[str, Any]) -> None:
+        nonlocal begun
+        if not begun:
+            run.progress.step(step.name, line["steps"], "steps")
+            begun = True
+        run.progress.at(line["step"], f"loss {line['loss']:.3f}")
+
+    return train(rows, TrainOptions(**settings), out, eval_rows, on_step)
 
 
 def _left_out(data: Dataset, left_out: list[tuple[str, str]], max_length: int) -> pa.Table:

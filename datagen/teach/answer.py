@@ -4,44 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from datagen.models.chat import Chat
 from datagen.models.completion import Completion
 from datagen.models.judge import Judge
-from datagen.options import between
 from datagen.rows import Row, conversation_turns, transcript, turn
 from datagen.scores.final_answer import final_answer, is_worked, marked_answer, same_answer
 from datagen.teach.desk import Desk, asked_messages, has_tools, shown, with_answer, with_reference
-from datagen.teach.options import TeachOptions
+from datagen.teach.options import HIGH, LOW, AnswerOptions
 
 LOCAL_TOKENS = 384  # of an answer; a small model that goes on has lost its thread
 JUDGE_TOKENS = 512
 SHORT = 80  # characters of an answer that is nothing but one
-LOW, HIGH = 1, 5  # the scale of prompts/judge
-
-
-@dataclass(frozen=True)
-class AnswerOptions(TeachOptions):
-    """Options of `answer`."""
-
-    samples: int = 1  # answers per row; all of them are in `candidates`, the best first
-    best: Literal["auto", "rule", "agreement", "judge", "first"] = "auto"  # what says which is best; auto: see the README
-    min_score: float | None = None  # of the best answer (rule 0..1, agreement 0..1, judge 1..5), below which a row goes
-    system: str | None = None  # a system message for rows without one; it is not written into the rows
-
-    def __post_init__(self) -> None:
-        """Check the values; raises ValueError."""
-        super().__post_init__()
-        if not 1 <= self.samples <= 1024:
-            raise ValueError(f"samples must be 1 to 1024, not {self.samples}")
-        if self.samples > 1 and self.temperature is not None and self.temperature == 0:
-            raise ValueError("several samples need a temperature above 0, or all of them are the same")
-        if self.min_score is not None and self.samples == 1 and self.best in ("first", "agreement"):
-            raise ValueError("min_score needs best=rule or best=judge, or more samples")
-        if self.min_score is not None:
-            between("min_score", self.min_score, *((LOW, HIGH) if self.best == "judge" else (0, 1)))
 
 
 class Answer:

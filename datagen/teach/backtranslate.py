@@ -7,7 +7,6 @@ pairs that are worth it (stage `judge`). The model is any that follows a prompt,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from datagen.language import identify, is_in
@@ -16,7 +15,7 @@ from datagen.models.chat import Chat
 from datagen.rows import Row, extra_of
 from datagen.similarity.spans import longest_shared_run
 from datagen.teach.desk import Desk, shown
-from datagen.teach.options import TeachOptions
+from datagen.teach.options import BacktranslateOptions
 from datagen.teach.reading import instruction_of
 from datagen.text import words_in
 
@@ -29,15 +28,6 @@ TAGS = {
     "th": ("ตอบในแบบของผู้ช่วย AI", "ตอบด้วยความรู้จากการค้นหาบนเว็บ"),
 }
 COPIED = 12  # words in a row from the text that make an instruction a copy of it
-
-
-@dataclass(frozen=True)
-class BacktranslateOptions(TeachOptions):
-    """Options of `backtranslate`."""
-
-    temperature: float | None = 0.0  # one instruction per text: the likeliest (of a small model, twice as often the right one)
-    source: str = "backtranslated"  # of the rows: what training can tell them apart by
-    seed_rows: str | None = None  # rows written by people, against whose verbs and nouns the new ones are counted
 
 
 class Backtranslate:

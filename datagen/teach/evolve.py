@@ -7,9 +7,8 @@ whose evolution failed goes back into the pool, so that its next round starts fr
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar
 
 import regex
 
@@ -18,13 +17,11 @@ from datagen.models.chat import Chat
 from datagen.models.completion import Completion
 from datagen.rows import Row, transcript
 from datagen.teach.desk import Desk, asked_messages, has_tools, shown, with_extra
-from datagen.teach.options import TeachOptions
+from datagen.teach.options import EvolveOptions
 from datagen.teach.reading import plain, unquoted
 from datagen.text import tokens
 from datagen.wordlists import entries
 
-Operation = Literal["constraints", "deepen", "concretize", "reasoning", "complicate_input", "breadth"]
-OPERATIONS: tuple[Operation, ...] = get_args(Operation)
 LOCAL_TOKENS = 256
 EQUAL_TOKENS = 16
 SAYS = frozenset({"no", "not", "是", "有", "在", "มี", "เป็น", "ได้"})  # stop words that answer a question by themselves
@@ -43,29 +40,6 @@ _EQUAL = regex.compile(
     rf"(?:(?P<not>no\b|(?:not|aren['’]t|isn['’]t)(?:\s\w+){{0,2}}?\s{_SAME}|un(?=equal)|differ|不|没|ไม่|ต่าง)|{_SAME})",
     flags=regex.I,
 )
-
-
-@dataclass(frozen=True)
-class EvolveOptions(TeachOptions):
-    """Options of `evolve`."""
-
-    temperature: float | None = 1.0  # off = the endpoint's default
-    top_p: float | None = 0.95  # off = the endpoint's default
-    rounds: int = 1  # each starts from what the one before made
-    operations: tuple[Operation, ...] = OPERATIONS  # drawn for each row and round
-    answer_temperature: float | None = 0.3  # of the answers to new tasks; off = the endpoint's default
-    check_gain: bool = True  # ask whether a new task asks for more than the old one
-    seed: int = 17  # which operation a row gets
-
-    def __post_init__(self) -> None:
-        """Check the values; raises ValueError."""
-        super().__post_init__()
-        if not 1 <= self.rounds <= 20:
-            raise ValueError(f"rounds must be 1 to 20, not {self.rounds}")
-        wrong = [o for o in self.operations if o not in OPERATIONS]
-        if wrong or not self.operations:
-            named = f"there is no operation '{wrong[0]}'" if wrong else "operations names none"
-            raise ValueError(f"{named}; they are {', '.join(OPERATIONS)}")
 
 
 class Evolve:
@@ -142,7 +116,7 @@ class Evolve:
         if not self._options.check_gain:
             return None
         prompt = desk.prompt("evolve_equal", desk.spoken(parent))
-        limit = EQUAL_TOKENS if self._options.local else None  # elsewhere a model may think before it answers
+        limit = EQUAL_TOKENS if self._options.loadable else None  # elsewhere a model may think before it answers
         judged = await desk.ask(prompt.messages(first=task, second=text), temperature=0.0, tokens=limit)
         answers.append(judged)
         if judged.text is None:

@@ -6,8 +6,7 @@ al. 2023 (step-back).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import regex
 
@@ -17,9 +16,8 @@ from datagen.rows import Row, transcript
 from datagen.scores.final_answer import final_answer, is_worked, same_answer
 from datagen.scores.numbers import changed
 from datagen.teach.desk import Desk, asked_messages, has_tools, shown, with_answer, with_reference
-from datagen.teach.options import TeachOptions
+from datagen.teach.options import RewriteOptions
 
-How = Literal["better", "grounded", "chain_of_thought", "step_back", "turns"]
 PROMPTS = {
     "better": "rewrite", "grounded": "rewrite_grounded", "chain_of_thought": "chain_of_thought", "step_back": "step_back",
     "turns": "rewrite_turn",
@@ -27,13 +25,6 @@ PROMPTS = {
 LOCAL_TOKENS = 384
 _ITEM = regex.compile(r"^[ \t]*\d{1,2}[.)、][ \t]", flags=regex.M)  # the number of a list's item is no fact
 REPEATS = 0.8  # ROUGE-L F1 of an answer with an earlier one of the same conversation, from which it repeats it
-
-
-@dataclass(frozen=True)
-class RewriteOptions(TeachOptions):
-    """Options of `rewrite`."""
-
-    how: How = "better"  # better, grounded (an assistant's words, no fact added), chain_of_thought, step_back, turns
 
 
 class Rewrite:

@@ -1,4 +1,4 @@
-"""The teachers by name: what each makes of a row, with its options and the prompts that its rows depend on."""
+"""The teachers by name: what each makes of a row, and the prompts that its rows depend on."""
 
 from __future__ import annotations
 
@@ -24,10 +24,6 @@ class Teacher(Protocol):
 TEACHERS: dict[str, Any] = {
     "answer": answer.Answer, "backtranslate": backtranslate.Backtranslate, "rewrite": rewrite.Rewrite,
     "evolve": evolve.Evolve, "translate": translate.Translate,
-}  # fmt: skip
-OPTIONS: dict[str, type[TeachOptions]] = {
-    "answer": answer.AnswerOptions, "backtranslate": backtranslate.BacktranslateOptions,
-    "rewrite": rewrite.RewriteOptions, "evolve": evolve.EvolveOptions, "translate": translate.TranslateOptions,
 }  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from typing import ClassVar
 import regex
 
 from datagen.language import identify, is_in
-from datagen.languages import CODES, DECIMAL_COMMA, code_meant, name_of, of_prompts
+from datagen.languages import CODES, DECIMAL_COMMA, name_of, of_prompts
 from datagen.models.chat import Chat
 from datagen.models.completion import Completion
 from datagen.models.judge import AGAIN_TEMPERATURE
@@ -23,7 +23,7 @@ from datagen.row_language import language_of
 from datagen.rows import Row
 from datagen.scores.numbers import changed
 from datagen.teach.desk import Desk, has_tools, shown, with_extra
-from datagen.teach.options import TeachOptions
+from datagen.teach.options import TranslateOptions
 from datagen.teach.reading import plain
 from datagen.text import tokens
 
@@ -40,28 +40,6 @@ _KEPT = regex.compile(
     flags=regex.S | regex.M,
 )
 _MARK = regex.compile(r"⟦\s?(\d+)\s?⟧")
-
-
-@dataclass(frozen=True)
-class TranslateOptions(TeachOptions):
-    """Options of `translate`."""
-
-    to: tuple[str, ...] = ()  # languages: en, zh, th, ja, …
-    temperature: float | None = 0.0  # off = the endpoint's default
-    mixed: bool = False  # also rows whose task and answer are in two languages; of conversations none
-
-    def __post_init__(self) -> None:
-        """Check the values; raises ValueError."""
-        super().__post_init__()
-        wrong = [code for code in self.to if code not in CODES]
-        if wrong or not self.to:
-            raise ValueError(
-                f"to names no language that is known: {wrong[0]}; known: {', '.join(CODES)}{code_meant(wrong[0])}"
-                if wrong
-                else "needs to: zh,th"
-            )
-        for code in self.to:
-            self.check_language(code)
 
 
 class Translate:

@@ -74,7 +74,7 @@ def train(
         options: all that the result depends on besides the rows.
         out: folder for adapter/ (or model/), metrics.jsonl and, while it runs, checkpoint/; None writes nothing.
         eval_rows: rows whose loss is measured before and after.
-        on_step: called after each step with its line of metrics.jsonl.
+        on_step: called after each step with its line of metrics.jsonl and `steps`, how many there are in all.
         base: a loaded (model, tokenizer) to start from instead of `options.model`; it comes back unchanged.
 
     Raises:
@@ -185,7 +185,7 @@ def _run(
             line["seconds"] = round(progress.seconds, 3)
             write(line)
             if on_step:
-                on_step(line)
+                on_step({**line, "steps": plan.steps})
             if out and (step + 1) % options.save_every == 0 and step + 1 < plan.steps:
                 checkpoint.save(out, mark, progress, trained, optimiser)
     network.eval()

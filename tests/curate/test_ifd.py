@@ -1,4 +1,4 @@
-"""`ifd` on the real small model: equal to a plain loop, the same answer tokens in both losses, every row accounted for."""
+"""`ifd`: equal to a plain loop, the same answer tokens in both losses, every row accounted for; once on the embedded model."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ ROWS = [
 
 
 @pytest.fixture(scope="module")
-def scorer() -> AnswerLoss:
-    return AnswerLoss("smollm2", dtype="float32")
+def scorer(tiny_dir: Path) -> AnswerLoss:
+    return AnswerLoss(str(tiny_dir), dtype="float32")
 
 
 def plain_loss(scorer: AnswerLoss, ids: list[int], start: int, end: int) -> float:
@@ -43,7 +43,6 @@ def plain_loss(scorer: AnswerLoss, ids: list[int], start: int, end: int) -> floa
         return float(torch.nn.functional.cross_entropy(logits[start - 1 : end - 1], x[0, start:end]))
 
 
-@pytest.mark.slow
 def test_losses_equal_a_plain_loop_of_one_row_at_a_time(scorer: AnswerLoss) -> None:
     answers = [scorer.answer(row, 512) for row in ROWS[:4]]
     given, alone = scorer.given_and_alone(answers)
@@ -95,7 +94,7 @@ def test_what_is_not_eligible_is_counted_without_keep_too() -> None:
 
 
 def test_an_answer_of_one_token_has_a_difficulty(scorer: AnswerLoss) -> None:
-    answers = [scorer.answer(new_row(instruction="Say yes.", output="yes"), 64)]
+    answers = [scorer.answer(new_row(instruction="Say y.", output="y"), 64)]
     assert answers[0].end - answers[0].start == 1
     assert all(math.isfinite(loss[0]) for loss in scorer.given_and_alone(answers))
 
@@ -110,13 +109,15 @@ def test_without_keep_nothing_goes_and_within_keeps_a_share_of_each_language() -
     assert told.reason.to_pylist() == ["easier", None, None, "easier"]
 
 
-@pytest.mark.slow
-def test_the_stage_keeps_its_scores_and_every_row_ends_somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_stage_keeps_its_scores_and_every_row_ends_somewhere(
+    tmp_path: Path, tiny_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def run(rows: list[Row], **options: Any) -> tuple[Any, Any]:
         with ShardWriter(tmp_path / "in", ROW) as writer:
             for row in rows:
                 writer.add(row)
-        done = execute(recipe.make([{"ifd": {"dtype": "float32", **options}}], input=(str(tmp_path / "in"),)), tmp_path / "out")
+        step = {"ifd": {"model": str(tiny_dir), "dtype": "float32", **options}}
+        done = execute(recipe.make([step], input=(str(tmp_path / "in"),)), tmp_path / "out")
         return read_all(done.folder / "kept"), read_all(done.folder / "dropped")
 
     kept, dropped = run(ROWS)
@@ -126,14 +127,17 @@ def test_the_stage_keeps_its_scores_and_every_row_ends_somewhere(tmp_path: Path,
     monkeypatch.setattr(AnswerLoss, "losses", lambda *_: 1 / 0)  # scores are kept: nothing is computed again
     kept, dropped = run(ROWS, keep=0.5)
     assert len(kept) + len(dropped) == 5
-    assert set(dropped.column("reason").to_pylist()) == {"easier", "no_answer"}
+    assert set(dropped.column("reason").to_pylist()) - {"ifd_above_1"} == {"easier", "no_answer"}
     assert {i: before[i] for i in kept.column("id").to_pylist()} == dict(
         zip(kept.column("id").to_pylist(), kept.column("ifd").to_pylist(), strict=True)
     )
 
 
 @pytest.mark.slow
-def test_a_language_that_the_model_does_not_read_ends_the_run(tmp_path: Path) -> None:
+def test_the_embedded_model_reads_english_and_says_that_it_reads_no_thai(tmp_path: Path) -> None:
+    english = AnswerLoss("smollm2", dtype="float32")
+    given, alone = english.given_and_alone([english.answer(row, 512) for row in ROWS[:3]])
+    assert (given < alone).tolist() == [True, True, True]
     text = "กรุงเทพมหานครเป็นเมืองหลวงของประเทศไทยและเป็นศูนย์กลางการค้า การศึกษา และการปกครองของประเทศมาช้านาน"
     with ShardWriter(tmp_path / "in", ROW) as writer:
         for n in range(12):
@@ -144,12 +148,11 @@ def test_a_language_that_the_model_does_not_read_ends_the_run(tmp_path: Path) ->
         execute(recipe.make(["ifd"], input=(str(tmp_path / "in"),)), tmp_path / "out")
 
 
-@pytest.mark.slow
-def test_ranks_of_bfloat16_are_those_of_float32_on_a_few(scorer: AnswerLoss) -> None:
-    low = AnswerLoss("smollm2", dtype="bfloat16")
+def test_losses_in_bfloat16_are_those_of_float32_but_for_their_last_digits(scorer: AnswerLoss, tiny_dir: Path) -> None:
+    low = AnswerLoss(str(tiny_dir), dtype="bfloat16")
     answers = [scorer.answer(row, 512) for row in ROWS[:3]]
-    full, half = (np.divide(*s.given_and_alone(answers)) for s in (scorer, low))
-    assert np.argsort(full).tolist() == np.argsort(half).tolist()
+    full, half = (np.concatenate(s.given_and_alone(answers)) for s in (scorer, low))
+    assert half == pytest.approx(full, rel=0.02) and half.tolist() != full.tolist()
 
 
 def test_a_few_rows_of_another_language_are_not_eligible_and_end_nothing() -> None:

@@ -152,7 +152,7 @@ def test_every_family_of_templates_marks_where_the_user_begins_and_ends() -> Non
 
 def test_a_folder_without_a_chat_template_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"chat_template\.jinja"):
-        turns.turn_of_folder(tmp_path, None)
+        turns.turn_of_model(tmp_path, None)
 
 
 def test_a_model_that_divides_topics_is_asked_first(tmp_path: Path, endpoint: LocalEndpoint, write_jsonl: Any) -> None:

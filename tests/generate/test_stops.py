@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,8 @@ from local_endpoint import LocalEndpoint
 
 from datagen import assets
 from datagen.errors import DataError, ModelError, UsageError
-from datagen.generate.self_instruct import SelfInstructOptions, prompts
+from datagen.generate.options import SelfInstructOptions
+from datagen.generate.self_instruct import prompts
 from datagen.models.options import ModelOptions
 from datagen.recipe import make
 from datagen.rows import Row
@@ -34,11 +34,9 @@ def _no_endpoint_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_every_request_would_meet_stops_at_once_though_the_first_one_hangs(tmp_path: Path) -> None:
     script = {1: "hang", **dict.fromkeys(range(2, 60), "quota")}
     with LocalEndpoint(script, delay_s=0.02) as server:
-        started = time.monotonic()
         with pytest.raises(ModelError, match="the quota of this API key is used up"):
-            made(tmp_path / "out", server, n=200, concurrency=4, timeout_s=30)
+            made(tmp_path / "out", server, n=200, concurrency=4, timeout_s=3600)  # the first one is not waited for
         assert server.requests <= 8
-    assert time.monotonic() - started < 25
 
 
 def test_reparse_of_a_run_that_asked_again_keeps_its_rows(tmp_path: Path, datagen: Any) -> None:
@@ -156,5 +154,5 @@ def test_every_method_runs_on_the_embedded_model(tmp_path: Path, step: dict[str,
     assert summary["rows_in"] == summary["rows_kept"] + summary["rows_dropped"]
     kept = list(iterate_rows(tmp_path / "out" / "kept"))
     assert len(kept) == 2 or summary["stages"][0]["stopped"]
-    assert all(r["instruction"] and r["output"] and r["generation"]["model"] == "smollm2" for r in kept)
+    assert all(r["instruction"] and r["output"] and r["generation"]["model"] in ("smollm2", "smollm2-q8_0") for r in kept)
     assert summary["stages"][0]["requests"]["cut_off"] == 0

@@ -14,7 +14,7 @@ from datagen.dataset import Dataset, ingest
 from datagen.errors import DataError, UsageError
 from datagen.mix.grid import Found, mixtures, search
 from datagen.mix.mixture import decide
-from datagen.mix.weights import MixOptions
+from datagen.mix.options import MixOptions
 from datagen.rows import Row, new_row
 from datagen.shards import read_all
 
@@ -51,7 +51,7 @@ def searched(
         [(n, [new_row(instruction=f"{n} {i}", output="x", source=n) for i in range(k)]) for n, k in sizes.items()],
         "mix",
     )
-    return search(read_all(data.rows), sizes, settings, trainer.load, eval_rows, lambda n: None, folder), data, settings
+    return search(read_all(data.rows), sizes, settings, trainer.load, eval_rows, lambda n, of: None, folder), data, settings
 
 
 def test_the_natural_and_the_uniform_mixture_come_first() -> None:

@@ -16,7 +16,7 @@ import datagen as dg
 from datagen.api import Finished
 from datagen.dataset import Dataset, ingest
 from datagen.mix.mixture import decide, renamed
-from datagen.mix.weights import MixOptions
+from datagen.mix.options import MixOptions
 from datagen.rows import Row, new_row
 from datagen.shards import read_json
 

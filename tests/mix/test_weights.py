@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datagen.errors import UsageError
-from datagen.mix.weights import MixOptions, counts, order, repeats, shares
+from datagen.mix.options import MixOptions
+from datagen.mix.weights import counts, order, repeats, shares
 from datagen.options import build
 
 SIZES = {"a": 100, "b": 400, "c": 900}

@@ -15,7 +15,7 @@ from datagen.models.choices import Choices
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(tmp_path_factory: pytest.TempPathFactory, tiny_dir: Path) -> Path:
     """Give an adapter that says 5 to one thing and 1 to another."""
     folder = tmp_path_factory.mktemp("adapter")
     rows = [
@@ -24,12 +24,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for word, score in (("good", 5), ("bad", 1))
     ]
     (folder / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    dg.train(folder / "rows.jsonl", folder / "out", steps=12, lr=2e-3, batch_size=8)
+    how = {"steps": 200, "lr": 0.005, "batch_size": 16, "schedule": "constant"}
+    dg.train(folder / "rows.jsonl", folder / "out", model=str(tiny_dir), **how)
     return folder / "out" / "adapter"
 
 
-@pytest.mark.slow
-def test_an_adapter_is_a_model_of_its_own_and_judges_as_it_was_taught(trained: Path) -> None:
+def test_an_adapter_is_a_model_of_its_own_and_judges_as_it_was_taught(trained: Path, tiny_dir: Path) -> None:
     prompts = ["Rate: good 3", "Rate: bad 3", "Rate: good 77 and much more of it", "x" * 40_000]
     words = [str(s) for s in range(1, 6)]
     found = Choices(str(trained)).logprobs(prompts, "Score: ", words)
@@ -37,10 +37,9 @@ def test_an_adapter_is_a_model_of_its_own_and_judges_as_it_was_taught(trained: P
     assert np.isnan(found[3]).all() and not np.isnan(found[:3]).any()
     alone = Choices(str(trained)).logprobs(prompts[2:3], "Score: ", words)
     assert np.allclose(alone[0], found[2], atol=2e-2)
-    assert adapter.identity(str(trained)) != adapter.identity("smollm2")
+    assert adapter.identity(str(trained)) != adapter.identity(str(tiny_dir))
 
 
-@pytest.mark.slow
 def test_an_adapter_is_merged_once_and_served(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platformdirs.user_cache_dir", lambda name: str(tmp_path))
     folder, digest = adapter.servable(str(trained))

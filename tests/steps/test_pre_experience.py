@@ -66,24 +66,23 @@ def test_tasks_that_the_embedder_does_not_read_are_told(tmp_path: Path) -> None:
         sampled(data, np.arange(9), PreExperience(rows=3, clusters=2))
 
 
-@pytest.mark.slow
-def test_the_whole_recipe_scores_with_what_it_trained_and_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_the_whole_recipe_scores_with_what_it_trained_and_goes_on_where_it_was(tmp_path: Path, tiny_dir: Path) -> None:
     with ShardWriter(tmp_path / "in", ROW) as writer:
         for n in range(3, 15):
             writer.add(new_row(instruction=TASKS["soup"].format(n), output=f"Cut {n} onions and boil them for an hour."))
     steps: list[Any] = [
-        {"pre_experience": {"rows": 6, "sample": "random", "steps": 3, "batch_size": 4, "lr": 0.01}},
-        {"ifd": {"model": "pre_experience", "keep": 0.5}},
-        {"train": {"steps": 2, "batch_size": 2}},
+        {"pre_experience": {"model": str(tiny_dir), "rows": 6, "sample": "random", "steps": 3, "batch_size": 4, "lr": 0.01}},
+        {"ifd": {"model": "pre_experience"}},
+        {"train": {"model": str(tiny_dir), "steps": 2, "batch_size": 2}},
     ]
     made = recipe.make(steps, input=(str(tmp_path / "in"),))
     first = execute(made, tmp_path / "out")
     kept, dropped = read_all(tmp_path / "out" / "kept"), read_all(tmp_path / "out" / "dropped")
-    assert len(kept) + len(dropped) == 12 and set(dropped.column("reason").to_pylist()) <= {"easier", "ifd_above_1"}
+    assert (len(kept), len(dropped), kept.column("ifd").null_count) == (12, 0, 0)
     assert (tmp_path / "out" / "01-pre_experience" / "adapter").is_dir() and (tmp_path / "out" / "adapter").is_dir()
     assert first.summary["stages"][1]["notes"]["sampled"] == 6
     assert str(tmp_path) not in json.dumps(first.summary["stages"][2])
     assert not execute(made, tmp_path / "out").worked
-    base = execute(recipe.make([{"ifd": {"keep": 1.0}}], input=(str(tmp_path / "in"),)), tmp_path / "base")
+    base = execute(recipe.make([{"ifd": {"model": str(tiny_dir)}}], input=(str(tmp_path / "in"),)), tmp_path / "base")
     plain = read_all(base.folder / "kept").column("ifd").to_pylist()
     assert not set(kept.column("ifd").to_pylist()) & set(plain)  # the model that was trained is another one

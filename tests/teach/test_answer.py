@@ -12,7 +12,8 @@ from datagen.cli.notes import notes_of
 from datagen.errors import UsageError
 from datagen.rows import row_id
 from datagen.stage import make  # noqa: F401  (the recipe finds stages by it)
-from datagen.teach.answer import AnswerOptions, agreement
+from datagen.teach.answer import agreement
+from datagen.teach.options import AnswerOptions
 
 TASK = {"instruction": "How many are 2 and 3?", "output": "2 + 3 = 5\n#### 5"}
 

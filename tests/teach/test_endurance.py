@@ -63,15 +63,17 @@ def answered(out: Path) -> Counter[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("name", COMMANDS)
 def test_killed_at_any_moment_a_command_ends_with_the_same_bytes_and_buys_nothing_twice(
-    name: str, words: Any, datagen: Any, tmp_path: Path, clean_environment: dict[str, str], folder_bytes: Any
-) -> None:
+    name: str, words: Any, datagen: Any, tmp_path: Path, clean_environment: dict[str, str], folder_bytes: Any,
+    some_of: Any,
+) -> None:  # fmt: skip
     with LocalEndpoint(delay_s=0.05) as server:
         assert datagen(*words(name, server, "whole")).returncode == 0
         whole = server.requests
     with LocalEndpoint(delay_s=0.05) as server:
-        for share in (0.0, 0.3, 0.6):
+        for share in some_of(0.0, 0.3, 0.6):
             before = server.requests
             child = subprocess.Popen(
                 [sys.executable, "-m", "datagen", *words(name, server, "killed")], cwd=tmp_path, env=clean_environment,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from datagen.report.explain import fates
-from datagen.teach.evolve import OPERATIONS, EvolveOptions
+from datagen.teach.options import OPERATIONS, EvolveOptions
 
 ROWS = [{"instruction": f"Name {n} rivers.", "output": f"Here are {n} rivers."} for n in ("two", "three", "four", "five")]
 

@@ -86,7 +86,7 @@ def test_a_prompt_of_ones_own_whose_name_is_wrong_is_not_passed_over(tmp_path: P
 
 
 def test_prompts_of_ones_own_must_be_there(tmp_path: Path) -> None:
-    from datagen.teach.answer import AnswerOptions
+    from datagen.teach.options import AnswerOptions
 
     with pytest.raises(ValueError, match=r"no NAME.LANGUAGE.jinja in"):
         AnswerOptions(prompts=str(tmp_path / "nowhere"))

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from datagen.teach.translate import _KEPT, TranslateOptions
+from datagen.teach.options import TranslateOptions
+from datagen.teach.translate import _KEPT
 
 ROW = {"instruction": "Tom has 3 apples and buys 12 more. How many are there?", "output": "He has 3+12 = 15 apples.\n#### 15"}
 ZH = {"Tom has": "汤姆有 3 个苹果，又买了 12 个。一共有多少个苹果？", "He has": "他一共有 3+12 = 15 个苹果。\n⟦1⟧"}
@@ -133,5 +134,6 @@ def test_headings_prose_between_dollars_and_marks_of_the_text_itself(taught: Any
     }
     with saying(lambda prompt: prompt.split("<<<\n")[-1].split("\n>>>")[0]) as server:
         taught("translate", [record], server, to="th")
-    shown = server.bodies[0]["messages"][-1]["content"]
+    asked = [body["messages"][-1]["content"] for body in server.bodies]  # task and answer, as they arrived
+    shown = next(text for text in asked if "Steps:" in text)
     assert "#### 1. Mix the flour well" in shown and "here and again" in shown and "mark ⟦1⟧" in shown

@@ -136,8 +136,8 @@ def test_a_loss_that_is_not_finite_names_the_rows_of_its_batch(tiny: Loaded) -> 
 
 
 def test_a_row_longer_than_the_model_can_see_is_left_out_whatever_max_length_says(tiny: Loaded) -> None:
-    long, short = new_row(instruction="x", output="zq" * 300), new_row(instruction="x", output="y")
-    assert train([long, short], TrainOptions(max_length=1024), None, base=tiny).left_out == [(long["id"], "too_long")]
+    long, short = new_row(instruction="x", output="zq" * 3000), new_row(instruction="x", output="y")
+    assert train([long, short], TrainOptions(max_length=8192), None, base=tiny).left_out == [(long["id"], "too_long")]
 
 
 def test_a_tokenizer_that_knows_more_than_the_model_is_a_model_error(tiny: Loaded, sums: list[Row]) -> None:
@@ -177,9 +177,9 @@ def test_the_learning_rate_rises_over_the_warmup_and_falls_by_its_schedule() -> 
 
 
 @pytest.mark.slow
-def test_twenty_rows_are_learned_by_smollm2() -> None:
+def test_ten_rows_are_learned_by_smollm2() -> None:
     words = ["river", "stone", "cloud", "lamp", "paper", "glass", "metal", "cotton", "sugar", "pepper"]
-    rows = [new_row(instruction=f"Give the code of {w} {n}.", output=f"{w[:3]}-{n}{n}") for w in words for n in (3, 7)]
+    rows = [new_row(instruction=f"Give the code of {w} {n}.", output=f"{w[:3]}-{n}{n}") for w in words for n in (3,)]
     ran = train(rows, TrainOptions(steps=12, batch_size=10, lr=1e-3), None, eval_rows=rows)
     assert ran.eval_before is not None
     assert ran.eval_after is not None

@@ -78,7 +78,7 @@ def test_a_model_that_scales_its_logits_after_the_head_is_used_whole(sums: list[
     from transformers import GraniteConfig, GraniteForCausalLM
 
     config = GraniteConfig(
-        vocab_size=400,
+        vocab_size=len(tiny[1]),
         hidden_size=32,
         intermediate_size=64,
         num_hidden_layers=1,

@@ -12,8 +12,8 @@ Of `faults` the first two kinds but context and what stops a run depend on (seed
 four times in a row; the others on (seed, body) alone. `lacks` (of completions, chat, n, seed, logprobs, max_tokens, stop,
 json_schema) answers 400 or 404; what it `ignores` it takes no notice of. Response ids and times differ with every answer.
 
-As a process: `python tests/local_endpoint.py --port-file P --log L …`; the log has a JSON line for each request that arrives
-(n, pid, time, path, body: its hash, fault, billed: tokens in and out) and one when its answer is sent or lost (n, pid,
+As a process: `python tests/support/local_endpoint.py --port-file P --log L …`; the log has a JSON line for each request that
+arrives (n, pid, time, path, body: its hash, fault, billed: tokens in and out) and one when its answer is sent or lost (n, pid,
 finished, status).
 """
 

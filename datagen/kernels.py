@@ -1,0 +1,112 @@
+"""Kernels: loops over flat arrays that are compiled where a call is worth it, and run as they stand where it is small.
+
+Compiling takes longer than all that a few hundred rows need (20 s for a chain, where nothing is cached), and so does loading
+numba. So a kernel runs without a compiler, as plain Python over numpy or in another way that gives the same, while a call takes
+less than `LARGE` that way and all its calls less than `PATIENCE`; the next is compiled, or loaded from numba's cache, and so
+are all after it. Which way a call takes depends on the sizes of arguments alone, and what it gives on neither: tests compare
+the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FunctionType
+from typing import Any, Generic, Literal, ParamSpec, Protocol, TypeVar, cast
+
+import numpy as np
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+LARGE = 1.5e5  # µs, about, that a call may take without a compiler; see `work`. It is reached at about 1,500 rows
+PATIENCE = 4e6  # µs, about, that all calls of one kernel may
+Way = Literal["by_size", "plain", "compiled"]
+_way: Way = "by_size"
+
+
+class Kernel(Generic[P, R]):
+    """A function over arrays that may be compiled; in both ways it calls other kernels in that way too."""
+
+    def __init__(self, function: Callable[P, R], plain: Callable[P, R] | None, work: Callable[..., float] | None) -> None:
+        """Take the function; see `kernel`. Nothing is compiled."""
+        self._function, self._other, self._work = cast(FunctionType, function), plain, work
+        self.__name__, self.__doc__ = self._function.__name__, self._function.__doc__
+        self._done = 0.0  # µs, about, of the calls so far
+        self._plain: Callable[P, R] | None = None
+        self._compiled: Callable[P, R] | None = None
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Return what the function gives."""
+        worth = self.is_worth(self._work(*args, **kwargs) if self._work else 0.5 * _elements(args))
+        with np.errstate(over="ignore"):  # in Python, a scalar that wraps around is a warning
+            return self.compiled(*args, **kwargs) if worth else self.plain(*args, **kwargs)
+
+    def is_worth(self, work: float) -> bool:
+        """Whether a call that takes so much (µs, without a compiler) is for the compiled function; if not, it counts."""
+        if _way != "by_size":
+            return _way == "compiled"
+        self._done += work if work < LARGE else PATIENCE
+        return self._done > PATIENCE
+
+    @property
+    def plain(self) -> Callable[P, R]:
+        """The way without a compiler: Python all through, so that a kernel inside costs no more than a function."""
+        if self._plain is None:
+            self._plain = self._other or _calling(self._function, lambda other: other.plain)
+        return self._plain
+
+    @property
+    def compiled(self) -> Callable[P, R]:
+        """The function as numba compiles it for the types that it is called with, or finds it in its cache."""
+        if self._compiled is None:
+            from numba import njit
+
+            # Without the lock of Python, for it touches nothing of Python: what shows how far a run is goes on beside it.
+            self._compiled = cast(
+                Callable[P, R], njit(cache=True, nogil=True)(_calling(self._function, lambda other: other.compiled))
+            )
+        return self._compiled
+
+
+class _Making(Protocol):
+    def __call__(self, function: Callable[P, R], /) -> Kernel[P, R]: ...
+
+
+def kernel(plain: Callable[..., Any] | None = None, work: Callable[..., float] | None = None) -> _Making:
+    """Make a kernel of a function.
+
+    Args:
+        plain: gives the same, faster than the function's own code does without a compiler.
+        work: of the same arguments, about how many µs that takes; by default half a one for each element of the arrays.
+    """
+
+    def making(function: Callable[P, R], /) -> Kernel[P, R]:
+        return Kernel(function, plain, work)
+
+    return making
+
+
+@contextmanager
+def only(way: Way) -> Iterator[None]:
+    """Let every kernel go one way, whatever its size: for tests and benchmarks, which compare them."""
+    global _way
+    before, _way = _way, way
+    try:
+        yield
+    finally:
+        _way = before
+
+
+def _calling(function: FunctionType, of: Callable[[Kernel[..., Any]], Any]) -> Any:
+    """Return a function whose globals hold, in place of each kernel, what is made of it."""
+    used = function.__code__.co_names
+    names = {n: of(value) for n, value in function.__globals__.items() if isinstance(value, Kernel) and n in used}
+    made = FunctionType(function.__code__, {**function.__globals__, **names}, function.__name__, function.__defaults__)
+    made.__doc__, made.__annotations__ = function.__doc__, function.__annotations__
+    return made
+
+
+def _elements(args: tuple[Any, ...]) -> float:
+    """How many elements the arrays among arguments, and in tuples of them, have."""
+    return float(sum(a.size if isinstance(a, np.ndarray) else _elements(a) if isinstance(a, tuple) else 0 for a in args))

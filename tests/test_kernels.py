@@ -1,0 +1,202 @@
+"""Compiled or not, a kernel gives the same; small calls need no compiler, and many of them together do."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from datagen import kernels
+from datagen.kernels import kernel, only
+from datagen.language_model import Model
+from datagen.similarity import entities, jaccard, lcs, minhash, ngrams, postings, rouge_l, token_lists
+from datagen.similarity.consensus import mean_f1
+from datagen.similarity.rouge_nearest import nearest
+from datagen.similarity.rouge_pool import RougePool
+from datagen.similarity.same_answer import same_of
+from datagen.similarity.token_lists import TokenLists, from_strings, split_at
+from datagen.similarity.tokenised import tokenised, tokenised_words
+
+ROWS = st.lists(st.lists(st.sampled_from("abcdefgh"), max_size=12), max_size=12)
+LONG = st.lists(st.integers(0, 30), max_size=200)  # over 64 tokens, and over 128
+TEXTS = st.lists(st.text(alphabet="ab'_-.,01 2\t\n(+*A'Z9~:;é’“”中ก", max_size=30), max_size=8)
+SHARES = st.sampled_from([0.0, 0.3, 0.5, 2 / 3, 0.7, 0.9])
+IDS = st.lists(st.integers(0, 9), max_size=60)
+
+
+def listed(value: Any) -> Any:
+    """Arrays as lists with their type, so that == compares all of it."""
+    if isinstance(value, np.ndarray):
+        return str(value.dtype), value.tolist()
+    if isinstance(value, TokenLists):
+        return [listed(v) for v in (value.ids, value.offsets, value.size)]
+    if isinstance(value, (tuple, list)):
+        return [listed(v) for v in value]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def same_both_ways(made: Callable[[], Any]) -> Any:
+    with only("compiled"):
+        expected = listed(made())
+    with only("plain"):
+        assert listed(made()) == expected
+    return expected
+
+
+def uint32(values: list[int]) -> Any:
+    return np.array(values, np.uint32)
+
+
+@given(left=IDS, right=IDS)
+def test_numbering(left: list[int], right: list[int]) -> None:
+    n = min(len(left), len(right))
+    same_both_ways(lambda: token_lists.number_pairs(uint32(left[:n]), uint32(right[:n])))
+    same_both_ways(lambda: token_lists.by_rarity(uint32(left), 12))
+    same_both_ways(lambda: token_lists.by_rarity(uint32([]), 0))
+    for size in (1, 2, 5):
+        same_both_ways(lambda size=size: jaccard.ngram_ids(uint32(left), size))
+
+
+@given(rows=ROWS, n=st.integers(1, 6))
+def test_shingles(rows: list[list[str]], n: int) -> None:
+    same_both_ways(lambda: jaccard.shingles(from_strings(rows), n))
+
+
+@given(values=st.lists(st.integers(0, 2**64 - 1), max_size=20), keys=st.lists(st.integers(0, 2**32 - 1), max_size=20))
+def test_bits(values: list[int], keys: list[int]) -> None:
+    for value in values:
+        assert same_both_ways(lambda value=value: int(postings.popcount(np.uint64(value)))) == value.bit_count()
+    same_both_ways(lambda: int(postings.bitmap_of(uint32(keys))))
+
+
+@given(x=LONG, y=LONG, share=SHARES)
+def test_longest_common_subsequence(x: list[int], y: list[int], share: float) -> None:
+    scratch = lcs.new_scratch([TokenLists(uint32(x + y), np.array([0, len(x), len(x) + len(y)]), 31)])
+    same_both_ways(lambda: lcs.lcs(uint32(x), uint32(y), scratch, share * len(x)))
+    assert not scratch.slot.tolist() or max(scratch.slot.tolist()) == -1
+
+
+@settings(max_examples=60)
+@given(rows=ROWS, data=st.data(), t=SHARES, answer_t=SHARES, pinned=st.integers(0, 3))
+def test_duplicates(rows: list[list[str]], data: st.DataObject, t: float, answer_t: float, pinned: int) -> None:
+    n = len(rows)
+    answers = data.draw(st.lists(st.lists(st.sampled_from("abcxyz"), max_size=10), min_size=n, max_size=n))
+    facts = np.array(data.draw(st.lists(st.integers(0, 1), min_size=n, max_size=n)), np.int64)
+    numbers = st.lists(st.integers(-1, 2), min_size=n, max_size=n)
+    contexts = rouge_l.Contexts(np.array(data.draw(numbers), np.int64), np.array(data.draw(numbers), np.int64))
+    buckets = np.array(data.draw(st.lists(st.integers(0, 1), min_size=2 * n, max_size=2 * n)), np.int32).reshape(n, 2)
+    kept = np.array(data.draw(st.lists(st.booleans(), min_size=n, max_size=n)), bool)
+
+    def made() -> Any:
+        text = from_strings(rows)
+        tasks, said = split_at(from_strings([*rows, *answers]), n)
+        same = same_of(answer_t, 3, facts, tasks, said)
+        sets = jaccard.shingles(text, 2)
+        found = [rouge_l.greedy(text, t), rouge_l.greedy(text, t, said, same, pinned=pinned, contexts=contexts)]
+        found += [jaccard.greedy(sets, max(t, 0.01), *given) for given in ((), (said, same))]
+        found.append(jaccard.greedy(sets, max(t, 0.01), said, same, pinned=pinned, buckets=buckets))
+        return [[f.witness, f.score, f.conflict] for f in found], nearest(text, kept, 3, t), entities.holders(tasks, said)
+
+    same_both_ways(made)
+
+
+@given(rows=ROWS, t=SHARES)
+def test_a_pool_that_grows(rows: list[list[str]], t: float) -> None:
+    def made() -> Any:
+        pool, found = RougePool(t), []
+        for row in rows:
+            found.append(pool.nearest(row))
+            pool.add(row)
+        return found, [pool.nearest(row, among=2) for row in rows]
+
+    same_both_ways(made)
+
+
+@given(rows=ROWS)
+def test_agreement_of_answers(rows: list[list[str]]) -> None:
+    same_both_ways(lambda: mean_f1([" ".join(row) for row in rows]))
+
+
+@settings(max_examples=60)
+@given(texts=ROWS, rows=ROWS, common=ROWS, n=st.integers(1, 4))
+def test_ngrams_of_texts(texts: list[list[str]], rows: list[list[str]], common: list[list[str]], n: int) -> None:
+    def numbered(lists: list[list[str]], other: int) -> tuple[list[Any], Any]:
+        return [uint32(["abcdefgh".index(t) + 1 if t < other else 0 for t in row]) for row in lists], np.cumsum(
+            [0, *map(len, lists)]
+        ).astype(np.int64)
+
+    def made() -> Any:
+        parts, offsets = numbered(texts, "z")
+        held = np.concatenate([uint32([]), *parts])
+        lengths = np.array([n if len(p) >= n else 0 for p in parts], np.int32)
+        grams = ngrams.index(held, offsets, lengths, n)
+        if n > 1:
+            grams = ngrams.without(grams, held, numbered(common, "z")[0])
+        mine, ends = numbered(rows, "g")  # g and h are tokens that no text has
+        flat, last = np.concatenate([uint32([]), *mine]), np.array([*range(2, len(rows), 2), len(rows)], np.int64)
+        coverage, found = ngrams.best_covered(
+            flat, ends[1:], last, held, grams, np.maximum(1, ngrams.distinct(grams, len(texts)))
+        )
+        spans = [ngrams.longest_span(flat, ends[1:], held, grams, text) for text in range(len(texts))]
+        return coverage, found, spans
+
+    same_both_ways(made)
+
+
+@given(texts=TEXTS)
+def test_tokens(texts: list[str]) -> None:
+    for cut in (tokenised, tokenised_words):
+        same_both_ways(lambda cut=cut: [(t := cut(texts)).ids, t.offsets, t.vocabulary])
+
+
+@given(rows=st.lists(st.lists(st.integers(0, 2**32 - 1), max_size=5), max_size=5))
+def test_signatures(rows: list[list[int]]) -> None:
+    ends = np.cumsum([len(r) for r in rows]).astype(np.int64)
+    a, b = uint32([3, 2**32 - 5, 77]), uint32([2**32 - 1, 0, 123])
+    same_both_ways(lambda: minhash.least(uint32([h for row in rows for h in row]), ends, a, b))
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    """py3langid's model for languages in Latin letters."""
+    from datagen.language import _identifier
+
+    return _identifier("latin")
+
+
+@given(text=st.one_of(st.text(max_size=60), st.text(alphabet="abcdefgh éüñ", max_size=200)))
+def test_languages(model: Model, text: str) -> None:
+    same_both_ways(lambda: model._probabilities(text))
+
+
+def test_a_call_is_compiled_when_calls_without_a_compiler_would_have_taken_long() -> None:
+    ran: list[str] = []
+    doubled = kernel(plain=lambda x: ran.append("plain") or 2 * x, work=lambda x: kernels.LARGE * 0.99)(lambda x: x + x)
+    doubled._compiled = lambda x: ran.append("compiled") or x + x
+    calls = int(kernels.PATIENCE / (kernels.LARGE * 0.99))
+    assert [doubled(i) for i in range(calls + 2)] == [2 * i for i in range(calls + 2)]
+    assert ran == ["plain"] * calls + ["compiled", "compiled"]
+
+
+def test_a_large_call_is_compiled_at_once() -> None:
+    summed = kernel()(lambda x: x.sum())
+    summed._compiled = lambda x: "compiled"
+    assert summed(np.ones(10)) == 10.0
+    assert summed(np.ones(int(2 * kernels.LARGE))) == "compiled"
+    assert summed(np.ones(10)) == "compiled"  # it is there now
+
+
+def test_a_small_filter_loads_no_compiler() -> None:
+    program = (
+        "import sys; from datagen.similarity import jaccard, rouge_l, token_lists;"
+        "lists = token_lists.from_strings([['a', 'b', 'c'], ['a', 'b', 'c'], ['x']]);"
+        "print([p.greedy(lists, 0.7).witness.tolist() for p in (rouge_l, jaccard)], 'numba' in sys.modules)"
+    )
+    found = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout == "[[-1, 0, -1], [-1, 0, -1]] False\n"
