@@ -186,10 +186,10 @@ def test_a_call_is_compiled_when_calls_without_a_compiler_would_have_taken_long(
 
 
 def test_a_large_call_is_compiled_at_once() -> None:
-    summed = kernel(work=lambda x: len(x) / kernels.SOONER)(lambda x: x.sum())
-    summed._compiled = lambda x: "compiled"
-    assert summed(np.ones(int(2 * kernels.SOONER * kernels.LARGE))) == "compiled"
-    assert summed(np.ones(10)) == "compiled"  # it is there now
+    same = kernel(work=lambda n: n)(lambda n: n)
+    same._compiled = lambda n: "compiled"
+    assert same(2 * kernels.LARGE) == "compiled"
+    assert same(1) == "compiled"  # it is there now
 
 
 def test_a_small_filter_loads_no_compiler() -> None:
