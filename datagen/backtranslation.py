@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from datagen.errors import UsageError, did_you_mean
-from datagen.models.gguf_file import is_gguf
-from datagen.models.options import EMBEDDED, is_local
+from datagen.models.options import EMBEDDED, is_gguf, is_local
 from datagen.teach.backtranslate import TAGS
 
 # Options that every step which asks a model gets.

@@ -103,7 +103,8 @@ def _template_of(model: Path) -> tuple[str, str]:
     """Return a model's chat template and the mark of a text's beginning that it may write; "" where a server adds the mark."""
     import json
 
-    from datagen.models.gguf_file import is_gguf, read_gguf
+    from datagen.models.gguf_file import read_gguf
+    from datagen.models.options import is_gguf
 
     if is_gguf(str(model)):
         found = read_gguf(str(model))

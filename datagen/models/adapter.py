@@ -11,7 +11,8 @@ from typing import Any
 
 from datagen.errors import ModelError
 from datagen.models.causal_lm import find_model, load, resolve
-from datagen.models.gguf_file import is_gguf, read_gguf
+from datagen.models.gguf_file import read_gguf
+from datagen.models.options import is_gguf
 from datagen.models.weights import Q8_SHA256, SMOLLM2, SMOLLM2_SHA256, quiet, sha256_of, smollm2_gguf, smollm2_source
 
 KEPT = 4  # merged models in the cache; the oldest goes

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from datagen.errors import ModelError, did_you_mean
-from datagen.models.gguf_file import is_gguf
+from datagen.models.options import is_gguf
 from datagen.models.weights import SMOLLM2, SMOLLM2_SHA256, quiet, sha256_of, smollm2_dir
 
 if TYPE_CHECKING:

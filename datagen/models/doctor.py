@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datagen.models import capabilities, probes
-from datagen.models.gguf_file import is_gguf
 from datagen.models.masking import one_line, secrets_of, without_userinfo
 from datagen.models.opening import OPENAI, client, not_here
-from datagen.models.options import EMBEDDED, is_local
+from datagen.models.options import EMBEDDED, is_gguf, is_local
 from datagen.models.prices import find_price
 from datagen.models.probe_client import Visit
 from datagen.models.probes import Finding

@@ -43,12 +43,6 @@ class GgufFile:
     kv_bytes: int
 
 
-def is_gguf(model: str) -> bool:
-    """Whether a model is named by a GGUF file that is here."""
-    path = Path(model).expanduser()
-    return path.suffix.lower() == ".gguf" and path.is_file()
-
-
 def read_gguf(model: str) -> GgufFile:
     """Return what a GGUF file is and says; kept in the user's cache until the file changes.
 

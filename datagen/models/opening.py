@@ -12,10 +12,9 @@ from urllib.parse import urlsplit
 from datagen.errors import ModelError, UsageError
 from datagen.models.budget import Budget
 from datagen.models.chat import Chat
-from datagen.models.gguf_file import is_gguf
 from datagen.models.journal import Journal
 from datagen.models.masking import secrets_of, without_userinfo
-from datagen.models.options import EMBEDDED, ModelOptions, address, is_local
+from datagen.models.options import EMBEDDED, ModelOptions, address, is_gguf, is_local
 from datagen.models.pace import Pace
 from datagen.models.prices import Price, find_price
 

@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 from datagen import assets
 from datagen.errors import UsageError
-from datagen.models.gguf_file import is_gguf
 from datagen.models.masking import secrets_of
 
 EMBEDDED = "smollm2"
@@ -160,6 +159,12 @@ def not_english(languages: Iterable[str], leeway: float = 1.0) -> str:
     if sum(count for _, count in other) <= UNREAD * leeway * found.total():
         return ""
     return f"of {found.total():,} rows {', '.join(f'{count:,} in {name}' for name, count in other[:3])}"
+
+
+def is_gguf(model: str) -> bool:
+    """Whether a model is named by a GGUF file that is here."""
+    path = Path(model).expanduser()
+    return path.suffix.lower() == ".gguf" and path.is_file()
 
 
 def is_local(model: str) -> bool:

@@ -59,7 +59,8 @@ def served(model: str) -> Iterator[Endpoint]:
         ServerError: the server ended or did not answer within START_TIMEOUT_S, with what it said; or it cannot use the chat
             template.
     """
-    from datagen.models.gguf_file import is_gguf, read_gguf
+    from datagen.models.gguf_file import read_gguf
+    from datagen.models.options import is_gguf
 
     if is_gguf(model):
         found = read_gguf(model)
@@ -120,7 +121,7 @@ def _wait_until_up(child: subprocess.Popen[bytes], port: int, log: IO[bytes], mo
 
 def _not_started(code: int | None, said: str, model: str) -> ServerError:
     """Return why a server did not start, by its exit code (None: it still runs) and its log."""
-    from datagen.models.gguf_file import is_gguf
+    from datagen.models.options import is_gguf
 
     last = said.splitlines()[-1] if said else "it printed nothing"
     if not is_gguf(model):
