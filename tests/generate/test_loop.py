@@ -191,7 +191,7 @@ def test_ctrl_c_ends_with_every_answer_saved(tmp_path: Path, clean_environment: 
         child.send_signal(signal.SIGINT)
         _, said = child.communicate(timeout=60)  # 5,000 rows take longer
         asked = server.requests
-    assert child.returncode == 130 and said.splitlines()[-1].startswith("datagen: stopped at "), said
+    assert child.returncode == 130 and said.splitlines()[-1].startswith("datagen: stopped"), said
     with closing(sqlite3.connect(tmp_path / "out" / "journal.sqlite")) as db:
         counts = dict(db.execute("SELECT coalesce(outcome, 'cut off'), count(*) FROM attempt GROUP BY outcome"))
     assert sum(counts.values()) == asked

@@ -134,6 +134,8 @@ def test_the_command_prints_a_table_of_80_columns_and_exits_0_when_something_wor
     result = shown(ModelServer(models=(f"org/{long}",), refuses="n"), "--model", f"org/{long}")
     assert result.exception is None and result.return_value == 0
     lines = result.stdout.splitlines()
+    *lines, following = lines  # a command is on one line, however long the model's name
+    assert following.startswith("next: datagen self-instruct ")
     assert all(sum(2 if c in long else 1 for c in line) <= WIDTH for line in lines)
     assert "n               does not  HTTP 400: Unsupported parameter: 'n' is not supported" in lines
     assert any(line.startswith("magpie                          yes    chat and raw prompts; give its") for line in lines)

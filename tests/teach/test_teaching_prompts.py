@@ -15,7 +15,7 @@ from datagen.languages import name_of
 from datagen.models.options import ModelOptions
 from datagen.models.prompt import Prompt
 from datagen.pairs.phrasings import read
-from datagen.teach.evolve import OPERATIONS
+from datagen.teach.options import OPERATIONS
 
 LANGUAGES = ("en", "zh", "th")
 SCORE = {"task", "answer", "rubric", "low", "high"}
