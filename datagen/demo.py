@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -64,6 +65,7 @@ def size(speed: Speed, seconds: float) -> Size:
     return next((s for s in sizes if s.seconds <= seconds), sizes[-1])
 
 
+@cache
 def full_size() -> Size:
     """Return the size of the recipe as it stands."""
     first, *_, last = load(Path(RECIPE)).steps

@@ -31,7 +31,10 @@ def _no_endpoint_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def test_what_every_request_would_meet_stops_at_once_though_the_first_one_hangs(tmp_path: Path) -> None:
+def test_what_every_request_would_meet_stops_at_once_though_the_first_one_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("datagen.generate.loop.STOP_S", 1.0)  # how long what is under way is waited for
     script = {1: "hang", **dict.fromkeys(range(2, 60), "quota")}
     with LocalEndpoint(script, delay_s=0.02) as server:
         with pytest.raises(ModelError, match="the quota of this API key is used up"):
