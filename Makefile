@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= runs/quickstart
 SHELL := /bin/bash
-# Two workers, each with the files of its own: fixtures are made once, and no test waits for another's port or cache.
+# Two workers, each with test files of its own, so that what a file shares among its tests is made once.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
 .PHONY: help setup demo test test-all soak lint check wheel clean

@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from datagen import assets
+from datagen.errors import UsageError
+from datagen.models.options import EMBEDDED
 from datagen.recipe import Recipe, load
+from datagen.work import Progress
 
 RECIPE = "quickstart"
 # Per row of the demo, as counted in runs of it with seed 17 (a row that is kept costs tokens of others that were not).
@@ -50,13 +53,32 @@ class Size(NamedTuple):
         return self._replace(seconds=work + REST_S * max(1.0, REST_RATE / speed.trained))
 
 
-def measured() -> Speed:
-    """Measure this machine for some seconds: one after the other, so that neither computes beside the other.
+def begun(out: Path) -> Recipe | None:
+    """Return the recipe of a demo that a folder holds, finished or not; None where it holds no run.
+
+    Raises:
+        UsageError: it holds another run.
+    """
+    if not (path := out / "recipe.yaml").is_file():
+        return None
+    found, ours = load(path), load(Path(RECIPE))
+    if [s.kind for s in found.steps] != [s.kind for s in ours.steps] or found.steps[0].options.model != EMBEDDED:
+        raise UsageError(f"{out} holds another run; give -o a folder of its own")
+    return found
+
+
+def measured(progress: Progress) -> Speed:
+    """Measure this machine for some seconds, one thing after the other, so that neither computes beside the other.
+
+    Where the weights are not converted yet, that is done first.
 
     Raises:
         ModelError: the embedded model cannot be had.
     """
-    return Speed(_written_per_second(), _trained_per_second())
+    progress.step("measure: writing", None, "")
+    written = _written_per_second()
+    progress.step("measure: training", None, "")
+    return Speed(written, _trained_per_second())
 
 
 def size(speed: Speed, seconds: float) -> Size:
@@ -92,7 +114,6 @@ def _written_per_second() -> float:
     """Ask the embedded model for several answers at once, as the demo does."""
     from datagen.models.adapter import servable
     from datagen.models.embedded import tokens_per_second
-    from datagen.models.options import EMBEDDED
     from datagen.models.served import served
 
     with served(servable(EMBEDDED)[0]) as endpoint:

@@ -50,8 +50,7 @@ class Model:
     def _probabilities(self, text: str) -> Floats:
         lower = text.lower() if text.isupper() else text
         data = np.frombuffer(unicodedata.normalize("NFC", lower).encode("utf-8", "surrogatepass"), np.uint8)
-        counts = np.zeros(len(self._weights), np.int32)  # of each feature; its own, for threads ask at the same time
-        scores = scored(self._next, self._row, self._output, self._weights, self._prior, counts, data)
+        scores = scored(self._next, self._row, self._output, self._weights, self._prior, data)
         for one, other in self._same:
             scores[one] += scores[other]
             scores[other] = 0.0
@@ -61,7 +60,7 @@ class Model:
 
 def _by_rows(
     following: npt.NDArray[np.uint32], row: npt.NDArray[np.int64], output: npt.NDArray[np.int32], weights: Floats,
-    prior: Floats, counts: npt.NDArray[np.int32], data: npt.NDArray[np.uint8],
+    prior: Floats, data: npt.NDArray[np.uint8],
 ) -> Floats:  # fmt: skip
     """The same as `scored`, without a compiler: all languages at once."""
     found: dict[int, int] = {}
@@ -94,16 +93,17 @@ def shares(scores: Floats, length: int) -> Floats:
     return (likely / total).astype(np.float32)
 
 
-@kernel(plain=_by_rows, work=lambda following, row, output, weights, prior, counts, data: 100 + 2 * len(data))
+@kernel(plain=_by_rows, work=lambda following, row, output, weights, prior, data: 100 + 2 * len(data))
 def scored(
     following: npt.NDArray[np.uint32], row: npt.NDArray[np.int64], output: npt.NDArray[np.int32], weights: Floats,
-    prior: Floats, counts: npt.NDArray[np.int32], data: npt.NDArray[np.uint8],
+    prior: Floats, data: npt.NDArray[np.uint8],
 ) -> Floats:  # fmt: skip
     """Return the probability of each language, equal ones where the bytes have no feature.
 
     The features are what the automaton puts out over the bytes; each adds its weights times log1p of its count. The logarithm
     is divided by the root of the length before it becomes a probability, as py3langid does.
     """
+    counts = np.zeros(len(weights), np.int32)  # of each feature
     found = np.empty(len(data), np.int32)
     state, used = np.int64(0), 0
     for byte in data:
@@ -119,7 +119,6 @@ def scored(
         scores += prior
     for feature in found[:used]:
         weight = np.float32(np.log1p(counts[feature]))
-        counts[feature] = 0
         for language in range(len(prior)):
             scores[language] += weight * weights[feature, language]
     return shares(scores, len(data))

@@ -77,7 +77,7 @@ class _Step:
 
 
 class Bar:
-    """A `work.Progress` on stderr: one line that moves on a terminal, elsewhere a line when a step begins and every 15 s."""
+    """A `work.Progress` on stderr: one line that moves on a terminal; elsewhere a line of what takes long, and every 15 s."""
 
     def __init__(
         self, stream: TextIO | None = None, *, quiet_s: float = QUIET_S, every_s: float = EVERY_S, tick_s: float = TICK_S,
@@ -136,10 +136,7 @@ class Bar:
 
     def counted(self, rows: Iterable[T]) -> Iterator[T]:
         """Yield rows, telling how many went by."""
-        for n, row in enumerate(rows, start=1):
-            yield row
-            if n % COUNT_EVERY == 0:
-                self.at(n)
+        return counted(rows, self.at)
 
     def say(self, words: str) -> None:
         """Put words on a line of their own, above the bar; the same words are said once."""
@@ -231,6 +228,16 @@ class Bar:
             self._stream.flush()
         except (OSError, ValueError, AttributeError):  # nobody reads stderr any more: the work itself goes on
             self._terminal = False
+
+
+def counted(rows: Iterable[T], at: Callable[[int], None]) -> Iterator[T]:
+    """Yield rows, telling now and then, and at the end, how many went by."""
+    n = 0
+    for n, row in enumerate(rows, start=1):
+        yield row
+        if n % COUNT_EVERY == 0:
+            at(n)
+    at(n)
 
 
 @contextlib.contextmanager

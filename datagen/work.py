@@ -21,7 +21,17 @@ from datagen.shards import file_digest, read_json, write_json, write_text
 from datagen.stage import Reference
 
 _SUFFIX = re.compile(r"(?:\.(?:jsonl?|csv|tsv|parquet|txt))?(?:\.(?:gz|zst))?$")
-PACKAGES = ("datagen", "numpy", "pyarrow", "numba", "torch", "transformers", "peft", "openai")  # named in recipe.yaml
+PACKAGES = (
+    "datagen",
+    "numpy",
+    "pyarrow",
+    "numba",
+    "torch",
+    "transformers",
+    "peft",
+    "xllamacpp",
+    "openai",
+)  # named in recipe.yaml
 
 
 class Progress(Protocol):

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
 from datagen import demo
 from datagen.demo import Size, Speed
 
@@ -28,12 +34,23 @@ def test_the_recipe_of_a_size_sees_each_row_as_often_as_the_full_one() -> None:
     assert 8 * 4 / 12 == 24 * 8 / 72
 
 
-def test_the_command_measures_nothing_where_a_demo_was_begun(datagen, tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setattr(demo, "measured", lambda: 1 / 0)
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / ".datagen").touch()
-    (tmp_path / "out" / "recipe.yaml").write_text("input: rows.jsonl\nsteps: [rules]\n")
-    (tmp_path / "rows.jsonl").write_text('{"instruction": "Say yes.", "output": "yes"}\n')
+@pytest.fixture
+def no_measuring(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "measured", lambda progress: 1 / 0)
+
+
+@pytest.mark.usefixtures("no_measuring")
+def test_a_folder_with_another_run_is_refused(datagen: Any, write_jsonl: Any) -> None:
+    write_jsonl("rows.jsonl", {"instruction": "Say yes.", "output": "yes"})
+    assert datagen("filter", "rows.jsonl", "-o", "out", "--stage", "rules").returncode == 0
     done = datagen("demo", "-o", "out")
-    assert done.returncode == 0, done.stderr
-    assert "rules" in done.stdout
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "datagen: out holds another run; give -o a folder of its own\n"
+
+
+@pytest.mark.usefixtures("no_measuring")
+def test_a_demo_that_was_begun_goes_on_at_its_size_and_nothing_is_measured(tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(demo.recipe(Size(20, 8, 4)).written()))
+    begun = demo.begun(tmp_path)
+    assert begun is not None and begun.steps == demo.recipe(Size(20, 8, 4)).steps
+    assert demo.begun(tmp_path / "elsewhere") is None

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @click.command("demo")
 @click.option("-o", "--out", default="runs/quickstart", metavar="OUT", help="Run folder; an earlier demo in it goes on.")
-@click.option("--minutes", type=click.FloatRange(0.5, 600), default=4.0, help="About how long it may take. Default 4.")
+@click.option("--minutes", type=click.FloatRange(0.5, 600), default=4.0, show_default=True, help="About how long it may take.")
 @click.option("--full", is_flag=True, help="The full size, however long it takes.")
 @click.option("--fresh", is_flag=True, help="Compute every step again (recorded model answers stay).")
 def command(out: str, minutes: float, full: bool, fresh: bool) -> int:
@@ -22,16 +22,21 @@ def command(out: str, minutes: float, full: bool, fresh: bool) -> int:
     """
     from pathlib import Path
 
-    from datagen import demo, recipe
+    from datagen import demo
     from datagen.cli import terminal
+    from datagen.progress import Bar
 
+    begun = demo.begun(Path(out))
     if full:
-        return terminal.run(recipe.load(Path(demo.RECIPE)), out, fresh=fresh)
-    if (begun := Path(out, "recipe.yaml")).is_file():
-        click.echo(f"datagen: {out} holds a demo, which goes on at its size", err=True)
-        return terminal.run(recipe.load(begun), out, fresh=fresh)
-    click.echo("datagen: measuring this machine for some seconds", err=True)
-    speed = demo.measured()
+        return terminal.run(demo.recipe(demo.full_size()), out, fresh=fresh)
+    if begun:
+        click.echo(f"{out} holds a demo: it goes on at its size, whatever --minutes says; --full, or another -o, begins anew")
+        return terminal.run(begun, out, fresh=fresh)
+    bar = Bar()
+    try:
+        speed = demo.measured(bar)
+    finally:
+        bar.close()
     chosen, whole = demo.size(speed, 60 * minutes), demo.full_size().taking(speed)
     click.echo(f"this machine writes {speed.written:.0f} tokens a second and trains on {speed.trained:.0f}")
     click.echo(f"taken: {_told(chosen)}")

@@ -111,11 +111,12 @@ def of_stats(paths: Sequence[str], rows: int, limit: int | None) -> None:
 
 def of_doctor(found: Findings, base_url: str | None) -> None:
     """Say how to make rows with the model that was examined; a paid one is asked for an estimate first."""
+    from datagen.models.masking import secrets_of
     from datagen.models.options import EMBEDDED, is_local
 
     ways = (g for g in found.generators if g.allowed and g.generator.startswith("self-instruct"))
-    if (way := next(ways, None)) is None or not found.model:
-        return
+    if (way := next(ways, None)) is None or not found.model or secrets_of(base_url or "", None):
+        return  # an address with a password in it is not repeated, nor would a run take it
     here = is_local(found.model)
     words = [*way.generator.split(), "-n", "10" if here else "100", "-o", "tasks"]
     words += [] if here else ["--estimate"]

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 def run(
     recipe: Recipe, out: str, *, fresh: bool = False, offline: bool = False, as_json: bool = False, allow_wipeout: bool = False,
-    curve: bool | None = None,
+    curve: bool | None = None, following: bool = True,
 ) -> int:  # fmt: skip
-    """Execute a recipe, show its progress and its table.
+    """Execute a recipe, show its progress and its table and, where it is asked, what it made and what comes next.
 
     Return the exit code: 3 when rows broke a stage, that of the error where a generator stopped before its aim.
     """
@@ -37,7 +37,8 @@ def run(
             click.echo(f"nothing to do: {out} is complete (--fresh computes it again)")
         if result.replaced:
             click.echo(f"{out} held a finished result of other input or options; it was replaced")
-        endings.of_run(out, result.summary)
+        if following:
+            endings.of_run(out, result.summary)
     if result.errors:
         click.echo(f"datagen: {result.errors} rows broke a stage; dropped/ has them with the reason 'error'", err=True)
         return 3

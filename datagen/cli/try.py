@@ -49,7 +49,7 @@ def command(out: str, fresh: bool, as_json: bool) -> int:
     sample = assets.sample()
     chain = [*STAGES, f"decontaminate:against={sample / 'benchmark.jsonl'}"]
     recipe = recipes.make([dict([split_stage(s)]) for s in chain], input=(str(sample / "rows.jsonl"),))
-    code = terminal.run(recipe, out, fresh=fresh, as_json=as_json)
+    code = terminal.run(recipe, out, fresh=fresh, as_json=as_json, following=False)
     if not as_json:
         _tell(Path(out), sample)
     return code
@@ -78,13 +78,20 @@ def _tell(out: Path, sample: Path) -> None:
 
 
 def _mended(out: Path, sample: Path) -> dict[str, int]:
-    """How many rows of the sample `clean` mended of what."""
+    """How many of the rows that stayed `clean` mended of what."""
     from datagen.api import opened
     from datagen.curate.clean import repaired, text_of_html
     from datagen.formats.read import read
+    from datagen.shards import iterate_rows
 
-    rows = [[str(row[f]) for f in ("instruction", "input", "output")] for row in read(str(sample / "rows.jsonl"))]
     kept = opened(out).kept
+    moved = {r["old_id"]: r["new_id"] for r in iterate_rows(out / "rewritten")}
+    stayed = {*kept.column("id").to_pylist()}
+    rows = [
+        [str(row[f]) for f in ("instruction", "input", "output")]
+        for row in read(str(sample / "rows.jsonl"))
+        if moved.get(row["id"], row["id"]) in stayed
+    ]
     texts = [
         " ".join(row) for row in zip(*(kept.column(f).to_pylist() for f in ("instruction", "input", "output")), strict=True)
     ]

@@ -13,7 +13,16 @@ from datagen.errors import ModelError
 from datagen.models.causal_lm import find_model, load, resolve
 from datagen.models.gguf_file import read_gguf
 from datagen.models.options import is_gguf
-from datagen.models.weights import Q8_SHA256, SMOLLM2, SMOLLM2_SHA256, quiet, sha256_of, smollm2_gguf, smollm2_source
+from datagen.models.weights import (
+    Q8_SHA256,
+    SMOLLM2,
+    SMOLLM2_SHA256,
+    quiet,
+    sha256_of,
+    smollm2_copy,
+    smollm2_gguf,
+    smollm2_source,
+)  # fmt: skip
 
 KEPT = 4  # merged models in the cache; the oldest goes
 
@@ -41,8 +50,9 @@ def identity(model: str) -> str:
     """
     if is_gguf(model):
         return read_gguf(model).sha256
-    if model == SMOLLM2:  # what asks it needs no converted copy
-        smollm2_source()
+    if model == SMOLLM2:  # what asks it needs no converted copy, nor the source where there is one
+        if smollm2_copy() is None:
+            smollm2_source()
         return SMOLLM2_SHA256
     if not (base := base_of(model)):
         find_model(model)
@@ -81,6 +91,8 @@ def servable(model: str, *, offline: bool = False) -> tuple[str, str]:
     if model == SMOLLM2:
         from datagen.models.embedded import way
 
+        if offline and (copy := smollm2_copy()):  # the template and the tokens of both are the same
+            return str(copy), Q8_SHA256 if is_gguf(str(copy)) else SMOLLM2_SHA256
         if offline or way().server == "llama.cpp":
             return str(smollm2_gguf()), Q8_SHA256
     if not base_of(model):

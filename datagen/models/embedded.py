@@ -19,7 +19,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
-from datagen.models.served import Endpoint, ServerError, served
+from datagen.errors import ModelError
+from datagen.models.served import Endpoint, served
 from datagen.models.weights import smollm2_dir, smollm2_gguf
 
 Server = Literal["llama.cpp", "transformers"]
@@ -66,9 +67,9 @@ def chosen(installed: str, bfloat16: bool) -> Way:
     try:
         with served(str(smollm2_gguf())) as endpoint:
             speed = tokens_per_second(endpoint, AT_ONCE, AT_ONCE, ANSWER_TOKENS) if bfloat16 else 0.0
-    except ServerError as e:
+    except (ModelError, OSError) as e:  # also a copy that came out otherwise, or a server that died
         found = Way("transformers", str(e))
-        if not e.illegal:  # it may be another time
+        if not getattr(e, "illegal", False):  # it may do another time
             return found
     else:
         found = _faster(speed) if bfloat16 else Way("llama.cpp")
@@ -81,8 +82,11 @@ def chosen(installed: str, bfloat16: bool) -> Way:
 
 def _faster(speed: float) -> Way:
     """Time the other server beside llama.cpp's tokens per second."""
-    with served(str(smollm2_dir())) as endpoint:
-        other = tokens_per_second(endpoint, AT_ONCE, AT_ONCE, ANSWER_TOKENS)
+    try:
+        with served(str(smollm2_dir())) as endpoint:
+            other = tokens_per_second(endpoint, AT_ONCE, AT_ONCE, ANSWER_TOKENS)
+    except (ModelError, OSError):  # what works is taken
+        return Way("llama.cpp")
     if other <= speed:
         return Way("llama.cpp")
     return Way("transformers", f"in bfloat16 it is faster on this processor, {other:.0f} tokens/s to {speed:.0f} of llama.cpp")

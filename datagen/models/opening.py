@@ -63,14 +63,14 @@ def opened(options: ModelOptions, journal: Journal, *, offline: bool = False) ->
     caps = (None, None, None) if offline else (price_of(options), options.budget_usd, options.max_requests)
     budget = Budget(*caps, journal.attempts())
     url, folder, digest = address(options), "", ""
-    if is_local(options.model):
+    if is_local(options.model) and not (url and is_gguf(options.model)):  # the file may be one that somebody else serves
         folder, digest = servable(options.model, offline=offline)
     elif not url:
         not_here(options.model)
     llama = is_gguf(folder) and not url
     name = f"{Path(folder).name}@{digest[:16]}" if digest and options.model != EMBEDDED else options.model
     # The 8-bit copy has a name of its own: a run begun with the other one asks again, and mixes no answers of the two.
-    if options.model == EMBEDDED and llama and not (offline and _only_float32(journal)):
+    if options.model == EMBEDDED and (not _only_float32(journal) if offline else llama):
         name = NAME_Q8
     with contextlib.ExitStack() as stack:
         if url:

@@ -41,11 +41,10 @@ def smollm2_dir() -> Path:
     Raises:
         ModelError: the GGUF is neither installed nor on the Hub, or is not the file that was pinned.
     """
-    import platformdirs
     from filelock import FileLock
 
-    cache = Path(platformdirs.user_cache_dir("datagen"))
-    target = cache / f"{UNPACKED}-{SMOLLM2_SHA256[:12]}"
+    target = _copies()[0]
+    cache = target.parent
     if target.is_dir():
         return target
     gguf = smollm2_source()
@@ -65,6 +64,19 @@ def smollm2_dir() -> Path:
     return target
 
 
+def _copies() -> tuple[Path, Path]:
+    """Return where the float32 folder and the 8-bit GGUF are in the user's cache, whether they are there or not."""
+    import platformdirs
+
+    cache = Path(platformdirs.user_cache_dir("datagen"))
+    return cache / f"{UNPACKED}-{SMOLLM2_SHA256[:12]}", cache / f"{UNPACKED}-q8_0-{Q8_SHA256[:12]}.gguf"
+
+
+def smollm2_copy() -> Path | None:
+    """Return a copy of the embedded model that was made before, in whichever form; None where there is none yet."""
+    return next((path for path in _copies() if path.exists()), None)
+
+
 def smollm2_gguf() -> Path:
     """Return SmolLM2-135M-Instruct as a GGUF in 8 bits (Q8_0), with the metadata of the one that it was made from.
 
@@ -74,11 +86,10 @@ def smollm2_gguf() -> Path:
     Raises:
         ModelError: the GGUF that it is made from cannot be had, or another file than the pinned one comes of it.
     """
-    import platformdirs
     from filelock import FileLock
 
-    cache = Path(platformdirs.user_cache_dir("datagen"))
-    target = cache / f"{UNPACKED}-q8_0-{Q8_SHA256[:12]}.gguf"
+    target = _copies()[1]
+    cache = target.parent
     cache.mkdir(parents=True, exist_ok=True)
     with FileLock(cache / f"{target.name}.lock"):  # the second process waits, then finds the file
         if target.is_file() and sha256_of([target]) == Q8_SHA256:

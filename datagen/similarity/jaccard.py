@@ -182,7 +182,13 @@ def run_greedy(
             insert(index, i, x, t)
 
 
-@kernel()
+def _banded_work(ids: Ids, offsets: Offsets, buckets: Int32, *rest: object) -> float:
+    """Every two rows of a bucket may be compared, where rows of one bucket stay."""
+    pairs = sum(float((np.bincount(band).astype(np.float64) ** 2).sum()) / 2 for band in buckets.T) if len(buckets) else 0.0
+    return 0.7 * len(ids) + 20.0 * len(offsets) + 10.0 * pairs
+
+
+@kernel(work=_banded_work)
 def run_banded(
     ids: Ids, offsets: Offsets, buckets: Int32, t: float, answers: Side, same: Same, scratch: Scratch, pinned: int,
     witness: npt.NDArray[np.int64], score: npt.NDArray[np.float64],

@@ -184,7 +184,7 @@ def best_covered(
     return coverage, found
 
 
-@kernel()
+@kernel(work=lambda row, *rest: 20 + 10 * len(row))
 def longest_span(row: Ids, ends: Offsets, held: Ids, grams: Grams, text: int) -> tuple[int, int]:
     """The longest run of a row's tokens that n-grams of one text cover: start and end."""
     best_start = best_end = run_start = run_end = start = 0

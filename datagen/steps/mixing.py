@@ -11,11 +11,11 @@ import pyarrow as pa
 from datagen import options as option_fields
 from datagen.dataset import Dataset, Layer, ingest, reason_counts
 from datagen.errors import DataError
+from datagen.progress import counted
 from datagen.recipe import Step
 from datagen.rows import REWRITTEN, Row, row_id
 from datagen.shards import ShardWriter, fingerprint, read_json, read_table, write_json
 from datagen.steps.entry import VERSION, entry, made, write_verdict
-from datagen.steps.reading import counted
 from datagen.work import Run
 
 
@@ -45,7 +45,7 @@ def mix(run: Run, step: Step, folder: Path) -> None:
         run.progress.step(step.name, None, "rows")
         if (read_json(folder / "_read.json") or {}).get("fingerprint") != read_mark or run.fresh:
             (folder / "_read.json").unlink(missing_ok=True)
-            sources = [(n, counted(run, rows_of(n))) for n in options.sources]
+            sources = [(n, counted(rows_of(n), run.progress.at)) for n in options.sources]
             sizes = ingest(folder, sources, step.name, extra=before.added() if before else ())
             _write_moved(folder, moved)
             write_json(folder / "_read.json", {"fingerprint": read_mark, "sizes": sizes})

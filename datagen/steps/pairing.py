@@ -13,10 +13,10 @@ from datagen.formats.sources import files
 from datagen.pairs import phrasings
 from datagen.pairs.instructions import instructions, pairs_of
 from datagen.pairs.options import PairOptions
+from datagen.progress import counted
 from datagen.recipe import Step
 from datagen.shards import file_digest, fingerprint
 from datagen.steps.entry import VERSION, made
-from datagen.steps.reading import counted
 from datagen.work import Run
 
 
@@ -41,7 +41,7 @@ def pair_up(run: Run, step: Step, folder: Path) -> None:
                 f"step '{step.name}': there are {len(ways)} phrasings, not {options.phrasings}; --templates adds more"
             )
         rows = instructions(pairs, ways, options, step.name)
-        ingest(folder, [("", counted(run, rows))], step.name)
+        ingest(folder, [("", counted(rows, run.progress.at))], step.name)
         return {**made(step.name, option_fields.values(options), folder), "pairs": len(pairs)}
 
     run.do(folder, mark, work)

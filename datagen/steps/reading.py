@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from datagen.dataset import Dataset, ingest
 from datagen.errors import DataError
-from datagen.rows import Row
+from datagen.progress import counted
 from datagen.shards import fingerprint
 from datagen.steps.entry import VERSION, made
 from datagen.work import Run, source_name
@@ -29,18 +28,8 @@ def read_input(run: Run) -> None:
 
     def work() -> dict[str, Any]:
         before = [i for earlier in run.earlier for i in earlier.input_ids]
-        ingest(folder, [("", counted(run, run.read("", paths)))], "input", before)
+        ingest(folder, [("", counted(run.read("", paths), run.progress.at))], "input", before)
         return made("input", {"input": paths}, folder)
 
     run.do(folder, mark, work)
     run.datasets.append(Dataset(folder, mark))
-
-
-def counted(run: Run, rows: Iterator[Row]) -> Iterator[Row]:
-    """Yield rows, telling the run how many went by."""
-    n = 0
-    for n, row in enumerate(rows, start=1):
-        yield row
-        if n % 100 == 0:
-            run.progress.at(n)
-    run.progress.at(n)
