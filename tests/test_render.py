@@ -91,6 +91,14 @@ def test_white_space_that_makes_one_token_with_the_templates_own_is_the_prompts(
         assert smollm2.decode(encode(row, smollm2, 99).input_ids) == rendered(row, smollm2).text
 
 
+@pytest.mark.parametrize("answer", [">", "|>", "d|>", "end|>", "<", "a>"])
+def test_an_answer_that_ends_as_the_end_token_does_gets_one_end(answer: str, smollm2: Any, with_template: Any) -> None:
+    assert taught(new_row(instruction="Which sign?", output=answer), smollm2) == answer + END
+    opened = "{% if add_generation_prompt %}assistant:\n{% endif %}"
+    endless = "{% for m in messages %}{{ m['role'] }}:\n{{ m['content'] }}{% endfor %}" + opened
+    assert taught(new_row(instruction="Which sign?", output=answer), with_template(endless)) == answer + END
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     question=st.text(max_size=20),
