@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= runs/quickstart
 SHELL := /bin/bash
-# Two workers, each with test files of its own, so that what a file shares among its tests is made once.
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
+# Three workers for two cores, for tests of servers and kills mostly wait; each has files of its own, so that what the tests of
+# a file share is made once.
+PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile
 
 .PHONY: help setup demo test test-all soak lint check wheel clean
 .DEFAULT_GOAL := help
