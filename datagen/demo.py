@@ -20,6 +20,7 @@ from datagen.recipe import Recipe, load
 from datagen.work import Progress
 
 RECIPE = "quickstart"
+MINUTES = 4.0  # that it may take unless told otherwise
 # Per row of the demo, as counted in runs of it with seed 17 (a row that is kept costs tokens of others that were not).
 MADE_TOKENS = 330  # completion tokens per row that was asked for
 ROW_TOKENS = 115  # of a row that is trained on, template included
@@ -75,9 +76,9 @@ def measured(progress: Progress) -> Speed:
     Raises:
         ModelError: the embedded model cannot be had.
     """
-    progress.step("measure: writing", None, "")
+    progress.step("measuring this machine: writing", None, "")
     written = _written_per_second()
-    progress.step("measure: training", None, "")
+    progress.step("measuring this machine: training", None, "")
     return Speed(written, _trained_per_second())
 
 

@@ -48,6 +48,11 @@ def test_a_folder_with_another_run_is_refused(datagen: Any, write_jsonl: Any) ->
     assert done.stderr == "datagen: out holds another run; give -o a folder of its own\n"
 
 
+def test_full_and_minutes_contradict_each_other(datagen: Any) -> None:
+    done = datagen("demo", "-o", "out", "--full", "--minutes", "2")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1) and "leave out --minutes" in done.stderr
+
+
 @pytest.mark.usefixtures("no_measuring")
 def test_a_demo_that_was_begun_goes_on_at_its_size_and_nothing_is_measured(tmp_path: Path) -> None:
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(demo.recipe(Size(20, 8, 4)).written()))

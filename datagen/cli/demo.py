@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 @click.command("demo")
 @click.option("-o", "--out", default="runs/quickstart", metavar="OUT", help="Run folder; an earlier demo in it goes on.")
-@click.option("--minutes", type=click.FloatRange(0.5, 600), default=4.0, show_default=True, help="About how long it may take.")
+@click.option("--minutes", type=click.FloatRange(0.5, 600), help="About how long it may take. Default 4.")
 @click.option("--full", is_flag=True, help="The full size, however long it takes.")
 @click.option("--fresh", is_flag=True, help="Compute every step again (recorded model answers stay).")
-def command(out: str, minutes: float, full: bool, fresh: bool) -> int:
+def command(out: str, minutes: float | None, full: bool, fresh: bool) -> int:
     """Walk the whole road on the embedded models: make tasks, curate, mix, train an adapter, report.
 
     The machine is measured for some seconds and a size that fits is taken. The same command again goes on, or does nothing.
@@ -24,8 +24,11 @@ def command(out: str, minutes: float, full: bool, fresh: bool) -> int:
 
     from datagen import demo
     from datagen.cli import terminal
+    from datagen.errors import UsageError
     from datagen.progress import Bar
 
+    if full and minutes is not None:
+        raise UsageError("--full takes as long as it takes; leave out --minutes, or --full")
     begun = demo.begun(Path(out))
     if full:
         return terminal.run(demo.recipe(demo.full_size()), out, fresh=fresh)
@@ -37,9 +40,10 @@ def command(out: str, minutes: float, full: bool, fresh: bool) -> int:
         speed = demo.measured(bar)
     finally:
         bar.close()
-    chosen, whole = demo.size(speed, 60 * minutes), demo.full_size().taking(speed)
+    seconds = 60 * (demo.MINUTES if minutes is None else minutes)
+    chosen, whole = demo.size(speed, seconds), demo.full_size().taking(speed)
     click.echo(f"this machine writes {speed.written:.0f} tokens a second and trains on {speed.trained:.0f}")
-    click.echo(f"taken: {_told(chosen)}")
+    click.echo(f"taken: {_told(chosen)}" + (", the smallest there is" if chosen.seconds > seconds else ""))
     if chosen.n < whole.n:
         click.echo(f"full size (--full): {_told(whole)}")
     return terminal.run(demo.recipe(chosen), out, fresh=fresh)

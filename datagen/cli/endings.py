@@ -115,7 +115,7 @@ def of_doctor(found: Findings, base_url: str | None) -> None:
     from datagen.models.options import EMBEDDED, is_local
 
     ways = (g for g in found.generators if g.allowed and g.generator.startswith("self-instruct"))
-    if (way := next(ways, None)) is None or not found.model or secrets_of(base_url or "", None):
+    if (way := next(ways, None)) is None or not found.model or (base_url and secrets_of(base_url, None)):
         return  # an address with a password in it is not repeated, nor would a run take it
     here = is_local(found.model)
     words = [*way.generator.split(), "-n", "10" if here else "100", "-o", "tasks"]

@@ -12,6 +12,7 @@ import pytest
 from capable_endpoint import Handler, ModelServer, found
 from click.testing import CliRunner
 
+from datagen.cli import endings
 from datagen.cli.doctor import WIDTH, _show, _wrapped
 from datagen.cli.doctor import command as doctor
 from datagen.errors import ModelError, UsageError
@@ -149,6 +150,17 @@ def test_json_is_one_line_also_when_nothing_works_and_the_exit_code_is_that_of_a
     assert json.loads(line)["probes"][3]["probe"] == "chat"
     assert isinstance(result.exception, ModelError) and result.exception.exit_code == 4
     assert "\n" not in str(result.exception)
+
+
+def test_the_next_command_names_the_endpoint_but_no_password_and_nothing_where_none_was_named(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with ModelServer() as server:
+        findings = examine(server.base_url, "tiny-chat", timeout_s=5)
+    for url in (server.base_url, server.base_url.replace("http://", "http://me:secret@"), None):
+        endings.of_doctor(findings, url)
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.endswith(f"--model tiny-chat --base-url {server.base_url}") and "--base-url" not in second
 
 
 def test_words_are_broken_where_they_end_and_cut_where_they_do_not_fit() -> None:
