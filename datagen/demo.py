@@ -58,8 +58,10 @@ def begun(out: Path) -> Recipe | None:
     """Return the recipe of a demo that a folder holds, finished or not; None where it holds no run.
 
     Raises:
-        UsageError: it holds another run.
+        UsageError: it holds another run, or is a file.
     """
+    if out.is_file():
+        raise UsageError(f"{out} is a file; -o names a folder")
     if not (path := out / "recipe.yaml").is_file():
         return None
     found, ours = load(path), load(Path(RECIPE))

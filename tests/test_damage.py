@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -127,3 +128,16 @@ def test_a_count_of_a_billion_takes_no_time_and_is_what_small_ones_grow_to() -> 
         assert sum(counts) == total
         assert all(a <= b for a, b in zip(before, counts, strict=True))
         before = counts
+
+
+def test_a_shard_that_was_cut_off_is_told_by_every_command_that_reads_it(
+    datagen: Any, write_jsonl: Any, tmp_path: Path
+) -> None:
+    write_jsonl("rows.jsonl", *({"instruction": f"Say {i}.", "output": f"{i} it is."} for i in range(20)))
+    assert datagen("filter", "rows.jsonl", "-o", "out", "--stage", "rules").returncode == 0
+    shard = tmp_path / "out" / "kept" / "00000.parquet"
+    shard.write_bytes(shard.read_bytes()[:1000])
+    for command in (["report", "out"], ["explain", "out", "ab"], ["diff", "out", "out"], ["review", "out", "--csv", "x.csv"]):
+        done = datagen(*command)
+        assert done.returncode == 3 and done.stderr.startswith("datagen: a Parquet file is damaged ("), (command, done.stderr)
+        assert "unexpected" not in done.stderr and done.stderr.count("\n") == 1

@@ -142,3 +142,11 @@ def test_an_adapter_answers_by_what_is_printed(datagen: Command, write_jsonl: Ca
     done = datagen(*printed(done.stdout), "--max-output-tokens", "8")
     assert done.returncode == 0
     assert (tmp_path / "out-answers" / "run.json").is_file()
+
+
+def test_a_folder_that_begins_with_a_dash_is_printed_as_a_path(datagen: Any, write_jsonl: Any) -> None:
+    write_jsonl("rows.jsonl", {"instruction": "Name a colour.", "output": "Red."}, {"instruction": "Say.", "output": ""})
+    told = datagen("filter", "rows.jsonl", "-o", "-out", "--stage", "rules").stdout
+    [line] = [line for line in told.splitlines() if line.startswith("why a row went: ")]
+    assert datagen(*line.split()[5:]).stdout.count("empty_answer") == 1
+    assert "next: datagen train ./-out -o ./-out-trained" in told

@@ -110,3 +110,12 @@ def test_the_readme_of_the_sample_has_the_counts() -> None:
     every = {line for fault in PLANTED for line in lines(fault)}
     sound = [row for n, row in enumerate(ROWS, start=1) if n not in every]
     assert f"{sum(row in seeds for row in sound)} of the {len(sound)} sound rows are seed tasks" in text
+
+
+def test_a_folder_with_a_run_of_other_rows_is_not_replaced(datagen: Any, write_jsonl: Any, tmp_path: Path) -> None:
+    write_jsonl("rows.jsonl", {"instruction": "Name a colour.", "output": "Red."})
+    assert datagen("filter", "rows.jsonl", "-o", "mine", "--stage", "rules").returncode == 0
+    before = (tmp_path / "mine" / "run.json").read_bytes()
+    done = datagen("try", "-o", "mine")
+    assert (done.returncode, done.stderr) == (2, "datagen: mine holds a run of other rows; give -o a folder of its own\n")
+    assert (tmp_path / "mine" / "run.json").read_bytes() == before

@@ -29,6 +29,8 @@ def command(out: str, minutes: float | None, full: bool, fresh: bool) -> int:
 
     if full and minutes is not None:
         raise UsageError("--full takes as long as it takes; leave out --minutes, or --full")
+    if minutes is not None and minutes != minutes:
+        raise UsageError("--minutes: nan is no number of minutes")
     begun = demo.begun(Path(out))
     if full:
         return terminal.run(demo.recipe(demo.full_size()), out, fresh=fresh)

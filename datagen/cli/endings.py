@@ -49,6 +49,7 @@ def without(options: Sequence[str], flags: Sequence[str]) -> list[str]:
 
 def of_run(out: str, summary: dict[str, Any]) -> None:
     """Say where the rows of a run are and what comes after its last step."""
+    out = _pasted(out)
     made(rows=Path(out, "kept"), drops=Path(out, "dropped"), report=Path(out, "report.html"))
     last = summary["stages"][-1] if summary["stages"] else {}
     if name := last.get("training", {}).get("adapter"):  # or `model`, where the whole of it was trained
@@ -83,7 +84,12 @@ def beside(out: str, what: str) -> str:
     """Return the name of a folder beside another: `runs/x` and filtered are `runs/x-filtered`."""
     if Path(out).name in ("", ".."):  # of `.` and the like
         return os.path.relpath(f"{Path(out).resolve()}-{what}")
-    return f"{Path(out)}-{what}"
+    return _pasted(f"{Path(out)}-{what}")
+
+
+def _pasted(path: str) -> str:
+    """Return a path as a command line takes it: one that begins with a dash would be an option."""
+    return f"./{path}" if path.startswith("-") else path
 
 
 def dropped_id(folder: Path) -> str | None:
@@ -106,7 +112,7 @@ def of_stats(paths: Sequence[str], rows: int, limit: int | None) -> None:
         after(paths[0], summary["stages"][-1])
         return
     few = ["--limit", str(limit)] if limit else []
-    then("filter", *paths, *few, "-o", f"{Path(source_name(paths[0])).name}-filtered")
+    then("filter", *map(_pasted, paths), *few, "-o", f"{Path(source_name(paths[0])).name}-filtered")
 
 
 def of_doctor(found: Findings, base_url: str | None) -> None:

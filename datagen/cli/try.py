@@ -44,11 +44,14 @@ def command(out: str, fresh: bool, as_json: bool) -> int:
     from datagen import assets
     from datagen import recipe as recipes
     from datagen.cli import terminal
+    from datagen.errors import UsageError
     from datagen.options import split_stage
 
     sample = assets.sample()
     chain = [*STAGES, f"decontaminate:against={sample / 'benchmark.jsonl'}"]
     recipe = recipes.make([dict([split_stage(s)]) for s in chain], input=(str(sample / "rows.jsonl"),))
+    if (before := Path(out, "recipe.yaml")).is_file() and recipes.load(before).input != recipe.input:
+        raise UsageError(f"{out} holds a run of other rows; give -o a folder of its own")
     code = terminal.run(recipe, out, fresh=fresh, as_json=as_json, following=False)
     if not as_json:
         _tell(Path(out), sample)

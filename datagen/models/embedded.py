@@ -6,6 +6,7 @@ processor with bfloat16, where `transformers serve` computes in it and llama.cpp
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -73,10 +74,11 @@ def chosen(installed: str, bfloat16: bool) -> Way:
             return found
     else:
         found = _faster(speed) if bfloat16 else Way("llama.cpp")
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    fresh = kept.with_suffix(f".{os.getpid()}")
-    fresh.write_text(json.dumps({"mark": mark, **asdict(found)}), "utf-8")
-    fresh.replace(kept)
+    with contextlib.suppress(OSError):  # then it is found out again
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        fresh = kept.with_suffix(f".{os.getpid()}")
+        fresh.write_text(json.dumps({"mark": mark, **asdict(found)}), "utf-8")
+        fresh.replace(kept)
     return found
 
 

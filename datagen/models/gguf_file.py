@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -59,10 +60,11 @@ def read_gguf(model: str) -> GgufFile:
         return GgufFile(**json.loads(kept.read_text("utf-8")))
     except (OSError, ValueError, TypeError):  # not there, or of an older version
         found = _read(path)
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    fresh = kept.with_suffix(f".{os.getpid()}")
-    fresh.write_text(json.dumps(dataclasses.asdict(found)), "utf-8")
-    fresh.replace(kept)
+    with contextlib.suppress(OSError):  # a cache that cannot be written costs the next reading some seconds
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        fresh = kept.with_suffix(f".{os.getpid()}")
+        fresh.write_text(json.dumps(dataclasses.asdict(found)), "utf-8")
+        fresh.replace(kept)
     return found
 
 
@@ -85,7 +87,11 @@ def _read(path: Path) -> GgufFile:
         )
     context = int(_of_model(reader, "context_length") or CONTEXT)
     tokens, first = reader.fields.get("tokenizer.ggml.tokens"), _value(reader, "tokenizer.ggml.bos_token_id")
-    begins_with = str(tokens.contents(int(first))) if tokens is not None and first is not None else ""
+    begins_with = ""
+    if tokens is not None and first is not None:
+        if not 0 <= int(first) < len(tokens.data):
+            raise ModelError(f"{path}: tokenizer.ggml.bos_token_id is {first}, which is no token; download the file again")
+        begins_with = str(tokens.contents(int(first)))
     return GgufFile(sha256_of([path]), template, begins_with, _adds_beginning(reader), context, _kv_bytes(reader))
 
 

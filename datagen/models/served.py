@@ -128,6 +128,8 @@ def _not_started(code: int | None, said: str, model: str) -> ServerError:
         return ServerError(f"the local model server did not start: {last}; check `pip install 'transformers[serving]'`")
     if "No module named 'xllamacpp'" in last:
         return ServerError("a GGUF file is served by llama.cpp, which is not installed: pip install xllamacpp")
+    if last.startswith("ImportError"):
+        return ServerError(f"llama.cpp cannot be loaded ({last[:200]}): pip install --force-reinstall --no-deps xllamacpp")
     if code == -signal.SIGILL:
         error = ServerError("llama.cpp cannot run on this processor: the wheel xllamacpp needs AVX2 and FMA")
         error.illegal = True

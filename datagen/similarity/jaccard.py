@@ -157,8 +157,11 @@ def most_alike(
     return best, best_score
 
 
-def _greedy_work(ids: Ids, offsets: Offsets, index: Index, *rest: object) -> float:
-    return 0.7 * len(ids) + 20.0 * len(offsets) + postings.pairs_work(index)
+def _greedy_work(ids: Ids, offsets: Offsets, index: Index, t: float, answers: Side, same: Same, *rest: object) -> float:
+    pairs = postings.pairs_work(index)
+    if same.threshold >= 0:
+        pairs *= postings.long_texts(len(answers.ids), len(answers.offsets) - 1)
+    return 0.7 * len(ids) + 20.0 * len(offsets) + pairs
 
 
 @kernel(work=_greedy_work)

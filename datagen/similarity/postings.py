@@ -213,6 +213,11 @@ def pairs_work(index: Index) -> float:
     return 2.0 * len(lists) + float((lists[:, ROOM].astype(float) ** 2).sum())
 
 
+def long_texts(tokens: int, rows: int) -> float:
+    """Return how many times as long a pair takes where long texts, of so many tokens in all, are compared as well."""
+    return 1.0 + 0.4 * max(0.0, tokens / max(1, rows) - 60.0)
+
+
 @kernel()
 def postings_to_read(index: Index, keys: Keys, ratio: float) -> int:
     """How many postings a look-up of these keys would walk."""

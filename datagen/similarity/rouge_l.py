@@ -92,7 +92,9 @@ def most_similar(
 def _greedy_work(text: Side, answers: Side, same: Same, *rest: object) -> float:
     pairs = postings.pairs_work(text.postings)
     if same.threshold >= 0:  # the side with the shorter postings is looked up
-        pairs = min(pairs, postings.pairs_work(answers.postings))
+        pairs = min(pairs, postings.pairs_work(answers.postings)) * postings.long_texts(
+            len(answers.ids), len(answers.offsets) - 1
+        )
     return 0.7 * (len(text.ids) + len(answers.ids)) + 30.0 * len(text.offsets) + pairs
 
 
