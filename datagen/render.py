@@ -169,10 +169,9 @@ def _loss_weight(one: Mapping[str, Any]) -> float:
 
 def _closed(tail: str, content: str | None) -> bool:
     """Say whether a rendered answer goes on after its content, which is then the end-of-turn token."""
-    body = (content or "").strip()
-    if body and tail.strip().startswith(body):
-        return tail.strip() != body  # an answer such as `>` is how an end token may end, too
-    return bool(tail) and not (body and tail.endswith(body))
+    body, shown = (content or "").strip(), tail.strip()
+    follows = shown != body if shown.startswith(body) else not shown.endswith(body)  # `>` is how an end token may end, too
+    return bool(tail) and follows
 
 
 def _eos(tokenizer: Tokenizer) -> str:

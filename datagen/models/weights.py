@@ -73,8 +73,8 @@ def _copies() -> tuple[Path, Path]:
 
 
 def smollm2_copy() -> Path | None:
-    """Return a copy of the embedded model that was made before, in whichever form; None where there is none yet."""
-    return next((path for path in _copies() if path.exists()), None)
+    """Return a copy of the embedded model that was made before, the 8-bit one first; None where there is none yet."""
+    return next((path for path in reversed(_copies()) if path.exists()), None)
 
 
 def smollm2_gguf() -> Path:

@@ -31,6 +31,7 @@ from datagen.models.llama_server import physical_cores
 from datagen.models.opening import opened
 from datagen.models.options import ModelOptions, is_local
 from datagen.models.served import Endpoint, ServerError, served
+from datagen.models.weights import Q8_SHA256, sha256_of, smollm2_gguf
 from datagen.recipe import make
 from datagen.run import execute
 from datagen.shards import iterate_rows
@@ -282,7 +283,7 @@ def test_no_more_threads_than_cores() -> None:
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Endpoint]:
-    with served(servable("smollm2", offline=True)[0]) as endpoint:
+    with served(str(smollm2_gguf())) as endpoint:
         yield endpoint
 
 
@@ -323,7 +324,6 @@ class TestTheEmbeddedModel:
         assert choice["text"].strip() and "<|" not in choice["text"]
 
     def test_embedded_copy_is_made_again_where_it_was_changed(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        from datagen.models.weights import Q8_SHA256, sha256_of, smollm2_gguf
 
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
         path = smollm2_gguf()
@@ -331,7 +331,7 @@ class TestTheEmbeddedModel:
         assert smollm2_gguf() == path and sha256_of([path]) == Q8_SHA256
 
     def test_embedded_server_is_chosen_once_for_a_processor(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        copy = Path(servable("smollm2", offline=True)[0])
+        copy = smollm2_gguf()
         (tmp_path / "datagen").mkdir()
         (tmp_path / "datagen" / copy.name).symlink_to(copy)
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
@@ -352,7 +352,7 @@ class TestTheEmbeddedModel:
         from datagen.models.weights import smollm2_dir
 
         (tmp_path / "datagen").mkdir()
-        for copy in (Path(servable("smollm2", offline=True)[0]), smollm2_dir()):
+        for copy in (smollm2_gguf(), smollm2_dir()):
             (tmp_path / "datagen" / copy.name).symlink_to(copy)
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
         monkeypatch.setattr(embedded, "AT_ONCE", 2)
