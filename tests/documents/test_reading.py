@@ -21,7 +21,7 @@ def test_a_folder_gives_a_document_per_file_and_per_record(tmp_path: Path) -> No
     (tmp_path / "d.jsonl").write_text(
         json.dumps({"url": "u1", "text": "one", "title": "T"}) + "\n" + json.dumps({"content": "two"})
     )
-    (tmp_path / "e.txt.gz").write_bytes(gzip.compress(b"packed"))
+    (tmp_path / "e.txt.gz").write_bytes(gzip.compress(b"packed", mtime=0))
     (tmp_path / ".hidden.txt").write_text("no")
     (tmp_path / "picture.png").write_bytes(b"no")
     found = [(d.id, d.text, d.markup, d.title) for d in documents(str(tmp_path))]
@@ -46,7 +46,7 @@ def test_fields_that_are_named_are_taken_and_a_wrong_one_is_an_error(tmp_path: P
 def test_what_cannot_be_read_is_a_document_with_a_problem(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"\xff\xff broken")
     (tmp_path / "b.jsonl").write_text('{"text": "good"}\n{"text": 3}\nnot json\n')
-    (tmp_path / "c.txt.gz").write_bytes(gzip.compress(random.Random(17).randbytes(4000).hex().encode())[:2000])
+    (tmp_path / "c.txt.gz").write_bytes(gzip.compress(random.Random(17).randbytes(4000).hex().encode(), mtime=0)[:2000])
     found = {d.id: d.problem for d in documents(str(tmp_path))}
     assert found["a.txt"] == "bytes that are not UTF-8; turn them into it first (iconv -t utf-8)"
     assert found["b.jsonl#line 1"] == "" and found["b.jsonl#line 2"] and found["b.jsonl#line 3"]

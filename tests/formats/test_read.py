@@ -43,16 +43,16 @@ def texts(path: str, **options):
         (json.dumps(A, indent=1) + "\n" + json.dumps(B, indent=4)).encode(),
         (json.dumps(A) + json.dumps(B)).encode(),
         (json.dumps(A) + " " + json.dumps(B) + "\n").encode(),
-        gzip.compress(LINES),
-        gzip.compress(LINES.splitlines(keepends=True)[0]) + gzip.compress(LINES.splitlines(keepends=True)[1]),
-        gzip.compress(LINES) + b"\0" * 100,
+        gzip.compress(LINES, mtime=0),
+        gzip.compress(LINES.splitlines(keepends=True)[0], mtime=0) + gzip.compress(LINES.splitlines(keepends=True)[1], mtime=0),
+        gzip.compress(LINES, mtime=0) + b"\0" * 100,
         zstandard.compress(LINES),
         zstandard.compress(json.dumps([A, B]).encode()),
         "instruction,input,output\nAdd.,,4\nลบ,,零\n".encode(),
         "\ufeffinstruction\tinput\toutput\nAdd.\t\t4\n\nลบ\t\t零\n".encode(),
         "output;instruction\n4;Add.\n零;ลบ\n".encode(),
         'question|answer\n"Add."|4\nลบ|"零"'.encode(),
-        gzip.compress("prompt,completion\nAdd.,4\nลบ,零\n".encode()),
+        gzip.compress("prompt,completion\nAdd.,4\nลบ,零\n".encode(), mtime=0),
     ],
 )
 def test_the_content_decides_how_a_file_is_read(tmp_path, content):
@@ -67,7 +67,7 @@ def test_parquet_is_known_by_content(tmp_path):
     assert texts(str(tmp_path / "no-suffix")) == [("Add.", "4"), ("ลบ", "零")]
 
 
-@pytest.mark.parametrize("content", [b"", b"\n \n", b"[]", b" [\n]\n", gzip.compress(b""), b"instruction,output\n"])
+@pytest.mark.parametrize("content", [b"", b"\n \n", b"[]", b" [\n]\n", gzip.compress(b"", mtime=0), b"instruction,output\n"])
 def test_an_empty_file_has_no_rows_and_is_no_error(tmp_path, content):
     assert list(read(write(tmp_path / "empty.jsonl", content))) == []
 

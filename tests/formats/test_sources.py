@@ -50,7 +50,7 @@ def test_a_folder_is_read_in_order_without_hidden_and_foreign_files(tmp_path):
     ]:
         content = json.dumps({"instruction": label, "output": "x"}).encode()
         if name.endswith(".csv.gz"):
-            content = gzip.compress(f"instruction,output\n{label},x\n".encode())
+            content = gzip.compress(f"instruction,output\n{label},x\n".encode(), mtime=0)
         if name.endswith(".zst"):
             content = zstandard.compress(content)
         (tmp_path / name).write_bytes(content)
@@ -81,7 +81,7 @@ def test_standard_input_is_copied_and_read(tmp_path):
     copy = tmp_path / "copy"
     done = subprocess.run(
         [sys.executable, "-c", code, str(copy)],
-        input=gzip.compress(LINES),
+        input=gzip.compress(LINES, mtime=0),
         capture_output=True,
         check=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONIOENCODING": "utf-8"},
