@@ -41,12 +41,12 @@ def listed(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def same_both_ways(made: Callable[[], Any]) -> Any:
-    with only("compiled"):
-        expected = listed(made())
+def both_ways(made: Callable[[], Any]) -> tuple[Any, Any]:
+    """What is made without a compiler, and what with one."""
     with only("plain"):
-        assert listed(made()) == expected
-    return expected
+        plain = listed(made())
+    with only("compiled"):
+        return plain, listed(made())
 
 
 def uint32(values: list[int]) -> Any:
@@ -56,29 +56,36 @@ def uint32(values: list[int]) -> Any:
 @given(left=IDS, right=IDS)
 def test_numbering(left: list[int], right: list[int]) -> None:
     n = min(len(left), len(right))
-    same_both_ways(lambda: token_lists.number_pairs(uint32(left[:n]), uint32(right[:n])))
-    same_both_ways(lambda: token_lists.by_rarity(uint32(left), 12))
-    same_both_ways(lambda: token_lists.by_rarity(uint32([]), 0))
+    plain, compiled = both_ways(lambda: token_lists.number_pairs(uint32(left[:n]), uint32(right[:n])))
+    assert plain == compiled
+    plain, compiled = both_ways(lambda: token_lists.by_rarity(uint32(left), 12))
+    assert plain == compiled
+    plain, compiled = both_ways(lambda: token_lists.by_rarity(uint32([]), 0))
+    assert plain == compiled
     for size in (1, 2, 5):
-        same_both_ways(lambda size=size: jaccard.ngram_ids(uint32(left), size))
+        plain, compiled = both_ways(lambda size=size: jaccard.ngram_ids(uint32(left), size))
+        assert plain == compiled
 
 
 @given(rows=ROWS, n=st.integers(1, 6))
 def test_shingles(rows: list[list[str]], n: int) -> None:
-    same_both_ways(lambda: jaccard.shingles(from_strings(rows), n))
+    plain, compiled = both_ways(lambda: jaccard.shingles(from_strings(rows), n))
+    assert plain == compiled
 
 
 @given(values=st.lists(st.integers(0, 2**64 - 1), max_size=20), keys=st.lists(st.integers(0, 2**32 - 1), max_size=20))
 def test_bits(values: list[int], keys: list[int]) -> None:
     for value in values:
-        assert same_both_ways(lambda value=value: int(postings.popcount(np.uint64(value)))) == value.bit_count()
-    same_both_ways(lambda: int(postings.bitmap_of(uint32(keys))))
+        assert both_ways(lambda value=value: int(postings.popcount(np.uint64(value)))) == (value.bit_count(),) * 2
+    plain, compiled = both_ways(lambda: int(postings.bitmap_of(uint32(keys))))
+    assert plain == compiled
 
 
 @given(x=LONG, y=LONG, share=SHARES)
 def test_longest_common_subsequence(x: list[int], y: list[int], share: float) -> None:
     scratch = lcs.new_scratch([TokenLists(uint32(x + y), np.array([0, len(x), len(x) + len(y)]), 31)])
-    same_both_ways(lambda: lcs.lcs(uint32(x), uint32(y), scratch, share * len(x)))
+    plain, compiled = both_ways(lambda: lcs.lcs(uint32(x), uint32(y), scratch, share * len(x)))
+    assert plain == compiled
     assert not scratch.slot.tolist() or max(scratch.slot.tolist()) == -1
 
 
@@ -103,7 +110,8 @@ def test_duplicates(rows: list[list[str]], data: st.DataObject, t: float, answer
         found.append(jaccard.greedy(sets, max(t, 0.01), said, same, pinned=pinned, buckets=buckets))
         return [[f.witness, f.score, f.conflict] for f in found], nearest(text, kept, 3, t), entities.holders(tasks, said)
 
-    same_both_ways(made)
+    plain, compiled = both_ways(made)
+    assert plain == compiled
 
 
 @given(rows=ROWS, t=SHARES)
@@ -115,12 +123,14 @@ def test_a_pool_that_grows(rows: list[list[str]], t: float) -> None:
             pool.add(row)
         return found, [pool.nearest(row, among=2) for row in rows]
 
-    same_both_ways(made)
+    plain, compiled = both_ways(made)
+    assert plain == compiled
 
 
 @given(rows=ROWS)
 def test_agreement_of_answers(rows: list[list[str]]) -> None:
-    same_both_ways(lambda: mean_f1([" ".join(row) for row in rows]))
+    plain, compiled = both_ways(lambda: mean_f1([" ".join(row) for row in rows]))
+    assert plain == compiled
 
 
 @settings(max_examples=60)
@@ -146,20 +156,23 @@ def test_ngrams_of_texts(texts: list[list[str]], rows: list[list[str]], common: 
         spans = [ngrams.longest_span(flat, ends[1:], held, grams, text) for text in range(len(texts))]
         return coverage, found, spans
 
-    same_both_ways(made)
+    plain, compiled = both_ways(made)
+    assert plain == compiled
 
 
 @given(texts=TEXTS)
 def test_tokens(texts: list[str]) -> None:
     for cut in (tokenised, tokenised_words):
-        same_both_ways(lambda cut=cut: [(t := cut(texts)).ids, t.offsets, t.vocabulary])
+        plain, compiled = both_ways(lambda cut=cut: [(t := cut(texts)).ids, t.offsets, t.vocabulary])
+        assert plain == compiled
 
 
 @given(rows=st.lists(st.lists(st.integers(0, 2**32 - 1), max_size=5), max_size=5))
 def test_signatures(rows: list[list[int]]) -> None:
     ends = np.cumsum([len(r) for r in rows]).astype(np.int64)
     a, b = uint32([3, 2**32 - 5, 77]), uint32([2**32 - 1, 0, 123])
-    same_both_ways(lambda: minhash.least(uint32([h for row in rows for h in row]), ends, a, b))
+    plain, compiled = both_ways(lambda: minhash.least(uint32([h for row in rows for h in row]), ends, a, b))
+    assert plain == compiled
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +185,8 @@ def model() -> Model:
 
 @given(text=st.one_of(st.text(max_size=60), st.text(alphabet="abcdefgh éüñ", max_size=200)))
 def test_languages(model: Model, text: str) -> None:
-    same_both_ways(lambda: model._probabilities(text))
+    plain, compiled = both_ways(lambda: model._probabilities(text))
+    assert plain == compiled
 
 
 def test_a_call_is_compiled_when_calls_without_a_compiler_would_have_taken_long(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from loopback import is_up
 from small_gguf import BROKEN, CHATML, write_small_gguf
 
 from datagen.curate.ifd import Ifd
@@ -78,14 +79,6 @@ def chat(endpoint: Endpoint, **body: Any) -> Any:
 
 def text(choice: Any) -> str:
     return str(choice["message"]["content"])
-
-
-def is_up(base_url: str) -> bool:
-    try:
-        with urllib.request.urlopen(base_url.replace("/v1", "/health"), timeout=1) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
 
 
 def test_a_seed_fixes_the_draw_and_another_one_gives_another(endpoint: Endpoint) -> None:

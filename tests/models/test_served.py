@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from loopback import is_up
 
 from datagen.errors import ModelError
 from datagen.models.served import Endpoint, served
@@ -47,14 +48,6 @@ def post(url: str, body: dict[str, Any]) -> dict[str, Any]:
     request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=120) as answer:
         return dict(json.load(answer))
-
-
-def is_up(base_url: str) -> bool:
-    try:
-        with urllib.request.urlopen(base_url.replace("/v1", "/health"), timeout=1) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
 
 
 def test_it_answers_a_chat(endpoint: Endpoint) -> None:
