@@ -148,15 +148,18 @@ class Visit:
         servers close it after an error, which shows only when the next request is sent.
         """
         clock = asyncio.get_running_loop().time
-        again = True
+        again, limited = True, None
         while True:
             answer = await self._ask_once(send)
+            if limited is not None and answer.status is None and not answer.lost:
+                return limited  # the time ran out in the middle of a try: what was heard says more
             if answer.lost and again:
                 again = False
                 continue
             wait = max(retry_after(answer.headers) or BACK_OFF_S, 0.05)
             if answer.status != 429 or is_quota(answer) or clock() + wait >= self._deadline:
                 return answer
+            limited = answer
             await asyncio.sleep(wait)
 
     async def _once(self, name: str, ask: Callable[[], Awaitable[Answer]]) -> Answer:
