@@ -1,7 +1,7 @@
 """Alpaca records: instruction, input, output and system, with LLaMA-Factory's `history` and chosen/rejected columns.
 
 Format: https://github.com/hiyouga/LLaMA-Factory/blob/main/data/README.md. Dolly's `context` and `response` are read as
-`input` and `output`.
+`input` and `output`; so are other common names of an answer.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from datagen.rows import Row, turn
 
 NAME = "alpaca"
 FIELDS = frozenset({"instruction", "input", "output"})
-ALIASES = {"input": ("context",), "output": ("response",)}
+ALIASES = {"input": ("context",), "output": ("response", "completion", "answer", "generation")}
 
 
 def detect(record: Record) -> bool:

@@ -9,24 +9,6 @@ from datagen.rows import Row, conversation_turns, turn
 
 Turn = dict[str, Any]
 
-# The names that files give to the four roles of a row; any other role is kept as it is.
-ROLES = {
-    "user": "user",
-    "human": "user",
-    "assistant": "assistant",
-    "gpt": "assistant",
-    "chatgpt": "assistant",
-    "bot": "assistant",
-    "model": "assistant",
-    "system": "system",
-    "developer": "system",
-    "tool": "tool",
-    "observation": "tool",
-    "function": "tool",
-    "function_response": "tool",
-    "ipython": "tool",
-}
-
 
 def is_plain(said: Mapping[str, Any]) -> bool:
     """Whether a turn is only a role and a text."""

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any, TypeGuard
 
 from datagen.formats.conversation import (
-    ROLES,
     Turn,
     answer_turn,
     candidates_beyond_pair,
@@ -22,6 +21,7 @@ from datagen.formats.conversation import (
     split_system,
     turns_of,
 )
+from datagen.formats.roles import role_of
 from datagen.formats.shape import Record, Style, dumps, finish, restore, text_of
 from datagen.formats.tools import openai_calls, tools_style, written_tools
 from datagen.rows import Row, turn
@@ -121,7 +121,7 @@ def read_turn(message: Mapping[str, Any]) -> Turn:
     if not isinstance(message, dict) or not isinstance(message.get("role"), str):
         raise ValueError("a message without a role")
     role: str = message["role"]
-    read = turn(ROLES.get(role, role), _content(message.get("content")))
+    read = turn(role_of(role), _content(message.get("content")))
     if message.get("tool_calls"):
         read["tool_calls"] = text_of(message["tool_calls"])
     if isinstance(message.get("tool_call_id"), str):

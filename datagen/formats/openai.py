@@ -12,6 +12,7 @@ from typing import Any
 from datagen.formats import messages
 from datagen.formats.conversation import Turn, is_preference, prompt_turns
 from datagen.formats.messages import answer_turns
+from datagen.formats.parts import plain_turns
 from datagen.formats.shape import Record
 from datagen.formats.tools import openai_calls, tools_list
 from datagen.rows import Row, conversation_turns
@@ -35,6 +36,7 @@ def read_record(record: Record) -> Row:
     others = {key: value for key, value in record.items() if key not in ("input", *_SIDES.values())}
     answers = {ours: record.get(theirs) for ours, theirs in _SIDES.items()}
     chat = {**others, **record["input"], **answers}
+    chat.update({name: plain_turns(turns) for name, turns in chat.items() if messages.is_messages(turns)})
     if not messages.detect(chat):
         raise ValueError("the input of a preference line holds no messages")
     return messages.read_record(chat)

@@ -1,7 +1,7 @@
 """Prompt and completion records as TRL has them: texts, or lists of messages; also prompt, chosen and rejected.
 
-Format: https://huggingface.co/docs/trl/dataset_formats. `question` or `query` are read as the prompt, `response` or
-`answer` as the completion, so files such as GSM8K need no map.
+Format: https://huggingface.co/docs/trl/dataset_formats. `question` or `query` are read as the prompt, `response`,
+`answer`, `output` or `generation` as the completion, so files such as GSM8K need no map.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from datagen.formats.tools import tools_style, written_tools
 from datagen.rows import Row, turn
 
 NAME = "prompt_completion"
-ALIASES = {"prompt": ("question", "query"), "completion": ("response", "answer")}
+ALIASES = {"prompt": ("question", "query"), "completion": ("response", "answer", "output", "generation")}
 
 
 def detect(record: Record) -> bool:

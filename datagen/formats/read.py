@@ -8,11 +8,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import Literal
 
 from datagen.errors import DataError
 from datagen.formats import csv, jsonl, parquet
+from datagen.formats.dialects import has_answer, without_nan
+from datagen.formats.names import KNOWN, PROMPTS, known_name
 from datagen.formats.pieces import Piece
-from datagen.formats.records import checked_map, mapped, row_of
+from datagen.formats.records import checked_map, mapped, rows_of
+from datagen.formats.roles import checked_roles
 from datagen.formats.shape import dumps
 from datagen.formats.sources import files
 from datagen.formats.streams import PARQUET, head
@@ -23,6 +27,7 @@ __all__ = ["Source", "files", "read", "records"]
 EXPECTED = (
     "Alpaca (instruction, output), ShareGPT (conversations), messages, prompt/completion, CSV with such columns, or Parquet"
 )
+Answers = Literal["any", "named", "needed"]
 HELD = 1000  # rows held back until a file has shown that it can be read
 
 
@@ -39,8 +44,10 @@ def read(
     *,
     name: str = "",
     mapping: Mapping[str, str] | None = None,
+    roles: Mapping[str, str] | None = None,
     stdin_copy: Path | None = None,
     limit: int | None = None,
+    answers: Answers = "any",
 ) -> Iterator[Row]:
     """Yield the rows of a source, and a ledger row (it has the key `reason`) for every piece that cannot be read.
 
@@ -48,23 +55,31 @@ def read(
         path: a file, a folder, `-` or `hf://datasets/owner/name[/file]`.
         name: goes to `source`; a row's own, different source is then kept in `extra`.
         mapping: our field name ← the file's, such as `{"instruction": "question", "output": "answer"}`.
+        roles: the file's name of a role → ours, such as `{"agent": "assistant"}`.
         stdin_copy: where standard input is copied to.
         limit: the most rows and ledger rows to yield; null for all.
+        answers: whether a file without any answer is an error: `any`: never, for prompts; `needed`: always; `named`: where
+            a field of another name could hold them.
 
     Raises:
-        DataError: nothing is there, no row of a file could be read, or a mapped field is in no record.
+        DataError: nothing is there, no row of a file could be read, a mapped field is in no record, or no answer.
         UsageError: the map speaks of a name that is not ours.
     """
-    names = checked_map(mapping)
+    names, known_roles = checked_map(mapping), checked_roles(roles)
     found = files(path, stdin_copy)
-    rows = (row for file in found for row in _File(file, "stdin" if path == "-" else file.name, names, name).rows())
+    labels = ("stdin" if path == "-" else file.name for file in found)
+    rows = (
+        row
+        for file, label in zip(found, labels, strict=True)
+        for row in _File(file, label, names, name, known_roles, answers).rows()
+    )
     return rows if limit is None else islice(rows, limit)
 
 
 def records(path: str) -> Iterator[tuple[str, Piece]]:
     """Yield the name of the file and each record of it as it stands, of whatever fields: for files that hold no rows."""
     for file in files(path):
-        pieces, _ = _File(file, file.name, {}, "").opened()
+        pieces, _ = _File(file, file.name, {}, "", {}, "any").opened()
         for piece in pieces:
             yield file.name, piece
 
@@ -77,9 +92,12 @@ class _File:
     label: str  # how evidence and ids name the file
     names: Mapping[str, str]  # the file's field → our name
     source: str
+    roles: Mapping[str, str]  # the file's name of a role → ours
+    answers: Answers
     good: int = 0
     first_problem: str = ""
-    fields: dict[str, None] = field(default_factory=dict)  # every field name seen, kept while mapped ones are missing
+    fields: dict[str, int] = field(default_factory=dict)  # characters of text in every field seen, while something is missing
+    answered: bool = False  # whether a record had an answer
     missing: set[str] = field(default_factory=set)  # mapped fields that no record has had yet
 
     def rows(self) -> Iterator[Row]:
@@ -90,16 +108,18 @@ class _File:
         """
         self.missing = set(self.names)
         pieces, native = self.opened()
+        self.answered = native or self.answers == "any"
         held: list[Row] = []
         for piece in pieces:
-            row = self._native_row(piece) if native else self._row(piece)
-            if held or not self.good or self.missing:
-                held.append(row)
-                if (self.good and not self.missing) or len(held) >= HELD:
+            rows = [self._native_row(piece)] if native else self._rows(piece)
+            sure = self.good and not self.missing and self.answered
+            if held or not sure:
+                held += rows
+                if sure or len(held) >= HELD:
                     yield from held
                     held.clear()
             else:
-                yield row
+                yield from rows
         self._check()
         yield from held
 
@@ -114,26 +134,38 @@ class _File:
             return jsonl.pieces(self.path), False
         return csv.pieces(self.path, self.names), False
 
-    def _row(self, piece: Piece) -> Row:
-        record = piece.record
+    def _rows(self, piece: Piece) -> list[Row]:
+        """Return the rows of a record, or the one ledger row that says why there are none."""
         if piece.problem:
-            return self._unreadable(piece, piece.problem)
+            return [self._unreadable(piece, piece.problem)]
         try:
-            if self.names and isinstance(record, dict):
-                if self.missing:
-                    self.missing -= record.keys()
-                    self.fields.update(dict.fromkeys(map(str, record)))
-                record = mapped(record, self.names)
-            row = row_of(record, self.source)
+            record = without_nan(piece.record)
+            if isinstance(record, dict):
+                self._note(record)
+                if self.names or self.roles:
+                    record = mapped(record, self.names, self.roles)
+            rows = rows_of(record, self.source)
+            self.answered = self.answered or has_answer(record)
         except UnicodeEncodeError as error:
             byte = 0xDC80 <= ord(error.object[error.start]) <= 0xDCFF
-            return self._unreadable(piece, "bytes that are not UTF-8" if byte else "a lone surrogate, which is no character")
+            problem = "bytes that are not UTF-8" if byte else "a lone surrogate, which is no character"
+            return [self._unreadable(piece, problem)]
         except RecursionError:
-            return self._unreadable(piece, "nested too deeply")
+            return [self._unreadable(piece, "nested too deeply")]
         except (ValueError, OverflowError) as error:
-            return self._unreadable(piece, str(error))
-        self.good += 1
-        return row
+            return [self._unreadable(piece, str(error), getattr(error, "reason", "unreadable"))]
+        self.good += len(rows)
+        return rows
+
+    def _note(self, record: Mapping[str, object]) -> None:
+        """Remember the fields of a record for the message about what is missing."""
+        if not self.missing and self.answered:
+            return
+        inside = [turn for value in record.values() if isinstance(value, list) for turn in value if isinstance(turn, dict)]
+        for one in (record, *inside):
+            self.missing -= one.keys()
+        for name, value in record.items():
+            self.fields[str(name)] = self.fields.get(str(name), 0) + (len(value) if isinstance(value, str) else 0)
 
     def _native_row(self, piece: Piece) -> Row:
         if piece.problem:
@@ -146,7 +178,7 @@ class _File:
         self.good += 1
         return row
 
-    def _unreadable(self, piece: Piece, problem: str) -> Row:
+    def _unreadable(self, piece: Piece, problem: str, reason: str = "unreadable") -> Row:
         raw = piece.raw or (b"" if piece.record is None else dumps(piece.record).encode("utf-8", "backslashreplace"))
         text = raw.decode("utf-8", "backslashreplace")
         place = f"{self.label}: {piece.position}"
@@ -156,14 +188,27 @@ class _File:
         digest.update(raw)
         row["id"] = digest.hexdigest()
         row["source"] = self.source
-        start = text[:200].strip().replace("\r", " ").replace("\n", " ")
-        return dropped_row(
-            row, "input", "unreadable", evidence=f"{place}: {problem}: {start}" if start else f"{place}: {problem}"
-        )
+        # Of a row with images the start may be their bytes.
+        start = "" if reason == "needs_images" else text[:200].strip().replace("\r", " ").replace("\n", " ")
+        return dropped_row(row, "input", reason, evidence=f"{place}: {problem}: {start}" if start else f"{place}: {problem}")
 
     def _check(self) -> None:
         if self.missing and self.fields:
             theirs = ", ".join(f"'{name}'" for name in sorted(self.missing))
             raise DataError(f"{self.path}: no record has the mapped field {theirs}; the fields are: {', '.join(self.fields)}")
+        if self.good and not self.answered:
+            self._check_answers()
         if self.first_problem and not self.good:
             raise DataError(f"{self.path}: no row could be read; expected {EXPECTED}; first problem: {self.first_problem}")
+
+    def _check_answers(self) -> None:
+        """Raise DataError for a file of tasks without answers, with the map that would name them."""
+        others = {name: size for name, size in self.fields.items() if size and known_name(name) not in KNOWN}
+        if not others and self.answers == "named":
+            return
+        mend = "`datagen answer` makes them"
+        if others and self.fields:
+            mend = f"if one of them is the answer, say --map output={max(others, key=lambda name: others[name])}"
+            if not any(known_name(name) in PROMPTS for name in self.fields):
+                mend = mend.replace("output=", "messages=")
+        raise DataError(f"{self.path}: no record has an answer; the fields are: {', '.join(self.fields)}; {mend}")

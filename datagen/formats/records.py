@@ -1,4 +1,4 @@
-"""From one record to one row: the user's map of field names, then the first shape that knows the record."""
+"""From one record to its rows: the user's map of field names, then the first shape that knows the record."""
 
 from __future__ import annotations
 
@@ -7,20 +7,13 @@ from types import ModuleType
 
 from datagen.errors import UsageError, did_you_mean
 from datagen.formats import alpaca, messages, openai, prompt_completion, sharegpt
-from datagen.formats.shape import Record, dumps
+from datagen.formats.dialects import is_maps, parsed_turns, understood
+from datagen.formats.names import CONVERSATIONS
+from datagen.formats.shape import Record, dumps, with_dialect
 from datagen.rows import Row, new_row
 
-TARGETS = (
-    "instruction",
-    "input",
-    "output",
-    "system",
-    "messages",
-    "conversations",
-    "prompt",
-    "completion",
-    "tools",
-)
+TARGETS = ("instruction", "input", "output", "system", "messages", "conversations", "prompt", "completion", "tools")
+TURN_TARGETS = ("role", "content")  # fields of a turn
 # In this order: whole conversations are the truth where a record also has flat fields.
 SHAPES: tuple[ModuleType, ...] = (openai, messages, sharegpt, alpaca, prompt_completion)
 
@@ -31,14 +24,36 @@ def checked_map(mapping: Mapping[str, str] | None) -> dict[str, str]:
     Raises:
         UsageError: the map speaks of a name that is not ours.
     """
+    targets = (*TARGETS, *TURN_TARGETS)
     for name in mapping or ():
-        if name not in TARGETS:
-            raise UsageError(f"map: '{name}' is no field to map to{did_you_mean(name, TARGETS)}")
+        if name not in targets:
+            raise UsageError(f"map: '{name}' is no field to map to{did_you_mean(name, targets)}")
     return {theirs: ours for ours, theirs in (mapping or {}).items()}
 
 
-def mapped(record: Record, names: Mapping[str, str]) -> Record:
-    """Return the record under our names; a field that already had such a name moves aside to `NAME_`."""
+def mapped(record: Record, names: Mapping[str, str], roles: Mapping[str, str]) -> Record:
+    """Return the record under our names; a field that already had such a name moves aside to `NAME_`.
+
+    Args:
+        record: the record of a file.
+        names: {the file's field: our name}; `role` and `content` are fields of its turns.
+        roles: {the file's name of a role: ours}.
+    """
+    turn_names = {theirs: ours for theirs, ours in names.items() if ours in TURN_TARGETS}
+    record = _renamed(record, {theirs: ours for theirs, ours in names.items() if theirs not in turn_names})
+    if not turn_names and not roles:
+        return record
+    found: Record = {}
+    for field in CONVERSATIONS:
+        turns = record.get(field)
+        if isinstance(turns, str):
+            turns = parsed_turns(turns, turn_names)
+        if is_maps(turns):
+            found[field] = [_with_role(_renamed(turn, turn_names), roles) for turn in turns]
+    return {**record, **found}
+
+
+def _renamed(record: Record, names: Mapping[str, str]) -> Record:
     targets = {names[key] for key in record if key in names}
     renamed: Record = {}
     for key, value in record.items():
@@ -47,8 +62,13 @@ def mapped(record: Record, names: Mapping[str, str]) -> Record:
     return renamed
 
 
-def row_of(record: object, source: str = "") -> Row:
-    """Return the row of a record.
+def _with_role(turn: Record, roles: Mapping[str, str]) -> Record:
+    name = next((key for key in ("role", "from") if isinstance(turn.get(key), str) and turn[key].strip() in roles), None)
+    return turn if name is None else {**turn, name: roles[turn[name].strip()]}
+
+
+def rows_of(record: object, source: str = "") -> list[Row]:
+    """Return the rows of a record: one, or one per instance of a seed task.
 
     Args:
         record: a JSON object as Python values.
@@ -56,19 +76,37 @@ def row_of(record: object, source: str = "") -> Row:
 
     Raises:
         ValueError: the record is no object, has none of the known shapes, or holds a lone surrogate.
+        NeedsImages: the record says something that is no text.
     """
     if not isinstance(record, dict):
         raise ValueError(f"expected an object with fields, found {_kind(record)}")
+    said = [record] if openai.detect(record) else understood(record)
+    return [_row(plain, record if len(said) == 1 and "instances" not in record else plain, source) for plain in said]
+
+
+def _row(plain: Record, record: Record, source: str) -> Row:
+    """Return the row of a plain record, which can be written as the record that it was made of."""
     for shape in SHAPES:
-        if shape.detect(record):
-            fields = shape.read_record(record)
+        if shape.detect(plain):
+            fields = shape.read_record(plain)
+            if plain is not record:
+                fields = with_dialect(fields, shape.NAME, plain, record)
             if "extra" in fields:
                 fields["extra"].encode()  # the id covers the conversation only, and a surrogate may be anywhere
             if source:
                 fields["source"] = source
             return new_row(**fields)
+    raise ValueError(_unknown(plain))
+
+
+def _unknown(record: Record) -> str:
+    """Say why no shape knows a record, and the map that would help."""
+    for name in CONVERSATIONS:
+        if is_maps(record.get(name)):
+            inside = ", ".join(map(str, record[name][0])) or "nothing"
+            return f"the turns in '{name}' have no role; they have: {inside}; name it with --map role=FIELD,content=FIELD"
     there = ", ".join(map(str, record)) or "none"
-    raise ValueError(f"no known fields; it has: {there}; name them with --map instruction=FIELD,output=FIELD")
+    return f"no known fields; it has: {there}; name them with --map instruction=FIELD,output=FIELD"
 
 
 def _kind(value: object) -> str:

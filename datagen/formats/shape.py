@@ -52,12 +52,14 @@ def _json_value(value: Any) -> Any:
 def renamed(record: Record, aliases: Mapping[str, tuple[str, ...]]) -> tuple[Record, dict[str, str]]:
     """Return the record with its aliases under their canonical names, and {canonical name: name in the file}.
 
-    A name is only replaced when the canonical one is absent, so nothing is overwritten.
+    A name is only replaced when the canonical one is absent, so nothing is overwritten. An alias that holds something
+    goes before one that holds null or an empty text.
     """
     names: dict[str, str] = {}
     for name, others in aliases.items():
         if name not in record:
-            found = next((other for other in others if other in record), None)
+            there = [other for other in others if other in record]
+            found = next((other for other in there if record[other] not in (None, "")), there[0] if there else None)
             if found is not None:
                 names[name] = found
     if not names:
@@ -82,7 +84,9 @@ def finish(fields: Row, record: Record, taken: Iterable[str], form: str, style: 
     for column in ("source", "language"):
         if isinstance(extra.get(column), str):
             fields[column] = extra[column]
-    if _is_candidates(extra.get("candidates")) and (fields.get("candidates") or len(extra["candidates"]) == 1):
+    if _is_candidates(extra.get("candidates")) and (
+        fields.get("candidates") or len(extra["candidates"]) == 1 or extra["candidates"][0]["text"] == fields.get("output")
+    ):
         fields["candidates"] = extra.pop("candidates")
     written = _renamed_back(canonical({**_BLANK, **fields}, style), style)
     for key, value in extra.items():
@@ -117,8 +121,26 @@ def restore(row: Mapping[str, Any], form: str, canonical: Canonical) -> Record:
         record.setdefault(key, value)
     if isinstance(extra.get("language"), str) and row["language"]:
         record["language"] = row["language"]  # the column is the newer truth
-    patch = style.get("patch")
-    return record if patch is None else patched(record, patch)
+    for patch in (style.get("patch"), style.get("dialect")):
+        record = record if patch is None else patched(record, patch)
+    return record
+
+
+def with_dialect(fields: Row, form: str, plain: Record, record: Record) -> Row:
+    """Return the columns that were read of a plain record, with what turns it back into the record of a dialect.
+
+    Args:
+        fields: the columns, as `finish` filled them.
+        form: name of the format that read the plain record.
+        plain: the record as that format knows it.
+        record: the record as it stands in the file.
+    """
+    patch = deviation(plain, record)
+    if patch is None:
+        return fields
+    extra = json.loads(fields["extra"]) if fields.get("extra") else {}
+    extra[KEY] = {"format": form, **extra.get(KEY, {}), "dialect": patch}
+    return {**fields, "extra": dumps(extra)}
 
 
 def _renamed_back(record: Record, style: Style) -> Record:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from datagen.formats.conversation import (
-    ROLES,
     Turn,
     candidates_beyond_pair,
     columns_of,
@@ -17,6 +16,7 @@ from datagen.formats.conversation import (
     turns_of,
 )
 from datagen.formats.messages import answer_text, answer_turns, read_training, write_training
+from datagen.formats.roles import CALLS, role_of
 from datagen.formats.shape import Record, Style, finish, restore, text_of
 from datagen.formats.tools import sharegpt_calls
 from datagen.rows import Row, turn
@@ -95,7 +95,7 @@ def read_turn(said: Mapping[str, Any]) -> Turn:
     role: str = said["from"]
     value = said.get("value")
     text = None if value is None else text_of(value)
-    read = turn("assistant", None, tool_calls=text) if role == CALL else turn(ROLES.get(role, role), text)
+    read = turn("assistant", None, tool_calls=text) if role in CALLS else turn(role_of(role), text)
     if isinstance(said.get("tool_call_id"), str):
         read["tool_call_id"] = said["tool_call_id"]
     if isinstance(said.get("reasoning"), str):

@@ -47,6 +47,13 @@ def sharegpt_calls(text: str) -> str:
     return dumps(plain[0] if len(plain) == 1 else plain)
 
 
+def without_nulls(value: Any) -> Any:
+    """Return a structure without the null fields of its maps, with which Arrow pads every row to the fields of all."""
+    if isinstance(value, dict):
+        return {key: without_nulls(inner) for key, inner in value.items() if inner is not None}
+    return [without_nulls(inner) for inner in value] if isinstance(value, list) else value
+
+
 def tools_list(text: str) -> list[Any] | None:
     """Return tools in OpenAI form, `[{"type": "function", "function": …}]`; null when they do not parse."""
     loaded = _parsed(text) if text else None

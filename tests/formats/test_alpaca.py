@@ -26,7 +26,7 @@ def test_plain_record_fills_three_columns_and_nothing_else(rows):
         {"instruction": "Add.", "input": "", "output": "4", "system": None},
         {**PLAIN, "category": "maths", "meta": {"nested": [1, {"deep": None}]}, "topic": "เลข"},
         {"instruction": 5, "input": 1.5, "output": True},
-        {"instruction": "List.", "input": ["a", "b"], "output": {"answer": [1, 2]}},
+        {"instruction": "List.", "input": ["a", "b"], "output": 7},
         {"instruction": "Big.", "input": "", "output": 123456789012345678901234567890},
         {"instruction": "Not a number.", "input": "", "output": "x", "score": 0.1},
         {"instruction": "Add."},
@@ -50,9 +50,9 @@ def test_every_way_to_write_it_comes_back(check_unchanged, record):
     check_unchanged("alpaca", record)
 
 
-def test_not_a_number_is_kept(rows, exported):
+def test_not_a_number_is_null_for_no_file_of_json_may_hold_it(rows, exported):
     (back,) = exported(rows({**PLAIN, "score": float("nan")}), "alpaca")
-    assert back["score"] != back["score"]
+    assert back == {**PLAIN, "score": None}
 
 
 def test_canonical_records_carry_no_shape(rows):
@@ -71,8 +71,8 @@ def test_history_comes_before_the_last_exchange(rows):
 
 
 def test_non_text_is_kept_as_its_json_text(rows):
-    (row,) = rows({"instruction": 5, "input": None, "output": ["é"]})
-    assert (row["instruction"], row["input"], row["output"]) == ("5", "", '["é"]')
+    (row,) = rows({"instruction": 5, "input": {"é": 1}, "output": True})
+    assert (row["instruction"], row["input"], row["output"]) == ("5", '{"é": 1}', "true")
 
 
 def test_source_and_language_fill_their_columns(rows):

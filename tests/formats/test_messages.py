@@ -32,7 +32,7 @@ TOOLS = [{"type": "function", "function": {"name": "f", "parameters": {"type": "
                 ANSWER,
             ]
         },
-        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "u"}}, "see"]}, ANSWER]},
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": "a"}, "see"]}, ANSWER]},
         {"messages": [{"role": "user", "content": []}, ANSWER]},
         {"messages": [{**ASK, "weight": 0}, {**ANSWER, "weight": 1}]},
         {"messages": [{**ASK, "loss_weight": 0.0}, {**ANSWER, "loss_weight": 1.0}]},
@@ -99,7 +99,7 @@ def test_weights_are_columns_whatever_their_name(rows):
     assert [t["weight"] for t in row["messages"]] == [0.0, 0.5]
 
 
-def test_parts_of_text_are_joined_and_other_parts_stay_json(rows):
+def test_parts_of_text_are_joined_and_an_image_is_a_row_that_needs_it(rows):
     text, image = rows(
         {
             "messages": [
@@ -110,7 +110,7 @@ def test_parts_of_text_are_joined_and_other_parts_stay_json(rows):
         {"messages": [{"role": "user", "content": [{"type": "image", "image": "u"}]}, ANSWER]},
     )
     assert text["instruction"] == "a\nb"
-    assert image["instruction"] == '[{"type": "image", "image": "u"}]'
+    assert (image["stage"], image["reason"], image["instruction"]) == ("input", "needs_images", "")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from datagen.formats import alpaca, messages, prompt_completion, sharegpt
 from datagen.formats.read import read
-from datagen.formats.records import row_of
+from datagen.formats.records import rows_of
 from datagen.formats.write import export
 
 REAL = [
@@ -61,13 +61,13 @@ def some(**fields):
 
 
 TURN = some(
-    **{"from": st.sampled_from(["human", "gpt", "user", "system", "function_call", "observation", "x"])},
+    **{"from": st.sampled_from(["human", "gpt", "user", "system", "function_call", "observation", "Human", "x"])},
     value=ANY,
     weight=st.sampled_from([0, 1, 0.5, 1.0, True, "w"]),
     train=VALUES,
 )
 MESSAGE = some(
-    role=st.sampled_from(["user", "assistant", "system", "developer", "tool", "x"]),
+    role=st.sampled_from(["user", "assistant", "system", "developer", "tool", "Assistant", "function", "x"]),
     content=ANY
     | st.lists(st.fixed_dictionaries({"type": st.just("text")}, optional={"text": TEXT, "value": TEXT}), max_size=2),
     tool_calls=VALUES | st.just([{"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}]),
@@ -126,9 +126,9 @@ def check_comes_back(shape, record):
         return
     before = json.dumps(record, sort_keys=True)
     try:
-        row = row_of(record)
+        (row,) = rows_of(record)
     except ValueError:
-        return  # a turn without a role: the row is unreadable as a whole
+        return  # a turn without a role, an unknown part: the row is unreadable as a whole
     written = next(s for s in (messages, sharegpt, alpaca, prompt_completion) if s.detect(record)).write_record(row)
     assert json.dumps(written, sort_keys=True) == before
     for other in RECORDS:

@@ -1,0 +1,190 @@
+"""Records of the dialects that data sets are published in, as the records of the shapes that say the same.
+
+distilabel (`generation`, `generations`), the seed tasks of self-instruct (`instances`), UltraFeedback (`completions`),
+Gemini (`contents` of `parts`), OpenAI's older `functions`, conversations as JSON or Python text in a cell, names with
+blanks or capitals, null and NaN for what is missing. What turns a plain record back is kept by `shape.with_dialect`.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeGuard
+
+from datagen.formats.answers import with_answer
+from datagen.formats.names import ANSWERS, CONVERSATIONS, PROMPTS, SIDES, known_name
+from datagen.formats.parts import NeedsImages, plain_turns, text_of_parts
+from datagen.formats.roles import CALLS, role_of
+from datagen.formats.shape import Record, dumps
+from datagen.formats.tools import without_nulls
+
+_MEDIA = tuple(f"{kind}{plural}" for kind in ("image", "audio", "video") for plural in ("", "s"))
+_PLACEHOLDER = re.compile(r"<(?:image|audio|video)>")
+_GAP = re.compile(r"\}\s*\n\s*\{")  # how NumPy prints a list of maps: without commas
+
+
+def without_nan(value: Any) -> Any:
+    """Return a value with null for NaN, which pandas writes for what is missing; the value itself where it holds none."""
+    if isinstance(value, float):
+        return None if value != value else value
+    if isinstance(value, dict):
+        changed = {k: new for k, v in value.items() if type(v) is not str and (new := without_nan(v)) is not v}
+        return {**value, **changed} if changed else value
+    if isinstance(value, list):
+        new = [without_nan(v) for v in value]
+        return new if any(a is not b for a, b in zip(new, value, strict=True)) else value
+    return value
+
+
+def understood(record: Record) -> list[Record]:
+    """Return the plain records that a record says: itself where its shape is known, one per instance of a seed task.
+
+    Raises:
+        NeedsImages: it says something in images, sound, video or files.
+        ValueError: a field that should hold text or turns holds something else.
+    """
+    instances = record.get("instances")
+    if is_maps(instances) and "instruction" in record and "output" not in record:
+        others = {key: value for key, value in record.items() if key != "instances"}
+        return [plain for one in instances for plain in understood({**others, **one})]
+    plain = _tools(_turns(_parsed(_named(record))))
+    if not any(is_maps(plain.get(name)) for name in CONVERSATIONS[:2]):
+        plain = _sides(with_answer(plain))
+    _check_media(plain)
+    return [plain]
+
+
+def is_maps(value: Any) -> TypeGuard[list[Record]]:
+    """Whether a value is a non-empty list of maps."""
+    return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
+
+
+def _named(record: Record) -> Record:
+    """Return the record with its known names in small letters and without blanks (` output`, `Answer`)."""
+    better = {key: name for key in record if (name := known_name(key)) != key and name not in record}
+    if not better or len(set(better.values())) < len(better):
+        return record
+    return {better.get(key, key): value for key, value in record.items()}
+
+
+def _parsed(record: Record) -> Record:
+    """Return the record with the turns and tools that stand in it as JSON or Python text as lists."""
+    found = {}
+    for name in (*CONVERSATIONS, *PROMPTS[1:], *SIDES, "functions"):
+        value = record.get(name)
+        if isinstance(value, str) and (turns := parsed_turns(value, ("name",) if name == "functions" else ())) is not None:
+            found[name] = turns
+    return {**record, **found} if found else record
+
+
+def parsed_turns(text: str, names: Iterable[str] = ()) -> list[Record] | None:
+    """Return the list of turns that a text is, as JSON or as Python prints it; null for any other text.
+
+    Args:
+        text: the text of a cell.
+        names: more fields by which a map is known for a turn.
+    """
+    marks = {"role", "from", *names}
+    text = text.strip()
+    if not (text.startswith("[") and text.endswith("]") and text[1:].lstrip().startswith("{")):
+        return None
+    for read, said in ((json.loads, text), (ast.literal_eval, text), (ast.literal_eval, _GAP.sub("},{", text))):
+        try:
+            value = read(said)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+        if is_maps(value) and all(marks & turn.keys() for turn in value):
+            return value
+    return None
+
+
+def _turns(record: Record) -> Record:
+    """Return the record with plain turns wherever it holds turns."""
+    record = _conversation(record)
+    found: Record = {}
+    for name in (*CONVERSATIONS[:2], *PROMPTS[1:], *SIDES, *ANSWERS):
+        value = record.get(name)
+        if is_maps(value) and (name in CONVERSATIONS or all("role" in t or "from" in t for t in value)):
+            if name not in CONVERSATIONS or any("role" in t or "from" in t for t in value):
+                found[name] = plain_turns(value)
+        elif name in SIDES and isinstance(value, dict) and ("role" in value or "from" in value):
+            found[name] = (plain_turns([value]) or [value])[-1]
+    found = {name: value for name, value in found.items() if value is not record[name]}
+    record = {**record, **found} if found else record
+    system = record.get("system")
+    if isinstance(system, (list, dict)) and system:
+        record = {**record, "system": text_of_parts(system)}
+    return record
+
+
+def _conversation(record: Record) -> Record:
+    """Return the record with its turns under `messages` where they have another known name and nothing else asks."""
+    if any(name in record for name in (*CONVERSATIONS[:2], "instruction", *PROMPTS)):
+        return record
+    name = next((name for name in CONVERSATIONS[2:] if is_maps(record.get(name))), None)
+    if name is None or not all("role" in t or "from" in t for t in record[name]):
+        return record
+    ours = "messages" if "role" in record[name][0] else "conversations"
+    record = {ours if key == name else key: value for key, value in record.items()}
+    system = next((key for key in ("systemInstruction", "system_instruction") if key in record), None)
+    if system and "system" not in record:
+        text = text_of_parts(record[system]) if record[system] else ""
+        record = {"system" if k == system else k: text if k == system else v for k, v in record.items()}
+    return record
+
+
+def _tools(record: Record) -> Record:
+    """Return the record with its tools in OpenAI's newer field, without the null padding of Arrow."""
+    offered = record.get("functions")
+    if is_maps(offered) and not record.get("tools"):
+        tools = [{"type": "function", "function": without_nulls(one)} for one in offered]
+        return {**{k: v for k, v in record.items() if k not in ("functions", "tools")}, "tools": tools}
+    if is_maps(record.get("tools")) and (tools := without_nulls(record["tools"])) != record["tools"]:
+        return {**record, "tools": tools}
+    return record
+
+
+def _sides(record: Record) -> Record:
+    """Return a record whose prompt or answers are lists of messages with lists on both sides."""
+    prompt, sides = record.get("prompt"), [record.get(name) for name in SIDES]
+    begun = all(is_maps(side) and side[0].get("role") == "assistant" for side in sides)
+    if begun and isinstance(prompt, str) and prompt:
+        return {**record, "prompt": [{"role": "user", "content": prompt}]}
+    if not is_maps(prompt) or any(name in record for name in SIDES):
+        return record
+    name = next((name for name in ANSWERS if record.get(name) not in (None, "")), "completion")
+    answer = record.get(name)
+    if isinstance(answer, str):
+        return {**record, name: [{"role": "assistant", "content": answer}]}
+    return {**record, name: []} if answer is None else record
+
+
+def _check_media(record: Record) -> None:
+    """Raise NeedsImages for a record that speaks of the images, sounds or videos beside its text."""
+    for name in _MEDIA:
+        value = record.get(name)
+        if not value:
+            continue
+        one = value[0] if isinstance(value, list) else value
+        if isinstance(one, (dict, bytes)) or _PLACEHOLDER.search(dumps({k: v for k, v in record.items() if k != name})):
+            raise NeedsImages(f"it speaks of what the field '{name}' holds; datagen trains on texts")
+
+
+def _answers(said: Record) -> bool:
+    """Whether a turn is the assistant's."""
+    name = said.get("role", said.get("from"))
+    return isinstance(name, str) and (name in CALLS or role_of(name) == "assistant")
+
+
+def has_answer(record: Mapping[str, Any]) -> bool:
+    """Whether a record has a field, or a turn, for an answer: under a known name, even if nothing is in it."""
+    for plain in understood(dict(record)):
+        for name in (*CONVERSATIONS[:2], "prompt"):
+            turns = plain.get(name)
+            if is_maps(turns) and any(_answers(turn) for turn in turns):
+                return True
+        if any(name in plain for name in (*ANSWERS, *SIDES, "candidates")):
+            return True
+    return False

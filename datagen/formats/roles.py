@@ -1,0 +1,54 @@
+"""Who speaks: the one table of the names that files give to the four roles of a row."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from datagen.errors import UsageError, did_you_mean
+
+KNOWN = ("user", "assistant", "system", "tool")
+# Only what is certain. `agent` is none of these: it is a person in one file and a model in another.
+_SPELLINGS = {
+    "user": ("user", "human", "prompter", "customer", "用户", "使用者", "人类", "ผู้ใช้"),
+    "assistant": ("assistant", "gpt", "chatgpt", "bot", "chatbot", "model", "ai", "助手", "助理", "ผู้ช่วย"),
+    "system": ("system", "developer", "系统", "系統", "ระบบ"),
+    "tool": (
+        *("tool", "tool response", "tool result", "function", "function response", "function result"),
+        *("observation", "ipython"),
+    ),
+}
+ROLES = {spelling: role for role, spellings in _SPELLINGS.items() for spelling in spellings}
+CALLS = frozenset({"function_call", "tool_call"})  # roles of a turn that is nothing but a call
+_NUMBERED = re.compile(r"(user|human|prompter|customer|assistant|gpt|bot|chatbot|model|ai)[ -]?\d{1,3}")
+
+
+def role_of(name: str) -> str:
+    """Return the role that a file's name for it means: capitals, blanks and numbers (`Human`, `human_1`) do not matter.
+
+    Raises:
+        ValueError: the name is of no known role.
+    """
+    known = ROLES.get(name)
+    if known:
+        return known
+    plain = " ".join(name.replace("_", " ").split()).casefold().rstrip(":")
+    numbered = _NUMBERED.fullmatch(plain)
+    known = ROLES.get(numbered[1] if numbered else plain)
+    if known is None:
+        raise ValueError(f"the role '{name[:40]}' is unknown; if it is the user's, say --roles {name[:40]}=user")
+    return known
+
+
+def checked_roles(roles: Mapping[str, str] | None) -> dict[str, str]:
+    """Return a user's map {the file's name of a role: ours}.
+
+    Raises:
+        UsageError: one of the roles is not one of ours.
+    """
+    for theirs, ours in (roles or {}).items():
+        if ours not in KNOWN:
+            raise UsageError(
+                f"roles: '{ours}' (for '{theirs}') is no role{did_you_mean(ours, KNOWN)}; they are {', '.join(KNOWN)}"
+            )
+    return dict(roles or {})
