@@ -60,7 +60,7 @@ class Finished:
 def filter(  # noqa: A001  (the command's name)
     inputs: Any, stages: Steps = DEFAULT_STAGES, out: str | Path | None = None, mapping: Mapping[str, str] | None = None,
     limit: int | None = None, against: str | Path | None = None, *, target_size: int | None = None,
-    allow_wipeout: bool = False, curve: bool | None = None,
+    allow_wipeout: bool = False, curve: bool | None = None, roles: Mapping[str, str] | None = None,
 ) -> Finished:  # fmt: skip
     """Curate rows by a chain of stages; as `datagen filter`.
 
@@ -75,6 +75,7 @@ def filter(  # noqa: A001  (the command's name)
         target_size: keep so many rows in the end: adds `balance`.
         allow_wipeout: let a stage drop most of a source, language or tag.
         curve: say how many rows the stages would keep at other thresholds; None = where there are at most 20,000.
+        roles: the file's names of roles -> ours, such as `{"agent": "assistant"}`.
 
     Raises:
         DatagenError: with one line that names the fix.
@@ -88,7 +89,12 @@ def filter(  # noqa: A001  (the command's name)
     if target_size is not None:
         entries.append({"balance": {"size": target_size}})
     made = recipes.make(
-        entries, input=tuple(paths), mapping=mapping or {}, limit=limit, against=None if against is None else str(against)
+        entries,
+        input=tuple(paths),
+        mapping=mapping or {},
+        roles=roles or {},
+        limit=limit,
+        against=None if against is None else str(against),
     )
     return _finished(execute(made, folder, progress=Bar(), allow_wipeout=allow_wipeout, curve=curve))
 
@@ -167,8 +173,8 @@ def _check_limit(limit: int | None) -> None:
 
 
 def teach(
-    kind: str, rows: Any, out: str | Path, *, mapping: Mapping[str, str] | None = None, limit: int | None = None,
-    **options: Any,
+    kind: str, rows: Any, out: str | Path, *, mapping: Mapping[str, str] | None = None,
+    roles: Mapping[str, str] | None = None, limit: int | None = None, **options: Any,
 ) -> Finished:  # fmt: skip
     """Let a model work on rows: `answer`, `rewrite`, `evolve`, `translate`, `judge`; as the commands of these names.
 
@@ -177,6 +183,7 @@ def teach(
         rows: files or folders, or a table: pandas, pyarrow, `datasets`, a list of maps.
         out: the run folder; the same call again goes on.
         mapping: our field names to theirs, such as {"instruction": "question"}.
+        roles: their names of roles to ours, such as {"agent": "assistant"}.
         limit: read only so many rows.
         options: such as `samples=8, model="gpt-4o-mini"`.
 
@@ -188,7 +195,7 @@ def teach(
     _check_limit(limit)
     folder = Path(out)
     paths = _paths(rows, folder.with_name(f"{folder.name}.input") / "table.parquet")
-    recipe = recipes.make([{kind: options}], input=tuple(paths), mapping=mapping or {}, limit=limit)
+    recipe = recipes.make([{kind: options}], input=tuple(paths), mapping=mapping or {}, roles=roles or {}, limit=limit)
     return _finished(execute(recipe, folder, progress=Bar()))
 
 
@@ -213,9 +220,9 @@ def run(recipe: str | Path, out: str | Path) -> Finished:
     return _finished(execute(recipes.load(Path(recipe)), Path(out), progress=Bar()))
 
 
-def read(path: str | Path, mapping: Mapping[str, str] | None = None) -> Iterator[Row]:
+def read(path: str | Path, mapping: Mapping[str, str] | None = None, roles: Mapping[str, str] | None = None) -> Iterator[Row]:
     """Yield the rows of a file or folder, and a row with the key `reason` for each piece that cannot be read."""
-    return read_rows(str(path), mapping=mapping)
+    return read_rows(str(path), mapping=mapping, roles=roles)
 
 
 def write(rows: str | Path, to: str, target: str | Path) -> Exported:

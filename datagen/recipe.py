@@ -31,7 +31,7 @@ READERS = ("passages", "from_pairs")  # what makes rows of documents or of sente
 PRE_EXPERIENCE = "pre_experience"  # Cherry's word for the model that has seen some of the rows
 FORWARD_MODEL = "forward_model"  # Humpback's: tuned on rows by people, and on those that a judge thought well of
 TRAINED = (PRE_EXPERIENCE, FORWARD_MODEL)  # steps that make a model for the stages after them
-KEYS = ("input", "map", "limit", "against", "steps")
+KEYS = ("input", "map", "roles", "limit", "against", "steps")
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,7 @@ class Recipe:
     steps: tuple[Step, ...]
     input: tuple[str, ...] = ()
     mapping: Mapping[str, str] = field(default_factory=dict)
+    roles: Mapping[str, str] = field(default_factory=dict)  # the files' names of roles to ours
     limit: int | None = None
     against: str | None = None  # folder of an earlier run of the same stages: only new rows are judged, beside its own
 
@@ -146,12 +147,8 @@ class Recipe:
     def written(self) -> dict[str, Any]:
         """The recipe as YAML holds it, every option spelled out."""
         head: dict[str, Any] = {"input": list(self.input)} if self.input else {}
-        if self.mapping:
-            head["map"] = dict(self.mapping)
-        if self.limit is not None:
-            head["limit"] = self.limit
-        if self.against is not None:
-            head["against"] = self.against
+        head |= {key: dict(names) for key, names in (("map", self.mapping), ("roles", self.roles)) if names}
+        head |= {key: value for key, value in (("limit", self.limit), ("against", self.against)) if value is not None}
         return {**head, "steps": [s.written() for s in self.steps]}
 
 
@@ -186,7 +183,7 @@ def _check_from(kind: str, options: Mapping[str, Any]) -> None:
 
 
 def make(entries: Sequence[Any], **head: Any) -> Recipe:
-    """Return a recipe of steps given as names or one-key maps; `head` holds input, mapping, limit."""
+    """Return a recipe of steps given as names or one-key maps; `head` holds input, mapping, roles, limit."""
     steps: list[Step] = []
     for entry in entries:
         if isinstance(entry, str):
@@ -247,9 +244,11 @@ def parse(content: Any, changes: Sequence[str] = ()) -> Recipe:
     paths = content.get("input") or ()
     if not isinstance(paths, (str, list, tuple)) or not all(isinstance(path, str) for path in paths):
         raise UsageError(f"input must be a path or a list of paths, not {paths!r}")
-    mapping = content.get("map") or {}
-    if not isinstance(mapping, dict) or not all(isinstance(name, str) for pair in mapping.items() for name in pair):
-        raise UsageError(f"map must be a map of names, such as {{instruction: question}}, not {mapping!r}")
+    named = {key: content.get(key) or {} for key in ("map", "roles")}
+    for key, names in named.items():
+        if not isinstance(names, dict) or not all(isinstance(name, str) for pair in names.items() for name in pair):
+            example = "{instruction: question}" if key == "map" else "{agent: assistant}"
+            raise UsageError(f"{key} must be a map of names, such as {example}, not {names!r}")
     limit = content.get("limit")
     if limit is not None and (type(limit) is not int or limit < 1):
         raise UsageError(f"limit must be a whole number of 1 or more, not {limit!r}")
@@ -259,7 +258,8 @@ def parse(content: Any, changes: Sequence[str] = ()) -> Recipe:
     return make(
         changed(content["steps"], changes),
         input=tuple(map(str, [paths] if isinstance(paths, str) else paths)),
-        mapping=mapping,
+        mapping=named["map"],
+        roles=named["roles"],
         limit=limit,
         against=against,
     )

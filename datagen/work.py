@@ -165,15 +165,18 @@ class Run:
         return found
 
     def read(self, name: str, paths: list[str]) -> Iterator[Row]:
-        """Yield the rows of paths under the recipe's map and limit, standard input from the copy that `digest` made.
+        """Yield the rows of paths under the recipe's maps and limit, standard input from the copy that `digest` made.
 
-        Rows without a source of their own get the name of their path, by which they are counted, balanced and guarded.
+        Rows without a source of their own get the name of their path, by which they are counted, balanced and guarded. Where
+        a step needs answers before any step makes them, a file without one is an error.
         """
         left = self.recipe.limit
         for path in paths:
             source = str(self.out / ".stdin") if path == "-" else assets.shipped(path)
             own = name or source_name(path)
-            for row in readers.read(source, name=name, mapping=self.recipe.mapping or None, limit=left):
+            recipe, needs = self.recipe, _answers(self.recipe)
+            rows = readers.read(source, name=name, mapping=recipe.mapping, roles=recipe.roles, limit=left, answers=needs)
+            for row in rows:
                 row["source"] = row["source"] or own
                 yield row
                 left = None if left is None else left - 1
@@ -201,6 +204,17 @@ class Run:
         if model not in self.models:
             self.models[model] = adapter.identity(model)
         return self.models[model]
+
+
+def _answers(recipe: Recipe) -> readers.Answers:
+    """Return whether the steps of a recipe need rows with answers: rules drop a row without one, training learns silence."""
+    for step in recipe.steps:
+        if step.kind in ("answer", "evolve"):
+            return "any"
+        drops = step.kind == "rules" and step.options.mode == "drop" and "empty_answer" in step.options.names
+        if drops or step.kind == "train":
+            return "needed"
+    return "named"
 
 
 def source_name(path: str) -> str:

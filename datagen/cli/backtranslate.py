@@ -46,10 +46,10 @@ def command(documents: tuple[str, ...], out: str, **given: Any) -> int:
 
     fresh, as_json = given.pop("fresh"), given.pop("as_json")
     estimate, probes = given.pop("estimate"), given.pop("probes")
-    if given.pop("mapping"):
+    if given.pop("mapping") or given.pop("roles"):
         from datagen.errors import UsageError
 
-        raise UsageError("backtranslate reads documents: --text-field and --id-field name their fields, not --map")
+        raise UsageError("backtranslate reads documents: --text-field and --id-field name their fields, not --map or --roles")
     recipe = make(steps(documents, {k: v for k, v in given.items() if v is not None}))
     if estimate:
         return terminal.estimate(recipe, out, probes, as_json=as_json)

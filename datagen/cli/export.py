@@ -15,7 +15,8 @@ import click
 )
 @click.option("-o", "--out", metavar="FILE", help="File to write, .gz or .zst allowed; default: standard output.")
 @click.option("--map", "mapping", metavar="OURS=THEIRS,...", help="Field names, such as instruction=question,output=answer.")
-def command(rows: str, to: str, out: str | None, mapping: str | None) -> int:
+@click.option("--roles", metavar="THEIRS=OURS,...", help="Names of roles, such as agent=assistant.")
+def command(rows: str, to: str, out: str | None, mapping: str | None, roles: str | None) -> int:
     """Write ROWS (a result folder, or anything that can be read) in another format, with a dataset card beside FILE.
 
     `repeat` is expanded: a row taken twice by a mixture is written twice.
@@ -36,7 +37,7 @@ def command(rows: str, to: str, out: str | None, mapping: str | None) -> int:
         raise UsageError(f"{out} is a folder; -o names a file, such as {Path(out, to)}.jsonl")
     if out and Path(out).exists() and any(Path(out).samefile(f) for f in files(rows)):
         raise UsageError(f"{out} is what is being read; give another -o")
-    found = read(rows, mapping=terminal.pairs(mapping, "--map") or None)
+    found = read(rows, mapping=terminal.pairs(mapping, "--map"), roles=terminal.pairs(roles, "--roles"), answers="named")
     with contextlib.ExitStack() as stack:
         if out:  # else the terminal shows the rows themselves
             found = stack.enter_context(shown("export")).counted(found)

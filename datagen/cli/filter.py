@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 @click.option("--recipe", type=click.Path(), help="A recipe of stages only, instead of --stage.")
 @click.option("--set", "changes", multiple=True, metavar="STAGE.OPTION=VALUE", help="Change one option; may repeat.")
 @click.option("--map", "mapping", metavar="OURS=THEIRS,...", help="Field names, such as instruction=question,output=answer.")
+@click.option("--roles", metavar="THEIRS=OURS,...", help="Names of roles, such as agent=assistant.")
 @click.option("--against", metavar="RUN", help="An earlier run of the same stages: judge only new rows, as if both were one.")
 @click.option("--target-size", type=click.IntRange(1, 2**31), metavar="N", help="Keep N rows in the end: adds balance:size=N.")
 @click.option("--allow-wipeout", is_flag=True, help="Let a stage drop most of a source, language or tag.")
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print run.json on one line instead of the table.")
 def command(
     inputs: tuple[str, ...], out: str | None, stages: tuple[str, ...], recipe: str | None, changes: tuple[str, ...],
-    mapping: str | None, against: str | None, target_size: int | None, allow_wipeout: bool, curve: bool | None,
-    limit: int | None, fresh: bool, dry_run: bool, as_json: bool,
+    mapping: str | None, roles: str | None, against: str | None, target_size: int | None, allow_wipeout: bool,
+    curve: bool | None, limit: int | None, fresh: bool, dry_run: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """Curate INPUTs (files, folders, - or hf://...) by a chain of stages.
 
@@ -47,7 +48,8 @@ def command(
     if not inputs and not stages and not recipe and out is not None and (Path(out) / "recipe.yaml").is_file():
         recipe = str(Path(out) / "recipe.yaml")
     chosen = _recipe(inputs, stages, recipe, changes, terminal.pairs(mapping, "--map"), limit, target_size)
-    chosen = dataclasses.replace(chosen, against=against or chosen.against)
+    known = terminal.pairs(roles, "--roles")
+    chosen = dataclasses.replace(chosen, against=against or chosen.against, roles=known or chosen.roles)
     if dry_run:
         return _plan(chosen, out)
     if out is None:
@@ -112,7 +114,7 @@ def _plan(recipe: Recipe, out: str | None) -> int:
         found = [path] if path == "-" else files(path)
         click.echo(f"{path}: {len(found)} file{'s' * (len(found) != 1)}")
         if path != "-":
-            for row in islice(read(path, mapping=recipe.mapping or None), 3):
+            for row in islice(read(path, mapping=recipe.mapping, roles=recipe.roles), 3):
                 text = row.get("evidence") if "reason" in row else f"{row['instruction']} -> {row['output']}"
                 click.echo(f"  {row.get('reason', 'row')}: {' '.join(str(text).split())[:66]}")
     for step in recipe.steps:

@@ -25,11 +25,12 @@ import click
 @click.option("--max-proxies", type=int, help="Grid: the most mixtures that are trained without asking. Default 24.")
 @click.option("--seed", type=int, help="Which rows are taken. Default 17.")
 @click.option("--map", "mapping", metavar="OURS=THEIRS,...", help="Field names, such as instruction=question,output=answer.")
+@click.option("--roles", metavar="THEIRS=OURS,...", help="Names of roles, such as agent=assistant.")
 @click.option("--fresh", is_flag=True, help="Compute everything again.")
 @click.option("--json", "as_json", is_flag=True, help="Print run.json on one line instead of the table.")
 def command(
-    sources: tuple[str, ...], out: str, mapping: str | None, fresh: bool, as_json: bool, evaluated: str | None,
-    weights: str | None, levels: str | None, **options: Any,
+    sources: tuple[str, ...], out: str, mapping: str | None, roles: str | None, fresh: bool, as_json: bool,
+    evaluated: str | None, weights: str | None, levels: str | None, **options: Any,
 ) -> int:  # fmt: skip
     """Mix sources NAME=PATH (repeat a NAME for more paths) by T5's rules, or by a grid of proxies.
 
@@ -60,5 +61,7 @@ def command(
         given["levels"] = levels.split(",")
     if evaluated:
         given["eval"] = evaluated
-    recipe = make([{"mix": {"sources": named, **given}}], mapping=terminal.pairs(mapping, "--map"))
+    recipe = make(
+        [{"mix": {"sources": named, **given}}], mapping=terminal.pairs(mapping, "--map"), roles=terminal.pairs(roles, "--roles")
+    )
     return terminal.run(recipe, out, fresh=fresh, as_json=as_json)

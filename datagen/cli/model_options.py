@@ -50,6 +50,7 @@ TEACH = [
     click.option("--language", help="Of the prompts: en, zh, th, or auto (default): each row's own."),
     click.option("--prompts", metavar="DIR", help="A folder whose NAME.LANGUAGE.jinja take the place of the prompts here."),
     click.option("--map", "mapping", metavar="OURS=THEIRS,...", help="Field names, such as instruction=question."),
+    click.option("--roles", metavar="THEIRS=OURS,...", help="Names of roles, such as agent=assistant."),
     click.option("--limit", type=click.IntRange(1, 2**31), help="Read only so many rows."),
     click.option("--fresh", is_flag=True, help="Make the rows again from the recorded answers."),
     click.option("--json", "as_json", is_flag=True, help="Print run.json on one line instead of the table."),
@@ -83,11 +84,12 @@ def run_steps(rows: Sequence[str], out: str, given: dict[str, Any], steps: Calla
     from datagen.cli import terminal
     from datagen.recipe import make
 
-    mapping, limit = terminal.pairs(given.pop("mapping"), "--map"), given.pop("limit")
+    mapping, roles = terminal.pairs(given.pop("mapping"), "--map"), terminal.pairs(given.pop("roles"), "--roles")
+    limit = given.pop("limit")
     fresh, as_json = given.pop("fresh"), given.pop("as_json")
     estimate, probes = given.pop("estimate", False), given.pop("probes", 0)
     own = {k: v for k, v in given.items() if v is not None}
-    recipe = make(steps(own), input=tuple(rows), mapping=mapping, limit=limit)
+    recipe = make(steps(own), input=tuple(rows), mapping=mapping, roles=roles, limit=limit)
     if estimate:
         return terminal.estimate(recipe, out, probes, as_json=as_json)
     return terminal.run(recipe, out, fresh=fresh, as_json=as_json)

@@ -27,13 +27,18 @@ import click
 @click.option("--eval", "eval_", metavar="ROWS", help="Rows to measure the loss on before and after.")
 @click.option("--seed", type=int, help="Of the order of the rows and the first LoRA matrices. Default 17.")
 @click.option("--map", "mapping", metavar="OURS=THEIRS,...", help="Field names, such as instruction=question,output=answer.")
+@click.option("--roles", metavar="THEIRS=OURS,...", help="Names of roles, such as agent=assistant.")
 @click.option("--fresh", is_flag=True, help="Train from the start, not from a checkpoint.")
 @click.option("--json", "as_json", is_flag=True, help="Print run.json on one line instead of the table.")
-def command(rows: str, out: str, mapping: str | None, eval_: str | None, fresh: bool, as_json: bool, **options: Any) -> int:
+def command(
+    rows: str, out: str, mapping: str | None, roles: str | None, eval_: str | None, fresh: bool, as_json: bool, **options: Any
+) -> int:
     """Fine-tune a model on ROWS (a result folder, or anything that can be read); labels on answers only."""
     from datagen.cli import terminal
     from datagen.recipe import make
 
     given = {k: v for k, v in {**options, "eval": eval_}.items() if v is not None}
-    recipe = make([{"train": given}], input=(rows,), mapping=terminal.pairs(mapping, "--map"))
+    recipe = make(
+        [{"train": given}], input=(rows,), mapping=terminal.pairs(mapping, "--map"), roles=terminal.pairs(roles, "--roles")
+    )
     return terminal.run(recipe, out, fresh=fresh, as_json=as_json)

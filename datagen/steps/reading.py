@@ -18,8 +18,9 @@ def read_input(run: Run) -> None:
     run.progress.step("input", None, "rows")
     files = run.digest("input", paths)
     names = [source_name(p) for p in paths]
+    maps = dict(run.recipe.mapping), *([dict(run.recipe.roles)] if run.recipe.roles else [])
     earlier = [e.fingerprint for e in run.earlier]
-    mark = fingerprint(VERSION, files, names, dict(run.recipe.mapping), run.recipe.limit, *earlier)
+    mark = fingerprint(VERSION, files, names, *maps, run.recipe.limit, *earlier)
 
     # An empty dataset is one; an empty text is most likely a failed producer, and must not replace an earlier result.
     text = not any(name.endswith(".parquet") for name, _ in files)
