@@ -31,7 +31,8 @@ def with_answer(record: Record) -> Record:
         return _with_text(record, name)
     several = next((name for name in LISTS if not _is_missing(record.get(name))), None)
     if several is None:
-        return {**record, target: None} if record.get(target) == [] else record
+        empty = {name: None for name in (target, *ANSWERS) if record.get(name) == []}
+        return {**record, **empty} if empty else record
     return _with_candidates(record, target, _listed(several, record[several], record.get("ratings")))
 
 

@@ -72,7 +72,7 @@ def _named(record: Record) -> Record:
 def _parsed(record: Record) -> Record:
     """Return the record with the turns and tools that stand in it as JSON or Python text as lists."""
     found = {}
-    for name in (*CONVERSATIONS, *PROMPTS[1:], *SIDES, "functions"):
+    for name in (*CONVERSATIONS, *PROMPTS[1:], *SIDES, "completion", "functions"):
         value = record.get(name)
         if isinstance(value, str) and (turns := parsed_turns(value, ("name",) if name == "functions" else ())) is not None:
             found[name] = turns
@@ -185,6 +185,6 @@ def has_answer(record: Mapping[str, Any]) -> bool:
             turns = plain.get(name)
             if is_maps(turns) and any(_answers(turn) for turn in turns):
                 return True
-        if any(name in plain for name in (*ANSWERS, *SIDES, "candidates")):
+        if any(plain.get(name, []) != [] for name in (*ANSWERS, *SIDES, "candidates")):
             return True
     return False

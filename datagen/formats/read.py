@@ -12,7 +12,7 @@ from typing import Literal
 
 from datagen.errors import DataError
 from datagen.formats import csv, jsonl, parquet
-from datagen.formats.dialects import has_answer, without_nan
+from datagen.formats.dialects import has_answer, is_maps, parsed_turns, without_nan
 from datagen.formats.names import KNOWN, PROMPTS, known_name
 from datagen.formats.pieces import Piece
 from datagen.formats.records import checked_map, mapped, rows_of
@@ -161,9 +161,11 @@ class _File:
         """Remember the fields of a record for the message about what is missing."""
         if not self.missing and self.answered:
             return
-        inside = [turn for value in record.values() if isinstance(value, list) for turn in value if isinstance(turn, dict)]
-        for one in (record, *inside):
-            self.missing -= one.keys()
+        self.missing -= record.keys()
+        for value in record.values() if self.missing else ():
+            turns = parsed_turns(value, self.names) if isinstance(value, str) else value
+            for turn in turns if is_maps(turns) else ():
+                self.missing -= turn.keys()
         for name, value in record.items():
             self.fields[str(name)] = self.fields.get(str(name), 0) + (len(value) if isinstance(value, str) else 0)
 
