@@ -23,6 +23,7 @@ from datagen.rows import Row
 from datagen.shards import replace_folder
 from datagen.train import checkpoint
 from datagen.train.adapters import check_moved, lora, save_adapter, save_full, seeded
+from datagen.train.answered import all_up_to_last_answer, untaught_turns
 from datagen.train.backward import all_turned_round
 from datagen.train.batches import MICRO_TOKENS, Plan, Sample, micro_batches, padded, samples_of
 from datagen.train.evaluate import Evaluation, evaluate_samples
@@ -54,6 +55,7 @@ class Trained:
     label_tokens: int  # of these, the ones that carried loss
     rows_used: int
     left_out: list[tuple[str, str]]
+    untaught: Mapping[str, int]  # turns of the rows used that are not learned: `turns_cut`, `empty_answers`
     seconds: float  # of the steps and evaluations, over all resumptions
     dtype: str  # of the arithmetic
     folder: Path | None  # the adapter or model that was written
@@ -87,15 +89,15 @@ def train(
     dtype = "bfloat16" if half and options.method == "lora" and device.startswith("cuda") else "float32"
     model, tokenizer = base or load(options.model, device, dtype)
     most = min(options.max_length, getattr(model.config, "max_position_embeddings", None) or options.max_length)
-    backward = options.direction == "backward"
-    rows, not_turned = all_turned_round(rows) if backward else (rows, [])
+    fit = all_turned_round if options.direction == "backward" else all_up_to_last_answer
+    untaught = untaught_turns(rows) if fit is all_up_to_last_answer else {}
+    rows, unfit = fit(rows)
     samples, left_out = samples_of(rows, tokenizer, most)
-    left_out = [*not_turned, *left_out]
+    left_out = [*unfit, *left_out]
     if not samples:
         why = ", ".join(sorted({reason for _, reason in left_out})) or "there were none"
         raise DataError(f"no row can be trained on: all {len(left_out)} were left out ({why})")
-    eval_rows = all_turned_round(eval_rows)[0] if backward and eval_rows else eval_rows
-    measured = samples_of(eval_rows, tokenizer, most) if eval_rows else None
+    measured = samples_of(fit(eval_rows)[0], tokenizer, most) if eval_rows else None
     _check_vocabulary(model, samples)
     plan = Plan(samples, options.seed, options.batch_size, options.steps, options.epochs)
     machine = _Machine(device, half, options.micro_tokens or (MICRO_TOKENS if device == "cpu" else 8192))
@@ -114,7 +116,7 @@ def train(
         steps=plan.steps,
         tokens=progress.tokens, label_tokens=progress.label_tokens,
         rows_used=len(samples),
-        left_out=left_out,
+        left_out=left_out, untaught=untaught,
         seconds=progress.seconds,
         dtype="bfloat16" if half else "float32",
         folder=folder,

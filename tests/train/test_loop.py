@@ -82,7 +82,7 @@ def test_the_report_counts_every_row_step_and_token(tiny: Loaded, sums: list[Row
     seen: list[dict[str, Any]] = []
     options = TrainOptions(batch_size=5, epochs=2.0, schedule="linear")
     ran = train([*sums, silent], options, None, eval_rows=sums[:4], on_step=seen.append, base=tiny)
-    assert (ran.steps, ran.rows_used, ran.left_out) == (6, 12, [(silent["id"], "no_labels")])
+    assert (ran.steps, ran.rows_used, ran.left_out) == (6, 12, [(silent["id"], "unanswered_turn")])
     assert ran.losses == [line["loss"] for line in seen]
     assert [line["step"] for line in seen] == [1, 2, 3, 4, 5, 6]
     assert (ran.tokens, ran.label_tokens) == (sum(x["tokens"] for x in seen), sum(x["label_tokens"] for x in seen))
@@ -115,7 +115,7 @@ def test_metrics_have_one_line_per_step(tiny_dir: Path, sums: list[Row], tmp_pat
 
 
 def test_no_usable_row_is_a_data_error(tiny: Loaded) -> None:
-    with pytest.raises(DataError, match="no row can be trained on: all 1 were left out \\(no_labels\\)"):
+    with pytest.raises(DataError, match="no row can be trained on: all 1 were left out \\(unanswered_turn\\)"):
         train([new_row(messages=[turn("user", "q")])], TrainOptions(), None, base=tiny)
     with pytest.raises(DataError, match="there were none"):
         train([], TrainOptions(), None, base=tiny)
