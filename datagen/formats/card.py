@@ -34,7 +34,7 @@ class Counts:
     def through(self, rows: Iterable[Row], *, repeated: bool) -> Iterator[Row]:
         """Yield every row, `repeat` times where asked, and count it; what `read` could not read is only counted."""
         for row in rows:
-            if row.get("reason") == "unreadable":
+            if "reason" in row:
                 self.unreadable += 1
                 continue
             times = row["repeat"] if repeated else 1

@@ -60,8 +60,9 @@ def preference(chosen: str, rejected: str) -> list[dict[str, Any]]:
 
 
 def is_preference(row: Mapping[str, Any]) -> bool:
-    """Whether a row has an answer and at least one that is worse."""
-    return len(row["candidates"] or ()) >= 2
+    """Whether a row has an answer and at least one that is worse; a list of answers without scores or names has no order."""
+    candidates = row["candidates"] or ()
+    return len(candidates) >= 2 and any(c["score"] is not None or c["source"] is not None for c in candidates)
 
 
 def pair_of(row: Mapping[str, Any]) -> tuple[str, str]:

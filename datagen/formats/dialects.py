@@ -22,6 +22,7 @@ from datagen.formats.tools import without_nulls
 
 _MEDIA = tuple(f"{kind}{plural}" for kind in ("image", "audio", "video") for plural in ("", "s"))
 _PLACEHOLDER = re.compile(r"<(?:image|audio|video)>")
+_PLAIN = frozenset({"instruction", "input", "output"})
 _GAP = re.compile(r"\}\s*\n\s*\{")  # how NumPy prints a list of maps: without commas
 
 
@@ -45,6 +46,8 @@ def understood(record: Record) -> list[Record]:
         NeedsImages: it says something in images, sound, video or files.
         ValueError: a field that should hold text or turns holds something else.
     """
+    if record.keys() <= _PLAIN and record.get("output") and all(type(value) is str for value in record.values()):
+        return [record]  # most rows that there are
     instances = record.get("instances")
     if is_maps(instances) and "instruction" in record and "output" not in record:
         others = {key: value for key, value in record.items() if key != "instances"}

@@ -50,7 +50,7 @@ def plain_turns(turns: list[Record]) -> list[Record]:
     if all(_is_plain(t) for t in turns):
         return turns
     turns = [_object(t) for t in turns]
-    by_role = any("role" in t for t in turns) or any(_is_structure(t) for t in turns)
+    by_role = any("role" in t for t in turns)
     name = "role" if by_role else "from"
     plain: list[Record] = []
     for number, said in enumerate(turns, 1):
@@ -91,12 +91,6 @@ def _object(said: Any) -> Record:
     return said
 
 
-def _is_structure(said: Record) -> bool:
-    """Whether a turn of `from` says more than a text: its parts, which only messages can hold."""
-    value = next((said[key] for key in TEXTS if said.get(key) is not None), None)
-    return isinstance(value, (list, dict)) and not _is_data(said.get("from"))
-
-
 def _is_data(role: Any) -> bool:
     """Whether a turn of this role holds a call or a result, whose structure is data."""
     return isinstance(role, str) and (role in CALLS or role_of(role) == "tool")
@@ -122,7 +116,7 @@ def _messages(said: Record, name: str) -> list[Record]:
     if not isinstance(said.get(name), str):
         raise ValueError(f"a message without a role; it has: {', '.join(said)}" if name == "role" else "a turn without 'from'")
     if name == "from":
-        return [said]
+        return _sharegpt(said)
     if said["role"] in CALLS:
         call = said.get("content")
         return [{**said, "role": "assistant", "content": None, "tool_calls": call}]
@@ -138,6 +132,21 @@ def _messages(said: Record, name: str) -> list[Record]:
     if _is_data(said["role"]) and not (isinstance(content, list) and any(_is_part(part) for part in content)):
         return [said]
     return _assembled(said, _read(content))
+
+
+def _sharegpt(said: Record) -> list[Record]:
+    """Return one turn of `from` as plain ones: calls and results of tools are turns of their own."""
+    value = said.get("value")
+    if not isinstance(value, (list, dict)) or _is_data(said["from"]):
+        return [said]
+    found = _read(value)
+    turns = [
+        {"from": "observation", **{"value" if k == "content" else k: r[k] for k in r if k != "role"}} for r in found.results
+    ]
+    if found.texts or not (found.calls or found.results):
+        thought = {"reasoning": "\n".join(found.reasoning)} if found.reasoning else {}
+        turns.append({**said, "value": "\n".join(found.texts), **thought})
+    return [*turns, *({"from": "function_call", "value": dumps(call["function"])} for call in found.calls)]
 
 
 def _assembled(said: Record, found: _Said) -> list[Record]:

@@ -152,6 +152,20 @@ def test_an_answer_that_is_no_text(rows, answer, right):
         assert said(row) == {"instruction": "Name a moon.", **right}
 
 
+def test_a_list_of_answers_is_no_preference_and_stays_in_exports(rows, exported):
+    (row,) = rows({"question": "Name a moon.", "answer": ["Io", "Titan"]})
+    (back,) = exported([row], "messages")
+    assert "rejected" not in back
+    assert [c["text"] for c in back["candidates"]] == ["Io", "Titan"]
+    (again,) = rows(back)
+    assert again["id"] == row["id"]
+
+
+def test_no_export_writes_a_row_for_what_needs_images(rows, exported):
+    found = rows({"messages": CHAT}, {"messages": [{"role": "user", "content": [{"type": "image"}]}, CHAT[1]]})
+    assert exported(found, "messages") == [{"messages": CHAT}]
+
+
 @pytest.mark.parametrize("answer", [{"a": 1}, [1, 2], [{"a": "Io"}], {}])
 def test_a_map_as_the_answer_is_an_error_that_names_the_field(rows, answer):
     _, bad = rows({"question": "a", "answer": "b"}, {"question": "Name a moon.", "answer": answer})
