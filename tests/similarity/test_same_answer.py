@@ -16,8 +16,8 @@ from datagen.stage import Context
 ANSWERS = {
     "en": (
         "Answer the customer whose parcel did not arrive last week.",
-        "Thank you for writing to us about the parcel that did not arrive last week. We have asked the carrier to look for it and"
-        " will send you a new one at no cost if it is not found within five working days. Please keep this message.",
+        "Thank you for writing to us about the parcel that did not arrive last week. We have asked the carrier to look for it"
+        " and will send a new one at no cost if it is not found within five working days. Please keep this message.",
         "\n\nBest regards,\nCustomer Care\nTel: +1 555 010 {0}\ncare{0}@shop.example | Order #48{0}",
     ),
     "zh": (
