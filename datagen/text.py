@@ -41,7 +41,15 @@ _FACT = regex.compile(r"[\p{N}_\p{S}*/%#@&\\-]")
 _UNSPACED_ANY = regex.compile(f"[{_UNSPACED}]")
 # Invisible characters inside words (soft hyphen, zero-width space, word joiner, byte-order mark) belong to no word; the
 # typographic apostrophe is the plain one.
-_FOLDED: dict[int, str | None] = {**dict.fromkeys((0x00AD, 0x200B, 0x2060, 0xFEFF)), 0x2019: "'"}
+# The tatweel only stretches an Arabic word. Full-width letters, digits and operators are the plain ones.
+_FOLDED: dict[int, str | None] = {
+    **dict.fromkeys((0x00AD, 0x0640, 0x200B, 0x2060, 0xFEFF)), 0x2019: "'",
+    **{ord(c) + 0xFEE0: c for c in map(chr, range(0x21, 0x7F)) if c.isalnum() or c in "*/%#@&\\-+<=>^`|~$_'."},
+}  # fmt: skip
+_NARROW = re.compile("[\uff65-\uff9f]+")  # half-width katakana, whose voice marks stand by themselves
+_POINTED = re.compile("[\u0590-\u06ff]")  # Hebrew and Arabic, which may be written with their vowels
+_POINT = re.compile("[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u0652\u0670]+")
+_POINTED_WORD = re.compile("[\u05d0-\u05ea\u0620-\u064a][\u0590-\u06ff]*")
 
 
 def tokens(text: str) -> list[str]:
@@ -54,10 +62,28 @@ def tokens(text: str) -> list[str]:
         folded = text.lower()
         found = _ASCII_TOKEN.findall(folded)
     else:
-        # Folding may leave NFC (ΐ unfolds), hence the second pass.
-        folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold()).translate(_FOLDED)
+        folded = _folded(text)
         found = _TOKEN.findall(folded)
     return found or [c for c in folded if not c.isspace()]
+
+
+def _folded(text: str) -> str:
+    """Return a text in the one spelling in which texts are compared: NFC, small letters, plain width, no vowel marks."""
+    text = unicodedata.normalize("NFC", text).translate(_FOLDED)
+    if _NARROW.search(text):
+        text = _NARROW.sub(lambda hit: unicodedata.normalize("NFKC", hit.group()), text)
+    # Folding may leave NFC (ΐ unfolds), hence the second pass.
+    text = unicodedata.normalize("NFC", text.casefold())
+    return _without_points(text) if _POINTED.search(text) else text
+
+
+def _without_points(text: str) -> str:
+    """Return a text of Hebrew or Arabic that is written with all its vowels without them.
+
+    Where only some words have theirs, they are what tells these words from others, and stay.
+    """
+    found = _POINTED_WORD.findall(text)
+    return _POINT.sub("", text) if sum(_POINT.search(word) is not None for word in found) > len(found) / 2 else text
 
 
 def words(text: str) -> list[str]:
@@ -83,8 +109,8 @@ def facts(found: Sequence[str]) -> str:
     In a text of an unspaced script words of other scripts count too: they are names there. Two texts that differ in one fact
     may be alike in almost every token, so no similarity stands for this.
     """
-    names = any(map(_is_unspaced, found))
-    return " ".join(t for t in found if is_fact(t) or (names and not _is_unspaced(t)))
+    names = any(map(is_unspaced, found))
+    return " ".join(t for t in found if is_fact(t) or (names and not is_unspaced(t)))
 
 
 @lru_cache(maxsize=1 << 16)
@@ -94,14 +120,15 @@ def is_fact(token: str) -> bool:
 
 
 @lru_cache(maxsize=1 << 16)
-def _is_unspaced(token: str) -> bool:
+def is_unspaced(token: str) -> bool:
+    """Say whether a token is of a script that does not space words."""
     return not token.isascii() and _UNSPACED_ANY.match(token) is not None
 
 
 def words_in(text: str) -> float:
     """Return the length of a text in words; a character of a script without spaces counts as half a word."""
     found = tokens(text)
-    return len(found) - sum(map(_is_unspaced, found)) / 2
+    return len(found) - sum(map(is_unspaced, found)) / 2
 
 
 def rouge_score_tokens(text: str) -> list[str]:
@@ -128,7 +155,7 @@ def dictionary_tokens(text: str) -> list[str]:
 
     if text.isascii():
         return tokens(text)
-    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold()).translate(_FOLDED)
+    folded = _folded(text)
     found: list[str] = []
     at = 0
     for run in _RUN.finditer(folded):

@@ -39,6 +39,8 @@ def _of_decision(told: dict[str, Any]) -> list[str]:
         notes.append(f"{sum(beside.values()):,} files are no documents and were not read: {kinds}{', …' * (len(beside) > 6)}")
     if flagged := told.get("flagged"):
         notes.append("flagged: " + ", ".join(f"{rule} {count:,}" for rule, count in flagged.items()))
+    if pairs := told.get("spared_by_same_facts"):
+        notes.append(f"{pairs:,} pairs at the threshold were spared by same_facts")
     if cut := told.get("rows_cut"):
         notes.append(f"{cut:,} rows are longer than the model reads; their beginnings count")
     if "scored" in told:

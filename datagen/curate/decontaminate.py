@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 SHORTEST = 5  # tokens; a shorter item counts only when it is all of a field
 FIELD = 8  # tokens; an item of fewer is found as all of a field even where it is a common phrase
+PREAMBLE = 4  # items; an n-gram that more of them hold is of what stands before or around them
 _UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
 
 
@@ -36,7 +37,8 @@ class Decontaminate(Stage):
     A row goes when one of its turns, answers or fields together hold at least `threshold` of the distinct n-grams of an item's
     prompt; with `rule=any`, when they hold one. An item of 5 to n-1 tokens must be there whole, a shorter one must be all of a
     field. Tokens are words, characters where the script does not space words; case, punctuation and the separators of numbers
-    do not count. An n-gram inside one of the `common` phrases says nothing. The evidence: benchmark, item and matched span.
+    do not count. An n-gram inside one of the `common` phrases says nothing, nor does one of a preamble that many items share.
+    The evidence: benchmark, item and matched span.
     Source: GPT-3's overlap (Brown et al. 2020) and the coverage of Tulu 3 (Lambert et al. 2024).
     """
 
@@ -44,10 +46,10 @@ class Decontaminate(Stage):
     threshold: float = 0.5  # share of an item's n-grams; at or above is contaminated
     ngram: int = 8  # tokens
     rule: Literal["coverage", "any"] = "coverage"  # any: one n-gram is enough
-    fields: tuple[str, ...] = ("question", "prompt", "text", "instruction", "turns")  # of an item's prompt; case-blind
+    fields: tuple[str, ...] = ("question", "prompt", "text", "instruction", "turns")  # of its prompt; a.b: nested
     common: str | None = "common_phrases"  # phrases that say nothing, or a file of them; off = none
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reasons: ClassVar[frozenset[str]] = frozenset({"contaminated"})
     decides: ClassVar[frozenset[str]] = frozenset({"threshold", "rule"})
 
@@ -179,15 +181,20 @@ class _Texts:
 
 
 def prompts(record: Mapping[str, Any], fields: tuple[str, ...]) -> Iterator[str]:
-    """Yield the prompts of an item: every text in the fields that it has, a list's texts each by itself."""
+    """Yield the prompts of an item: every text in the fields that it has, a list's texts each by itself.
+
+    A dot in the name of a field goes into a nested one, of each element of a list: `question.stem`.
+    """
     wanted = {f.casefold() for f in fields}
     for name, value in record.items():
-        if str(name).casefold() in wanted:
-            for text in value if isinstance(value, list) else [value]:
-                if isinstance(text, Mapping):
-                    text = text.get("content") or text.get("value")
-                if isinstance(text, str) and text.strip():
-                    yield text
+        folded = str(name).casefold()
+        for element in value if isinstance(value, list) else [value]:
+            text = element
+            if isinstance(text, Mapping):
+                yield from prompts(text, tuple(f[len(folded) + 1 :] for f in wanted if f.startswith(f"{folded}.")))
+                text = text.get("content") or text.get("value")
+            if folded in wanted and isinstance(text, str) and text.strip():
+                yield text
 
 
 @lru_cache(maxsize=2)
@@ -208,7 +215,12 @@ def _indexed(paths: tuple[str, ...], fields: tuple[str, ...], n: int, common: st
     phrases = [words(p) for p in entries(common)] if common else []
     known = [np.array([vocabulary[t] for t in p], np.uint32) for p in phrases]
     used = sorted({*lengths.tolist()} - {0})
-    grams = [ngrams.without(ngrams.index(flat, offsets, lengths, length), flat, known) for length in used]
+    first: dict[str, int] = {}
+    same_text = np.array([first.setdefault(text, i) for i, text in enumerate(texts)], np.int64)
+    grams = [
+        ngrams.without_shared(ngrams.without(ngrams.index(flat, offsets, lengths, length), flat, known), same_text, PREAMBLE)
+        for length in used
+    ]
     sizes = sum((ngrams.distinct(g, len(names)) for g in grams), np.zeros(len(names), np.int32))
     brief = np.flatnonzero((counts > 0) & (counts < FIELD)).tolist()
     whole = {tuple(split.of(i)): i for i in reversed(brief)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,10 @@ from datagen.rows import View, view
 from datagen.stage import Context, Stage, Verdict
 from datagen.text import Units, tokenizer
 from datagen.verdict import repetition
+
+if TYPE_CHECKING:
+    from datagen.similarity.answers import Same
+    from datagen.similarity.rouge_l import Nearest
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class Minhash(Stage):
     candidates: Literal["all", "lsh"] = "all"  # which pairs are compared
     against: tuple[str, ...] = ()  # files of rows that come first and stay
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reasons: ClassVar[frozenset[str]] = frozenset({"near_duplicate"})
     decides: ClassVar[frozenset[str]] = frozenset({"threshold", "same_facts", "against"})
 
@@ -121,13 +125,13 @@ class Minhash(Stage):
         """Keep the best of each group of near duplicates, comparing with kept rows only."""
         from datagen.similarity import jaccard, minhash
         from datagen.similarity.columns import token_lists
-        from datagen.similarity.same_answer import answers_of
+        from datagen.similarity.same_answer import answers_of, spared
 
         self._check_rank(columns)
         order = _order(columns, ctx.pinned)
         if order is not None:
             columns = columns.take(pa.array(order))
-        buckets, notes = None, {}
+        buckets, notes = None, dict[str, Any]()
         if self.candidates == "lsh":
             signed = pc.list_flatten(columns.column("signature")).to_numpy().reshape(len(columns), -1)
             n_bands, rows, recall = minhash.bands(self.threshold)
@@ -135,8 +139,14 @@ class Minhash(Stage):
             notes = {"bands": n_bands, "rows_per_band": rows, "recall_at_threshold": round(recall, 6)}
         answers, same = answers_of(columns, self.same_answer, self.short_answer, self.same_facts)
         sets = jaccard.shingles(token_lists(columns.column("tokens")), self.ngram)
-        nearest = jaccard.greedy(sets, self.threshold, answers, same, pinned=ctx.pinned, buckets=buckets)
+
+        def compared(same: Same | None) -> Nearest:
+            return jaccard.greedy(sets, self.threshold, answers, same, pinned=ctx.pinned, buckets=buckets)
+
+        nearest = compared(same)
         witness, score = nearest.witness, nearest.score
+        if self.same_facts and (pairs := spared(columns, same, witness < 0, compared)):
+            notes["spared_by_same_facts"] = pairs
         if order is not None:
             witness, score = np.empty_like(witness), np.empty_like(score)
             witness[order] = np.where(nearest.witness >= 0, order[nearest.witness], -1)

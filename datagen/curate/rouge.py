@@ -16,7 +16,8 @@ from datagen.text import Units
 from datagen.verdict import repetition
 
 if TYPE_CHECKING:
-    from datagen.similarity.rouge_l import Contexts
+    from datagen.similarity.answers import Same
+    from datagen.similarity.rouge_l import Contexts, Nearest
     from datagen.similarity.token_lists import TokenLists
 
 Flags = npt.NDArray[np.bool_]
@@ -47,7 +48,7 @@ class Rouge(Stage):
     nearest: int = 0  # kept rows named for each row, above F1 0.5; 0 = none
     conflicts: Literal["report", "mark", "drop"] = "report"  # rows with an earlier row's context and another answer
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reasons: ClassVar[frozenset[str]] = frozenset({"too_similar", "conflicting_answers"})
     decides: ClassVar[frozenset[str]] = frozenset({"threshold", "same_facts", "against", "conflicts"})
 
@@ -107,7 +108,7 @@ class Rouge(Stage):
         """Keep each row that no kept row before it is too like."""
         from datagen.similarity import rouge_l
         from datagen.similarity.columns import token_lists
-        from datagen.similarity.same_answer import answers_of
+        from datagen.similarity.same_answer import answers_of, spared
 
         answers, same = answers_of(columns, self.same_answer, self.short_answer, self.same_facts)
         text, contexts = token_lists(columns.column("tokens")), _contexts(columns)
@@ -117,7 +118,15 @@ class Rouge(Stage):
         if self.conflicts != "drop":
             first = conflicting(contexts, found.witness >= 0)
             first[: ctx.pinned] = -1
-        told = repetition("too_similar", found.witness, found.score, self.threshold, _notes(first))
+        notes = _notes(first)
+        kept = (found.witness < 0) & (found.conflict < 0)
+
+        def compared(same: Same) -> Nearest:
+            return rouge_l.greedy(text, self.threshold, answers, same, pinned=ctx.pinned)
+
+        if self.same_facts and (pairs := spared(columns, same, kept, compared)):
+            notes["spared_by_same_facts"] = pairs
+        told = repetition("too_similar", found.witness, found.score, self.threshold, notes)
         if self.conflicts == "drop":
             told = _with_conflicts(told, first)
         marks: dict[str, pa.Array] = {}

@@ -84,6 +84,10 @@ def distribution(stage: Mapping[str, Any]) -> dict[str, Any] | None:
     return {"mean": told["mean_score"], "lines": lines, "not_scored": told.get("rows_not_scored", 0)}
 
 
+_SAID = {"spared_by_same_facts": "pairs at the threshold that were spared by same_facts"}  # notes that a name says too briefly
+
+
 def notes(stage: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """Return what a stage said of its decision, but for what is drawn."""
-    return [(name, value) for name, value in (stage.get("notes") or {}).items() if name not in ("coverage", "distribution")]
+    told = (stage.get("notes") or {}).items()
+    return [(_SAID.get(name, name), value) for name, value in told if name not in ("coverage", "distribution")]

@@ -10,6 +10,8 @@ from fractions import Fraction
 
 import regex
 
+from datagen.scores.same_formula import same_formula
+
 _NUMBER = r"[-−–]?(?:\d{1,3}(?:[,，]\d{3})+|\d+)?(?:\.\d+)?(?<=\d)(?:\s?/\s?\d+(?![\d/]))?"
 _FOUND = regex.compile(rf"(?<![\w.])(?:(?<=^[ \t]*)[-−–] )?(?P<value>{_NUMBER})", flags=regex.M)  # a bullet is no minus
 _MARKED = (
@@ -19,7 +21,6 @@ _MARKED = (
         r"|(?<=^|\n)[ \t]*####[ \t]*([^\n#]{1,40})\s*\Z",
         flags=regex.M,
     ),
-    regex.compile(r"\\boxed\s*\{((?:[^{}]|\{[^{}]*\}){1,200})\}"),
     regex.compile(
         r"(?:final answer|answer|result)\s*(?:is|are|was|:|=)+[ \t]*([^\n]{1,200})"
         r"|(?:最终答案|最後答案|最后答案|答案|答)\s*(?:是|为|為|：|:)+\s*([^\n]{1,200})"
@@ -31,7 +32,7 @@ _SIZES = {
     "hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "百": 100, "千": 1000, "万": 10**4, "萬": 10**4,
     "亿": 10**8, "億": 10**8, "ร้อย": 100, "พัน": 1000, "หมื่น": 10**4, "แสน": 10**5, "ล้าน": 10**6,
 }  # fmt: skip
-_SIZED = rf"(?P<value>{_NUMBER})(?P<part>\s\d+\s?/\s?\d+)?(?P<size>\s?(?:{'|'.join(_SIZES)}))?"
+_SIZED = rf"(?<![\d.])(?P<value>{_NUMBER})(?P<part>\s\d+\s?/\s?\d+)?(?P<size>\s?(?:{'|'.join(_SIZES)}))?"
 _BEGINS = regex.compile(rf"[^\w\n\\−–-]{{0,6}}(?:about |approximately |约|大约|ประมาณ)?{_SIZED}", flags=regex.I)
 _ONE = regex.compile(
     rf"[^\w\n\\(\[−–-]{{0,4}}{_SIZED}(?:\s?[%°]|\s[^\W\d_]|(?=[\p{{Han}}\p{{Thai}}]))?[^\d\n=^*/\\+]{{0,40}}?[.。!]?\s*",
@@ -42,7 +43,21 @@ _SENTENCE_END = regex.compile(r"[.!?](?=\s|$)|[。！？]")
 _RAISED = regex.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
 _VULGAR = regex.compile(r"[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒]")
 _SUM = regex.compile(r"[\d\s.,+*/()×÷x=−–-]+")  # what may stand before the result of a sum
-_FRACTION = regex.compile(r"\\[dt]?frac\s*\{\s*(-?\d+)\s*\}\s*\{\s*(\d+)\s*\}")
+_FRACTION = regex.compile(
+    r"(?P<mixed>(?<=\d)\s*)?\\[cdt]?frac\s*(?:\{\s*(?P<above>-?\d+)\s*\}|(?P<a>\d))\s*(?:\{\s*(?P<below>\d+)\s*\}|(?P<b>\d))"
+)
+_FORMULA = regex.compile(r"\$[^$\n]{1,300}\$|\\\([^\n]{1,300}\\\)|\\\[[^\n]{1,300}\\\]")  # a text of nothing else
+_BOX = regex.compile(r"\\(?:boxed|fbox)\s*\{")
+_BETWEEN_BOXES = regex.compile(
+    r"(?:[\s,;.$]|\\[()\[\],;!]|\\quad|\\text|[{}]|\b(?:and|or)\b|和|或|และ|หรือ){0,30}", flags=regex.I
+)
+_SIZE_OF_BRACKET = regex.compile(r"\\(?:left|right|[bB]ig{1,2}[lr]?)(?=\s*[()\[\]|.\\])\.?")
+_NAME = regex.compile(
+    r"\s*\(?[A-Za-z](?:_?\{?\w{1,3}\}?)?(?:\s*\(\s*-?\w{1,4}\s*\)|(?:\s*,\s*[A-Za-z]){1,3})?\)?\s*"
+)  # x, y_1, f(2), (x, y)
+_DEGREES = regex.compile(r"\^\s*\{?\s*\\circ\s*\}?")
+_PLAIN = regex.compile(r"-?\d+(?:/\d+)?|[-\d]+")  # a number, or a date
+_LONGEST_BOX = 2_000  # characters; more is no answer
 
 
 def final_answer(text: str) -> str | None:
@@ -53,6 +68,8 @@ def final_answer(text: str) -> str | None:
     plain = _plain(text)
     if (marked := _marked(plain)) is not None:
         return marked
+    if _FORMULA.fullmatch(text.strip()):
+        return _whole(plain.strip())
     numbers = _numbers(plain)
     return numbers[-1] if numbers else None
 
@@ -63,20 +80,50 @@ def marked_answer(text: str) -> str | None:
 
 
 def _marked(plain: str) -> str | None:
-    for mark, read in zip(_MARKED, (_whole, _whole, _said), strict=True):
+    for mark, read in zip(_MARKED, (_whole, _said), strict=True):
         if hits := list(mark.finditer(plain)):
             return read(next(group for group in hits[-1].groups() if group is not None))
+        if read is _whole and (box := boxed(plain)) is not None:
+            return _whole(box)
+    return None
+
+
+def boxed(text: str) -> str | None:
+    r"""Return what stands in the last `\boxed{}` of a text, its braces of any depth; None where none is closed.
+
+    Boxes with only commas and "and" between them are one answer, joined by commas.
+    """
+    found: list[tuple[int, int, str]] = []
+    for hit in _BOX.finditer(text):
+        if (end := _closed(text, hit.end())) is not None:
+            if found and (hit.start() < found[-1][1] or not _BETWEEN_BOXES.fullmatch(text, found[-1][1], hit.start())):
+                found.clear()
+            found.append((hit.start(), end, text[hit.end() : end - 1]))
+    return ",".join(inside for _, _, inside in found) or None
+
+
+def _closed(text: str, start: int) -> int | None:
+    """Where the brace that is open before `start` has been closed."""
+    depth = 1
+    for at in range(start, min(len(text), start + _LONGEST_BOX)):
+        if text[at] in "{}" and text[at - 1] != "\\":
+            depth += 1 if text[at] == "{" else -1
+            if not depth:
+                return at + 1
     return None
 
 
 def _whole(said: str) -> str | None:
     """The answer that is all of a marked text: a number, with or without a unit, else its words (`3:30 PM`, `(1,2)`)."""
-    tail = said.rpartition("=")[2].strip()
+    head, _, tail = said.rpartition("=")
+    tail = tail.strip()
+    if head and not _NAME.fullmatch(head.rpartition("=")[0] or head) and not (_SUM.fullmatch(head) and _ONE.fullmatch(tail)):
+        tail = said.strip()  # an equation is no value
     if braced := regex.fullmatch(r"\{([^{}]*)\}", tail):
         tail = braced[1].strip()
     if hit := _ONE.fullmatch(tail):
         return _valued(hit)
-    return _folded(regex.sub(r"\s+(?=[^\w\s])|(?<=[^\w\s])\s+|\\\\(?:left|right)", "", tail))
+    return _folded(regex.sub(r"\s+(?=[^\w\s])|(?<=[^\w\s])\s+", "", tail))
 
 
 def _said(said: str) -> str | None:
@@ -104,15 +151,29 @@ def _valued(hit: regex.Match[str]) -> str | None:
 
 
 def same_answer(text: str, reference: str) -> bool:
-    """Whether a solution comes to the final answer of another; never where one of them has none."""
+    """Whether a solution comes to the final answer of another; never where one of them has none.
+
+    Formulas that are written in other ways are compared by `math-verify`, which may take seconds.
+    """
     found, wanted = final_answer(text), final_answer(reference)
-    return found is not None and found == wanted
+    if found is None or wanted is None or found == wanted:
+        return found is not None and found == wanted
+    if _PLAIN.fullmatch(found) and _PLAIN.fullmatch(wanted):
+        return False
+    return same_formula(_formula(text, found), _formula(reference, wanted))
+
+
+def _formula(text: str, found: str) -> str:
+    """The answer as it was written, where it was boxed or is all of a text; else as it was found."""
+    if (box := boxed(text)) is not None:
+        return box
+    return text.strip().strip("$") if _FORMULA.fullmatch(text.strip()) else found
 
 
 def is_worked(text: str) -> bool:
     """Whether a text marks its final answer as solutions of mathematics do."""
     plain = _plain(text)
-    return any(mark.search(plain) for mark in _MARKED[:2])
+    return _MARKED[0].search(plain) is not None or boxed(plain) is not None
 
 
 def _plain(text: str) -> str:
@@ -121,8 +182,14 @@ def _plain(text: str) -> str:
     text = _VULGAR.sub(lambda hit: f" {unicodedata.normalize('NFKC', hit.group())}", text)  # nor is 3½ 31/2
     text = unicodedata.normalize("NFKC", text).replace("\u2044", "/")
     text = "".join(str(unicodedata.digit(c, c)) if c.isdigit() and not c.isascii() else c for c in text)
-    text = _FRACTION.sub(r"\1/\2", text)
-    return regex.sub(r"\\[,!;]|[$*_`€£¥฿%]|\\(?:text|mathrm|%|\$)", "", text)
+    text = _SIZE_OF_BRACKET.sub("", _DEGREES.sub("", text)).replace("{,}", ",").replace("°", "")
+    text = regex.sub(r"\\sqrt\s*(\w)", r"\\sqrt{\1}", _FRACTION.sub(_plain_fraction, text))
+    return regex.sub(r"\\[,!;:]\s?|[$*_`€£¥฿%]|\\(?:text|mathrm|%|\$)", "", text)
+
+
+def _plain_fraction(hit: regex.Match[str]) -> str:
+    mixed = " " if hit["mixed"] is not None else ""
+    return f"{mixed}{hit['above'] or hit['a']}/{hit['below'] or hit['b']}"
 
 
 def _numbers(text: str) -> list[str]:

@@ -33,7 +33,7 @@ _OUT_OF = (
     rf"{_WRAP}(?P<most>\d+|{_SPELT})"
 )
 _LABEL = (
-    r"(?:overall|总体|總體|โดยรวม)(?=\s?[:：])|(?:(?:final|overall|total|quality|my|the)\s){0,3}(?:scores?|scored|rating|grade|mark|verdict|rated?|rates)(?!\p{Latin})"
+    r"\[result\]|(?:overall|总体|總體|โดยรวม)(?=\s?[:：])|(?:(?:final|overall|total|quality|my|the)\s){0,3}(?:scores?|scored|rating|grade|mark|verdict|rated?|rates)(?!\p{Latin})"
     r"|(?:最终|最後|最后|综合|总体|總體|质量|我的){0,3}(?:评分|評分|得分|分数|分數|打分|总分|總分|评级|等级|评为|评价|给分)"
     r"|(?:คะแนนรวม|คะแนนสุดท้าย|คะแนนที่ได้|คะแนนคุณภาพ|คะแนน|เรตติ้ง|ผลการประเมิน|ระดับคุณภาพ)"
 )

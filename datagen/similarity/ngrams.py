@@ -244,3 +244,24 @@ def without(grams: Grams, held: Ids, common: Sequence[Ids]) -> Grams:
     kept = np.repeat(~stopped, owner_counts)
     starts = np.concatenate([[0], np.cumsum(np.where(stopped, 0, owner_counts))])
     return grams._replace(starts=starts.astype(np.int64), owners=grams.owners[kept])
+
+
+def without_shared(grams: Grams, same_text: npt.NDArray[np.int64], most: int) -> Grams:
+    """Return the n-grams without those that more than `most` different texts hold: a preamble, which is of no one of them.
+
+    A text that has no other n-grams keeps its own.
+
+    Args:
+        grams: the n-grams of texts.
+        same_text: int64[n_texts], one number for equal texts.
+        most: texts.
+    """
+    counts = np.diff(grams.starts)
+    gram_of = np.repeat(np.arange(len(counts)), counts)
+    pairs = np.unique(np.stack([gram_of, same_text[grams.owners]]), axis=1)
+    shared = np.bincount(pairs[0], minlength=len(counts)) > most
+    kept = ~shared[gram_of]
+    left = np.bincount(grams.owners[kept], minlength=len(same_text))
+    kept |= left[grams.owners] == 0
+    starts = np.concatenate([[0], np.cumsum(np.bincount(gram_of[kept], minlength=len(counts)))])
+    return grams._replace(starts=starts.astype(np.int64), owners=grams.owners[kept])

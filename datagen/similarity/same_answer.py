@@ -2,12 +2,14 @@
 
 A similarity of the whole text does not see one changed name or number. So a row counts as a repetition only when its answers
 are alike too, short ones equal, when its facts (numbers, operators, identifiers, tools) agree, and when no token is new both
-in its task and in its answer, as the name of another entity is.
+in its task and in its answer, as the name of another entity is. Personal data are no facts, nor is anything in a signature.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -17,36 +19,62 @@ from datagen.rows import View, view
 from datagen.similarity.answers import Same
 from datagen.similarity.columns import token_lists
 from datagen.similarity.entities import holders
+from datagen.similarity.questions import LONGEST, asked
+from datagen.similarity.signatures import without_data, without_signature
 from datagen.similarity.token_lists import Ids, TokenLists, number_pairs, split_at
-from datagen.similarity.tokenised import tokenised
-from datagen.text import Units
+from datagen.similarity.tokenised import Tokenised, tokenised
+from datagen.text import Units, tokenizer, tokens
+from datagen.text import facts as text_facts
+
+if TYPE_CHECKING:
+    from datagen.similarity.rouge_l import Nearest
 
 
 def token_columns(rows: pa.Table, field: View, units: Units, same_answer: float | None, short: int) -> dict[str, pa.Array]:
     """Return the score columns of a duplicate stage: tokens of the compared text and, if answers matter, what they need.
 
-    `tokens`; then `task_tokens` (where `tokens` are not them) and `answer_tokens` of the task and all answers, and `facts`.
-    The facts of the task itself count only where the answer has fewer than `short` tokens: "yes" to another question is
-    another row, a long answer that comes twice is not.
+    `tokens`; then `task_tokens` (where `tokens` are not them) and `answer_tokens` of the task and all answers without their
+    signatures, and `facts`. The facts of the task itself, and in scripts that do not space words all that it asks about, count
+    only where the answer has fewer than `short` tokens: "yes" to another question is another row, a long answer that comes
+    twice is not.
     """
     texts = tokenised(view(rows, field), units)
     if same_answer is None:
         return {"tokens": texts.column()}
-    answers = tokenised(view(rows, "answers"), units)
-    tasks = texts if field == "context" else tokenised(view(rows, "context"), units)
+    said, contexts = view(rows, "answers"), view(rows, "context")
+    answers = tokenised(said, units)
+    tasks = texts if field == "context" else tokenised(contexts, units)
     is_short = answers.counts < short
-    known = zip(
-        tasks.facts(is_short), answers.facts(np.ones(len(rows), bool)), rows.column("tools").to_pylist(), strict=True
-    )  # fmt: skip
-    # Short answers must be equal: rows are grouped by them, and different groups are not compared at all.
+    # Short answers must be equal, whatever they end with: rows are grouped by them, and groups are not compared at all.
     brief = [" ".join(answers.of(row)) if yes else None for row, yes in enumerate(is_short.tolist())]
+    bodies = [text if yes else without_signature(text) for text, yes in zip(said, is_short.tolist(), strict=True)]
+    kept = answers if bodies == said else tokenised(bodies, units)
+    facts_of_tasks = _facts(tasks, contexts, [without_signature(t, sure=True) for t in contexts], is_short, units)
+    plain = [text if yes else without_data(text) for text, yes in zip(bodies, is_short.tolist(), strict=True)]
+    facts_of_answers = _facts(kept, bodies, plain, np.ones(len(rows), bool), units)
+    questions = [_asked(tasks, row, t) if is_short[row] else "" for row, t in enumerate(view(rows, "instruction"))]
+    known = zip(facts_of_tasks, facts_of_answers, questions, rows.column("tools").to_pylist(), strict=True)
     return {
         "tokens": texts.column(),
         **({} if tasks is texts else {"task_tokens": tasks.column()}),
-        "answer_tokens": answers.column(),
+        "answer_tokens": kept.column(),
         "short_answers": pa.array(brief, pa.string()),
         "facts": pa.array(["\n".join(k) for k in known], pa.string()),
     }
+
+
+def _facts(found: Tokenised, texts: list[str], bare: list[str], wanted: npt.NDArray[np.bool_], units: Units) -> list[str]:
+    """Return the facts of the wanted texts: of the tokens found in them, or, where some of a text is no fact, of the rest."""
+    facts = found.facts(wanted)
+    for row in np.flatnonzero(wanted).tolist():
+        if bare[row] is not texts[row] and bare[row] != texts[row]:
+            facts[row] = text_facts(tokenizer(units)(bare[row]))
+    return facts
+
+
+def _asked(tasks: Tokenised, row: int, task: str) -> str:
+    """Return what a row asks about: of all its task, or of the last turn alone where there is much before it."""
+    return asked(tasks.of(row) if tasks.counts[row] <= LONGEST else tokens(task))
 
 
 def digests(texts: list[str]) -> list[bytes]:
@@ -68,6 +96,25 @@ def answers_of(
     both = token_lists(pa.chunked_array([*task.chunks, *columns.column("answer_tokens").chunks]))
     tasks, answers = split_at(both, len(columns))
     return answers, same_of(threshold, short, known.astype(np.int64), tasks, answers)
+
+
+def spared(columns: pa.Table, same: Same | None, kept: npt.NDArray[np.bool_], nearest: Callable[[Same], Nearest]) -> int:
+    """Return how many kept rows repeat an earlier kept one but for their facts: the pairs that `same_facts` spared.
+
+    Args:
+        columns: the score columns of all rows.
+        same: what made two answers the same, the facts with it.
+        kept: bool[n], the rows that stay.
+        nearest: compares all rows again by what it is given.
+    """
+    if same is None:
+        return 0
+    known = _numbered(columns.column("short_answers")).astype(np.int64)
+    if len(np.unique(same.facts[kept])) == len(np.unique(known[kept])):  # where the rest agrees, so do the facts
+        return 0
+    gone = np.flatnonzero(~kept)
+    known[gone] = known.max(initial=0) + 1 + np.arange(len(gone))  # what went is like nothing
+    return int((nearest(same._replace(facts=known)).witness >= 0)[kept].sum())
 
 
 def same_of(threshold: float, short: int, facts: npt.NDArray[np.int64], tasks: TokenLists, answers: TokenLists) -> Same:

@@ -99,6 +99,31 @@ def test_a_phrase_that_instructions_share_is_no_leak(tmp_path: Path) -> None:
     assert len(judged([row], against, common="off")) == 1
 
 
+def test_a_preamble_that_many_items_share_is_no_leak(tmp_path: Path) -> None:
+    preamble = "Fill in the whole table for the argument below, and say with its help whether the argument holds or fails. {}"
+    own = ["P or Q and not R then S", "A implies B unless C or D fails", "X and Y or Z but never W"]
+    against = items(tmp_path, *({"question": preamble.format(f"{o} in case {n} of ours")} for n, o in enumerate(own * 2)))
+    rows = [
+        new_row(instruction=preamble.format("G if H, not K"), output="It fails."),
+        new_row(instruction=preamble.format(f"{own[1]} in case 4 of ours"), output="It holds."),
+    ]
+    assert [at for at, _, _ in judged(rows, against)] == [1]
+
+
+def test_items_that_are_nothing_but_shared_words_are_found(tmp_path: Path) -> None:
+    text = "Fill in the whole table for the argument below, and say with its help whether the argument holds."
+    against = items(tmp_path, *({"question": text + "!" * n} for n in range(6)))
+    assert [at for at, _, _ in judged([new_row(instruction=text, output="x")], against)] == [0]
+
+
+def test_a_field_inside_another_can_be_named(tmp_path: Path) -> None:
+    against = items(tmp_path, {"question": {"stem": DUCKS, "choices": [{"text": "3"}]}}, {"data": [{"Q": ZH}], "stem": "why"})
+    rows = [new_row(instruction=text, output="x") for text in (DUCKS, ZH)]
+    assert [at for at, _, _ in judged(rows, against, fields=["question.stem", "data.q"])] == [0, 1]
+    with pytest.raises(DataError, match="name them with fields=NAME"):
+        judged(rows, against, fields=["question.body"])
+
+
 def test_an_item_that_cannot_be_read_is_an_error_not_a_leak_that_is_missed(tmp_path: Path) -> None:
     path = items(tmp_path, {"question": DUCKS})
     with Path(path).open("a", encoding="utf-8") as f:

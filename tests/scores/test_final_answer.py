@@ -116,3 +116,71 @@ def test_answers_that_only_begin_alike_are_not_the_same(one: str, other: str) ->
 )
 def test_answers_that_are_the_same_in_other_words(one: str, other: str) -> None:
     assert same_answer(one, other)
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        (r"\boxed{\frac{1+\sqrt{5}}{2}}", r"\frac{1+\sqrt{5}}{2}"),
+        (r"\boxed{\sqrt{\frac{a^{2}}{b^{3}}}}", r"\sqrt{\frac{a^{2}}{b^{3}}}"),
+        (r"\boxed{.4}", "2/5"),
+        ("#### .4", "2/5"),
+        ("The answer is .5", "1/2"),
+        (r"\boxed{\frac12}", "1/2"),
+        (r"\boxed{\frac1{2}}", "1/2"),
+        (r"\boxed{\dfrac{1}3}", "1/3"),
+        (r"\boxed{2\frac{1}{2}}", "5/2"),
+        (r"\boxed{14{,}916}", "14916"),
+        (r"\boxed{11,\! 111,\! 100}", "11111100"),
+        (r"\boxed{90^\circ}", "90"),
+        (r"\boxed{90^{\circ}}", "90"),
+        ("#### 90°", "90"),
+        (r"\boxed{\sqrt 2}", r"\sqrt{2}"),
+        (r"\boxed{\left(1, 2\right)}", "(1,2)"),
+        (r"\boxed{\left\{1, 2\right\}}", r"\{1,2\}"),
+        (r"\boxed{1}, \boxed{2} and \boxed{3}", "1,2,3"),
+        (r"first \boxed{1}, no, it is \boxed{2}", "2"),
+        (r"\boxed{5", "5"),
+        (r"\boxed{2x + z = 1}", "2x+z=1"),
+        (r"\boxed{f(2) = 7}", "7"),
+    ],
+)
+def test_latex_is_read_whole(text: str, answer: str) -> None:
+    assert final_answer(text) == answer
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (r"\boxed{\frac{x+2}{7}}", r"\boxed{\frac{x}{7}+\frac{2}{7}}"),
+        (r"\boxed{x \leq 5}", r"\boxed{5 \geq x}"),
+        (r"\boxed{(1,\frac{9}{2})}", r"\boxed{(1,4.5)}"),
+        (r"\boxed{-10,-8,4}", r"\boxed{4,\,-8,\,-10}"),
+        (r"\boxed{\sqrt 2+\sqrt 5}", r"so $\boxed{\sqrt{5}+\sqrt{2}}$"),
+        (r"\boxed{\pm 2021}", r"\boxed{\{-2021, 2021\}}"),
+        (r"\boxed{2^{3}}", "#### 8"),
+    ],
+)
+def test_a_formula_in_another_form_is_the_same(one: str, other: str) -> None:
+    assert same_answer(one, other) and same_answer(other, one)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (r"\boxed{2}", r"\boxed{\frac{1+\sqrt{5}}{2}}"),
+        (r"\boxed{7 = 11a+c}", r"\boxed{11a+c}"),
+        (r"\boxed{a + 3z = 0}", r"\boxed{0}"),
+        (r"\boxed{[0,9)}", r"\boxed{(0,9)}"),
+        (r"\boxed{2\frac{1}{2}}", r"\boxed{\frac{21}{2}}"),
+        (r"\boxed{2^{10}}", r"\boxed{210}"),
+        (r"\boxed{x > 5}", r"\boxed{x < 5}"),
+        (r"\boxed{\text{2 hours 30 minutes}}", r"\boxed{\text{2 hours 45 minutes}}"),
+        (r"\boxed{2023-05-01}", "#### 2017"),
+        ("$12:00$", "$1:00$"),
+        ("$x+2n+1$", "$x+1$"),
+        (r"\boxed{9^{9^{9^{9^{9}}}}}", r"\boxed{9^{9^{9^{9^{8}}}}}"),
+    ],
+)
+def test_another_formula_is_not(one: str, other: str) -> None:
+    assert not same_answer(one, other) and not same_answer(other, one)

@@ -23,6 +23,9 @@ FOUR = [
     "Score: 4\nThe answer is clear and names 3 examples.", "It has 2 errors and 7 good points. Score: 4",
     "On a scale of 1 to 5, I rate this 4.", "Score (1-5): 4", "Rating [1-5]: 4", "On a scale from 1 to 5: 4",
     "Score: 3\nOn reflection:\nScore: 4", "First score: 2. Final score: 4.",
+    # of Prometheus, and neighbours
+    "Feedback: It is clear. [RESULT] 4", "[RESULT] (4)", "[RESULT]: 4", "[result] **4**", "Rating: [[4]]", "[SCORE] 4",
+    "[评分] 4",
     # English without one
     "4", "4.", "**4**", " 4 ", "4/5", "4 / 5", "**4/5**", "4 out of 5", "four out of five", "4 stars",
     "4 out of 5 stars", "# 4", "The text is fine.\n4", "The text is fine.\n\n**4**", "4\nThe text is fine.",

@@ -1,0 +1,133 @@
+"""Near copies that differ in a signature only go, look-alikes about something else stay; rows in three languages and more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from datagen import stage
+from datagen.cli.notes import notes_of
+from datagen.report import flow
+from datagen.rows import Row, new_row, table_of
+from datagen.stage import Context
+
+ANSWERS = {
+    "en": (
+        "Answer the customer whose parcel did not arrive last week.",
+        "Thank you for writing to us about the parcel that did not arrive last week. We have asked the carrier to look for it"
+        " and will send a new one at no cost if it is not found within five working days. Please keep this message.",
+        "\n\nBest regards,\nCustomer Care\nTel: +1 555 010 {0}\ncare{0}@shop.example | Order #48{0}",
+    ),
+    "zh": (
+        "请回复一位说上周订的包裹没有送达的顾客。",
+        "感谢您来信告知上周未送达的包裹。我们已请承运商查找，如果五个工作日内仍未找到，将免费为您重新寄送一份。请保留此邮件，以便同事找到记录。",
+        "\n\n此致\n客服部\n电话：1380013{0}\n邮箱：kefu{0}@shop.example 订单号：48{0}",
+    ),
+    "th": (
+        "ตอบลูกค้าที่บอกว่าพัสดุที่สั่งเมื่อสัปดาห์ก่อนยังไม่มาถึง",
+        "ขอบคุณที่แจ้งเรื่องพัสดุที่ไม่มาถึงเมื่อสัปดาห์ก่อน เราได้ขอให้บริษัทขนส่งค้นหาแล้ว และจะส่งชิ้นใหม่ให้โดยไม่คิดค่าใช้จ่ายหากไม่พบภายในห้าวันทำการ",
+        "\n\nขอแสดงความนับถือ\nฝ่ายบริการลูกค้า\nโทร. 02-555-{0}\nอีเมล care{0}@shop.example หมายเลขคำสั่งซื้อ 48{0}",
+    ),
+}
+
+
+def judged(rows: list[Row], name: str, **options: Any) -> tuple[list[int], dict[str, Any]]:
+    made = stage.make(name, options)
+    done = stage.apply(made, stage.scored(made, table_of(rows), Context()), np.ones(len(rows), bool), Context())
+    return [d["row"] for d in done.dropped.to_pylist()], dict(done.notes)
+
+
+@pytest.mark.parametrize("name", ["minhash", "rouge"])
+@pytest.mark.parametrize("language", list(ANSWERS))
+def test_copies_with_another_telephone_address_and_order_number_in_their_signature_are_copies(language: str, name: str) -> None:
+    task, answer, signature = ANSWERS[language]
+    rows = [new_row(instruction=task, output=answer + signature.format(1000 + 37 * n)) for n in range(6)]
+    rows.append(new_row(instruction=task, output=answer))
+    assert judged(rows, name) == ([1, 2, 3, 4, 5, 6], {})
+
+
+def test_a_signature_under_the_task_does_not_make_another_task() -> None:
+    letter = (
+        "I ordered a lamp last month and it came with a broken foot. I would like to send it back and get the money for it."
+    )
+    rows = [
+        new_row(instruction="What does he want?", input=f"{letter}\n\nKind regards,\nTom\nPhone 555-01{n}", output="A refund.")
+        for n in range(10, 13)
+    ]
+    assert judged(rows, "rouge")[0] == [1, 2]
+    assert judged([{**row, "output": row["input"][-8:]} for row in rows], "rouge")[0] == []  # asked for the number itself
+
+
+def test_a_number_that_is_the_subject_is_another_fact() -> None:
+    ask = "Is this a telephone number that could be in use somewhere in the United States of America?"
+    rows = [new_row(instruction=ask, input=f"+1 555 010 {n}", output="Yes") for n in (1234, 1235, 1236)]
+    assert judged(rows, "rouge") == ([], {"spared_by_same_facts": 2})
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [(f"{c}是位于欧洲的一座城市吗？", "是") for c in ("巴黎", "里昂", "柏林", "英国", "法国")],
+        [(f"{c}เป็นเมืองที่ตั้งอยู่ในทวีปยุโรปใช่หรือไม่", "ใช่") for c in ("ปารีส", "ลียง", "เบอร์ลิน", "โรม")],
+        [(f"ปลา{c}เป็นปลาน้ำจืดที่พบมากในประเทศใด", "ประเทศไทย") for c in ("", "ค้าวดำ", "ทอง", "นกขุนทอง")],
+        [(f"{c}はヨーロッパにある都市ですか。", "はい") for c in ("パリ", "リヨン", "ベルリン")],
+        [(f"谁写了{c}这本有名的长篇小说？", "老舍") for c in ("《骆驼祥子》", "《四世同堂》")],
+    ],
+)
+@pytest.mark.parametrize("name", ["minhash", "rouge"])
+def test_short_answers_to_questions_about_another_entity_stay(rows: list[tuple[str, str]], name: str) -> None:
+    assert judged([new_row(instruction=q, output=a) for q, a in rows], name)[0] == []
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [(q, "巴黎") for q in ("法国的首都是哪座城市？", "请问法国的首都是哪座城市", "法国的首都是哪一座城市呢？")],
+        [
+            (q, "กรุงเทพ")
+            for q in ("เมืองหลวงของประเทศไทยคือเมืองอะไร", "เมืองหลวงของประเทศไทยคือเมืองใด", "เมืองหลวงของประเทศไทยคือเมืองอะไรครับ")
+        ],
+        [
+            (q, "東京")
+            for q in ("日本の首都はどこですか。", "日本の首都はどこでしょうか", "日本の首都はどこですか教えてください")
+        ],
+        [(q, "はい") for q in ("ﾊﾟﾘはﾖｰﾛｯﾊﾟにある都市ですか。", "パリはヨーロッパにある都市ですか。")],
+    ],
+)
+def test_the_same_question_in_other_words_is_the_same(rows: list[tuple[str, str]]) -> None:
+    assert judged([new_row(instruction=q, output=a) for q, a in rows], "rouge", threshold=0.6)[0] == list(range(1, len(rows)))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (
+            "Explain in two short sentences why the sky is blue.",
+            "Ｅｘｐｌａｉｎ　ｉｎ　ｔｗｏ　ｓｈｏｒｔ　ｓｅｎｔｅｎｃｅｓ　ｗｈｙ　ｔｈｅ　ｓｋｙ　ｉｓ　ｂｌｕｅ．",
+        ),
+        ("لماذا تبدو السماء زرقاء خلال النهار", "لِمَاذَا تَبْدُو السَّمَاءُ زَرْقَاءَ خِلَالَ النَّهَارِ"),
+        ("لماذا تبدو السماء زرقاء خلال النهار", "لمــاذا تبدو السماء زرقــاء خلال النهار"),
+        ("למה השמים כחולים ביום", "לָמָה הַשָּׁמַיִם כְּחוּלִּים בַּיּוֹם"),
+    ],
+)
+@pytest.mark.parametrize("name", ["minhash", "rouge"])
+def test_other_spellings_of_one_text_are_copies(one: str, other: str, name: str) -> None:
+    assert judged([new_row(instruction=q, output="It scatters.") for q in (one, other)], name)[0] == [1]
+
+
+def test_vowel_marks_on_a_single_word_tell_it_from_another() -> None:
+    rows = [new_row(instruction=f"ما معنى كلمة {w} في اللغة العربية", output="فعل") for w in ("كَتَبَ", "كُتِبَ")]
+    assert judged(rows, "minhash")[0] == []
+    assert judged([{**row, "output": f"فعل {n}"} for n, row in enumerate(rows)], "rouge")[0] == []
+
+
+def test_how_many_pairs_the_facts_spared_is_said_on_the_terminal_and_in_the_report() -> None:
+    tips = "Eat fresh vegetables every day, drink enough water, sleep well, walk to work, and see a doctor once in {} years."
+    rows = [new_row(instruction="How do I stay healthy and fit?", output=tips.format(n)) for n in (1, 2, 2, 3)]
+    gone, notes = judged(rows, "rouge")
+    assert (gone, notes["spared_by_same_facts"]) == ([2], 2)
+    assert "2 pairs at the threshold were spared by same_facts" in notes_of({"notes": notes})
+    assert ("pairs at the threshold that were spared by same_facts", 2) in flow.notes({"notes": notes})
+    assert "spared_by_same_facts" not in judged(rows, "rouge", same_facts=False)[1]
