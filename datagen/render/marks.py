@@ -75,6 +75,28 @@ def without_response_marks(content: str) -> str:
     return content
 
 
+def after_empty_thought(text: str, start: int, content: str) -> int:
+    """Return where a content begins in an answer that a template begins with an empty thought; else the answer's start.
+
+    Args:
+        text: a whole text.
+        start: where the answer begins in it; the mark that opens the thought may stand before.
+        content: what the turn says.
+    """
+    answer = text[start:]
+    open_already = thinking_left_open(text[:start])
+    for opened, closed in THOUGHTS:
+        begun = "" if open_already and open_already[1] == closed else opened
+        head = answer.lstrip()
+        if not head.startswith(begun) or not head[len(begun) :].lstrip().startswith(closed):
+            continue
+        end = text.index(closed, start) + len(closed)
+        at = text.find(content if content in text[end:] else content.strip(), end)
+        if at >= 0 and not text[end:at].strip():
+            return at
+    return start
+
+
 def thinking_left_open(text: str) -> tuple[str, str] | None:
     """Return the white space after an opening mark of reasoning that ends a text, and the mark that closes it; else None."""
     bare = text.rstrip()

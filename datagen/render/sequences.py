@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datagen.errors import DataError
 from datagen.render.alpaca import alpaca, eos_of
 from datagen.render.conversation import Conversation, Turn, conversation_of, fitted, loss_weight, message_of
-from datagen.render.marks import thinking_left_open
+from datagen.render.marks import after_empty_thought, thinking_left_open
 from datagen.render.options import Rendering
 from datagen.render.spans import Rendered, Span
 from datagen.render.template import PROBE, THINKING_ON, Message, Template, Tokenizer, template_of
@@ -85,7 +85,8 @@ def _forms(one: Turn, template: Template) -> list[str]:
     """Return the places where the reasoning of a turn may go, the likeliest first."""
     if not one["reasoning"]:
         return ["none"]
-    return ["fields", "joined", "parts", "content"] if template.reads_reasoning else ["content", "fields", "parts"]
+    parts = ["parts"] if template.reads_thinking_parts else []
+    return ["fields", "joined", *parts, "content"] if template.reads_reasoning else [*parts, "content", "fields"]
 
 
 def _answer(shown: list[Message], one: Turn, fit: Conversation, template: Template) -> tuple[Message, _Answered]:
@@ -107,7 +108,7 @@ def _answer(shown: list[Message], one: Turn, fit: Conversation, template: Templa
                 break
             taken = taken or message
             if asked is not None and full.startswith(asked) and _holds(full[len(asked) :], one):
-                return message, _whole(asked, full, template, template.marked([*shown, message], fit.tools, **more))
+                return message, _whole(asked, full, one, template, template.marked([*shown, message], fit.tools, **more))
     if taken is None:
         assert refusal is not None
         raise refusal
@@ -128,13 +129,23 @@ def _holds(answer: str, one: Turn) -> bool:
     return all(part.strip() in answer for part in wanted if part)
 
 
-def _whole(prompt: str, full: str, template: Template, marks: list[tuple[int, int]]) -> _Answered:
+def _whole(prompt: str, full: str, one: Turn, template: Template, marks: list[tuple[int, int]]) -> _Answered:
     """Return an answer that the template itself wrote after its prompt."""
     text, end = _closed(full, template)
-    spans: list[Span] = [(max(start, len(prompt)), min(until, end), 1.0) for start, until in marks]
-    spans = [span for span in spans if span[0] < span[1]] or [(len(prompt), end, 1.0)]
+    begun = _begun(text, len(prompt), one)
+    spans: list[Span] = [(max(start, begun), min(until, end), 1.0) for start, until in marks]
+    spans = [span for span in spans if span[0] < span[1]] or [(begun, end, 1.0)]
     spans[-1] = (spans[-1][0], end, 1.0)  # the end token is taught whether the marks have it or not
     return _Answered(prompt, text, end, spans)
+
+
+def _begun(text: str, start: int, one: Turn) -> int:
+    """Return where a turn's own part of its answer begins.
+
+    A row without reasoning is taught as an answer without thinking, and not as a habit of thinking nothing: the empty thought
+    that some templates write before it is context, as it is where a server is told not to think.
+    """
+    return start if one["reasoning"] else after_empty_thought(text, start, one["content"] or "")
 
 
 def _closed(full: str, template: Template) -> tuple[str, int]:
@@ -176,5 +187,5 @@ def _composed(prompt: str | None, shown: list[Message], one: Turn, fit: Conversa
     else:
         opening = thought.join(_CLOSING_OF_NONE) if thought else ""
     begun = prompt + opening
-    moved = len(begun) - start
-    return _Answered(prompt, begun + text[start:], end + moved, [(len(prompt), end + moved, 1.0)])
+    text, end = begun + text[start:], end + len(begun) - start
+    return _Answered(prompt, text, end, [(_begun(text, len(prompt), one), end, 1.0)])

@@ -226,6 +226,13 @@ class Template:
         """Whether it writes the reasoning of the last answer from a field of its own."""
         return self.shows([_ASK, {**_ANSWER, **dict.fromkeys(("reasoning_content", "thinking", "reasoning"), PROBE)}])
 
+    @cached_property
+    def reads_thinking_parts(self) -> bool:
+        """Whether it writes a part of the content that is the reasoning, and not as Python or JSON would write the part."""
+        parts = [{"type": "thinking", "thinking": [{"type": "text", "text": PROBE}]}, {"type": "text", "text": "a"}]
+        text = self._try([_ASK, {"role": "assistant", "content": parts}]) or ""
+        return PROBE in text and "'type'" not in text and '"type"' not in text
+
 
 def _in_parts(message: Message) -> Message:
     """Return a message with its text as a list of one part."""

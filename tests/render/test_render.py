@@ -189,11 +189,11 @@ def test_each_answer_is_taught_after_what_was_shown_where_the_template_rewrites_
     assert first.text == f"{asked}<think></think>one{END}\n"
     assert second.text == f"{asked}one{END}\n" + asked.replace("a<", "b<") + f"<think></think>two{END}\n"
     assert [shown.text[start:end] for shown in (first, second) for start, end, _ in shown.spans] == [
-        f"<think></think>one{END}",
-        f"<think></think>two{END}",
+        f"one{END}",
+        f"two{END}",
     ]
-    # a single answer is as it will be at inference; what the model must say before it is taught
-    assert taught(new_row(instruction="a", output="one"), tokenizer) == f"<think></think>one{END}"
+    # an answer without reasoning is no lesson in thinking nothing
+    assert taught(new_row(instruction="a", output="one"), tokenizer) == f"one{END}"
 
 
 def test_what_a_template_refuses_is_one_line_with_its_message_and_its_line(with_template: Any) -> None:
