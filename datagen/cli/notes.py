@@ -18,6 +18,16 @@ def notes_of(stage: dict[str, Any]) -> list[str]:
             f"loss {training['first_loss']:.3f} -> {training['last_loss']:.3f} in {training['steps']} steps,"
             f" {training['dtype']}"
         )
+        if training.get("samples", 0) > training["rows"]:
+            notes.append(
+                f"{training['rows']:,} rows became {training['samples']:,} texts: the chat template rewrites earlier turns,"
+                " so each answer is taught as it was asked for"
+            )
+        untaught = training.get("untaught", {})
+        if silent := untaught.get("empty_answers"):
+            notes.append(f"{silent:,} empty answers inside conversations carry no loss")
+        if cut := untaught.get("turns_cut"):
+            notes.append(f"{cut:,} turns after the last answer of their conversations are not trained")
         if (before := training["eval_before"]) and (after := training["eval_after"]):
             notes.append(f"held-out loss {before['loss']:.4f} -> {after['loss']:.4f}")
     if requests := stage.get("requests"):

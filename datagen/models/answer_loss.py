@@ -18,6 +18,7 @@ from datagen.errors import DataError
 from datagen.models.adapter import loaded
 from datagen.models.causal_lm import computes_in_bfloat16, pick_device
 from datagen.render import rendered
+from datagen.render.marks import split_reasoning
 from datagen.rows import Row, conversation_turns
 
 if TYPE_CHECKING:
@@ -72,15 +73,19 @@ class AnswerLoss:
         if not content.strip():
             return Answer([], reason="no_answer")
         try:
-            shown = rendered(row, tokenizer)
+            texts = rendered(row, tokenizer)
         except DataError as e:  # of this row alone: the others are scored
             raise ValueError(str(e)) from None
-        if not shown.spans:
+        if not texts or not texts[-1].spans:
             return Answer([], reason="no_answer")
+        shown = texts[-1]
         start, end, _ = shown.spans[-1]
-        at = shown.text.find(content.strip(), start, end)  # some templates trim; the end token is none of the answer's
-        if at >= 0:
-            start, end = at, at + len(content.strip())
+        # Some templates trim, or write the thinking themselves; the end token is none of the answer's.
+        for said in (content.strip(), split_reasoning(content)[1].strip()):
+            at = shown.text.rfind(said, start, end)
+            if said and at >= 0:
+                start, end = at, at + len(said)
+                break
         made = tokenizer(shown.text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
         inside = [i for i, (a, b) in enumerate(made["offset_mapping"]) if start <= a < end and b > a]
         if not inside or inside[0] == 0:

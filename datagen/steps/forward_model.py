@@ -12,7 +12,7 @@ from datagen.errors import DataError
 from datagen.recipe import ForwardModel, Step
 from datagen.shards import fingerprint
 from datagen.steps.entry import VERSION, entry
-from datagen.steps.training import fitted, told
+from datagen.steps.training import fitted, template_text, told
 from datagen.work import Run
 
 
@@ -21,7 +21,8 @@ def forward_model(run: Run, step: Step, folder: Path) -> None:
     options: ForwardModel = step.options
     data = run.datasets[-1]
     seeds = run.digest(f"{step.name}.seeds", [options.seeds]) if options.seeds else []
-    mark = fingerprint(VERSION, option_fields.values(options), run.identity(options.model), seeds, run.tail)
+    beside = [seeds, *template_text(options.chat_template)]
+    mark = fingerprint(VERSION, option_fields.values(options), run.identity(options.model), *beside, run.tail)
 
     def work() -> dict[str, Any]:
         alive = np.flatnonzero(data.alive())

@@ -15,7 +15,7 @@ from datagen.recipe import PRE_EXPERIENCE, TRAINED, PreExperience, Step
 from datagen.shards import fingerprint
 from datagen.stage import Stage
 from datagen.steps.entry import VERSION, entry
-from datagen.steps.training import fitted, told
+from datagen.steps.training import fitted, template_text, told
 from datagen.work import Run
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ def pre_experience(run: Run, step: Step, folder: Path) -> None:
 
     options, data = step.options, run.datasets[-1]
     embedder = resolve(options.embedder)[1] if options.sample == "kmeans" else ""
-    mark = fingerprint(VERSION, option_fields.values(options), run.identity(options.model), embedder, run.tail)
+    beside = [embedder, *template_text(options.chat_template)]
+    mark = fingerprint(VERSION, option_fields.values(options), run.identity(options.model), *beside, run.tail)
 
     def work() -> dict[str, Any]:
         alive = np.flatnonzero(data.alive())

@@ -27,7 +27,8 @@ def train(run: Run, step: Step, folder: Path) -> None:
     """Fine-tune a model on the rows that are left; a row that cannot be trained on is dropped with its reason."""
     options, data = step.options, run.datasets[-1]
     evaluated = run.digest(f"{step.name}.eval", [options.eval]) if options.eval else []
-    mark = fingerprint(VERSION, options.results(), run.identity(options.model), evaluated, run.tail)
+    template = template_text(options.chat_template)
+    mark = fingerprint(VERSION, options.results(), run.identity(options.model), evaluated, run.tail, *template)
 
     def work() -> dict[str, Any]:
         rows = list(data.kept_rows())
@@ -66,6 +67,12 @@ def fitted(
     return train(rows, TrainOptions(**settings), out, eval_rows, on_step)
 
 
+def template_text(name: str | None) -> list[str]:
+    """Return what a chat template's file holds, for the fingerprint of what is trained by it; [] without a file."""
+    path = Path(name).expanduser() if name else None
+    return [path.read_text(encoding="utf-8", errors="replace")] if path and path.is_file() else []
+
+
 def _left_out(data: Dataset, left_out: list[tuple[str, str]], max_length: int) -> pa.Table:
     """The verdict on rows that the trainer could not use."""
     alive = np.flatnonzero(data.alive())
@@ -76,7 +83,7 @@ def _left_out(data: Dataset, left_out: list[tuple[str, str]], max_length: int) -
     # A row of two sources has one id twice: each of its entries stands for one row, in order.
     found = [(int(at), reasons[i].pop(0)) for at, i in zip(alive, ids, strict=True) if reasons.get(i)]
     nothing = pa.nulls(len(found))
-    # A row that broke the template comes as `error: message`: a reason and its evidence.
+    # `error: message`, `control_tokens: token`: a reason and its evidence.
     split = [reason.partition(": ") for _, reason in found]
     columns: dict[str, Any] = {
         "row": [at for at, _ in found],
@@ -92,7 +99,8 @@ def _left_out(data: Dataset, left_out: list[tuple[str, str]], max_length: int) -
 def told(trained: Any) -> dict[str, Any]:
     """What run.json says of a training run."""
     return {
-        "steps": trained.steps, "rows": trained.rows_used, "tokens": trained.tokens, "label_tokens": trained.label_tokens,
+        "steps": trained.steps, "rows": trained.rows_used, "samples": trained.samples,
+        "tokens": trained.tokens, "label_tokens": trained.label_tokens,
         "first_loss": round(trained.first_loss, 4), "last_loss": round(trained.last_loss, 4), "dtype": trained.dtype,
         "eval_before": _loss(trained.eval_before), "eval_after": _loss(trained.eval_after),
         "adapter": None if trained.folder is None else trained.folder.name,

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from datagen.errors import DataError
-from datagen.render import IGNORED, Tokenizer, encode
+from datagen.render import IGNORED, Rendering, Tokenizer, encode
 from datagen.rows import Row
 
 if TYPE_CHECKING:
@@ -24,7 +24,10 @@ MICRO_TOKENS = 1024  # padded tokens of one forward pass; on 2 cores 1024 is fas
 
 @dataclass(frozen=True)
 class Sample:
-    """A row ready to train on; `labels` are unshifted, -100 without loss; `weights` is None when every label weighs 1."""
+    """A text of a row, ready to train on; `labels` are unshifted, -100 without loss; `weights` is None when all weigh 1.
+
+    Most rows have one text; where the template rewrites earlier turns, each answer has one, with a `part` of its own.
+    """
 
     id: str
     source: str
@@ -32,6 +35,7 @@ class Sample:
     input_ids: list[int]
     labels: list[int]
     weights: list[float] | None
+    part: int = 0  # which of the texts of its row
 
     @cached_property
     def label_tokens(self) -> int:
@@ -53,41 +57,46 @@ class Batch:
     weights: Tensor | None
 
 
-def samples_of(rows: Sequence[Row], tokenizer: Tokenizer, max_length: int) -> tuple[list[Sample], list[tuple[str, str]]]:
-    """Return the rows that can be trained on, and (row id, reason) of every other: `too_long`, `no_labels`, `error: …`.
+def samples_of(
+    rows: Sequence[Row], tokenizer: Tokenizer, max_length: int, how: Rendering | None = None
+) -> tuple[list[Sample], list[tuple[str, str]]]:
+    """Return the texts of the rows that can be trained on, and (row id, reason) of every other row.
+
+    The reasons are `too_long`, `no_labels`, `repeat_zero`, `control_tokens: …` and `error: …`.
 
     Args:
         rows: in any order.
         tokenizer: of the model.
         max_length: in tokens; longer rows are left out, never cut.
+        how: what of the rows is shown.
     """
     samples, left_out = [], []
     for row in rows:
         try:
-            found = encode(row, tokenizer, max_length)
+            found = encode(row, tokenizer, max_length, how)
         except DataError as error:  # one row that the template refuses must not cost the others their training
             left_out.append((row["id"], f"error: {error}"))
             continue
-        reason = found.reason or ("repeat_zero" if row["repeat"] < 1 else None)
+        reason = found[0].reason or ("repeat_zero" if row["repeat"] < 1 else None)
         if reason:
             left_out.append((row["id"], reason))
         else:
-            labelled = (found.input_ids, found.labels, found.weights)
-            samples.append(Sample(row["id"], row["source"], row["repeat"], *labelled))
+            named = (row["id"], row["source"], row["repeat"])
+            samples += [Sample(*named, one.input_ids, one.labels, one.weights, part) for part, one in enumerate(found)]
     return samples, left_out
 
 
 def epoch_order(samples: Sequence[Sample], seed: int, epoch: int) -> list[int]:
     """Return the order of one epoch: indices into samples, each as often as its `repeat`, globally shuffled.
 
-    Rows are sorted by a hash of (seed, epoch, row id, copy). Two sets that share rows see these in the same relative order,
-    which makes runs on different mixtures comparable (common random numbers).
+    Samples are sorted by a hash of (seed, epoch, row id, copy, part). Two sets that share rows see these in the same relative
+    order, which makes runs on different mixtures comparable (common random numbers).
     """
     keyed = []
     for index, sample in enumerate(samples):
         for copy in range(sample.repeat):
-            name = f"{seed}\0{epoch}\0{sample.id}\0{copy}".encode()
-            keyed.append((hashlib.blake2b(name, digest_size=16).digest(), index))
+            name = f"{seed}\0{epoch}\0{sample.id}\0{copy}" + (f"\0{sample.part}" if sample.part else "")
+            keyed.append((hashlib.blake2b(name.encode(), digest_size=16).digest(), index))
     keyed.sort()
     return [index for _, index in keyed]
 
@@ -97,7 +106,7 @@ class Plan:
 
     Args:
         samples: each is seen `repeat` times per epoch.
-        batch_size: rows per step; the last batch of an epoch may be short, none spans two epochs.
+        batch_size: samples per step; the last batch of an epoch may be short, none spans two epochs.
         steps: number of steps; None: as many as `epochs` passes need.
     """
 

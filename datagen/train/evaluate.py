@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, TypedDict
 
 from datagen.errors import DataError
+from datagen.render import Rendering
 from datagen.rows import Row
 from datagen.train.batches import MICRO_TOKENS, Sample, micro_batches, padded, samples_of
 from datagen.train.loss import label_head, label_loss
@@ -21,7 +22,12 @@ class Evaluation(TypedDict):
 
 
 def evaluate(
-    model: Any, tokenizer: Any, rows: Sequence[Row], max_length: int = 1024, micro_tokens: int = MICRO_TOKENS
+    model: Any,
+    tokenizer: Any,
+    rows: Sequence[Row],
+    max_length: int = 1024,
+    micro_tokens: int = MICRO_TOKENS,
+    how: Rendering | None = None,
 ) -> Evaluation:
     """Return the mean label loss of a model on rows, in the precision of its weights; `repeat` does not count.
 
@@ -31,11 +37,12 @@ def evaluate(
         rows: what to measure on.
         max_length: in tokens; longer rows are left out and named.
         micro_tokens: most padded tokens of one forward pass.
+        how: what of the rows is shown.
 
     Raises:
         DataError: no row has a label.
     """
-    samples, left_out = samples_of(rows, tokenizer, max_length)
+    samples, left_out = samples_of(rows, tokenizer, max_length, how)
     return evaluate_samples(model, samples, left_out, micro_tokens)
 
 

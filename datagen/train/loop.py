@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from datagen.errors import DataError, ModelError
 from datagen.models.causal_lm import computes_in_bfloat16, load, pick_device, resolve
+from datagen.render import with_template
 from datagen.rows import Row
 from datagen.shards import replace_folder
 from datagen.train import checkpoint
@@ -54,6 +55,7 @@ class Trained:
     tokens: int  # that went through the model, padding not counted
     label_tokens: int  # of these, the ones that carried loss
     rows_used: int
+    samples: int  # texts of these rows: more than rows where the chat template rewrites earlier turns
     left_out: list[tuple[str, str]]
     untaught: Mapping[str, int]  # turns of the rows used that are not learned: `turns_cut`, `empty_answers`
     seconds: float  # of the steps and evaluations, over all resumptions
@@ -88,16 +90,17 @@ def train(
     # LoRA may sit on rounded weights; whole weights must not lose small updates
     dtype = "bfloat16" if half and options.method == "lora" and device.startswith("cuda") else "float32"
     model, tokenizer = base or load(options.model, device, dtype)
+    tokenizer = with_template(tokenizer, options.chat_template)  # it is saved with the adapter, so that a server shows the same
     most = min(options.max_length, getattr(model.config, "max_position_embeddings", None) or options.max_length)
     fit = all_turned_round if options.direction == "backward" else all_up_to_last_answer
     untaught = untaught_turns(rows) if fit is all_up_to_last_answer else {}
     rows, unfit = fit(rows)
-    samples, left_out = samples_of(rows, tokenizer, most)
+    samples, left_out = samples_of(rows, tokenizer, most, options.rendering)
     left_out = [*unfit, *left_out]
     if not samples:
         why = ", ".join(sorted({reason for _, reason in left_out})) or "there were none"
         raise DataError(f"no row can be trained on: all {len(left_out)} were left out ({why})")
-    measured = samples_of(fit(eval_rows)[0], tokenizer, most) if eval_rows else None
+    measured = samples_of(fit(eval_rows)[0], tokenizer, most, options.rendering) if eval_rows else None
     _check_vocabulary(model, samples)
     plan = Plan(samples, options.seed, options.batch_size, options.steps, options.epochs)
     machine = _Machine(device, half, options.micro_tokens or (MICRO_TOKENS if device == "cpu" else 8192))
@@ -115,7 +118,8 @@ def train(
         eval_before=progress.before, eval_after=after,
         steps=plan.steps,
         tokens=progress.tokens, label_tokens=progress.label_tokens,
-        rows_used=len(samples),
+        rows_used=sum(s.part == 0 for s in samples),
+        samples=len(samples),
         left_out=left_out, untaught=untaught,
         seconds=progress.seconds,
         dtype="bfloat16" if half else "float32",

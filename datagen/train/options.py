@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 from datagen.errors import UsageError, did_you_mean
+from datagen.render.options import ControlTokens, Reasoning, Rendering
 
 Method = Literal["lora", "full"]
 Direction = Literal["forward", "backward"]
@@ -17,6 +19,8 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "method": get_args(Method),
     "schedule": get_args(Schedule),
     "dtype": get_args(Precision),
+    "reasoning": get_args(Reasoning),
+    "control_tokens": get_args(ControlTokens),
 }
 _LEAST_1 = ("steps", "batch_size", "max_length", "lora_r", "lora_alpha", "micro_tokens", "save_every")
 
@@ -35,8 +39,12 @@ class TrainOptions:
     steps: int | None = None  # optimiser steps; null: as many as `epochs` gives
     epochs: float = 1.0  # passes over the rows, used when `steps` is null
     lr: float | None = None  # peak learning rate; null: 2e-4 for lora, 2e-5 for full
-    batch_size: int = 16  # rows per optimiser step
+    batch_size: int = 16  # rows per optimiser step; a row counts once per answer where the chat template rewrites history
     max_length: int = 1024  # tokens, at most the model's own; longer rows are left out and reported, never cut
+    reasoning: Reasoning = "keep"  # keep: taught with every answer that has some; last: with the last answer; drop: never
+    chat_template: str | None = None  # a file, a name among the tokenizer's own, or chatml; null: the tokenizer's
+    chat_template_kwargs: dict[str, Any] | None = None  # values for the chat template, such as {"enable_thinking": false}
+    control_tokens: ControlTokens = "drop"  # those in a row's text: drop: leave the row out; escape: show them escaped
     lora_r: int = 16  # rank of the LoRA matrices
     lora_alpha: int = 32  # LoRA updates are scaled by alpha / r
     warmup: float = 0.03  # share of the steps in which the learning rate rises, 0..1
@@ -73,8 +81,16 @@ class TrainOptions:
                 raise UsageError(f"train: option '{name}' must be a number {span}{top}, not {value!r}")
         if not isinstance(self.model, str) or not self.model:
             raise UsageError("train: option 'model' must be smollm2, a directory or a Hub id")
+        if not isinstance(self.chat_template_kwargs, dict | None):
+            raise UsageError(f"train: option 'chat_template_kwargs' must be names and values: {self.chat_template_kwargs!r}")
         if not isinstance(self.seed, int):
             raise UsageError(f"train: option 'seed' must be a whole number, not {self.seed!r}")
+
+    @property
+    def rendering(self) -> Rendering:
+        """How rows become training text."""
+        values = json.dumps(self.chat_template_kwargs, sort_keys=True) if self.chat_template_kwargs else ""
+        return Rendering(self.reasoning, self.control_tokens, values)
 
     @property
     def peak_lr(self) -> float:

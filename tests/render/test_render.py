@@ -59,7 +59,7 @@ def with_template(smollm2: Any) -> Any:
 
 def taught(row: Row, tokenizer: Any) -> str:
     """The text that the labels of a row decode to; the labels must be the tokens in place."""
-    found = encode(row, tokenizer, 4096)
+    (found,) = encode(row, tokenizer, 4096)
     assert found.reason is None
     assert len(found.labels) == len(found.input_ids)
     assert all(label in (-100, token) for label, token in zip(found.labels, found.input_ids, strict=True))
@@ -70,7 +70,6 @@ def taught(row: Row, tokenizer: Any) -> str:
     "answer",
     [
         "Paris.",
-        "",
         "it ends in spaces  ",
         "one:\n\n1. one\n2. two\n",
         "กรุงเทพมหานคร ที่นี่ น้ำ",
@@ -88,7 +87,7 @@ def test_white_space_that_makes_one_token_with_the_templates_own_is_the_prompts(
     for answer, rest in (("\n\n1. one", "1. one"), ("  indented", " indented")):
         row = new_row(instruction="a", output=answer)
         assert taught(row, smollm2) == rest + END
-        assert smollm2.decode(encode(row, smollm2, 99).input_ids) == rendered(row, smollm2).text
+        assert smollm2.decode(encode(row, smollm2, 99)[0].input_ids) == rendered(row, smollm2)[0].text
 
 
 @pytest.mark.parametrize("answer", [">", "|>", "d|>", "end|>", "<", "a>"])
@@ -102,17 +101,17 @@ def test_an_answer_that_ends_as_the_end_token_does_gets_one_end(answer: str, smo
 @settings(max_examples=60, deadline=None)
 @given(
     question=st.text(max_size=20),
-    answer=st.text(st.characters(max_codepoint=0x2FFFF, exclude_categories=["Cs"]), max_size=20),
+    answer=st.text(st.characters(max_codepoint=0x2FFFF, exclude_categories=["Cs"]), max_size=20).filter(str.strip),
 )
 def test_any_text_keeps_its_span(question: str, answer: str, smollm2: Any) -> None:
-    shown = rendered(new_row(instruction=question, output=answer), smollm2)
+    (shown,) = rendered(new_row(instruction=question, output=answer), smollm2)
     ((start, end, weight),) = shown.spans
     assert (shown.text[start:end], weight) == (answer + END, 1.0)
 
 
 def test_the_text_is_the_chat_template_with_a_system_turn(smollm2: Any) -> None:
     row = new_row(instruction="Add.", input="1 2", output="3", system="Be terse.")
-    assert rendered(row, smollm2).text == (
+    assert rendered(row, smollm2)[0].text == (
         "<|im_start|>system\nBe terse.<|im_end|>\n<|im_start|>user\nAdd.\n\n1 2<|im_end|>\n<|im_start|>assistant\n3<|im_end|>\n"
     )
     assert taught(row, smollm2) == "3" + END
@@ -126,17 +125,17 @@ def test_every_answer_of_a_conversation_is_taught_but_excluded_ones(smollm2: Any
     turns[1]["train"], turns[1]["weight"] = None, 0.0
     assert taught(new_row(messages=turns), smollm2) == f"two{END}"
     turns[3]["train"] = False
-    assert encode(new_row(messages=turns), smollm2, 99).reason == "no_labels"
+    assert encode(new_row(messages=turns), smollm2, 99)[0].reason == "no_labels"
 
 
 def test_weights_lie_on_the_tokens_of_their_turn(smollm2: Any) -> None:
     turns = [turn("user", "a"), turn("assistant", "x", weight=0.5), turn("user", "b"), turn("assistant", "y")]
-    found = encode(new_row(messages=turns), smollm2, 99)
+    (found,) = encode(new_row(messages=turns), smollm2, 99)
     assert found.weights is not None
     carried = [w for w, label in zip(found.weights, found.labels, strict=True) if label != -100]
     assert carried == [0.5, 0.5, 1.0, 1.0]
     assert sum(found.weights) == sum(carried)
-    assert encode(new_row(instruction="a", output="x"), smollm2, 99).weights is None
+    assert encode(new_row(instruction="a", output="x"), smollm2, 99)[0].weights is None
     with pytest.raises(DataError, match=r"weight -1\.0"):
         encode(new_row(messages=[turn("user", "a"), turn("assistant", "x", weight=-1.0)]), smollm2, 99)
 
@@ -159,8 +158,8 @@ SPEC = json.dumps([{"name": "weather", "parameters": {"type": "object"}}])
 def test_tool_calls_are_raw_text_where_the_template_ignores_them(smollm2: Any) -> None:
     row = new_row(messages=CALLED, tools=SPEC)
     assert taught(row, smollm2) == f"{CALL}{END}It rains.{END}"
-    assert rendered(row, smollm2).text.startswith(f"<|im_start|>system\n{SPEC}<|im_end|>\n")
-    assert "<|im_start|>tool\nyes<|im_end|>" in rendered(row, smollm2).text
+    assert rendered(row, smollm2)[0].text.startswith(f"<|im_start|>system\n{SPEC}<|im_end|>\n")
+    assert "<|im_start|>tool\nyes<|im_end|>" in rendered(row, smollm2)[0].text
 
 
 def test_a_template_that_knows_tools_gets_them_in_openai_form(with_template: Any) -> None:
@@ -168,7 +167,7 @@ def test_a_template_that_knows_tools_gets_them_in_openai_form(with_template: Any
     row = new_row(messages=CALLED, tools=SPEC)
     call = '<tool_call>weather({"city": "กรุงเทพ"})</tool_call>'
     assert taught(row, tokenizer) == f"{call}{END}It rains.{END}"
-    assert '{"name": "weather", "parameters": {"type": "object"}}' in rendered(row, tokenizer).text
+    assert '{"name": "weather", "parameters": {"type": "object"}}' in rendered(row, tokenizer)[0].text
     listed = f'[{{"id": "1", "type": "function", "function": {CALL}}}]'
     other = new_row(messages=[CALLED[0], turn("assistant", "Wait.", tool_calls=listed), *CALLED[2:]])
     assert taught(other, tokenizer) == f"Wait.{call}{END}It rains.{END}"
@@ -179,41 +178,48 @@ def test_a_template_that_knows_tools_gets_them_in_openai_form(with_template: Any
 def test_a_tool_turn_becomes_a_user_turn_where_the_template_drops_it(with_template: Any) -> None:
     row = new_row(messages=CALLED)
     expected = f"[user]Rain?{END}[assistant]{CALL}{END}[user]yes{END}[assistant]It rains.{END}"
-    assert rendered(row, with_template(NO_TOOL_ROLE)).text == expected
+    assert rendered(row, with_template(NO_TOOL_ROLE))[0].text == expected
 
 
-def test_a_template_that_rewrites_earlier_turns_is_refused(with_template: Any) -> None:
+def test_each_answer_is_taught_after_what_was_shown_where_the_template_rewrites_earlier_turns(with_template: Any) -> None:
     tokenizer = with_template(REWRITES)
     turns = [turn("user", "a"), turn("assistant", "one"), turn("user", "b"), turn("assistant", "two")]
-    with pytest.raises(DataError, match="not prefix-stable"):
-        rendered(new_row(messages=turns), tokenizer)
-    # a single answer is as it will be at inference; the template's own opening of it is taught
-    assert taught(new_row(instruction="a", output="one"), tokenizer) == f"<think></think>one{END}"
+    first, second = rendered(new_row(messages=turns), tokenizer)
+    asked = "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\n"
+    assert first.text == f"{asked}<think></think>one{END}\n"
+    assert second.text == f"{asked}one{END}\n" + asked.replace("a<", "b<") + f"<think></think>two{END}\n"
+    assert [shown.text[start:end] for shown in (first, second) for start, end, _ in shown.spans] == [
+        f"one{END}",
+        f"two{END}",
+    ]
+    # an answer without reasoning is no lesson in thinking nothing
+    assert taught(new_row(instruction="a", output="one"), tokenizer) == f"one{END}"
 
 
-def test_what_a_template_refuses_is_one_line(with_template: Any) -> None:
-    with pytest.raises(DataError, match=r"^the chat template refuses the row: System role not supported$"):
-        rendered(new_row(instruction="a", output="b", system="S"), with_template(STRICT))
+def test_what_a_template_refuses_is_one_line_with_its_message_and_its_line(with_template: Any) -> None:
+    refuses = "{% for m in messages %}\n{% if 'war' in m.content %}\n{{ raise_exception('No wars') }}{% endif %}{% endfor %}"
+    with pytest.raises(DataError, match=r"^the chat template refuses the row: No wars \(line 3 of the template\)$"):
+        rendered(new_row(instruction="a war", output="b"), with_template(refuses))
 
 
 def test_a_template_without_an_end_token_gets_the_eos_token(with_template: Any) -> None:
     row = new_row(instruction="a", output="the end")
     tokenizer = with_template(NO_END)
-    assert rendered(row, tokenizer).text == f"USER: a\nASSISTANT: the end{END}"
+    assert rendered(row, tokenizer)[0].text == f"USER: a\nASSISTANT: the end{END}"
     assert taught(row, tokenizer) == f" the end{END}"  # the token ` the` is half the template's, and says the answer
 
 
 def test_without_a_template_the_text_is_alpacas(with_template: Any) -> None:
     tokenizer = with_template(None)
     row = new_row(instruction="Add.", input="1 2", output="3")
-    assert rendered(row, tokenizer).text == (
+    assert rendered(row, tokenizer)[0].text == (
         "Below is an instruction that describes a task, paired with an input that provides further context. "
         "Write a response that appropriately completes the request.\n\n"
         f"### Instruction:\nAdd.\n\n### Input:\n1 2\n\n### Response:3{END}"
     )
     assert taught(row, tokenizer) == f"3{END}"
     turns = [turn("user", "a"), turn("assistant", "one"), turn("user", "b"), turn("assistant", "two")]
-    text = rendered(new_row(messages=turns, system="Be terse."), tokenizer).text
+    text = rendered(new_row(messages=turns, system="Be terse."), tokenizer)[0].text
     assert text == (
         f"Be terse.\n\n### Instruction:\na\n\n### Response:one{END}\n\n### Instruction:\nb\n\n### Response:two{END}"
     )
@@ -247,24 +253,24 @@ def bos_tokenizer(trim_offsets: bool) -> Any:
 def test_one_bos_and_no_shift_by_trimmed_offsets(trim_offsets: bool) -> None:
     tokenizer = bos_tokenizer(trim_offsets)
     row = new_row(instruction="a", output=" b  c \n")
-    plain = encode(row, tokenizer, 999)
+    (plain,) = encode(row, tokenizer, 999)
     assert plain.input_ids[:2].count(0) == 1  # Alpaca's text: as the tokenizer itself would begin it
     assert taught(row, tokenizer) == " b  c \n</s>"
     tokenizer.chat_template = (
         "{{ bos_token }}{% for m in messages %}{{ m.role }}\n{{ m.content }}</s>\n{% endfor %}"
         "{% if add_generation_prompt %}assistant\n{% endif %}"
     )
-    assert encode(row, tokenizer, 999).input_ids[:2].count(0) == 1
+    assert encode(row, tokenizer, 999)[0].input_ids[:2].count(0) == 1
     assert taught(row, tokenizer) == " b  c \n</s>"
 
 
 def test_a_row_that_is_too_long_is_refused_and_not_cut(smollm2: Any) -> None:
     row = new_row(instruction="a", output="one two three")
-    length = len(encode(row, smollm2, 999).input_ids)
-    assert encode(row, smollm2, length).reason is None
-    refused = encode(row, smollm2, length - 1)
+    length = len(encode(row, smollm2, 999)[0].input_ids)
+    assert encode(row, smollm2, length)[0].reason is None
+    (refused,) = encode(row, smollm2, length - 1)
     assert (refused.reason, len(refused.input_ids)) == ("too_long", length)
 
 
 def test_a_row_without_an_answer_has_no_labels(smollm2: Any) -> None:
-    assert encode(new_row(messages=[turn("user", "q")]), smollm2, 99).reason == "no_labels"
+    assert encode(new_row(messages=[turn("user", "q")]), smollm2, 99)[0].reason == "no_labels"

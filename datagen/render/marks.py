@@ -1,0 +1,106 @@
+"""Marks that a model's raw text carries, read into fields: the reasoning before an answer, and the calls after it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+# Opening and closing marks of reasoning, by the families that write them.
+THOUGHTS = (
+    ("<think>", "</think>"),  # DeepSeek, Qwen, GLM, Nemotron
+    ("<thinking>", "</thinking>"),
+    ("<reasoning>", "</reasoning>"),
+    ("<thought>", "</thought>"),
+    ("[THINK]", "[/THINK]"),  # Magistral
+    ("<|START_THINKING|>", "<|END_THINKING|>"),  # Command A Reasoning
+    ("<|begin_of_thought|>", "<|end_of_thought|>"),  # Sky-T1
+    ("<seed:think>", "</seed:think>"),
+    ("◁think▷", "◁/think▷"),  # Kimi
+)
+_ANSWERS = (("<|begin_of_solution|>", "<|end_of_solution|>"), ("<|START_RESPONSE|>", "<|END_RESPONSE|>"))
+_START, _ANALYSIS, _FINAL = "<|start|>assistant", "<|channel|>analysis<|message|>", "<|channel|>final<|message|>"
+
+
+def split_reasoning(content: str) -> tuple[str, str]:
+    """Return the reasoning that begins a content, without its marks, and what follows it; "" and the content without one.
+
+    A closing mark alone counts where it ends a line and nothing before it speaks of marks: some generation prompts open the
+    thinking themselves, and answers saved from them begin in the middle of it.
+    """
+    text = content.lstrip()
+    for opened, closed in THOUGHTS:
+        if text.startswith(opened):
+            thought, end, answer = text[len(opened) :].partition(closed)
+            return (thought.strip(), _unwrapped(answer.lstrip())) if end else ("", content)
+    if text.startswith((_START + _ANALYSIS, _ANALYSIS)):  # gpt-oss
+        thought, end, answer = text.removeprefix(_START)[len(_ANALYSIS) :].partition("<|end|>")
+        answer = answer.removeprefix(_START)
+        if not end or not answer.startswith(_FINAL):
+            return "", content
+        return thought.strip(), answer[len(_FINAL) :].removesuffix("<|return|>").removesuffix("<|end|>")
+    thought, end, answer = content.partition("</think>")
+    alone = answer.startswith(("\n", "\r\n")) and "<" not in thought
+    return (thought.strip(), answer.lstrip()) if end and alone else ("", content)
+
+
+def _unwrapped(answer: str) -> str:
+    for opened, closed in _ANSWERS:
+        if answer.startswith(opened) and answer.rstrip().endswith(closed):
+            return answer.strip()[len(opened) : -len(closed)].strip()
+    return answer
+
+
+def split_calls(content: str) -> tuple[str, list[Any]]:
+    """Return a content without the `<tool_call>` blocks that end it (Hermes, Qwen), and what they hold; [] if unreadable."""
+    said, mark, rest = content.partition("<tool_call>")
+    found: list[Any] = []
+    while mark:
+        inside, end, rest = rest.partition("</tool_call>")
+        try:
+            call = json.loads(inside) if end else None
+        except (ValueError, RecursionError):
+            call = None
+        between, mark, rest = rest.partition("<tool_call>")
+        if not isinstance(call, dict) or not isinstance(call.get("name"), str) or between.strip():
+            return content, []
+        found.append(call)
+    return (said.rstrip(), found) if found else (content, [])
+
+
+def without_response_marks(content: str) -> str:
+    """Return what a tool said without the `<tool_response>` around it, which templates of Hermes and Qwen write themselves."""
+    opened, closed, text = "<tool_response>", "</tool_response>", content.strip()
+    if text.count(opened) == 1 and text.startswith(opened) and text.endswith(closed):
+        return text[len(opened) : -len(closed)].strip("\n")
+    return content
+
+
+def after_empty_thought(text: str, start: int, content: str) -> int:
+    """Return where a content begins in an answer that a template begins with an empty thought; else the answer's start.
+
+    Args:
+        text: a whole text.
+        start: where the answer begins in it; the mark that opens the thought may stand before.
+        content: what the turn says.
+    """
+    answer = text[start:]
+    open_already = thinking_left_open(text[:start])
+    for opened, closed in THOUGHTS:
+        begun = "" if open_already and open_already[1] == closed else opened
+        head = answer.lstrip()
+        if not head.startswith(begun) or not head[len(begun) :].lstrip().startswith(closed):
+            continue
+        end = text.index(closed, start) + len(closed)
+        at = text.find(content if content in text[end:] else content.strip(), end)
+        if at >= 0 and not text[end:at].strip():
+            return at
+    return start
+
+
+def thinking_left_open(text: str) -> tuple[str, str] | None:
+    """Return the white space after an opening mark of reasoning that ends a text, and the mark that closes it; else None."""
+    bare = text.rstrip()
+    for opened, closed in THOUGHTS:
+        if bare.endswith(opened):
+            return text[len(bare) :], closed
+    return None

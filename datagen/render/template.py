@@ -1,0 +1,248 @@
+"""A chat template as a program: run on messages, and asked once by small probes what it can show.
+
+Nothing is looked up by the name of a model: whether a template knows a system turn, tools, reasoning or text parts is found by
+giving it some and looking whether they are in what it writes.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import traceback
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from datagen.errors import DataError, UsageError, did_you_mean
+from datagen.render.calls import with_text_arguments
+
+Message = dict[str, Any]
+CHATML = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+PROBE = "datagen_probe"
+_ASK: Message = {"role": "user", "content": "q"}
+_ANSWER: Message = {"role": "assistant", "content": "a"}
+_FUNCTION = {"name": PROBE, "description": "d", "parameters": {"type": "object", "properties": {}}}
+_TOOLS = [{"type": "function", "function": _FUNCTION}]
+_ARGUMENTS = {"datagen_key": "datagen_value"}
+_ID = "123456789"  # nine letters or digits, as Mistral's templates demand
+_CALL = {"id": _ID, "type": "function", "function": {"name": PROBE, "arguments": _ARGUMENTS}}
+# What a server is told to make a model think, by the names that templates read.
+THINKING_ON = {"enable_thinking": True, "thinking": True}
+
+
+class Tokenizer(Protocol):
+    """What rendering needs of a tokenizer; every fast tokenizer of transformers fits."""
+
+    chat_template: Any
+    eos_token: Any
+    bos_token: Any
+    unk_token: Any
+    is_fast: Any
+    added_tokens_decoder: Any
+    special_tokens_map: Any
+
+    def apply_chat_template(self, conversation: list[dict[str, Any]], **options: Any) -> Any:
+        """Return messages as text; raises what the template raises."""
+
+    def __hash__(self) -> int:
+        """Return the identity: what a template can show is asked once per tokenizer."""
+
+    def __call__(self, text: str, **options: Any) -> Any:
+        """Return the encoding of a text, with `input_ids` and, if asked, `offset_mapping`."""
+
+
+def with_template(tokenizer: Any, name: str | None) -> Any:
+    """Return a tokenizer with another chat template: of a file, by its name among the tokenizer's own, or `chatml`.
+
+    Raises:
+        UsageError: there is no such file or name, or what it holds is no Jinja template.
+    """
+    import copy
+
+    if name is None:
+        return tokenizer
+    named = tokenizer.chat_template if isinstance(tokenizer.chat_template, dict) else {}
+    known = {"chatml": CHATML, **named}
+    text = known.get(name)
+    if text is None:
+        path = Path(name).expanduser()
+        if not path.is_file():
+            raise UsageError(f"--chat-template: '{name}' is neither a file nor one of {', '.join(known)}{_hint(name, known)}")
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"--chat-template {name}: {error}") from None
+    from jinja2 import TemplateSyntaxError
+
+    changed = copy.copy(tokenizer)
+    changed.chat_template = text
+    try:
+        changed.apply_chat_template([_ASK, _ANSWER], tokenize=False)
+    except TemplateSyntaxError as error:
+        raise UsageError(f"--chat-template {name}: line {error.lineno}: {error.message}") from None
+    except Exception:  # noqa: BLE001, S110 - a template may refuse what a probe says; its rows will tell
+        pass
+    return changed
+
+
+def _hint(name: str, known: dict[str, str]) -> str:
+    hint = did_you_mean(name, known)
+    return hint if "did you mean" in hint else ""
+
+
+def template_of(tokenizer: Tokenizer, options: str) -> Template:
+    """Return the chat template of a tokenizer with its options (a JSON object, or ""); one per tokenizer, asked once."""
+    return _template(tokenizer, repr(tokenizer.chat_template), options)
+
+
+@lru_cache(maxsize=8)
+def _template(tokenizer: Tokenizer, text: str, options: str) -> Template:
+    return Template(tokenizer, json.loads(options) if options else {})
+
+
+class Template:
+    """A tokenizer's chat template, with the values that every call gives it; what it can show is found out once."""
+
+    def __init__(self, tokenizer: Tokenizer, options: dict[str, Any]) -> None:
+        self.tokenizer = tokenizer
+        self.options = options
+        self._told: set[str] = set()
+
+    def tell(self, what: str) -> None:
+        """Log, once per template, what is done to rows so that it shows them."""
+        if what not in self._told:
+            self._told.add(what)
+            logging.getLogger(__name__).warning("%s", what)
+
+    def render(self, messages: Sequence[Message], tools: list[Any] | None = None, *, prompt: bool = False, **more: Any) -> str:
+        """Return messages as text, with the generation prompt if asked; `more` are further values for the template.
+
+        Raises:
+            DataError: the template refuses them; the message has the template's own, and its line.
+        """
+        shown = [_in_parts(m) for m in messages] if self.parts else list(messages)
+        given = {**more, **self.options}
+        try:
+            return str(
+                self.tokenizer.apply_chat_template(shown, tools=tools, tokenize=False, add_generation_prompt=prompt, **given)
+            )
+        except Exception as error:  # a template is a program of the model's author: it may raise anything
+            why = (str(error).splitlines() or [type(error).__name__])[0]
+            raise DataError(f"the chat template refuses the row: {why[:200]}{_line(error)}") from error
+
+    def marked(self, messages: Sequence[Message], tools: list[Any] | None, **more: Any) -> list[tuple[int, int]]:
+        """Return the character spans that the template itself marks as the model's, by `{% generation %}`; [] without."""
+        text = self._text(tools)
+        if not re.search(r"\{%-?\s*generation\s*-?%\}", text):
+            return []
+        from transformers.utils.chat_template_utils import render_jinja_template
+
+        shown = [_in_parts(m) for m in messages] if self.parts else list(messages)
+        given = {**self.tokenizer.special_tokens_map, **more, **self.options}
+        _, spans = render_jinja_template([shown], tools, chat_template=text, return_assistant_tokens_mask=True, **given)
+        return [(start, end) for start, end in spans[0] if start < end]
+
+    def _text(self, tools: list[Any] | None) -> str:
+        text = self.tokenizer.chat_template
+        if isinstance(text, dict):
+            return str(text["tool_use"] if tools and "tool_use" in text else text.get("default", ""))
+        return str(text)
+
+    def shows(self, messages: list[Message], tools: list[Any] | None = None, probe: str = PROBE) -> bool:
+        """Say whether the template writes the probe that these messages or tools hold."""
+        return probe in (self._try(messages, tools) or "")
+
+    def _try(self, messages: list[Message], tools: list[Any] | None = None) -> str | None:
+        try:
+            return self.render(messages, tools)
+        except DataError:
+            return None
+
+    @cached_property
+    def parts(self) -> bool:
+        """Whether contents must be lists of parts: templates of models that see often do not read a plain text."""
+        self.parts = False  # of the probes below
+        ask = {"role": "user", "content": PROBE}
+        return not self.shows([ask, _ANSWER]) and self.shows([_in_parts(ask), _in_parts(_ANSWER)])
+
+    @cached_property
+    def reads_tools(self) -> bool:
+        """Whether it writes the tools."""
+        return self.shows([_ASK], _TOOLS)
+
+    @cached_property
+    def calls(self) -> Literal["object", "text"] | None:
+        """In which form it writes the arguments of calls as JSON; None where it does not show calls."""
+        for form, calls in (("object", [_CALL]), ("text", with_text_arguments([_CALL]))):
+            text = self._try([_ASK, {"role": "assistant", "content": "", "tool_calls": calls}]) or ""
+            # A map written as Python writes it, or a JSON text written as JSON once more, are not what a model should say.
+            if PROBE in text and "datagen_value" in text and "{'datagen_key'" not in text and '\\"datagen_key' not in text:
+                return form  # type: ignore[return-value]
+        return None
+
+    @cached_property
+    def reads_any_id(self) -> bool:
+        """Whether it takes calls whose id is not nine letters or digits."""
+        return self.shows([_ASK, {"role": "assistant", "content": "", "tool_calls": self._calls([{**_CALL, "id": "call_1"}])}])
+
+    def _calls(self, calls: list[Any]) -> list[Any]:
+        return with_text_arguments(calls) if self.calls == "text" else calls
+
+    def reads_results(self, *, called: bool) -> bool:
+        """Say whether it writes tool turns, after a turn with a native call or after a plain one."""
+        before = {"role": "assistant", "content": "", "tool_calls": self._calls([_CALL])} if called else _ANSWER
+        answer = {"role": "tool", "content": f"{PROBE}2", "tool_call_id": _ID, "name": PROBE}
+        return self.shows([_ASK, before, answer], probe=f"{PROBE}2")
+
+    @cached_property
+    def system(self) -> str | None:
+        """The name of the role whose first turn it shows before the user's: system, developer, or None."""
+        asked = ((role, [{"role": role, "content": PROBE}, _ASK]) for role in ("system", "developer"))
+        return next((role for role, messages in asked if self.shows(messages)), None)
+
+    @cached_property
+    def late_system(self) -> bool:
+        """Whether it shows a system turn that comes later."""
+        return bool(self.system) and self.shows([_ASK, _ANSWER, {"role": self.system, "content": PROBE}, _ASK])
+
+    @cached_property
+    def alternates(self) -> bool:
+        """Whether it refuses two turns of the user in a row."""
+        return self._try([_ASK, _ANSWER, _ASK]) is not None and self._try([_ASK, _ASK, _ANSWER]) is None
+
+    @cached_property
+    def tail(self) -> str | None:
+        """What it writes after the last answer, the end token and what follows it; None where it shows no answer."""
+        text = self._try([_ASK, {"role": "assistant", "content": PROBE}])
+        return text.rpartition(PROBE)[2] if text and PROBE in text else None
+
+    @cached_property
+    def reads_reasoning(self) -> bool:
+        """Whether it writes the reasoning of the last answer from a field of its own."""
+        return self.shows([_ASK, {**_ANSWER, **dict.fromkeys(("reasoning_content", "thinking", "reasoning"), PROBE)}])
+
+    @cached_property
+    def reads_thinking_parts(self) -> bool:
+        """Whether it writes a part of the content that is the reasoning, and not as Python or JSON would write the part."""
+        parts = [{"type": "thinking", "thinking": [{"type": "text", "text": PROBE}]}, {"type": "text", "text": "a"}]
+        text = self._try([_ASK, {"role": "assistant", "content": parts}]) or ""
+        return PROBE in text and "'type'" not in text and '"type"' not in text
+
+
+def _in_parts(message: Message) -> Message:
+    """Return a message with its text as a list of one part."""
+    if not isinstance(message.get("content"), str):
+        return message
+    return {**message, "content": [{"type": "text", "text": message["content"]}]}
+
+
+def _line(error: BaseException) -> str:
+    """Return the line of the template at which it gave up, as far as Jinja says."""
+    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename in ("<template>", "<unknown>")]
+    line = getattr(error, "lineno", None) or (lines[-1] if lines else None)
+    return f" (line {line} of the template)" if line else ""
