@@ -11,8 +11,8 @@ from datagen.teach.backtranslate import TAGS
 
 # Options that every step which asks a model gets.
 SHARED = (
-    "model", "base_url", "concurrency", "rpm", "tpm", "timeout_s", "budget_usd", "max_requests", "price_in", "price_out",
-    "retry_failed", "prompts", "language", "extra_body", "via",
+    "model", "base_url", "concurrency", "rpm", "tpm", "timeout_s", "max_answer_mb", "budget_usd", "max_requests",
+    "price_in", "price_out", "retry_failed", "prompts", "language", "extra_body", "via", "stall",
 )  # fmt: skip
 PAID = ("base_url", "budget_usd", "max_requests", "price_in", "price_out", "via")  # of endpoints only
 PRICES = ("price_in", "price_out")  # of one model; another has its own

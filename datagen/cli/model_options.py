@@ -22,6 +22,7 @@ MODEL = [
     click.option("--tpm", type=int, help="Tokens per minute, in and out. Default: no limit."),
     click.option("--via", help="online (default), or batch: the endpoint's Batch API, cheaper and within a day."),
     click.option("--timeout-s", type=float, help="Of one attempt. Default 300."),
+    click.option("--max-answer-mb", type=float, metavar="MB", help="Size of one answer; a larger one fails. Default 64."),
 ]
 MONEY = [
     click.option("--budget-usd", type=float, metavar="USD", help="Hard cap over the whole life of OUT; exit code 5."),
@@ -48,6 +49,7 @@ QUOTE = [
 ]
 TEACH = [
     click.option("--language", help="Of the prompts: en, zh, th, or auto (default): each row's own."),
+    click.option("--stall", type=int, help="Rows in a row that the model is asked about in vain before it stops. Default 100."),
     click.option("--prompts", metavar="DIR", help="A folder whose NAME.LANGUAGE.jinja take the place of the prompts here."),
     click.option("--map", "mapping", metavar="OURS=THEIRS,...", help="Field names, such as instruction=question."),
     click.option("--roles", metavar="THEIRS=OURS,...", help="Names of roles, such as agent=assistant."),

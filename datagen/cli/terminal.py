@@ -61,6 +61,8 @@ def _executed(recipe: Recipe, out: str, **how: Any) -> Result:
     try:
         return execute(recipe, Path(out), progress=bar, **how)
     except BudgetError as e:
+        if str(e).startswith(STOPS_AGAIN):
+            raise
         raise BudgetError(f"{e}; go on with: {shlex.join(['datagen', *_raised(str(e))])}") from None
     except KeyboardInterrupt:
         if bar.kept is None:
@@ -77,6 +79,10 @@ def _executed(recipe: Recipe, out: str, **how: Any) -> Result:
         sys.exit(130)
 
 
+# How a message begins after which the same command would stop again: a stall, and an endpoint that bills too much.
+STOPS_AGAIN = ("the last ", "the endpoint bills more")
+
+
 def _all_saved(summary: dict[str, Any], out: str) -> str:
     """What an early stop leaves, and the command that goes on."""
     step = summary["stages"][-1]
@@ -84,7 +90,7 @@ def _all_saved(summary: dict[str, Any], out: str) -> str:
     if "n" in step["options"]:
         told = f"{step['rows_kept']:,} of {step['options']['n']:,} rows are in {out}/kept"
     message = step["stopped"]["message"]
-    if message.startswith("the last "):  # a stall: the same command would stop again
+    if message.startswith(STOPS_AGAIN):
         return told
     return f"{told}; go on with: {shlex.join(['datagen', *_raised(message)])}"
 

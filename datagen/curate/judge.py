@@ -57,11 +57,12 @@ class Judge(ModelOptions, Stage):
     temperature: float | None = 0.0  # off = the endpoint's default
     pairs: bool = False  # compare the first two candidates
     min_score: float | None = None  # off = drop nothing
+    stall: int = 100  # rows in a row that an endpoint gives no score before the stage stops
 
     version: ClassVar[int] = 2
     parallel: ClassVar[Literal["rows", "device"]] = "device"
     reasons: ClassVar[frozenset[str]] = frozenset({"low_score", "no_score"})
-    decides: ClassVar[frozenset[str]] = frozenset({"min_score"})
+    decides: ClassVar[frozenset[str]] = frozenset({"min_score", "stall"})
 
     def __post_init__(self) -> None:
         ModelOptions.__post_init__(self)
@@ -69,6 +70,8 @@ class Judge(ModelOptions, Stage):
             raise ValueError(f"low and high must be 0 to 100, low below high, not {self.low} and {self.high}")
         if self.loadable and self.high > HIGHEST:
             raise ValueError("a local model's score is read from the probability of one digit: high must be 9 or less")
+        if self.stall < 1:
+            raise ValueError(f"stall must be 1 or more, not {self.stall}")
         if not 1 <= self.samples <= 256:
             raise ValueError(f"samples must be 1 to 256, not {self.samples}")
         if self.high > HIGHEST and self.probabilities == "on":
@@ -214,7 +217,7 @@ class Judge(ModelOptions, Stage):
         import contextlib
         from collections.abc import Awaitable, Callable
 
-        from datagen.models.asking import in_order
+        from datagen.models.asking import Stall, in_order
         from datagen.models.judge import Judge as Asking
         from datagen.models.judge import Judgement, Verdicts
         from datagen.models.recorded import recorded
@@ -231,8 +234,14 @@ class Judge(ModelOptions, Stage):
                 one = verdicts.judged if self.pairs else judge.judged
                 return lambda: asyncio.gather(*(one([{"role": "user", "content": text}]) for text in texts))
 
+            vain = Stall(self.stall, "rows")
+
+            def watch(judged: Sequence[Judgement]) -> None:
+                lost = all(one.score is None for one in judged)
+                vain.note(asked=True, why="no_score" if lost else None, said=judged[0].error)
+
             found: list[Found] = []
-            with contextlib.closing(in_order(chat, (begun(texts) for _, texts in asked))) as come:
+            with contextlib.closing(in_order(chat, (begun(texts) for _, texts in asked), watch)) as come:
                 for done, judged in enumerate(come, start=1):
                     one = judged[0]
                     found.append(paired(judged) if self.pairs else Found(one.score, one.reason or None, one.error))

@@ -79,8 +79,21 @@ def drafts(items: Sequence[Item], completion: Completion, prompt_hash: str, pare
     """Return the drafts of one completion's items, its cost shared among them."""
     shares = spent(completion).shared(len(items))
     return [
-        Draft(item, completion.key, share, prompt_hash, parents) for item, share in zip(items, shares, strict=True)
-    ]  # fmt: skip
+        Draft(named(item, completion), completion.key, share, prompt_hash, parents, told(item, completion))
+        for item, share in zip(items, shares, strict=True)
+    ]
+
+
+def named(item: Item, completion: Completion) -> Item:
+    """Return an item that a cut left open with the reason that the completion was cut for."""
+    cut = completion.cut_by
+    return replace(item, reason=cut) if item.reason == "cut_off" and cut else item
+
+
+def told(item: Item, completion: Completion) -> str | None:
+    """Return the evidence of an item that a filter or an error of the endpoint cut, else None."""
+    cut = completion.cut_by
+    return f"finish_reason {completion.finish_reason}" if item.reason == "cut_off" and cut not in (None, "cut_off") else None
 
 
 def failed(completion: Completion, prompt_hash: str, parents: tuple[str, ...] = ()) -> Draft:

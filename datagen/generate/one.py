@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from datagen.generate.alpaca import Examples
-from datagen.generate.draft import Draft, failed, spent
+from datagen.generate.draft import Draft, failed, named, spent, told
 from datagen.generate.parse import Item, items
 from datagen.generate.pool import Seen
 from datagen.generate.turns import UserTurn
@@ -108,7 +108,7 @@ class One:
         asked, item, parents = await self._asks.task(index, seen)
         if asked.text is None:
             return [[failed(asked, self.hash, parents)]]
-        draft = Draft(item, asked.key, spent(asked), self.hash, parents)
+        draft = Draft(named(item, asked), asked.key, spent(asked), self.hash, parents, told(item, asked))
         if item.reason or self._refusal.of_task(item.instruction):
             return [[draft]]
         if repeats := seen.repeats(item.instruction):
@@ -118,6 +118,7 @@ class One:
         answer = await self._chat.complete("chat/completions", {"messages": messages, **self._sampling}, index)
         reason = "request_failed" if answer.text is None else "cut_off" if answer.cut else None
         whole = Item(item.instruction, item.input, (answer.text or "").strip(), reason)
+        said = answer.error or told(whole, answer)
         return [[
-            Draft(whole, answer.key, spent(asked, answer), self.hash, parents, answer.error, answer.reasoning)
+            Draft(named(whole, answer), answer.key, spent(asked, answer), self.hash, parents, said, answer.reasoning)
         ]]  # fmt: skip

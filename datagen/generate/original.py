@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from datagen.generate.alpaca import Examples
-from datagen.generate.draft import Draft, Spent, drafts, failed, spent
+from datagen.generate.draft import Draft, Spent, drafts, failed, named, spent, told
 from datagen.generate.parse import Item, instances, tasks, yes_or_no
 from datagen.generate.pool import Seen
 from datagen.generate.rules import Refusal
@@ -66,8 +66,8 @@ class Original:
         plain = {"temperature": None if self._options.temperature is None else 0.0, "max_tokens": CLASSIFY_TOKENS}
         kind = await self._asked(self._classify, plain, index, instruction=instruction)
         is_classification = None if kind.text is None else yes_or_no(kind.text)
-        if is_classification is None:
-            reason = "request_failed" if kind.text is None else "unparsed"
+        if is_classification is None or kind.cut_by in ("filtered", "endpoint_error"):
+            reason = "request_failed" if kind.text is None else kind.cut_by or "unparsed"
             said = kind.error or f"classification or not: {' '.join((kind.text or '').split())[:80]}"
             return [_with(draft, Item(instruction, reason=reason), draft.spent + spent(kind), kind.key, said)]
         prompt = self._output_first if is_classification else self._input_first
@@ -82,8 +82,9 @@ class Original:
         judged = _filtered(whole, self._options.max_instances)
         shares = cost.shared(len(judged))
         return [
-            _with(draft, item, share, answer.key, None, answer.reasoning) for item, share in zip(judged, shares, strict=True)
-        ]  # fmt: skip
+            _with(draft, named(item, answer), share, answer.key, told(item, answer), answer.reasoning)
+            for item, share in zip(judged, shares, strict=True)
+        ]
 
     async def _asked(self, prompt: Prompt, sampling: dict[str, Any], index: int, **values: Any) -> Completion:
         return await self._chat.complete("chat/completions", {"messages": prompt.messages(**values), **sampling}, index)

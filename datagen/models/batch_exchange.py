@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from datagen.errors import ModelError
-from datagen.models import completion, failures
-from datagen.models.budget import Room
+from datagen.models import completion, failures, refusals
+from datagen.models.budget import Room, believed
 from datagen.models.chat import ATTEMPTS, BACK_OFF_S, Chat
 from datagen.models.journal import ANSWERED, FREE, UNKNOWN, Attempt, Tokens
 from datagen.models.masking import masked_answer, one_line
@@ -118,16 +118,14 @@ async def taken(
     told: Mapping[str, Any] = response if isinstance(response, Mapping) else {}
     status, body = told.get("status_code"), told.get("body")
     raw = "" if body is None else masked_answer(json.dumps(body, ensure_ascii=False), chat.secrets)
-    refusal = failures.in_answer(raw, chat.base_url, chat.secrets, answered=True) if status == 200 else None
-    if status == 200 and raw and refusal is None:
-        used = chat.believed(completion.used_by(raw), most)
-        usd = None if used is None else chat.budget.cost(used)
-        await chat.journal.answered(attempt, key, raw, used, usd)
-        chat.answered = True
-        if room is not None:
-            chat.budget.settle(room, Attempt(room.most, ANSWERED, used))
-        return raw, None
-    failure = refusal or _failure(chat, line, status, body, batch)
+    place = (chat.base_url, chat.model, chat.secrets)
+    refusal = refusals.in_answer(raw, place, answered=True) if status == 200 else None
+    if status == 200 and raw:
+        await chat.settled(attempt, key, raw, refusal, room, most)
+        if room is not None and refusal is not None:
+            room.outcome = refusal.outcome
+        return (raw, None) if refusal is None else (None, refusal)
+    failure = _failure(chat, line, status, body, batch)
     await chat.journal.failed(attempt, failure.outcome, failure.said)
     if room is not None:
         room.outcome = failure.outcome
@@ -194,7 +192,7 @@ async def collect(chat: Chat, *, wait: bool) -> None:
         lines = await results(chat, batch)
         for attempt, key, most, usd in items:
             raw, failure = await taken(chat, attempt, key, lines.get(str(attempt)), batch, None, most)
-            used = chat.believed(completion.used_by(raw), most) if raw else None
+            used = believed(completion.used_by(raw), most) if raw else None
             outcome = ANSWERED if raw is not None else failure.outcome if failure else UNKNOWN
             chat.budget.learned(Attempt(most, None, None, usd), Attempt(most, outcome, used, usd, None))
         await chat.journal.batch_ended(mark)

@@ -22,6 +22,7 @@ from datagen.models.chat import Chat, ClosingError, Path_
 from datagen.models.journal import FREE
 
 QUIET_S = 0.5  # without a new request after which a batch is sent
+GROWTH = 64  # so many more are let in, under a cap, with each answer that keeps to what was asked: a batch takes long
 MOST_REQUESTS = 10_000  # of a batch; endpoints allow 50,000, but what a batch holds is held in memory too
 MOST_BYTES = 150_000_000  # of its file; endpoints allow 200 MB
 
@@ -44,6 +45,7 @@ class BatchChat(Chat):
     def __post_init__(self) -> None:
         """Begin with nothing that waits."""
         super().__post_init__()
+        self.budget.growth = GROWTH
         self._line: list[Waiting] = []
         self._came = asyncio.Event()
         self._sender: asyncio.Task[None] | None = None

@@ -1,8 +1,12 @@
 """Hard caps on money and requests over the whole life of a run folder.
 
 Before an attempt is sent its worst case is reserved, every one in flight beside it; when it ends, what it really cost takes
-its place. So no number of requests in flight can pass the cap. What may have been billed and cannot be known (an attempt cut
-off, a connection lost, an answer without usage) stays held at its worst case.
+its place. So no number of requests in flight can pass the cap, as long as no answer is billed at more than was asked for. Under
+a cap in dollars that is shown before it is believed: one request is sent first, and each answer that reports no more than was
+asked for lets one more be under way. One that reports more ends the run: what can be lost is what is in flight then.
+
+What may have been billed and cannot be known (an attempt cut off, a connection lost, an answer without usage) stays held at
+its worst case.
 """
 
 from __future__ import annotations
@@ -21,6 +25,15 @@ from datagen.models.options import DEFAULT_OUTPUT_TOKENS, LIMITS
 from datagen.models.prices import Price
 
 TEMPLATE_TOKENS = 256  # more than a chat template adds around the messages
+ABSURD = 16  # times the worst case: more tokens than that were not used, whatever an endpoint reports
+LEEWAY, LEEWAY_TOKENS = 1.05, 16  # over what was asked: some endpoints count the marks around an answer too
+
+
+def believed(used: Tokens | None, most: Tokens) -> Tokens | None:
+    """Return the usage that an answer reports; None, held at the worst case, where it is absurd."""
+    if used is not None and (used.input > ABSURD * most.input or used.output > ABSURD * most.output):
+        return None
+    return used
 
 
 def worst_case(body: Mapping[str, Any]) -> Tokens:
@@ -29,6 +42,11 @@ def worst_case(body: Mapping[str, Any]) -> Tokens:
     size = len(json.dumps(texts, ensure_ascii=False).encode("utf-8", "surrogatepass"))
     limits = [int(body[name]) for name in LIMITS if body.get(name)]
     return Tokens(size + TEMPLATE_TOKENS, max(limits, default=DEFAULT_OUTPUT_TOKENS))
+
+
+def _over(used: Tokens, most: Tokens) -> float:
+    """How many times the tokens that were asked for were used, in or out."""
+    return max(used.output / max(1, most.output), used.input / max(1, most.input))
 
 
 @dataclass
@@ -66,9 +84,14 @@ class Budget:
         self._tickets = itertools.count()
         self._closed = ""  # why nothing more is let in
         self._factor = 1.0  # how far an endpoint once passed the worst case that it was asked for
+        self._width = 1 if usd is not None else None  # attempts that may be under way; None = as many as there are
+        self._over = 1.0  # times the tokens asked for, that an answer of this run or an earlier one reported
+        self.growth = 1  # by how many it grows with each answer that keeps to what was asked
         for attempt in attempts:
             self.requests += 1
             self._settle(attempt)
+            if attempt.used is not None:
+                self._over = max(self._over, _over(attempt.used, attempt.most))
 
     def cost(self, tokens: Tokens) -> float | None:
         """Return the dollars of so many tokens; None where no price is known."""
@@ -108,6 +131,8 @@ class Budget:
             _, _, most, granted = self._line[0]
             need = (self.cost(most) or 0.0) * self._factor
             full = self._closed or self._full(need)
+            if not full and self._width is not None and self._in_flight >= self._width:
+                return
             # A request more is never given back; dollars in flight are, mostly.
             if full and self._in_flight and not self._no_more_requests() and not self._closed:
                 return
@@ -144,8 +169,14 @@ class Budget:
         self._settle(after)
         self._serve()
 
-    def settle(self, room: Room, attempt: Attempt) -> None:
-        """Put what an attempt cost in the place of the room that was taken for it; once only."""
+    def settle(self, room: Room, attempt: Attempt, reported: Tokens | None = None) -> None:
+        """Put what an attempt cost in the place of the room that was taken for it; once only.
+
+        Args:
+            room: what was taken.
+            attempt: how it ended.
+            reported: the tokens that the endpoint says it used, believed or not.
+        """
         if room.settled:
             return
         room.settled = True
@@ -154,4 +185,27 @@ class Budget:
         if not self._in_flight:
             self._reserved = 0.0  # no crumbs of rounding
         self._settle(attempt)
+        if self._width is not None and reported is not None:
+            self._watch(reported, attempt.most)
         self._serve()
+
+    def _watch(self, reported: Tokens, most: Tokens) -> None:
+        """Let one more be under way where an answer kept to what was asked; let nothing in where it did not."""
+        assert self._width is not None
+        over = _over(reported, most)
+        if over <= self._over:
+            self._width += self.growth
+            return
+        excess = {"output": (reported.output, most.output), "input": (reported.input, most.input)}
+        beyond = [(n, t, m) for n, (t, m) in excess.items() if t > self._over * LEEWAY * m + LEEWAY_TOKENS]
+        self._width, self._over = 1, max(self._over, min(over, ABSURD))
+        if not beyond or self._closed:
+            return
+        (name, told, asked), n = beyond[0], self._in_flight
+        more = f"; {n:,} in flight may cost ${self._reserved * over:,.4f} more at that rate" if n and over <= ABSURD else ""
+        more = more or (f"; what {n:,} in flight will cost nobody knows" if n else "; nothing is in flight")
+        self._closed = (
+            f"the endpoint bills more than was asked for: {told:,} {name} tokens where at most {asked:,} were due;"
+            f" ${self.spent:,.4f} of the budget of ${self.usd:g} spent{more}; ask the provider,"
+            " or go on with a larger --budget-usd"
+        )

@@ -6,19 +6,18 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakValueDictionary
 
 from datagen.errors import ModelError
-from datagen.models import completion, failures
-from datagen.models.budget import Budget, Room, worst_case
+from datagen.models import completion, failures, refusals, wire
+from datagen.models.budget import Budget, Room, believed, worst_case
 from datagen.models.completion import Completion
 from datagen.models.failures import Failure
 from datagen.models.journal import ANSWERED, FREE, Attempt, Journal, Tokens, request_key
-from datagen.models.masking import masked_answer
 from datagen.models.pace import Pace, Slots
+from datagen.models.turns import noted, turn_of
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -28,7 +27,6 @@ LIMITED = 60  # refusals by a rate limit, which say nothing against the request
 FIRST_ATTEMPTS = 3  # while the endpoint has not answered anything: most likely its address is wrong
 BACK_OFF_S = 0.5  # before the second attempt; doubled each time
 LONGEST_BACK_OFF_S = 60.0
-ABSURD = 16  # times the worst case: more tokens than that were not used, whatever an endpoint reports
 
 Path_ = Literal["chat/completions", "completions"]
 
@@ -37,13 +35,9 @@ def _untold(words: object) -> None:
     """Nobody watches."""
 
 
-# Whose turn the requests of a piece of work are, lowest first: that which was begun first is finished first.
-TURN: ContextVar[int | None] = ContextVar("turn", default=None)
-
-
-def _turn(draw: int) -> int:
-    turn = TURN.get()
-    return draw if turn is None else turn
+def _failed(answer: Completion) -> bool:
+    """Whether a recorded answer is to be asked for again where that is wanted: it has no text, or the endpoint failed in it."""
+    return answer.text is None or answer.cut_by == "endpoint_error"
 
 
 class ClosingError(ModelError):
@@ -114,6 +108,7 @@ class Chat:
         async with self._locks.setdefault(key, asyncio.Lock()):
             answer = await self._completed(key, path, body, draw)
         self.heard(answer)
+        noted(answer.key)
         return answer
 
     async def _completed(self, key: str, path: Path_, body: Mapping[str, Any], draw: int) -> Completion:
@@ -122,7 +117,7 @@ class Chat:
         again = self.retry_failed and self.client is not None and key not in self._asked_again
         if raw is None and not again and (said := self.journal.given_up(key)) is not None:
             return Completion(key, None, error=said)
-        if raw is not None and again and completion.read(key, raw).text is None:
+        if raw is not None and again and _failed(completion.read(key, raw)):
             raw = None
         self._asked_again.add(key)
         if raw is None:
@@ -131,7 +126,7 @@ class Chat:
             if await self._collect():
                 raw = self.journal.answer(key)
         if raw is None:
-            async with self._slots.of(_turn(draw)):
+            async with self._slots.of(turn_of(draw)):
                 raw = await self._bought(key, path, body, draw)
         if raw is None:
             return Completion(key, None, error=self.journal.given_up(key))
@@ -153,7 +148,7 @@ class Chat:
     async def _bought(self, key: str, path: Path_, body: Mapping[str, Any], draw: int) -> str | None:
         """Send a request until it is answered or given up; return the raw answer, or None."""
         most, tried, limited = worst_case(body), 0, 0
-        room = await self.budget.ask(most, _turn(draw))
+        room = await self.budget.ask(most, turn_of(draw))
         try:
             while True:
                 raw, failure = await self._attempt(key, path, body, draw, room)
@@ -166,7 +161,7 @@ class Chat:
                 if wait is None:
                     return None
                 # In line before its old room is given back: later requests would use up what the next attempt needs.
-                next_room = self.budget.ask(most, _turn(draw))
+                next_room = self.budget.ask(most, turn_of(draw))
                 self.budget.settle(room, Attempt(most, room.outcome, None))
                 room = await next_room
                 await asyncio.sleep(wait)
@@ -199,7 +194,8 @@ class Chat:
         limit_name, started = self.limit_name, time.monotonic()
         try:
             async with asyncio.timeout(self.timeout_s):
-                raw = await self._send(path, {"seed": int(key[:8], 16) >> 1, **body} if self.seeded else body, limit_name)
+                sent = {"seed": int(key[:8], 16) >> 1, **body} if self.seeded else body
+                came = await wire.send(self.client, self.model, path, self.as_sent(sent, limit_name), self.secrets)
         except asyncio.CancelledError:
             if not self.paid:  # else the attempt stays without an outcome: cut off
                 await self.journal.failed(number, FREE, "no longer needed")
@@ -209,21 +205,37 @@ class Chat:
             if failures.wants_max_completion_tokens(e) and limit_name == "max_tokens":
                 self.limit_name = "max_completion_tokens"
                 failure = Failure("rename", FREE, "max_tokens is called max_completion_tokens here", 0.0)
-            await self.journal.failed(number, failure.outcome, failure.said)
+            head = wire.head_of(e, self.secrets)
+            await self.journal.failed(number, failure.outcome, failure.said, None if head is None else (key, head))
             if failure.outcome == FREE:
                 self.pace.used(mark, 0)
             return None, failure
-        if refusal := failures.in_answer(raw, self.base_url, self.secrets, answered=self.answered):
-            await self.journal.failed(number, refusal.outcome, refusal.said)
+        place = (self.base_url, self.model, self.secrets)
+        refusal = refusals.in_answer(came.raw, place, answered=self.answered, headers=came.headers)
+        used = await self.settled(number, key, came.raw, refusal, room, room.most)
+        refused = refusal is not None and refusal.outcome == FREE
+        self.pace.used(mark, used.input + used.output if used else 0 if refused else room.most.input + room.most.output)
+        if refusal is not None:
             return None, refusal
-        self.answered = True
         self.seconds.append(time.monotonic() - started)
-        used = self.believed(completion.used_by(raw), room.most)
+        return came.raw, None
+
+    async def settled(
+        self, number: int, key: str, raw: str, failure: Failure | None, room: Room | None, most: Tokens
+    ) -> Tokens | None:  # fmt: skip
+        """Record what came with HTTP 200, an answer or the failure that it is, and what it reports; return the tokens used."""
+        reported = completion.used_by(raw)
+        used = believed(reported, most)
         usd = None if used is None else self.budget.cost(used) if self.paid else 0.0
-        await self.journal.answered(number, key, raw, used, usd)
-        self.budget.settle(room, Attempt(room.most, ANSWERED, used))
-        self.pace.used(mark, used.input + used.output if used else room.most.input + room.most.output)
-        return raw, None
+        if failure is None:
+            self.answered = True
+            await self.journal.answered(number, key, raw, used, usd)
+        else:
+            await self.journal.failed(number, failure.outcome, failure.said, (key, raw), used, usd)
+        outcome = failure.outcome if failure else ANSWERED
+        if room is not None and (failure is None or used is not None):
+            self.budget.settle(room, Attempt(most, outcome, used), reported)
+        return used
 
     async def _recorded(
         self, key: str, path: Path_, body: Mapping[str, Any], draw: int, room: Room, most_usd: float | None
@@ -261,28 +273,12 @@ class Chat:
             self.pace.hold(wait)
         return wait
 
-    async def _send(self, path: Path_, body: Mapping[str, Any], limit_name: str) -> str:
-        assert self.client is not None
-        sent = self.as_sent(body, limit_name)
-        known = {k: sent.pop(k) for k in ("messages", "prompt") if k in sent}
-        api: Any = self.client.chat.completions if path == "chat/completions" else self.client.completions
-        answer = await api.with_raw_response.create(model=self.model, **known, extra_body=sent)
-        # JSON is UTF-8 whatever a header says; an endpoint may repeat the key that it was given.
-        return masked_answer(answer.content.decode("utf-8", "replace"), self.secrets)
-
     def as_sent(self, body: Mapping[str, Any], limit_name: str | None = None) -> dict[str, Any]:
         """Return a body with the limit of the answer under the name that the endpoint has for it."""
         sent = dict(body)
         if "max_tokens" in sent:
             sent[limit_name or self.limit_name] = sent.pop("max_tokens")
         return sent
-
-    @staticmethod
-    def believed(used: Tokens | None, most: Tokens) -> Tokens | None:
-        """Return the usage that an answer reports; None, held at the worst case, where it is absurd."""
-        if used is not None and (used.input > ABSURD * most.input or used.output > ABSURD * most.output):
-            return None
-        return used
 
     @property
     def ahead(self) -> int:

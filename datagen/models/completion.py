@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from typing import Any
 
+from datagen.models import events
+from datagen.models.endings import Cut, cut_by
 from datagen.models.journal import Tokens
 
 # Models that think aloud in their content. Some templates write the opening mark into the prompt, so that only its end is seen.
-_THOUGHT = re.compile(r"\s*+(?:<(think|thinking|reasoning)>)?(.*?)</(?:think|thinking|reasoning)>", re.S)
-_UNCLOSED = re.compile(r"\s*+<(?:think|thinking|reasoning)>(.*)", re.S)
+_NAMES = "think|thinking|thought|reasoning|seed:think"
+_OPENING = re.compile(rf"<(?:{_NAMES})>|\[THINK\]|◁think▷")
+_BEGINS = re.compile(rf"\s*+(?:{_OPENING.pattern})")
+_CLOSING = re.compile(rf"</(?:{_NAMES})>|\[/THINK\]|◁/think▷")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -33,34 +36,46 @@ class Completion:
     usd: float | None = None  # what it cost when it came, None where that is not known
 
     @property
+    def cut_by(self) -> Cut | None:
+        """Why the answer is not whole, as the reason of a ledger row; None where it is."""
+        return None if self.text is None else cut_by(self.finish_reason)
+
+    @property
     def cut(self) -> bool:
-        """Whether the answer ended at its length limit."""
-        return self.finish_reason == "length"
+        """Whether the answer ended before its end: at a limit, by a filter, or by an error."""
+        return self.cut_by is not None
 
 
 def read(key: str, raw: str) -> Completion:
     """Read a raw answer; one that cannot be read is a completion without text, never an exception."""
     used = thought = None
     try:
-        answer = json.loads(raw)
+        answer = events.parsed(raw)
         used, thought = usage(answer), _reasoning_tokens(answer)
-        if "choices" not in answer and answer.get("error"):
+        if not answer.get("choices") and answer.get("error"):
             words = " ".join(str(answer["error"]).split())[:200]
             return Completion(key, None, used=used, reasoning_tokens=thought, error=f"the answer is an error: {words}")
         choice = answer["choices"][0]
         said = choice.get("message") or {}
         text = _joined(said.get("content")) if "message" in choice else choice["text"]
         reasoning = said.get("reasoning_content") or said.get("reasoning")
-        if not isinstance(text, str) and not (reasoning and choice.get("finish_reason") == "length"):
+        ended = _ended(choice.get("finish_reason"))
+        if not isinstance(text, str) and cut_by(ended) is None:
             why = said.get("refusal") or "the answer holds no text"
             return Completion(key, None, used=used, reasoning_tokens=thought, error=" ".join(str(why).split())[:200])
-        text, aloud = _without_thought(_storable(text or ""))
+        text, aloud = _without_thought(_storable(text if isinstance(text, str) else ""))
         reasoning = _storable(reasoning) if isinstance(reasoning, str) and reasoning else aloud
-        ended = choice.get("finish_reason")
-        return Completion(key, text, ended if isinstance(ended, str) else None, used, reasoning or None, thought)
+        return Completion(key, text, ended, used, reasoning or None, thought)
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as e:
         why = f"the answer cannot be read: {type(e).__name__}"
         return Completion(key, None, used=used, reasoning_tokens=thought, error=why)
+
+
+def _ended(reason: Any) -> str | None:
+    """Return a finish reason as text; SGLang's own API tells it with details."""
+    if isinstance(reason, dict):
+        reason = reason.get("type") or reason.get("reason")
+    return None if reason is None else _storable(str(reason))[:100]
 
 
 def _joined(content: Any) -> Any:
@@ -78,13 +93,21 @@ def _storable(text: str) -> str:
 
 def _without_thought(text: str) -> tuple[str, str]:
     """Return a content without the thinking that begins it, and the thinking; one that never ends is all thinking."""
-    if found := _THOUGHT.match(text):
-        # Without its opening mark only a content that says nothing of the mark before is taken for thinking.
-        if found[1] or "<" not in found[2]:
-            return text[found.end() :].lstrip(), found[2].strip()
-    elif found := _UNCLOSED.match(text):
-        return "", found[1].strip()
-    return text, ""
+    opened = _BEGINS.match(text)
+    start = opened.end() if opened else 0
+    later = None if opened else _OPENING.search(text)
+    for closed in _CLOSING.finditer(text, start):
+        if later and later.start() < closed.start():
+            break  # it speaks of the marks, or thinks in its middle
+        if opened or not _mentioned(text, closed):
+            return text[closed.end() :].lstrip(), text[start : closed.start()].strip()
+    return ("", text[start:].strip()) if opened else (text, "")
+
+
+def _mentioned(text: str, mark: re.Match[str]) -> bool:
+    """Whether a closing mark is a word of a sentence: quoted, or between words of one line."""
+    before, after = text[: mark.start()][-1:], text[mark.end() : mark.end() + 1]
+    return bool(after) and before in (*" \t`'\"“‘(（「",) and after in (*" \t`'\"”’)）」.,;:!?，。；：！？",)
 
 
 def usage(answer: Any) -> Tokens | None:
@@ -103,7 +126,7 @@ def usage(answer: Any) -> Tokens | None:
 def used_by(raw: str) -> Tokens | None:
     """Return the tokens that a raw answer reports, or None where it cannot be read."""
     try:
-        return usage(json.loads(raw))
+        return usage(events.parsed(raw))
     except (ValueError, RecursionError):
         return None
 

@@ -16,11 +16,12 @@ from pathlib import Path
 
 from datagen.models import capabilities, probes
 from datagen.models.masking import one_line, secrets_of, without_userinfo
-from datagen.models.opening import OPENAI, client, not_here
+from datagen.models.opening import OPENAI, not_here
 from datagen.models.options import EMBEDDED, is_gguf, is_local
 from datagen.models.prices import find_price
 from datagen.models.probe_client import Visit
 from datagen.models.probes import Finding
+from datagen.models.wire import client
 
 FamilyOf = Callable[[str], str | None]
 WORDS = 400  # characters of a finding

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import json
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,12 +12,24 @@ from typing import Any, Literal
 
 from datagen.models.journal import FREE, UNKNOWN
 from datagen.models.masking import one_line
+from datagen.models.wire import TooLargeError
 
 QUOTA = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "arrearage", "insufficient_balance"}
 THIS_ONE = {
     "context_length_exceeded", "exceed_context_size_error", "content_filter", "content_policy_violation",
     "data_inspection_failed",
 }  # fmt: skip  # the second is llama.cpp's
+# What a refusal says that is about the words of one request, and what it says where a policy or a right is the account's.
+_MODERATION = re.compile(
+    r"moderat|flagged|content.{0,3}(?:filter|polic|management|violat)|safety|prohibited|inappropriate|harmful|jailbreak|unsafe"
+    r"|responsible.?ai|guardrail|data.?inspection|sensitive|polic(?:y|ies)|敏感|违规|不安全|涉黄|ละเมิดนโยบาย",
+    flags=re.I,
+)
+_ACCOUNT = re.compile(
+    r"api.?key|permission|credential|authori[sz]|authenticat|access denied|organi[sz]ation|account|country"
+    r"|region|territory|billing|subscription|suspended|disabled|(?:iam|data|privacy|access|network|firewall|key).?polic",
+    flags=re.I,
+)
 LONGEST_WAIT_S = 600.0  # an endpoint that asks for more is not going to answer in this run
 
 
@@ -63,21 +76,9 @@ def sort(error: Exception, base_url: str, model: str, secrets: Sequence[str], *,
         return _unconnected(error, base_url, secrets)
     if isinstance(error, openai.APIStatusError):
         return _refused(error, base_url, model, secrets, answered=answered)
+    if isinstance(error, TooLargeError):
+        return Failure("give_up", UNKNOWN, f"{error}; --max-answer-mb allows more")
     return Failure("give_up", UNKNOWN, f"{type(error).__name__}: {one_line(str(error), secrets)}")
-
-
-def in_answer(raw: str, base_url: str, secrets: Sequence[str], *, answered: bool) -> Failure | None:
-    """Return the failure that an answer with HTTP 200 is: an error object, or a page where the API should be; else None."""
-    if raw.lstrip()[:1] == "<" and not answered:
-        return Failure("stop", FREE, f"{base_url} answers with a web page: is --base-url right? it usually ends in /v1")
-    if '"error"' not in raw or '"choices"' in raw:
-        return None
-    try:
-        said = json.loads(raw)["error"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
-    words = one_line(json.dumps(said, ensure_ascii=False), secrets) if said else ""
-    return Failure("retry", UNKNOWN, f"HTTP 200 with an error: {words}") if said else None
 
 
 def _unconnected(error: Exception, base_url: str, secrets: Sequence[str]) -> Failure:
@@ -93,7 +94,7 @@ def _refused(error: Any, base_url: str, model: str, secrets: Sequence[str], *, a
     """Sort an HTTP status that is an error."""
     words = one_line(error.response.content[:8000].decode("utf-8", "replace"), secrets)
     place = (base_url, model, secrets)
-    return _of_status(error.status_code, words, _code(error.body), error.response.headers, place, answered=answered)
+    return of_status(error.status_code, words, code_of(error.body), error.response.headers, place, answered=answered)
 
 
 def of_line(status: int, body: Any, base_url: str, model: str, secrets: Sequence[str]) -> Failure:
@@ -101,15 +102,27 @@ def of_line(status: int, body: Any, base_url: str, model: str, secrets: Sequence
     words = one_line(json.dumps(body, ensure_ascii=False), secrets)
     if status == 400 and "max_completion_tokens" in words:
         return Failure("rename", FREE, "max_tokens is called max_completion_tokens here", 0.0)
-    return _of_status(status, words, _code(body), {}, (base_url, model, secrets), answered=True)
+    return of_status(status, words, code_of(body), {}, (base_url, model, secrets), answered=True)
 
 
-def _of_status(
+def of_status(
     status: int, words: str, code: str, headers: Mapping[str, str], place: tuple[str, str, Sequence[str]], *, answered: bool
 ) -> Failure:  # fmt: skip
+    """Sort a status that is an error.
+
+    Args:
+        status: of HTTP, or the same number inside an answer.
+        words: what the endpoint says, one line without secrets.
+        code: its own word for the error, lower case.
+        headers: of the response.
+        place: base URL, model and secrets, for messages.
+        answered: see `sort`.
+    """
     base_url, model, secrets = place
     said = f"HTTP {status}: {words}" if words else f"HTTP {status}"
-    if status == 401 or (status == 403 and not answered):
+    if 400 <= status < 500 and status not in (401, 402, 404, 429) and code not in QUOTA and is_moderation(f"{code} {words}"):
+        return Failure("give_up", FREE, said)
+    if status == 401 or (status == 403 and (not answered or _ACCOUNT.search(words))):
         return Failure("stop", FREE, f"{base_url} refuses the API key; set OPENAI_API_KEY to one that it accepts")
     if status == 402 or code in QUOTA:
         return Failure("stop", FREE, f"{base_url}: the quota of this API key is used up ({words}); add credit, then go on")
@@ -132,7 +145,12 @@ def _of_status(
     return Failure("stop", FREE, f"{base_url} refuses the request ({said})")
 
 
-def _code(given: Any) -> str:
+def is_moderation(words: str) -> bool:
+    """Whether words of a refusal are about what one request says, and not about the right of the key to ask."""
+    return bool(_MODERATION.search(words)) and not _ACCOUNT.search(words)
+
+
+def code_of(given: Any) -> str:
     """The endpoint's own word for an error in its body, lower case; "" where it gives none."""
     body: dict[str, Any] = given if isinstance(given, dict) else {}
     nested = body.get("error")

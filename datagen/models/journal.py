@@ -4,26 +4,22 @@ One SQLite file per run folder (WAL, synchronous=FULL). A request's key is the h
 the index of the draw; the endpoint's address stands beside it and is never hashed, so that a run can go on elsewhere. A
 request whose answer is recorded is never sent again. An attempt without an outcome was cut off, by a kill or by Ctrl+C: whether
 it was billed nobody knows, so it is held at its worst case.
-
-A thread of its own writes: what many requests have to say at one time is one transaction and one fsync.
+What came in the place of an answer, as it came, is kept beside the attempt that it came to: it may have been billed.
 """
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
-import queue
 import re
 import sqlite3
-import threading
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from datagen.errors import DataError
+from datagen.models.writer import Statement, Writer, connected
 from datagen.shards import write_text
 
 VERSION = 1  # of the tables: bump when they change
@@ -38,11 +34,10 @@ CREATE TABLE IF NOT EXISTS answer (key TEXT PRIMARY KEY REFERENCES request(key),
 CREATE TABLE IF NOT EXISTS batch (mark TEXT PRIMARY KEY, id TEXT, path TEXT NOT NULL, endpoint TEXT NOT NULL,
                                   ended INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS batch_item (mark TEXT NOT NULL REFERENCES batch(mark), attempt INTEGER NOT NULL, key TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS refused (attempt INTEGER PRIMARY KEY, key TEXT NOT NULL, raw TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS given_up (key TEXT PRIMARY KEY REFERENCES request(key), said TEXT NOT NULL);
 """
 ANSWERED, FREE, UNKNOWN = "answered", "free", "unknown"
-
-Statement = tuple[str, tuple[Any, ...]]
 
 
 @dataclass(frozen=True)
@@ -85,10 +80,9 @@ class Journal:
             DataError: it is not a journal, or one of another version.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._path, self._closed = path, False
-        self._queue: queue.SimpleQueue[tuple[Sequence[Statement], Future[None]] | None] = queue.SimpleQueue()
+        self._path = path
         try:
-            self._db = self._opened()
+            self._db = connected(path)
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
             if version == 0 and self._db.execute("SELECT 1 FROM sqlite_master").fetchone():
                 version = -1
@@ -98,14 +92,7 @@ class Journal:
             self._next = 1 + (self._db.execute("SELECT max(id) FROM attempt").fetchone()[0] or 0)
         except sqlite3.Error as e:
             raise DataError(f"{path} cannot be used as a journal: {e}; restore it, or give another -o") from None
-        self._writer = threading.Thread(target=self._write_all, daemon=True)
-        self._writer.start()
-
-    def _opened(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=30)
-        db.execute("PRAGMA journal_mode=WAL")
-        db.execute("PRAGMA synchronous=FULL")
-        return db
+        self._writer = Writer(path)
 
     def answer(self, key: str) -> str | None:
         """Return the recorded raw answer of a request, or None."""
@@ -172,9 +159,25 @@ class Journal:
             ("UPDATE attempt SET outcome = ?, input_tokens = ?, output_tokens = ?, usd = ? WHERE id = ?", spent),
         )
 
-    async def failed(self, attempt: int, outcome: str, said: str) -> None:
-        """Record that an attempt failed: `free` or `unknown`, and the endpoint's words."""
-        await self._write(("UPDATE attempt SET outcome = ?, said = ? WHERE id = ?", (outcome, said, attempt)))
+    async def failed(
+        self, attempt: int, outcome: str, said: str, came: tuple[str, str] | None = None, used: Tokens | None = None,
+        usd: float | None = None,
+    ) -> None:  # fmt: skip
+        """Record that an attempt failed; on disk when this returns.
+
+        Args:
+            attempt: its number.
+            outcome: `free` or `unknown`.
+            said: the endpoint's words.
+            came: the request's key, and what came in the place of an answer, as it came.
+            used: the tokens that it reports.
+            usd: their dollars.
+        """
+        told = (outcome, said, used and used.input, used and used.output, usd, attempt)
+        await self._write(
+            *([("INSERT OR REPLACE INTO refused VALUES (?, ?, ?)", (attempt, *came))] if came else []),
+            ("UPDATE attempt SET outcome = ?, said = ?, input_tokens = ?, output_tokens = ?, usd = ? WHERE id = ?", told),
+        )
 
     async def give_up(self, key: str, said: str) -> None:
         """Record that a request is given up: it is not sent again unless that is asked for."""
@@ -252,47 +255,8 @@ class Journal:
 
     def close(self) -> None:
         """Write what is waiting and close the file."""
-        self._closed = True
-        self._queue.put(None)
-        self._writer.join()
+        self._writer.close()
         self._db.close()
 
     async def _write(self, *statements: Statement) -> None:
-        if self._closed:
-            raise DataError(f"{self._path} is closed")
-        done: Future[None] = Future()
-        self._queue.put((statements, done))
-        await asyncio.shield(asyncio.wrap_future(done))  # what was begun is written, whoever stops waiting
-
-    def _write_all(self) -> None:
-        """Write what comes in, all that waits in one transaction, until the journal is closed."""
-        db = self._opened()
-        last = False
-        while not last:
-            waiting = [self._queue.get()]
-            while not self._queue.empty():
-                waiting.append(self._queue.get())
-            last = None in waiting
-            work = [w for w in waiting if w is not None]
-            self._commit(db, work)
-        db.close()
-
-    def _commit(self, db: sqlite3.Connection, work: Sequence[tuple[Sequence[Statement], Future[None]]]) -> None:
-        """Write all of it in one transaction; where that fails each by itself, so that one takes no other with it."""
-        try:
-            db.execute("BEGIN")
-            for statements, _ in work:
-                for sql, values in statements:
-                    db.execute(sql, values)
-            db.execute("COMMIT")
-            for _, done in work:
-                done.set_result(None)
-        except Exception as e:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
-            if db.in_transaction:
-                db.execute("ROLLBACK")
-            if len(work) > 1:
-                for one in work:
-                    self._commit(db, [one])
-            else:
-                for _, done in work:
-                    done.set_exception(DataError(f"{self._path} cannot be written: {e}; nothing more is bought"))
+        await self._writer.write(*statements)

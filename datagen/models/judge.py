@@ -7,11 +7,11 @@ The score is the expected one under the probabilities of the token in which the 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from datagen.models import events
 from datagen.models.chat import Chat
 from datagen.models.completion import Completion
 from datagen.scores.better import better_of
@@ -89,8 +89,8 @@ class Judge:
         """The tokens of an answer with their alternatives, empty where it has none."""
         raw = self._chat.journal.answer(answer.key)
         try:
-            found = json.loads(raw or "")["choices"][0]["logprobs"]["content"]
-        except (ValueError, KeyError, IndexError, TypeError):
+            found = events.parsed(raw or "")["choices"][0]["logprobs"]["content"]
+        except (ValueError, KeyError, IndexError, TypeError, RecursionError):
             return []
         return found if isinstance(found, list) and any(isinstance(t, dict) and t.get("top_logprobs") for t in found) else []
 
@@ -98,7 +98,9 @@ class Judge:
         return await _until_read(self._chat, self._body(messages, logprobs=True), self._expected)
 
     def _expected(self, answer: Completion) -> float | None:
-        """The expected score of an answer, or the one that it says where it has no probabilities."""
+        """The expected score of an answer, or the one that it says where it has no probabilities; of a cut one none."""
+        if answer.cut:
+            return None
         tokens = self._tokens(answer)
         score = expected_score(tokens, self._low, self._high) if tokens else None
         return score if score is not None else score_of(answer.text or "", self._low, self._high)
@@ -116,7 +118,7 @@ class Judge:
             asked = [self._chat.complete("chat/completions", b, draw) for b, draw in zip(bodies, draws, strict=True)]
             for answer in await asyncio.gather(*asked):
                 answers.append(answer)
-                score = None if answer.text is None else score_of(answer.text, self._low, self._high)
+                score = None if answer.text is None or answer.cut else score_of(answer.text, self._low, self._high)
                 if score is not None:
                     reason = reason or (answer.text or "").strip()
                     scores.append(score)
@@ -131,6 +133,9 @@ def _refuses_logprobs(answer: Completion) -> bool:
 
 def _without(answers: Sequence[Completion]) -> Judgement:
     """The judgement where no answer has a score."""
+    if cut := next((a for a in reversed(answers) if a.cut), None):
+        why = f"{cut.cut_by} ({cut.finish_reason}): {' '.join((cut.text or '').split())[:200]}"
+        return Judgement(None, error=why, answers=tuple(answers))
     said = next((a.text for a in reversed(answers) if a.text), None)
     why = f"no score in: {' '.join(said.split())[:200]}" if said else next((a.error for a in answers if a.error), "no answer")
     return Judgement(None, error=why, answers=tuple(answers))
@@ -146,7 +151,7 @@ class Verdicts:
     async def judged(self, messages: Sequence[Mapping[str, Any]]) -> Judgement:
         """Return 1 where the answer shown as A is better, 0 where B is, 0.5 for a tie; asked again where none is said."""
         body = {"messages": list(messages), **self._sampling}
-        return await _until_read(self._chat, body, lambda answer: better_of(answer.text or ""))
+        return await _until_read(self._chat, body, lambda answer: None if answer.cut else better_of(answer.text or ""))
 
 
 def again(body: Mapping[str, Any], draw: int) -> Mapping[str, Any]:

@@ -15,6 +15,7 @@ WORDS = 200  # characters of an endpoint's words that are kept
 LONGEST = 4000  # characters of an endpoint's words that are read
 HIDDEN = "***"
 SECRET = 16  # characters; a shorter key is a placeholder, and taking it out of an answer would take words out
+VERSION = re.compile(r"v?\d[\w.]{0,9}(?:-\w{1,10}){0,4}|latest|preview")
 WINDOW = 8  # so many characters of a key in a row are masked, wherever an endpoint repeats them
 
 
@@ -35,7 +36,10 @@ def secrets_of(base_url: str, api_key: str | None) -> tuple[str, ...]:
         raise UsageError(f"--base-url {base_url.rpartition('@')[2]} is not a URL; {example}")
     if api_key and not (api_key.isascii() and api_key.isprintable() and " " not in api_key):
         raise ModelError("OPENAI_API_KEY holds a space, a line break or a letter outside ASCII; set it without")
-    values = [value for _, value in parse_qsl(parts.query) if len(value) >= WINDOW]  # `?v=1` is none
+    # Neither `?v=1` nor Azure's `?api-version=2024-10-21` is one.
+    open_ = {"api-version", "api_version", "version"}
+    query = [(name.lower(), value) for name, value in parse_qsl(parts.query)]
+    values = [v for name, v in query if len(v) >= WINDOW and not (name in open_ and VERSION.fullmatch(v))]
     return tuple(filter(None, (api_key, parts.username, parts.password, *values)))
 
 

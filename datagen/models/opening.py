@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from datagen.errors import ModelError, UsageError
 from datagen.models.budget import Budget
@@ -17,14 +16,13 @@ from datagen.models.masking import secrets_of, without_userinfo
 from datagen.models.options import EMBEDDED, ModelOptions, address, is_gguf, is_local
 from datagen.models.pace import Pace
 from datagen.models.prices import Price, find_price
+from datagen.models.wire import client
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
 OPENAI = "https://api.openai.com/v1"
-CONNECT_TIMEOUT_S = 10.0
 LOCAL_TIMEOUT_S = 3600.0  # at least, of an attempt at a model that is served here
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def price_of(options: ModelOptions) -> Price | None:
@@ -91,7 +89,7 @@ def opened(options: ModelOptions, journal: Journal, *, offline: bool = False) ->
             chat, concurrency = BatchChat, MOST_REQUESTS
         # A server here answers as fast as the machine can, and nobody bills: an answer given up is work thrown away.
         timeout_s = max(options.timeout_s, LOCAL_TIMEOUT_S) if options.local else options.timeout_s
-        asked = None if offline else _client(url, key, options.model, timeout_s)
+        asked = None if offline else _client(url, key, options.model, timeout_s, options.max_answer_mb)
         yield chat(
             name, model, without_userinfo(url), journal, asked, budget,
             Pace(options.rpm, options.tpm),
@@ -114,22 +112,10 @@ def _only_float32(journal: Journal) -> bool:
     return journal.knows(EMBEDDED) and not journal.knows(NAME_Q8)
 
 
-def _client(url: str, key: str | None, model: str, timeout_s: float) -> AsyncOpenAI:
+def _client(url: str, key: str | None, model: str, timeout_s: float, most_mb: float) -> AsyncOpenAI:
     if key is None and url.startswith("https://api.openai.com"):
         raise ModelError(
             f"there is no local model '{model}', and OpenAI needs a key: set OPENAI_API_KEY, name an endpoint with"
             " --base-url, or use --model smollm2"
         )
-    return client(url, key, timeout_s)
-
-
-def client(url: str, key: str | None, timeout_s: float) -> AsyncOpenAI:
-    """Return the client of an endpoint: it never retries, follows no redirect, and asks no proxy for this machine.
-
-    So one attempt is one request: each is in the journal and in the budget.
-    """
-    from openai import AsyncOpenAI, DefaultAsyncHttpxClient, Timeout
-
-    transport = DefaultAsyncHttpxClient(trust_env=urlsplit(url).hostname not in LOOPBACK, follow_redirects=False)
-    timeout = Timeout(timeout_s, connect=min(CONNECT_TIMEOUT_S, timeout_s))
-    return AsyncOpenAI(base_url=url, api_key=key or "none", max_retries=0, timeout=timeout, http_client=transport)
+    return client(url, key, timeout_s, most_mb)

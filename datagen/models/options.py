@@ -25,8 +25,8 @@ OURS = ("model", "messages", "prompt", "stream", "n", "best_of")  # keys of a re
 
 # Options that change neither a request nor what is made of its answer: not part of any fingerprint; prompts count by text.
 TRAVEL = (
-    "base_url", "concurrency", "rpm", "tpm", "timeout_s", "budget_usd", "max_requests", "retry_failed", "prompts",
-    "via",
+    "base_url", "concurrency", "rpm", "tpm", "timeout_s", "max_answer_mb", "budget_usd", "max_requests", "retry_failed",
+    "prompts", "via",
 )  # fmt: skip
 
 MOST = 1e12
@@ -34,8 +34,8 @@ MOST = 1e12
 _RANGES: dict[str, tuple[float, float, bool]] = {
     "temperature": (0, 2, False), "top_p": (0, 1, False), "max_output_tokens": (1, MOST, False),
     "concurrency": (1, 1000, False), "rpm": (0, MOST, True), "tpm": (1, MOST, False), "timeout_s": (0, MOST, True),
-    "budget_usd": (0, MOST, True), "max_requests": (1, MOST, False), "price_in": (0, MOST, False),
-    "price_out": (0, MOST, False),
+    "max_answer_mb": (0, 100_000, True), "budget_usd": (0, MOST, True), "max_requests": (1, MOST, False),
+    "price_in": (0, MOST, False), "price_out": (0, MOST, False),
 }  # fmt: skip
 
 
@@ -54,6 +54,7 @@ class ModelOptions:
     tpm: int | None = None  # tokens per minute, in and out; a request counts with its worst case until it ends
     via: Via = "online"  # batch: through the endpoint's Batch API, at its lower price and within a day
     timeout_s: float = 300.0  # of one attempt, from the first byte sent to the last received
+    max_answer_mb: float = 64.0  # size of one answer, decompressed, in millions of bytes; a larger one is a failed request
     budget_usd: float | None = None  # hard cap in dollars over the whole life of the run folder
     max_requests: int | None = None  # hard cap on requests sent, retries included, over the whole life of the run folder
     price_in: float | None = None  # dollars per million input tokens; off = the list of genai-prices
@@ -76,7 +77,8 @@ class ModelOptions:
                 raise ValueError(f"{name} must be at most {most:g}, not {value:g}")
         if (self.price_in is None) != (self.price_out is None):
             raise ValueError("give price_in and price_out together, in dollars per million tokens")
-        path = next((p for p in ("/chat/completions", "/completions") if (self.base_url or "").rstrip("/").endswith(p)), None)
+        address = (self.base_url or "").partition("?")[0].rstrip("/")
+        path = next((p for p in ("/chat/completions", "/completions") if address.endswith(p)), None)
         if path:
             raise ValueError(f"base_url is the address of the API: leave {path} off")
         if self.base_url and self.model == EMBEDDED:

@@ -42,8 +42,8 @@ class _Taken:
 
     def watch(self, chat: Chat, origins: Sequence[Origin], step: Step) -> Callable[[], None]:
         """Listen to a chat whose n-th piece of work is on a row that came of origins[n]; call the result when it is done."""
-        from datagen.models.chat import TURN
         from datagen.models.quote import pace
+        from datagen.models.turns import TURN
 
         before = chat.budget.spent + chat.budget.held
         heard: dict[str, tuple[int, Completion]] = {}  # by request: one that is looked up again was bought once
@@ -111,7 +111,7 @@ def _taught(run: Run, step: Step, rows: list[tuple[Origin, Row]], taken: _Taken)
     with chat_of(run, step) as chat:
         done = taken.watch(chat, [origin for origin, _ in rows], step)
         teacher = teachers.teacher(step.kind, step.name, chat, step.options)
-        with contextlib.closing(taught([row for _, row in rows], teacher, chat, step.name)) as came:
+        with contextlib.closing(taught([row for _, row in rows], teacher, chat, step.name, step.options.stall)) as came:
             found = [(origin, one) for (origin, _), (_, made) in zip(rows, came, strict=True) for one in made]
         done()
     return [(origin, row) for origin, row in found if "reason" not in row]

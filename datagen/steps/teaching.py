@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -57,7 +57,7 @@ def teach(run: Run, step: Step, folder: Path) -> None:
         with chat_of(run, step) as chat:
             run.progress.step(step.name, rows_in, "rows")
             teacher = teachers.teacher(step.kind, step.name, chat, options)
-            with contextlib.closing(taught(data.kept_rows(whole=True), teacher, chat, step.name)) as came:
+            with contextlib.closing(taught(data.kept_rows(whole=True), teacher, chat, step.name, options.stall)) as came:
                 told = _written(run, step, folder, data, _Class(chat, teacher), came)
         return {**told, **_diversity(run, step, folder)}
 
@@ -118,13 +118,32 @@ class _Class:
         return self.teacher.adds
 
 
-def taught(rows: Iterable[Row], teacher: Teacher, chat: Chat, step: str) -> Generator[Taught, None, None]:
-    """Yield each row and what became of it, in order; `chat` is closed afterwards."""
-    from datagen.models.asking import in_order
+def taught(rows: Iterable[Row], teacher: Teacher, chat: Chat, step: str, stall: int) -> Generator[Taught, None, None]:
+    """Yield each row and what became of it, in order; `chat` is closed afterwards.
+
+    Args:
+        rows: what to work on.
+        teacher: who works on them.
+        chat: its model.
+        step: the name for ledger rows.
+        stall: so many rows in a row of which nothing is kept, though the model was asked, end it.
+
+    Raises:
+        DatagenError: see `asking.in_order`.
+    """
+    from datagen.models.asking import Stall, in_order
     from datagen.models.chat import NotRecordedError
+    from datagen.models.turns import ASKED
+
+    asked: deque[list[str]] = deque()  # what the model was asked about each row that was begun, in order
+    vain = Stall(stall, "rows")
 
     def begun(row: Row) -> Callable[[], Awaitable[Taught]]:
+        keys: list[str] = []
+        asked.append(keys)
+
         async def one() -> Taught:
+            ASKED.set(keys)  # the piece's own context
             try:
                 return row, await teacher.taught(row)
             except NotRecordedError:
@@ -136,7 +155,12 @@ def taught(rows: Iterable[Row], teacher: Teacher, chat: Chat, step: str) -> Gene
 
         return one
 
-    yield from in_order(chat, map(begun, rows))
+    def watch(done: Taught) -> None:
+        lost = [one for one in done[1] if "reason" in one]
+        whole = len(lost) < len(done[1]) or not lost
+        vain.note(bool(asked.popleft()), None if whole else lost[0]["reason"], None if whole else lost[0]["evidence"])
+
+    yield from in_order(chat, map(begun, rows), watch)
 
 
 def _written(

@@ -73,11 +73,11 @@ class Desk:
         return self.lost({**row, "id": prompt_hash(row["id"], *told) * 2, "parents": [row["id"]]}, reason, evidence)
 
     def refused(self, row: Row, answer: Completion) -> Row | None:
-        """Return the ledger row where an answer cannot be used: none, an empty one, or one that was cut off."""
+        """Return the ledger row where an answer cannot be used: none, an empty one, or one that was cut."""
         if answer.text is None:
             return self.lost(row, "request_failed", answer.error)
-        if answer.cut:
-            return self.lost(row, "cut_off", shown(answer.text))
+        if answer.cut_by:
+            return self.lost(row, answer.cut_by, shown(f"({answer.finish_reason}) {answer.text}"))
         return None if answer.text.strip() else self.lost(row, "empty_answer")
 
 

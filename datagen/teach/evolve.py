@@ -119,8 +119,9 @@ class Evolve:
         limit = EQUAL_TOKENS if self._options.loadable else None  # elsewhere a model may think before it answers
         judged = await desk.ask(prompt.messages(first=task, second=text), temperature=0.0, tokens=limit)
         answers.append(judged)
-        if judged.text is None:
-            return desk.lost(child, "request_failed", judged.error)
+        # It is said in the first words; an answer that ends at its limit after them has said it.
+        if judged.text is None or judged.cut_by in ("filtered", "endpoint_error") or not judged.text.strip():
+            return desk.refused(child, judged)
         if (said := _EQUAL.match(judged.text)) and said["not"] is None:
             return desk.lost(child, "no_information_gain", shown(judged.text), witness_id=parent["id"])
         return None

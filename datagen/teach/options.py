@@ -22,10 +22,13 @@ class TeachOptions(ModelOptions):
 
     temperature: float | None = 0.7  # off = the endpoint's default
     language: PromptLanguage = "auto"  # of the prompts; auto = of each row, where it is en, zh or th, else en
+    stall: int = 100  # rows in a row that the model was asked about in vain before the step stops
 
     def __post_init__(self) -> None:
         """Check the values; raises ValueError."""
         super().__post_init__()
+        if self.stall < 1:
+            raise ValueError(f"stall must be 1 or more, not {self.stall}")
         if self.language != "auto":
             self.check_language(self.language)
 

@@ -149,8 +149,8 @@ def _read(answer: Completion, text: str, kept: Sequence[str], code: str) -> _Par
     """Return the translation that an answer holds, checked: marks, numbers, language."""
     if answer.text is None:
         return _Part("", "request_failed", answer.error)
-    if answer.cut:
-        return _Part("", "cut_off", shown(answer.text))
+    if answer.cut_by:
+        return _Part("", answer.cut_by, shown(f"({answer.finish_reason}) {answer.text}"))
     said = answer.text.strip()
     if plain(text) == text.strip():  # what the text itself does not begin with was added
         said = plain(said)

@@ -175,7 +175,6 @@ def test_a_request_given_up_is_a_ledger_row_and_the_run_goes_on(tmp_path: Path) 
     failed = [r for r in dropped if r["reason"] == "request_failed"]
     assert [r["evidence"] for r in failed] == [
         "the answer cannot be read: JSONDecodeError",
-        "the answer cannot be read: IndexError",
         "the answer holds no text",
     ]
     assert None in {r["generation"]["input_tokens"] for r in kept}, "what was not reported is not made up"
@@ -204,6 +203,16 @@ def test_a_cut_answer_loses_its_last_task_only(tmp_path: Path) -> None:
     of_it = [r for r in kept + dropped if r["generation"]["request_key"] == cut["generation"]["request_key"]]
     assert len(of_it) == 5
     assert cut["instruction"]
+
+
+@pytest.mark.parametrize(("fault", "reason"), [("filtered", "filtered"), ("broke_off", "endpoint_error")])
+@pytest.mark.parametrize("method", ["alpaca", "one", "original"])
+def test_what_a_filter_or_an_error_cut_is_no_task(tmp_path: Path, method: str, fault: str, reason: str) -> None:
+    with LocalEndpoint({1: fault, 2: fault}) as server:
+        _, dropped = made(tmp_path / "out", server, concurrency=1, n=4, method=method)
+    cut = [r for r in dropped if r["reason"] == reason]
+    assert cut and all(r["evidence"] for r in cut)
+    assert "cut_off" not in {r["reason"] for r in dropped}
 
 
 def test_a_refused_key_ends_with_one_line_and_is_written_nowhere(tmp_path: Path, datagen: Callable[..., Any]) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datagen.errors import BudgetError, UsageError
-from datagen.models.budget import Budget, worst_case
+from datagen.models.budget import Budget, Room, worst_case
 from datagen.models.journal import Attempt, Tokens
 from datagen.models.prices import Price, find_price
 
@@ -94,12 +94,71 @@ def test_a_cap_without_a_price_is_refused_before_anything_is_bought() -> None:
         Budget(None, 1.0, None)
 
 
-def test_an_endpoint_that_bills_more_than_it_was_asked_for_is_trusted_no_further() -> None:
+def ended(budget: Budget, room: Room, used: Tokens) -> None:
+    budget.settle(room, Attempt(MOST, "answered", used), used)
+
+
+def test_an_endpoint_that_bills_more_than_it_was_asked_for_ends_the_run_at_its_first_answer() -> None:
     async def use() -> None:
         budget = Budget(PRICE, 20.0, None)
-        first = await budget.ask(MOST)
-        budget.settle(first, Attempt(MOST, "answered", Tokens(1_000_000, 2_500_000)))  # $6 of at most $2
-        assert (await budget.ask(MOST)).usd == 6.0
+        asked = [budget.ask(MOST, turn) for turn in range(64)]
+        await asyncio.sleep(0)
+        assert sum(a.done() for a in asked) == 1, "one is sent first"
+        ended(budget, asked[0].result(), Tokens(1_000_000, 2_500_000))  # $6 of at most $2
+        told = {str(a.exception()) for a in asked[1:]}
+        assert told == {
+            "the endpoint bills more than was asked for: 2,500,000 output tokens where at most 500,000 were due; $6.0000 of the"
+            " budget of $20 spent; nothing is in flight; ask the provider, or go on with a larger --budget-usd"
+        }
+
+    asyncio.run(use())
+
+
+def test_each_answer_that_keeps_to_what_was_asked_lets_one_more_be_under_way() -> None:
+    async def use() -> None:
+        budget = Budget(PRICE, 1e6, None)
+        asked = [budget.ask(MOST, turn) for turn in range(64)]
+        for k in range(5):
+            ended(budget, asked[k].result(), Tokens(900_000, 500_000))
+            assert sum(a.done() for a in asked) == 2 * k + 3
+        # It begins to overbill: what is in flight is what can be lost.
+        ended(budget, asked[5].result(), Tokens(900_000, 5_000_000))
+        assert str(asked[-1].exception()).partition("spent; ")[2].startswith("5 in flight may cost $100.0000 more at that rate")
+
+    asyncio.run(use())
+
+
+def test_a_run_that_goes_on_after_that_reserves_what_the_endpoint_bills() -> None:
+    async def use() -> None:
+        before = Attempt(MOST, "answered", Tokens(1_000_000, 2_500_000))
+        budget = Budget(PRICE, 20.0, None, [before])
+        asked = [budget.ask(MOST) for _ in range(3)]
+        assert [a.done() for a in asked] == [True, False, False]
+        assert asked[0].result().usd == 6.0
+        ended(budget, asked[0].result(), Tokens(1_000_000, 2_500_000))
+        assert asked[1].result().usd == 6.0
+
+    asyncio.run(use())
+
+
+def test_a_token_more_than_was_asked_for_is_no_reason_to_stop_and_none_to_trust_more() -> None:
+    async def use() -> None:
+        budget = Budget(PRICE, 20.0, None)
+        asked = [budget.ask(MOST) for _ in range(3)]
+        ended(budget, asked[0].result(), Tokens(1, 500_001))
+        assert [a.done() for a in asked] == [True, True, False]
+
+    asyncio.run(use())
+
+
+def test_what_cannot_be_true_ends_the_run_too_and_without_a_cap_nothing_is_held_back() -> None:
+    async def use() -> None:
+        capped, free = Budget(PRICE, 20.0, None), Budget(PRICE, None, None)
+        asked = [capped.ask(MOST) for _ in range(2)]
+        capped.settle(asked[0].result(), Attempt(MOST, "answered", None), Tokens(1, 2**52))
+        with pytest.raises(BudgetError, match="the endpoint bills more than was asked for"):
+            asked[1].result()
+        assert all(free.ask(MOST).done() for _ in range(64))
 
     asyncio.run(use())
 

@@ -35,7 +35,8 @@ REFUSALS: dict[str, tuple[int, str | None, str]] = {
 }
 # Those that pass: the same body, sent again, meets none sooner or later. All other faults stay with the body.
 PASSING = {"429", "500", "502", "503", "504", "hang", "hang_up", "reset", "slow"}
-ANSWERS = {"cut", "broken", "no_choices", "null_text", "no_usage", "reasoning", "think", "think_cut", "huge"}
+ENDINGS = {"cut": "length", "filtered": "content_filter", "broke_off": "error"}  # fault -> finish_reason of half an answer
+ANSWERS = {*ENDINGS, "broken", "no_choices", "null_text", "no_usage", "reasoning", "think", "think_cut", "huge"}
 MISBEHAVIOUR = {*REFUSALS, *PASSING, *ANSWERS}
 BILLED = {"504", "hang", "hang_up", "reset", "slow", *ANSWERS, ""}
 REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 429: "Too Many Requests"}
@@ -181,11 +182,11 @@ def _said(body: Body, draw: random.Random, drawn: int | None, fault: str) -> tup
     for stop in [stops] if isinstance(stops, str) else stops:
         text = text.split(stop, 1)[0]
     finish = "stop"
-    if fault == "cut":
-        text, finish = _cut(text, draw), "length"
+    if fault in ENDINGS:
+        text, finish = _cut(text, draw), ENDINGS[fault]
     thought = language_of(prompt_of(body)).text(draw, 3) if fault in ("reasoning", "think", "think_cut") else ""
     reasoning = min(count(thought), limit)
-    tokens = max(count(text), drawn or 0) if fault != "cut" else count(text)
+    tokens = max(count(text), drawn or 0) if fault not in ENDINGS else count(text)
     if reasoning + tokens > limit or fault == "think_cut":
         finish = "length"
         text = first_tokens(text, limit - reasoning) if reasoning < limit else ""

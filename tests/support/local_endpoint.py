@@ -5,9 +5,9 @@ shares of requests instead: `{"429": 0.1, "cut": 0.05}`. Names of misbehaviours:
 
 - refusals: 429, 500, 502, 503, 504, 401, 404, quota, context (too long a prompt), echo (the API key in the message);
 - connections: hang (no answer), hang_up (closed without one), reset (RST in mid-body), slow (in drips, `slow_s` in all);
-- answers: cut (finish_reason length), broken (half of the JSON), no_choices, null_text, no_usage, reasoning
-  (reasoning_content), think (in the content), think_cut (that never ends), huge (50 times the real usage).
-
+- answers: cut (finish_reason length), filtered (content_filter), broke_off (error), broken (half of the JSON), no_choices,
+  null_text, no_usage, reasoning (reasoning_content), think (in the content), think_cut (that never ends), huge (50 times the
+  real usage).
 Of `faults` the first two kinds but context and what stops a run depend on (seed, body, how often it came) and never meet a body
 four times in a row; the others on (seed, body) alone. `lacks` (of completions, chat, n, seed, logprobs, max_tokens, stop,
 json_schema) answers 400 or 404; what it `ignores` it takes no notice of. Response ids and times differ with every answer.
