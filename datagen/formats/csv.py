@@ -20,7 +20,7 @@ KNOWN = {"instruction", "input", "output", "system", "context", "chosen", "rejec
 CELL = 1 << 30  # the longest cell, in characters
 
 
-def pieces(path: Path, known: Iterable[str] = ()) -> Iterator[Piece]:
+def pieces(path: Path, known: Iterable[str] = (), encoding: str = "") -> Iterator[Piece]:
     """Yield the records of a CSV or TSV file; a row with another number of cells than the header is a problem.
 
     Args:
@@ -28,8 +28,8 @@ def pieces(path: Path, known: Iterable[str] = ()) -> Iterator[Piece]:
         known: column names that a user's map speaks of; they help to find the delimiter.
     """
     csv.field_size_limit(CELL)
-    delimiter = _delimiter(head(path, 1 << 16), KNOWN | set(known))
-    unpacked = Unpacked(path)
+    delimiter = _delimiter(head(path, 1 << 16, encoding), KNOWN | set(known))
+    unpacked = Unpacked(path, encoding)
     # Bytes that are not UTF-8 travel as lone surrogates, which make the one row unreadable, not the file.
     with io.TextIOWrapper(
         io.BufferedReader(unpacked, CHUNK), encoding="utf-8-sig", errors="surrogateescape", newline=""

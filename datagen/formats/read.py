@@ -6,11 +6,12 @@ import codecs
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
 from datagen.errors import DataError
-from datagen.formats import csv, jsonl, parquet
+from datagen.formats import csv, encodings, jsonl, parquet, tables
 from datagen.formats.pieces import Piece
 from datagen.formats.records import checked_map, mapped, row_of
 from datagen.formats.shape import dumps
@@ -77,7 +78,9 @@ class _File:
     label: str  # how evidence and ids name the file
     names: Mapping[str, str]  # the file's field → our name
     source: str
+    encoding: str = ""  # of its text; "" is that of its mark, without one UTF-8
     good: int = 0
+    understood: bool = False  # a record was wrong in a way that only a record of a known container can be
     first_problem: str = ""
     fields: dict[str, None] = field(default_factory=dict)  # every field name seen, kept while mapped ones are missing
     missing: set[str] = field(default_factory=set)  # mapped fields that no record has had yet
@@ -105,14 +108,23 @@ class _File:
 
     def opened(self) -> tuple[Iterator[Piece], bool]:
         """Return the pieces of the file, and whether they are rows already."""
-        start = head(self.path, 1 << 16)
+        with self.path.open("rb") as file:
+            magic = file.read(8)
+        if magic.startswith((tables.ARROW_FILE, tables.ARROW_STREAM)):
+            return tables.arrow_pieces(self.path), False
+        start = head(self.path, 1 << 16, self.encoding)
         if start.startswith(PARQUET):
-            native = parquet.is_native(self.path)
-            return parquet.pieces(self.path), native and not self.names
+            native = parquet.is_native(self.path) and not self.names
+            return parquet.pieces(self.path, native=native), native
         text = start.removeprefix(codecs.BOM_UTF8).lstrip()
         if not text or text[:1] in (b"[", b"{"):
-            return jsonl.pieces(self.path), False
-        return csv.pieces(self.path, self.names), False
+            return jsonl.pieces(self.path, self.encoding), False
+        return csv.pieces(self.path, self.names, self.encoding), False
+
+    @cached_property
+    def hint(self) -> str:
+        """What the bytes of the file may be that are not UTF-8."""
+        return encodings.hint(head(self.path, 1 << 20, "latin-1").decode().encode("latin-1"))
 
     def _row(self, piece: Piece) -> Row:
         record = piece.record
@@ -138,7 +150,11 @@ class _File:
     def _native_row(self, piece: Piece) -> Row:
         if piece.problem:
             return self._unreadable(piece, piece.problem)
-        row = parquet.read_native(piece.record)
+        try:
+            row = parquet.read_native(piece.record)
+        except ValueError as error:
+            self.understood = True
+            return self._unreadable(piece, str(error))
         if self.source and row["source"] and row["source"] != self.source:
             row["extra"] = parquet.with_extra(row["extra"], {"source": row["source"]})
         if self.source:
@@ -149,6 +165,9 @@ class _File:
     def _unreadable(self, piece: Piece, problem: str) -> Row:
         raw = piece.raw or (b"" if piece.record is None else dumps(piece.record).encode("utf-8", "backslashreplace"))
         text = raw.decode("utf-8", "backslashreplace")
+        self.understood = self.understood or piece.fault
+        if "UTF-8" in problem and not piece.fault:
+            problem = problem.replace("UTF-8", self.encoding or "UTF-8") + (f"; {self.hint}" if not self.encoding else "")
         place = f"{self.label}: {piece.position}"
         self.first_problem = self.first_problem or f"{piece.position}: {problem}"
         row = new_row(extra=dumps({"raw": text}))
@@ -165,5 +184,5 @@ class _File:
         if self.missing and self.fields:
             theirs = ", ".join(f"'{name}'" for name in sorted(self.missing))
             raise DataError(f"{self.path}: no record has the mapped field {theirs}; the fields are: {', '.join(self.fields)}")
-        if self.first_problem and not self.good:
+        if self.first_problem and not self.good and not self.understood:
             raise DataError(f"{self.path}: no row could be read; expected {EXPECTED}; first problem: {self.first_problem}")

@@ -122,11 +122,11 @@ def test_a_surrogate_pair_is_a_character(tmp_path):
     assert texts(write(tmp_path / "in.jsonl", b'{"instruction": "\\ud83d\\ude00", "output": "x"}')) == [("😀", "x")]
 
 
-def test_big_numbers_keep_their_digits_and_nan_is_read(tmp_path):
+def test_big_numbers_keep_their_digits_and_nan_is_missing(tmp_path):
     line = b'{"instruction": 12345678901234567890123, "output": "x", "score": NaN}'
     (row,) = read(write(tmp_path / "in.jsonl", line))
     assert row["instruction"] == "12345678901234567890123"
-    assert "NaN" in row["extra"]
+    assert json.loads(row["extra"])["score"] is None
 
 
 def test_a_broken_array_element_is_one_row_and_reading_goes_on(tmp_path):
