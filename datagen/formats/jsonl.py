@@ -50,7 +50,7 @@ def lines(path: Path, encoding: str = "") -> Iterator[Piece]:
                 if text:
                     record, end, fault = decoder.value(text)
                     if end == len(text):
-                        yield Piece(f"line {number}", None if fault else record, raw, fault, bool(fault))
+                        yield Piece(f"line {number}", None if fault else record, raw, fault, fault=bool(fault))
                     else:
                         yield from _several(number, text, decoder)
             except (ValueError, RecursionError) as error:
@@ -65,7 +65,7 @@ def lines(path: Path, encoding: str = "") -> Iterator[Piece]:
             yield problem
 
 
-def _skip_line(stream: io.BufferedReader) -> int:
+def _skip_line(stream: IO[bytes]) -> int:
     """Read to the end of the line, and return how many bytes that were."""
     size = 0
     while raw := stream.readline(CHUNK):
@@ -104,7 +104,7 @@ def _several(number: int, text: str, decoder: Decoder) -> Iterator[Piece]:
         except (ValueError, RecursionError) as error:
             yield Piece(position, None, text[at:].encode(), said(error))
             return
-        yield Piece(position, None if fault else record, text[at:end].encode(), fault, bool(fault))
+        yield Piece(position, None if fault else record, text[at:end].encode(), fault, fault=bool(fault))
         at = _past_spaces(text, end)
 
 
@@ -223,7 +223,7 @@ class _Stream:
             raw = self._text[self._at : end]
             self._at = end
             raw_bytes = raw.encode("utf-8", "surrogateescape")
-            return Piece(position, None if fault else record, raw_bytes, fault, bool(fault))
+            return Piece(position, None if fault else record, raw_bytes, fault, fault=bool(fault))
 
     def _broken(self, position: str, problem: str) -> Piece:
         """Take everything up to the next place where an object can start after one has ended."""

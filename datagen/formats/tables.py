@@ -77,13 +77,13 @@ def records(batch: pa.RecordBatch, first: int, schema: pa.Schema | None = None) 
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         for number in range(first, first + len(batch)):
-            yield Piece(f"row {number}", None, b"", f"two columns are named '{twice}'; rename one", True)
+            yield Piece(f"row {number}", None, b"", f"two columns are named '{twice}'; rename one", fault=True)
         return
     try:
         found = _values(batch, schema)
     except _FAULTS as error:
         if len(batch) == 1:
-            yield Piece(f"row {first}", None, _raw(batch), _said(error), True)
+            yield Piece(f"row {first}", None, _raw(batch), _said(error), fault=True)
         else:
             for at in range(len(batch)):
                 yield from records(batch.slice(at, 1), first + at, schema)
