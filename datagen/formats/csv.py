@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from datagen.formats.csv_records import CsvRecord, Records
+from datagen.formats.json_values import LONGEST
 from datagen.formats.pieces import Piece
 from datagen.formats.shape import Record, dumps
 from datagen.formats.streams import CHUNK, Unpacked, head
@@ -17,59 +19,48 @@ DELIMITERS = ",;\t|"
 KNOWN = {"instruction", "input", "output", "system", "context", "chosen", "rejected"} | {
     *("prompt", "completion", "question", "query", "answer", "response")
 }
-CELL = 1 << 30  # the longest cell, in characters
 
 
-def pieces(path: Path, known: Iterable[str] = ()) -> Iterator[Piece]:
+def pieces(path: Path, known: Iterable[str] = (), encoding: str = "") -> Iterator[Piece]:
     """Yield the records of a CSV or TSV file; a row with another number of cells than the header is a problem.
 
     Args:
         path: the file.
         known: column names that a user's map speaks of; they help to find the delimiter.
     """
-    csv.field_size_limit(CELL)
-    delimiter = _delimiter(head(path, 1 << 16), KNOWN | set(known))
-    unpacked = Unpacked(path)
+    csv.field_size_limit(LONGEST)
+    delimiter = _delimiter(head(path, 1 << 16, encoding), KNOWN | set(known))
+    unpacked = Unpacked(path, encoding)
     # Bytes that are not UTF-8 travel as lone surrogates, which make the one row unreadable, not the file.
     with io.TextIOWrapper(
         io.BufferedReader(unpacked, CHUNK), encoding="utf-8-sig", errors="surrogateescape", newline=""
     ) as text:
-        reader = csv.reader(text, delimiter=delimiter)
-        columns = _distinct(next(_rows(reader), ("", []))[1])
+        found = Records(text, delimiter)
+        header = next(found.records(), None)
+        if header and header.problem:
+            yield Piece("the header", None, header.raw.encode("utf-8", "surrogateescape"), header.problem)
+            return
+        columns = _distinct(header.cells if header else [])
+        found.expect(columns, header.raw if header else "")
         held: Piece | None = None  # one row back: the last one is not to be trusted when the file breaks off
-        for problem, cells in _rows(reader):
+        for record in found.records():
             if held:
                 yield held
-            held = _piece(f"line {reader.line_num}", columns, cells, problem, delimiter)
+            held = _piece(record, columns)
         if unpacked.broken:
             raw = (held.raw or dumps(held.record).encode("utf-8", "backslashreplace")) if held else b""
-            yield Piece(f"line {reader.line_num}", None, raw, unpacked.broken)
+            yield Piece(f"line {found.line}", None, raw, unpacked.broken)
         elif held:
             yield held
 
 
-def _rows(reader: Any) -> Iterator[tuple[str, list[str]]]:
-    """Yield (problem, cells) for every row that is not blank."""
-    while True:
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield str(error), []
-        else:
-            if cells:
-                yield "", cells
-
-
-def _piece(position: str, columns: list[str], cells: list[str], problem: str, delimiter: str) -> Piece:
-    if not problem and len(cells) != len(columns):
-        problem = f"{len(cells)} cells where the header has {len(columns)}"
+def _piece(record: CsvRecord, columns: list[str]) -> Piece:
+    position, problem = f"line {record.line}", record.problem
+    if not problem and len(record.cells) != len(columns):
+        problem = f"{len(record.cells)} cells where the header has {len(columns)}"
     if not problem:
-        return Piece(position, dict(zip(columns, cells, strict=True)), b"", "")
-    line = io.StringIO()
-    csv.writer(line, delimiter=delimiter, lineterminator="\n").writerow(cells)
-    return Piece(position, None, line.getvalue().encode("utf-8", "surrogateescape"), problem)
+        return Piece(position, dict(zip(columns, record.cells, strict=True)), b"", "")
+    return Piece(position, None, record.raw.encode("utf-8", "surrogateescape"), problem)
 
 
 def _distinct(columns: list[str]) -> list[str]:

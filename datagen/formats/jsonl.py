@@ -10,45 +10,49 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
+from datagen.formats.json_values import LONGEST, Decoder
 from datagen.formats.pieces import Piece
 from datagen.formats.streams import CHUNK, Unpacked, head
 
 SPACE = " \t\n\r"
 BOM = "\ufeff"
 KEEP = 1 << 20  # characters of a broken stretch that are kept
-_DECODE = json.JSONDecoder().raw_decode
 _NEXT_ELEMENT = re.compile(r"\}\s*,\s*(?=\{)")
 _NEXT_OBJECT = re.compile(r"\}\s*(?=\{)|\n(?=\{)")
 _SPACES = re.compile(r"[ \t\n\r]*")
 
 
-def pieces(path: Path) -> Iterator[Piece]:
+def pieces(path: Path, encoding: str = "") -> Iterator[Piece]:
     """Yield the records of a JSON or JSON Lines file whose first character is `[` or `{`."""
-    start = head(path, 1 << 20).removeprefix(codecs.BOM_UTF8).lstrip()
+    start = head(path, 1 << 20, encoding).removeprefix(codecs.BOM_UTF8).lstrip()
     if start.startswith(b"["):
-        return _Stream(path, array=True).pieces()
+        return _Stream(path, encoding, array=True).pieces()
     if _spans_lines(start):
-        return _Stream(path, array=False).pieces()
-    return lines(path)
+        return _Stream(path, encoding, array=False).pieces()
+    return lines(path, encoding)
 
 
-def lines(path: Path) -> Iterator[Piece]:
+def lines(path: Path, encoding: str = "") -> Iterator[Piece]:
     """Yield the records of a JSON Lines file; blank lines are no records."""
-    unpacked = Unpacked(path)
+    unpacked = Unpacked(path, encoding)
     with io.BufferedReader(unpacked, CHUNK) as stream:
-        number = 0
+        decoder, number = Decoder(), 0
         problem: Piece | None = None
-        for number, raw in enumerate(stream, 1):
+        while raw := stream.readline(LONGEST):
+            number += 1
             if number == 1:
                 raw = raw.removeprefix(codecs.BOM_UTF8)
+            if len(raw) == LONGEST and not raw.endswith(b"\n"):
+                yield Piece(f"line {number}", None, raw[:KEEP], too_long("line", len(raw) + _skip_line(stream)))
+                continue
             try:
                 text = raw.decode().strip(SPACE)
                 if text:
-                    record, end = _DECODE(text)
+                    record, end, fault = decoder.value(text)
                     if end == len(text):
-                        yield Piece(f"line {number}", record, raw, "")
+                        yield Piece(f"line {number}", None if fault else record, raw, fault, fault=bool(fault))
                     else:
-                        yield from _several(number, text)
+                        yield from _several(number, text, decoder)
             except (ValueError, RecursionError) as error:
                 problem = Piece(f"line {number}", None, raw, said(error))
                 if raw.endswith(b"\n"):  # a last line without its end may be cut off by a break in the file
@@ -59,6 +63,21 @@ def lines(path: Path) -> Iterator[Piece]:
             yield Piece(f"line {number if problem else number + 1}", None, raw, unpacked.broken)
         elif problem:
             yield problem
+
+
+def _skip_line(stream: IO[bytes]) -> int:
+    """Read to the end of the line, and return how many bytes that were."""
+    size = 0
+    while raw := stream.readline(CHUNK):
+        size += len(raw)
+        if raw.endswith(b"\n"):
+            break
+    return size
+
+
+def too_long(what: str, size: int) -> str:
+    """Return what is said of a line or value that is too long to be read."""
+    return f"a {what} of {size:,} bytes, where {LONGEST:,} are read (the first {KEEP:,} are kept)"
 
 
 def write(texts: Iterable[str], stream: IO[bytes], *, array: bool) -> None:
@@ -74,18 +93,18 @@ def write(texts: Iterable[str], stream: IO[bytes], *, array: bool) -> None:
     stream.write(b"\n]\n" if before == b",\n" else b"[]\n")
 
 
-def _several(number: int, text: str) -> Iterator[Piece]:
+def _several(number: int, text: str, decoder: Decoder) -> Iterator[Piece]:
     """Yield the values that stand on one line."""
     at = nth = 0
     while at < len(text):
         nth += 1
         position = f"line {number}, value {nth}"
         try:
-            record, end = _DECODE(text, at)
+            record, end, fault = decoder.value(text, at)
         except (ValueError, RecursionError) as error:
             yield Piece(position, None, text[at:].encode(), said(error))
             return
-        yield Piece(position, record, text[at:end].encode(), "")
+        yield Piece(position, None if fault else record, text[at:end].encode(), fault, fault=bool(fault))
         at = _past_spaces(text, end)
 
 
@@ -108,12 +127,12 @@ def _spans_lines(start: bytes) -> bool:
     text = start.decode("utf-8", "surrogateescape")
     first = text.partition("\n")[0].strip(SPACE)
     try:
-        _DECODE(first)
+        Decoder().value(first)
         return False
     except (ValueError, RecursionError):
         pass
     try:
-        _, end = _DECODE(text)
+        _, end, _ = Decoder().value(text)
     except json.JSONDecodeError as error:
         return "\n" in text and _wants_more(error, len(text)) and first in ("{", "")
     except (ValueError, RecursionError):
@@ -129,8 +148,9 @@ def _wants_more(error: json.JSONDecodeError, length: int) -> bool:
 class _Stream:
     """Values read one after another from a sliding window over a file."""
 
-    def __init__(self, path: Path, *, array: bool) -> None:
-        self._unpacked = Unpacked(path)
+    def __init__(self, path: Path, encoding: str = "", *, array: bool) -> None:
+        self._unpacked = Unpacked(path, encoding)
+        self._values = Decoder()
         self._stream = io.BufferedReader(self._unpacked, CHUNK)
         # Bytes that are not UTF-8 travel as lone surrogates, which make the one row unreadable, not the file.
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
@@ -188,10 +208,13 @@ class _Stream:
         """Read the value at the current place."""
         while True:
             try:
-                record, end = _DECODE(self._text, self._at)
+                record, end, fault = self._values.value(self._text, self._at)
             except json.JSONDecodeError as error:
-                if _wants_more(error, len(self._text)) and self._more():
-                    continue
+                if _wants_more(error, len(self._text)):
+                    if len(self._text) - self._at > LONGEST:
+                        return self._broken(position, f"a value of more than {LONGEST:,} characters, which are not read")
+                    if self._more():
+                        continue
                 return self._broken(position, f"not JSON: {error.msg}")
             except (ValueError, RecursionError) as error:
                 return self._broken(position, said(error))
@@ -199,7 +222,8 @@ class _Stream:
                 continue  # a number may go on in the next window
             raw = self._text[self._at : end]
             self._at = end
-            return Piece(position, record, raw.encode("utf-8", "surrogateescape"), "")
+            raw_bytes = raw.encode("utf-8", "surrogateescape")
+            return Piece(position, None if fault else record, raw_bytes, fault, fault=bool(fault))
 
     def _broken(self, position: str, problem: str) -> Piece:
         """Take everything up to the next place where an object can start after one has ended."""

@@ -11,54 +11,92 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from datagen.errors import DataError
+from datagen.formats.json_values import loads
 from datagen.formats.pieces import Piece
 from datagen.formats.shape import KEY, dumps
+from datagen.formats.tables import STEP, first_line, records, source
 from datagen.rows import ROW, Row, row_id
 
 NAME = "parquet"
 GROUP = 8192  # rows per row group
+MOST_REPEATS = 1_000_000  # of one row: a mixture asks for fewer, and an export would write as many copies
+# What the elements of a list column must have; those of texts are the value themselves.
+NEEDED: dict[str, tuple[str, ...]] = {"messages": ("role",), "candidates": ("text",), "parents": (), "tags": ()}
 
 
 def is_native(path: Path) -> bool:
-    """Whether a Parquet file holds rows with the ROW schema (and perhaps more columns).
+    """Whether a Parquet file has the columns of ROW (and perhaps more).
 
     Raises:
         DataError: the file is no Parquet file after all.
     """
     try:
-        schema = pq.read_schema(path)
-    except (pa.ArrowException, OSError) as error:
+        with pq.ParquetFile(source(path)) as file:
+            names = file.schema_arrow.names
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(
-            f"{path}: not a readable Parquet file ({_first_line(error)}); it may be cut off: copy it again"
+            f"{path}: not a readable Parquet file ({first_line(error)}); it may be cut off: copy it again"
         ) from error
-    return all(field.name in schema.names and schema.field(field.name).type == field.type for field in ROW)
+    return set(ROW.names) <= set(names)
 
 
-def pieces(path: Path) -> Iterator[Piece]:
-    """Yield one record per row; a row group that cannot be read is one problem."""
-    number = 0
-    try:
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=GROUP // 8):
-                for record in batch.to_pylist():
-                    number += 1
-                    yield Piece(f"row {number}", record, b"", "")
-    except (pa.ArrowException, OSError) as error:
-        yield Piece(f"row {number + 1}", None, b"", f"the file breaks off: {_first_line(error)}")
+def pieces(path: Path, *, native: bool = False) -> Iterator[Piece]:
+    """Yield one record per row; of a row group what cannot be read is one problem.
+
+    Args:
+        path: the file.
+        native: its columns are those of ROW, and must be of their types, or of such that become them without loss.
+    """
+    with pq.ParquetFile(source(path)) as file:
+        before = 0
+        for group in range(file.num_row_groups):
+            size, number = file.metadata.row_group(group).num_rows, 0
+            try:
+                for batch in file.iter_batches(batch_size=STEP, row_groups=[group]):
+                    yield from records(batch, before + number + 1, ROW if native else None)
+                    number += len(batch)
+            except (pa.ArrowException, OSError) as error:
+                place = f"row {before + number + 1}" + (f" to {before + size}" if size > number + 1 else "")
+                yield Piece(place, None, b"", f"the file is damaged here: {first_line(error)}")
+            before += size
 
 
 def read_native(record: Mapping[str, Any]) -> Row:
-    """Return a row of a datagen Parquet file with its id computed anew; columns that ROW lacks go to `extra`."""
+    """Return a row of a datagen Parquet file with its id computed anew; columns that ROW lacks go to `extra`.
+
+    Raises:
+        ValueError: it is no row: null where there must be a value, a `repeat` that nobody means, an `extra` that is no JSON.
+    """
     row = {name: record[name] for name in ROW.names}
+    extra = _checked(row)
     scores = {name: value for name, value in record.items() if name not in row and value is not None}
     if scores:
-        extra = json.loads(row["extra"]) if row["extra"] else {}
         shape = extra.get(KEY) or {}
         extra.update(scores)
         extra[KEY] = {"columns": sorted(scores), **shape}
         row["extra"] = dumps(extra)
     row["id"] = row_id(row)
     return row
+
+
+def _checked(row: Row) -> dict[str, Any]:
+    """Return the names and values in the `extra` of a row that is one, else raise ValueError."""
+    for field in ROW:
+        if row[field.name] is None and not field.nullable:
+            raise ValueError(f"the column '{field.name}' is null")
+    if not 1 <= row["repeat"] <= MOST_REPEATS:
+        raise ValueError(f"the column 'repeat' is {row['repeat']:,}; a row is taken 1 to {MOST_REPEATS:,} times")
+    for column, needed in NEEDED.items():
+        for item in row[column] or ():
+            if item is None or any(item[name] is None for name in needed):
+                raise ValueError(f"the column '{column}' holds a null where a value must be")
+    try:
+        extra = loads(row["extra"]) if row["extra"] else {}
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"the column 'extra' is no JSON: {error}") from None
+    if not isinstance(extra, dict) or not isinstance(extra.get(KEY) or {}, dict):
+        raise ValueError("the column 'extra' is no JSON object")
+    return extra
 
 
 def with_extra(extra: str, fields: Mapping[str, Any]) -> str:
@@ -160,7 +198,3 @@ def _widened(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
     finally:
         narrow.unlink(missing_ok=True)
     return writer
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]

@@ -12,3 +12,4 @@ class Piece(NamedTuple):
     record: Any  # the record; None where there is a problem
     raw: bytes  # the bytes it was read from; may be empty where the container has none to show
     problem: str  # what is wrong with the bytes; "" for a record
+    fault: bool = False  # the container was understood, and what is wrong is in this one record: the file is no other kind

@@ -6,12 +6,13 @@ import codecs
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Literal
 
 from datagen.errors import DataError
-from datagen.formats import csv, jsonl, parquet
+from datagen.formats import csv, encodings, jsonl, parquet, tables
 from datagen.formats.dialects import has_answer, is_maps, parsed_turns, without_nan
 from datagen.formats.names import KNOWN, PROMPTS, known_name
 from datagen.formats.pieces import Piece
@@ -94,7 +95,9 @@ class _File:
     source: str
     roles: Mapping[str, str]  # the file's name of a role → ours
     answers: Answers
+    encoding: str = ""  # of its text; "" is that of its mark, without one UTF-8
     good: int = 0
+    understood: bool = False  # a record was wrong in a way that only a record of a known container can be
     first_problem: str = ""
     fields: dict[str, int] = field(default_factory=dict)  # characters of text in every field seen, while something is missing
     answered: bool = False  # whether a record had an answer
@@ -125,14 +128,23 @@ class _File:
 
     def opened(self) -> tuple[Iterator[Piece], bool]:
         """Return the pieces of the file, and whether they are rows already."""
-        start = head(self.path, 1 << 16)
+        with self.path.open("rb") as file:
+            magic = file.read(8)
+        if magic.startswith((tables.ARROW_FILE, tables.ARROW_STREAM)):
+            return tables.arrow_pieces(self.path), False
+        start = head(self.path, 1 << 16, self.encoding)
         if start.startswith(PARQUET):
-            native = parquet.is_native(self.path)
-            return parquet.pieces(self.path), native and not self.names
+            native = parquet.is_native(self.path) and not self.names
+            return parquet.pieces(self.path, native=native), native
         text = start.removeprefix(codecs.BOM_UTF8).lstrip()
         if not text or text[:1] in (b"[", b"{"):
-            return jsonl.pieces(self.path), False
-        return csv.pieces(self.path, self.names), False
+            return jsonl.pieces(self.path, self.encoding), False
+        return csv.pieces(self.path, self.names, self.encoding), False
+
+    @cached_property
+    def hint(self) -> str:
+        """What the bytes of the file may be that are not UTF-8."""
+        return encodings.hint(head(self.path, 1 << 20, "latin-1").decode().encode("latin-1"))
 
     def _rows(self, piece: Piece) -> list[Row]:
         """Return the rows of a record, or the one ledger row that says why there are none."""
@@ -172,7 +184,11 @@ class _File:
     def _native_row(self, piece: Piece) -> Row:
         if piece.problem:
             return self._unreadable(piece, piece.problem)
-        row = parquet.read_native(piece.record)
+        try:
+            row = parquet.read_native(piece.record)
+        except ValueError as error:
+            self.understood = True
+            return self._unreadable(piece, str(error))
         if self.source and row["source"] and row["source"] != self.source:
             row["extra"] = parquet.with_extra(row["extra"], {"source": row["source"]})
         if self.source:
@@ -183,6 +199,9 @@ class _File:
     def _unreadable(self, piece: Piece, problem: str, reason: str = "unreadable") -> Row:
         raw = piece.raw or (b"" if piece.record is None else dumps(piece.record).encode("utf-8", "backslashreplace"))
         text = raw.decode("utf-8", "backslashreplace")
+        self.understood = self.understood or piece.fault
+        if "UTF-8" in problem and not piece.fault:
+            problem = problem.replace("UTF-8", self.encoding or "UTF-8") + (f"; {self.hint}" if not self.encoding else "")
         place = f"{self.label}: {piece.position}"
         self.first_problem = self.first_problem or f"{piece.position}: {problem}"
         row = new_row(extra=dumps({"raw": text}))
@@ -200,7 +219,7 @@ class _File:
             raise DataError(f"{self.path}: no record has the mapped field {theirs}; the fields are: {', '.join(self.fields)}")
         if self.good and not self.answered:
             self._check_answers()
-        if self.first_problem and not self.good:
+        if self.first_problem and not self.good and not self.understood:
             raise DataError(f"{self.path}: no row could be read; expected {EXPECTED}; first problem: {self.first_problem}")
 
     def _check_answers(self) -> None:

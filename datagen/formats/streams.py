@@ -12,28 +12,35 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from datagen.errors import DataError
+from datagen.formats import encodings
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 GZIP, ZSTD, PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"
 CHUNK = 1 << 18  # bytes read from disk at a time
+# Bytes of Zstandard unpacked at a time: a block of 128 kB may stand in four of them, and its decompressor has no limit.
+ZSTD_STEP = 1 << 10
 
 
 class Unpacked(io.RawIOBase):
-    """The decompressed bytes of a file, which end where the file breaks; `broken` then says how."""
+    """The decompressed bytes of a file in UTF-8, which end where the file breaks; `broken` then says how."""
 
-    def __init__(self, path: Path) -> None:
-        """Open a file, plain or compressed."""
+    def __init__(self, path: Path, encoding: str = "") -> None:
+        """Open a file, plain or compressed, of text in an encoding: "" is that of its mark, without one UTF-8.
+
+        What is no character of another encoding comes as bytes that are not UTF-8 either.
+        """
         self._file = path.open("rb")
         magic = self._file.read(4)
         self._file.seek(0)
-        make: Callable[[], Any] | None = None
         if magic.startswith(GZIP):
-            make = _gunzip
+            chunks = _decompressed(self._file, lambda: zlib.decompressobj(wbits=31), _gunzipped)
         elif magic == ZSTD:
-            make = _unzstd(path)
-        self._chunks = _decompressed(self._file, make) if make else iter(lambda: self._file.read(CHUNK), b"")
+            chunks = _decompressed(self._file, _unzstd(path), _unzstandard)
+        else:
+            chunks = iter(lambda: self._file.read(CHUNK), b"")
+        self._chunks = encodings.in_utf8(chunks, encoding)
         self._rest = memoryview(b"")
         self.broken = ""
 
@@ -63,20 +70,16 @@ class Unpacked(io.RawIOBase):
         super().close()
 
 
-def _gunzip() -> Any:
-    return zlib.decompressobj(wbits=31)
-
-
-def _unzstd(path: Path) -> Callable[[], Any]:
+def _unzstd(path: Path) -> Callable[[], _Zstandard]:
     try:
         import zstandard
     except ImportError as error:
         raise DataError(f"{path}: reading .zst needs zstandard: pip install zstandard") from error
-    return lambda: zstandard.ZstdDecompressor().decompressobj()
+    return lambda: _Zstandard(zstandard.ZstdDecompressor().decompressobj())
 
 
-def _decompressed(file: IO[bytes], make: Callable[[], Any]) -> Iterator[bytes]:
-    """Yield the bytes of one or more compressed members.
+def _decompressed(file: IO[bytes], make: Callable[[], Any], unpack: Callable[[Any, bytes], Iterator[bytes]]) -> Iterator[bytes]:
+    """Yield the bytes of one or more compressed members, never many at a time.
 
     Raises:
         EOFError: the last member is incomplete.
@@ -89,15 +92,49 @@ def _decompressed(file: IO[bytes], make: Callable[[], Any]) -> Iterator[bytes]:
                 if not data:
                     break
                 member = make()
-            yield member.decompress(data)
+            yield from unpack(member, data)
             data = member.unused_data if member.eof else b""
     if not member.eof:
         raise EOFError("the compressed data is incomplete")
 
 
-def head(path: Path, size: int) -> bytes:
-    """Return up to `size` decompressed bytes from the start of a file."""
-    with io.BufferedReader(Unpacked(path), CHUNK) as stream:
+def _gunzipped(member: Any, data: bytes) -> Iterator[bytes]:
+    """Yield what bytes of gzip unpack to; what is behind the member's end is in its `unused_data`."""
+    while data and not member.eof:
+        yield member.decompress(data, CHUNK)
+        data = member.unconsumed_tail
+    while not member.eof and (rest := member.decompress(b"", CHUNK)):
+        yield rest
+
+
+class _Zstandard:
+    """One frame of Zstandard, fed by small steps."""
+
+    def __init__(self, frame: Any) -> None:
+        self._frame = frame
+        self.unused_data = b""
+
+    @property
+    def eof(self) -> bool:
+        """Whether the frame is over."""
+        return bool(self._frame.eof)
+
+    def unpacked(self, data: bytes) -> Iterator[bytes]:
+        """Yield what bytes unpack to."""
+        for at in range(0, len(data), ZSTD_STEP):
+            yield self._frame.decompress(data[at : at + ZSTD_STEP])
+            if self._frame.eof:
+                self.unused_data = self._frame.unused_data + data[at + ZSTD_STEP :]
+                return
+
+
+def _unzstandard(member: _Zstandard, data: bytes) -> Iterator[bytes]:
+    return member.unpacked(data)
+
+
+def head(path: Path, size: int, encoding: str = "") -> bytes:
+    """Return up to `size` decompressed bytes, in UTF-8, from the start of a file."""
+    with io.BufferedReader(Unpacked(path, encoding), CHUNK) as stream:
         return stream.read(size)
 
 

@@ -122,7 +122,7 @@ def test_a_surrogate_pair_is_a_character(tmp_path):
     assert texts(write(tmp_path / "in.jsonl", b'{"instruction": "\\ud83d\\ude00", "output": "x"}')) == [("😀", "x")]
 
 
-def test_big_numbers_keep_their_digits_and_nan_is_null(tmp_path):
+def test_big_numbers_keep_their_digits_and_nan_is_missing(tmp_path):
     line = b'{"instruction": 12345678901234567890123, "output": "x", "score": NaN}'
     (row,) = read(write(tmp_path / "in.jsonl", line))
     assert row["instruction"] == "12345678901234567890123"

@@ -1,0 +1,74 @@
+"""CSV: a quote that is never closed costs its row, cells of several lines stay, other encodings are named."""
+
+from __future__ import annotations
+
+import pytest
+
+from datagen.formats import csv, csv_records
+from datagen.formats.read import read
+
+
+def outcome(tmp_path, content: str, **options):
+    path = tmp_path / "in.csv"
+    path.write_bytes(content.encode())
+    return [r["evidence"].split(": ")[1:3] if "reason" in r else (r["instruction"], r["output"]) for r in read(str(path))]
+
+
+GOOD = [(f"q{n}", f"a{n}") for n in range(6)]
+LINES = [f"{q},{a}\n" for q, a in GOOD]
+
+
+@pytest.mark.parametrize("at", [0, 2, 5])
+@pytest.mark.parametrize("broken", ['"open,x\n', 'open,"x\n', '"open "again",x\n'])
+@pytest.mark.parametrize("others", ["plain", "quoted"])
+def test_an_open_quote_costs_its_row_alone(tmp_path, at, broken, others):
+    lines = LINES if others == "plain" else [f'"{q}","{a}"\n' for q, a in GOOD]
+    head = "instruction,output\n" if others == "plain" else '"instruction","output"\n'
+    found = outcome(tmp_path, head + "".join([*lines[:at], broken, *lines[at:]]))
+    assert [f for f in found if isinstance(f, tuple)] == GOOD
+    assert len(found) == 7
+    assert found[at][0] == f"line {at + 2}"
+
+
+def test_an_open_quote_in_the_last_line_is_said(tmp_path):
+    assert outcome(tmp_path, 'instruction,output\nq0,a0\nq1,"a1')[-1] == [
+        "line 3",
+        "a quote is never closed, or stands alone in a quoted cell",
+    ]
+
+
+def test_cells_of_several_lines_stay(tmp_path):
+    cell = 'Read this:\n\ninstruction,output\nq7,a7\n"quoted, too"\n'
+    quoted = cell.replace('"', '""')
+    content = f'instruction,output\nq0,a0\n"{quoted}","{quoted}"\nq1,"last\r\nline"\n'
+    assert outcome(tmp_path, content) == [("q0", "a0"), (cell, cell), ("q1", "last\r\nline")]
+
+
+def test_text_of_a_broken_cell_is_no_row(tmp_path):
+    content = 'instruction,output\nq0,a0\n"Write of "rain", please.\nIn short, it rhymes.\nThanks.",x\nq1,a1\n'
+    found = outcome(tmp_path, content)
+    assert [f for f in found if isinstance(f, tuple)] == [("q0", "a0"), ("q1", "a1")]
+
+
+def test_a_row_of_several_lines_with_a_cell_too_many_is_one_ledger_row(tmp_path):
+    found = outcome(tmp_path, 'instruction,output\n"a\nb",x,y\nq0,a0\n')
+    assert found == [["line 3", "3 cells where the header has 2"], ("q0", "a0")]
+
+
+def test_quotes_within_a_cell_are_text(tmp_path):
+    assert outcome(tmp_path, 'instruction,output\nA 5" disk,x\nq0,a0\n') == [('A 5" disk', "x"), ("q0", "a0")]
+
+
+def test_an_open_quote_before_much_text_does_not_hold_all_of_it(tmp_path, monkeypatch):
+    for module in (csv_records, csv):
+        monkeypatch.setattr(module, "LONGEST", 10_000)
+    found = outcome(tmp_path, 'instruction,output\n"open,x\n' + "".join(f"q{n},a{n}\n" for n in range(5000)))
+    assert found[1:] == [(f"q{n}", f"a{n}") for n in range(5000)]
+
+
+def test_a_line_that_is_too_long_costs_its_row(tmp_path, monkeypatch):
+    for module in (csv_records, csv):
+        monkeypatch.setattr(module, "LONGEST", 10_000)
+    found = outcome(tmp_path, "instruction,output\nq0,a0\nq," + "x" * 50_000 + "\nq1,a1\n")
+    assert [found[0], found[2]] == [("q0", "a0"), ("q1", "a1")]
+    assert found[1] == ["line 3", "a line of 50,003 characters, where 10,000 are read"]
