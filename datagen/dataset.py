@@ -7,7 +7,6 @@ that it drops. Nothing is copied in between: `kept/` and `dropped/` of a run are
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from datagen import folders
 from datagen.rows import FATE, LEDGER, REWRITTEN, ROW, Row, dropped_row
 from datagen.shards import ShardWriter, fingerprint, read_all, read_shards, shard_paths
 
@@ -223,7 +223,7 @@ def materialise(datasets: list[Dataset], out: Path) -> None:
                 for table in read_shards(dataset.folder / "rewritten"):
                     ids.add_table(table.append_column("stage", pa.array([dataset.step] * len(table), pa.string())))
     else:
-        shutil.rmtree(out / "rewritten", ignore_errors=True)
+        folders.remove(out / "rewritten")
     with ShardWriter(out / "kept", pa.schema([*ROW, *extra])) as kept:
         for table in datasets[-1].kept():
             kept.add_table(table)

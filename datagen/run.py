@@ -7,8 +7,8 @@ is complete. A second process on the same folder is refused.
 
 from __future__ import annotations
 
+import contextlib
 import os
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from datagen import folders
 from datagen.dataset import materialise
 from datagen.engine.local import LocalEngine
 from datagen.errors import BudgetError, DataError, UsageError
@@ -68,7 +69,7 @@ def execute(
         DatagenError: a step cannot be done; everything finished so far stays and is used next time.
     """
     progress = progress or Silent()
-    with _locked(out), LocalEngine(workers) as engine:
+    with _locked(out) as there, LocalEngine(workers) as engine:
         before = read_json(out / "run.json")
         recipe_before = (out / "recipe.yaml").read_text("utf-8") if before and (out / "recipe.yaml").is_file() else None
         run = Run(recipe, out, progress, engine, fresh, offline, allow_wipeout, curve, before=before)
@@ -86,7 +87,7 @@ def execute(
                 # The result that stood here is as it was: it is not lost to a mistaken command, or to a guard.
                 write_text(out / "recipe.yaml", recipe_before)
                 write_json(out / "run.json", before)
-            _remove_if_empty(out)
+            _remove_if_empty(out, there)
             if type(e).__name__ == "ArrowInvalid":  # of a file that was cut off or changed
                 said = " ".join(str(e).split())[:120]
                 raise DataError(f"a file of {out}, or of the run it names, is damaged ({said}); --fresh makes it again") from e
@@ -113,7 +114,7 @@ def estimate(recipe: Recipe, out: Path, probes: int, progress: Progress | None =
     from datagen.steps.quoting import quote
 
     first, *rest = recipe.steps
-    with _locked(out), LocalEngine(1) as engine:
+    with _locked(out) as there, LocalEngine(1) as engine:
         run = Run(recipe, out, progress or Silent(), engine)
         try:
             run.progress.step("estimate", None, "rows")
@@ -130,7 +131,7 @@ def estimate(recipe: Recipe, out: Path, probes: int, progress: Progress | None =
         except BudgetError as e:
             raise BudgetError(f"{e}; the estimate needs more for {probes} probes: try --probes 2, or a higher cap") from e
         except Exception:
-            _remove_if_empty(out)
+            _remove_if_empty(out, there)
             raise
         finally:
             run.progress.close()
@@ -216,25 +217,18 @@ def _tidy(run: Run, before: set[str]) -> None:
     kinds = {s.kind for s in run.recipe.steps}
     for name, kind in (("mix.json", "mix"), ("metrics.jsonl", "train"), ("adapter", "train"), ("model", "train")):
         if kind in before - kinds:
-            _remove(run.out / name)
-    _remove(run.out / ".stdin")
+            folders.remove(run.out / name)
+    folders.remove(run.out / ".stdin")
     names = {run.folder(0, "input").name} if run.recipe.input else set()
     names |= {run.folder(i, s.name).name for i, s in enumerate(run.recipe.steps, start=1)}
     for folder in run.out.glob("[0-9][0-9]-*"):
         if folder.name not in names and (folder / "_done.json").is_file():
-            shutil.rmtree(folder)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+            folders.remove(folder)
 
 
 @contextmanager
-def _locked(out: Path) -> Iterator[None]:
-    """Hold the run folder alone.
+def _locked(out: Path) -> Iterator[set[str] | None]:
+    """Hold the run folder alone; give the names of what was in it, None where it was not there.
 
     Raises:
         UsageError: another process holds it, or it is a folder of other things.
@@ -243,7 +237,8 @@ def _locked(out: Path) -> Iterator[None]:
 
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file; -o names a folder")
-    others = [p for p in out.iterdir() if not p.name.startswith("journal.sqlite")] if out.is_dir() else []
+    there = {p.name for p in out.iterdir()} if out.is_dir() else None
+    others = [name for name in there or () if not name.startswith("journal.sqlite")]
     if others and not (out / ".datagen").exists():
         raise UsageError(f"{out} holds other files; give -o a folder that is new, empty or an earlier run's")
     try:
@@ -258,13 +253,13 @@ def _locked(out: Path) -> Iterator[None]:
     except Timeout:
         raise UsageError(f"another datagen process is at work in {out}; wait for it, or give another -o") from None
     try:
-        yield
+        yield there
     finally:
         lock.release()
 
 
-def _remove_if_empty(out: Path) -> None:
-    """Leave nothing behind when a run failed before it made or bought anything."""
+def _remove_if_empty(out: Path, there: set[str] | None) -> None:
+    """Leave `out` as it was found when a run failed before it made or bought anything; `there` as `_locked` gives it."""
     from datagen.models.journal import FREE, Journal
 
     if (path := out / "journal.sqlite").is_file():
@@ -274,4 +269,5 @@ def _remove_if_empty(out: Path) -> None:
         if paid:
             return
     if not (out / "run.json").exists() and not any(out.rglob("_done.json")) and not any((out / "kept").glob("*")):
-        shutil.rmtree(out, ignore_errors=True)
+        with contextlib.suppress(OSError):  # what ended the run is what is told
+            folders.remove_new(out, there)

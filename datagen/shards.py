@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from datagen import folders
 from datagen.rows import Row
 
 SHARD_ROWS = 8_192  # what a process takes at a time: small enough that 50,000 rows keep two cores busy to the end
@@ -33,8 +34,8 @@ class ShardWriter:
         self._waiting = self._shard = 0
 
     def __enter__(self) -> ShardWriter:
-        shutil.rmtree(self._temporary, ignore_errors=True)
-        self._temporary.mkdir(parents=True)
+        folders.remove(self._temporary)
+        self._temporary.mkdir(parents=True, exist_ok=True)
         return self
 
     def add(self, row: Row) -> None:
@@ -75,24 +76,15 @@ class ShardWriter:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if kind is not None:
-            shutil.rmtree(self._temporary, ignore_errors=True)
+            with contextlib.suppress(OSError):  # what ended the block is what is told
+                folders.remove(self._temporary)
             return
         self._drain()
         if not self._tables:
             self._tables = [self.schema.empty_table()]
         if self._waiting or not self._shard:
             self._write(self._waiting)
-        replace_folder(self._temporary, self.folder)
-
-
-def replace_folder(new: Path, final: Path) -> None:
-    """Rename a folder over another; a kill in between leaves either the old one, or none, never a mixture."""
-    old = final.with_name(f".{final.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if final.exists():
-        final.rename(old)
-    new.rename(final)
-    shutil.rmtree(old, ignore_errors=True)
+        folders.replace(self._temporary, self.folder)
 
 
 def shard_paths(folder: Path) -> list[Path]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from datagen import assets
+from datagen import assets, folders
 from datagen.dataset import Dataset
 from datagen.engine.local import LocalEngine
 from datagen.errors import DataError
@@ -143,7 +142,7 @@ class Run:
         """
         done = read_json(folder / "_done.json")
         if done and done.get("files") != _sizes(folder):  # something was deleted or cut off: nothing in here can be trusted
-            shutil.rmtree(folder)
+            folders.remove(folder)
             done = None
         if not done or done.get("fingerprint") != mark or self.fresh:
             self.begin()
@@ -229,8 +228,8 @@ def source_name(path: str) -> str:
 
 
 def _sizes(folder: Path) -> dict[str, int]:
-    """The size in bytes of every file of a step but its marker."""
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "_done.json")
+    """The size in bytes of every file that a step wrote, but its marker."""
+    files = sorted(p for p in folder.rglob("*") if folders.is_of_a_step(p) and p.is_file() and p.name != "_done.json")
     return {p.relative_to(folder).as_posix(): p.stat().st_size for p in files}
 
 

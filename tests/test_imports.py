@@ -42,7 +42,7 @@ MOST_LINES, MOST_FUNCTION_LINES = 300, 60
 LEVELS = {
     "kernels": -1,
     "errors": 0, "language_model": 0, "progress": 0,
-    "options": 1, "rows": 1, "quotas": 1, "assets": 1, "language": 1, "verbs": 1,
+    "folders": 1, "options": 1, "rows": 1, "quotas": 1, "assets": 1, "language": 1, "verbs": 1,
     "shards": 2, "formats": 2, "render": 2, "verdict": 2, "text": 2, "row_language": 2, "wordlists": 1, "personal_data": 1,
     "scores": 1, "languages": 1,
     "stage": 3, "models": 3, "documents": 3, "pairs": 3, "similarity": 3, "tags": 3, "dataset": 3, "reviews": 3,

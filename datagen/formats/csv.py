@@ -27,6 +27,7 @@ def pieces(path: Path, known: Iterable[str] = (), encoding: str = "") -> Iterato
     Args:
         path: the file.
         known: column names that a user's map speaks of; they help to find the delimiter.
+        encoding: of the file; "" is that of its mark, without one UTF-8.
     """
     csv.field_size_limit(LONGEST)
     delimiter = _delimiter(head(path, 1 << 16, encoding), KNOWN | set(known))

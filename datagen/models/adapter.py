@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -117,6 +118,7 @@ def servable(model: str, *, offline: bool = False) -> tuple[str, str]:
             finally:
                 shutil.rmtree(fresh, ignore_errors=True)
         target.touch()
-        for old in sorted((p for p in cache.iterdir() if p.is_dir()), key=lambda p: -p.stat().st_mtime)[KEPT:]:
+        merged = (p for p in cache.iterdir() if re.fullmatch(r"[0-9a-f]{16}|\.new-\w+", p.name) and p.is_dir())
+        for old in sorted(merged, key=lambda p: -p.stat().st_mtime)[KEPT:]:
             shutil.rmtree(old, ignore_errors=True)
     return str(target), digest

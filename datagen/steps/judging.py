@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from datagen import folders
 from datagen import options as option_fields
 from datagen import stage as stages
 from datagen.dataset import Dataset, Layer, placed, read_column, reason_counts, write_columns, write_scores
@@ -161,7 +162,7 @@ def _of_files(run: Run, step: Step, folder: Path, mark: str) -> Reference:
 def _write_marks(stage: Stage, data: Dataset, folder: Path, applied: Applied, columns: pa.Table | None) -> None:
     """Write the columns that the verdict, or scores kept by id, add to the rows."""
     for name in ("columns", "added"):
-        shutil.rmtree(folder / name, ignore_errors=True)
+        folders.remove(folder / name)
     if stage.marks:
         write_columns(folder / "columns", data.rows, applied.judged, applied.columns)
     if columns is not None and stage.adds:
@@ -180,5 +181,5 @@ def _adopt(run: Run, step: Step, kept_by: str, scores: Path) -> None:
 
 
 def _clear(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    folders.remove(folder)
+    folder.mkdir(parents=True, exist_ok=True)

@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from datagen import folders
 from datagen.train.batches import Sample
 from datagen.train.evaluate import Evaluation
 
@@ -98,4 +98,4 @@ def restore(out: Path, mark: str, trained: Mapping[str, Tensor], optimiser: Opti
 
 def remove(out: Path) -> None:
     """Remove the checkpoint of a run that is done."""
-    shutil.rmtree(out / "checkpoint", ignore_errors=True)
+    folders.remove(out / "checkpoint")

@@ -10,18 +10,17 @@ import contextlib
 import copy
 import json
 import math
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from datagen import folders
 from datagen.errors import DataError, ModelError
 from datagen.models.causal_lm import computes_in_bfloat16, load, pick_device, resolve
 from datagen.render import with_template
 from datagen.rows import Row
-from datagen.shards import replace_folder
 from datagen.train import checkpoint
 from datagen.train.adapters import check_moved, lora, save_adapter, save_full, seeded
 from datagen.train.answered import all_up_to_last_answer, untaught_turns
@@ -282,11 +281,11 @@ def _written(network: Any, tokenizer: Any, options: TrainOptions, out: Path, bas
     """Write OUT/adapter or OUT/model, whole or not at all."""
     name = "adapter" if options.method == "lora" else "model"
     fresh = out / f".{name}-new"
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
+    folders.remove(fresh)
+    fresh.mkdir(parents=True, exist_ok=True)
     if options.method == "lora":
         save_adapter(network, tokenizer, fresh, base, identity, name)
     else:
         save_full(network, tokenizer, fresh, base, identity)
-    replace_folder(fresh, out / name)
+    folders.replace(fresh, out / name)
     return out / name

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import torch
 
+from datagen import folders
 from datagen.errors import ModelError
 from datagen.models.causal_lm import load, resolve
 from datagen.rows import Row
-from datagen.shards import replace_folder
 from datagen.train.adapters import check_moved, lora
 from datagen.train.loop import TrainOptions, train
 
@@ -101,6 +101,6 @@ def test_a_finished_folder_replaces_an_older_one(tmp_path: Path) -> None:
     for text in ("old", "new"):
         (tmp_path / "fresh").mkdir()
         (tmp_path / "fresh" / "file").write_text(text)
-        replace_folder(tmp_path / "fresh", tmp_path / "target")
+        folders.replace(tmp_path / "fresh", tmp_path / "target")
     assert [p.name for p in tmp_path.iterdir()] == ["target"]
     assert (tmp_path / "target" / "file").read_text() == "new"
