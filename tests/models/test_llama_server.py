@@ -203,7 +203,7 @@ def test_a_judge_asks_it(tmp_path: Path, small: Path, write_jsonl: Any) -> None:
     options = {"model": str(small), "max_output_tokens": 8}
     execute(make([{"judge": options}], input=[str(tmp_path / "in.jsonl")]), tmp_path / "out")
     (row,) = iterate_rows(tmp_path / "out" / "kept")
-    assert row["judge_score"] is not None or "no score in" in row["judge_error"]
+    assert row["judge_score"] is not None or row["judge_error"].startswith(("no score in", "cut_off"))
 
 
 def test_an_old_folder_of_the_float32_copy_is_read_and_not_mixed_with_the_new_one(
