@@ -60,7 +60,7 @@ class Finished:
 def filter(  # noqa: A001  (the command's name)
     inputs: Any, stages: Steps = DEFAULT_STAGES, out: str | Path | None = None, mapping: Mapping[str, str] | None = None,
     limit: int | None = None, against: str | Path | None = None, *, target_size: int | None = None,
-    allow_wipeout: bool = False, curve: bool | None = None,
+    allow_wipeout: bool = False, curve: bool | None = None, split: str | None = None, encoding: str = "",
 ) -> Finished:  # fmt: skip
     """Curate rows by a chain of stages; as `datagen filter`.
 
@@ -75,6 +75,8 @@ def filter(  # noqa: A001  (the command's name)
         target_size: keep so many rows in the end: adds `balance`.
         allow_wipeout: let a stage drop most of a source, language or tag.
         curve: say how many rows the stages would keep at other thresholds; None = where there are at most 20,000.
+        split: the part of a folder or set with train, validation and test parts; None = train, "all" = each.
+        encoding: of texts, such as "gb18030"; by default what their mark says, else UTF-8.
 
     Raises:
         DatagenError: with one line that names the fix.
@@ -88,8 +90,9 @@ def filter(  # noqa: A001  (the command's name)
     if target_size is not None:
         entries.append({"balance": {"size": target_size}})
     made = recipes.make(
-        entries, input=tuple(paths), mapping=mapping or {}, limit=limit, against=None if against is None else str(against)
-    )
+        entries, input=tuple(paths), mapping=mapping or {}, limit=limit, against=None if against is None else str(against),
+        split=split, encoding=encoding,
+    )  # fmt: skip
     return _finished(execute(made, folder, progress=Bar(), allow_wipeout=allow_wipeout, curve=curve))
 
 
@@ -168,7 +171,7 @@ def _check_limit(limit: int | None) -> None:
 
 def teach(
     kind: str, rows: Any, out: str | Path, *, mapping: Mapping[str, str] | None = None, limit: int | None = None,
-    **options: Any,
+    split: str | None = None, encoding: str = "", **options: Any,
 ) -> Finished:  # fmt: skip
     """Let a model work on rows: `answer`, `rewrite`, `evolve`, `translate`, `judge`; as the commands of these names.
 
@@ -178,6 +181,8 @@ def teach(
         out: the run folder; the same call again goes on.
         mapping: our field names to theirs, such as {"instruction": "question"}.
         limit: read only so many rows.
+        split: the part of a set that is read; as in `filter`.
+        encoding: of texts; as in `filter`.
         options: such as `samples=8, model="gpt-4o-mini"`.
 
     Raises:
@@ -188,7 +193,9 @@ def teach(
     _check_limit(limit)
     folder = Path(out)
     paths = _paths(rows, folder.with_name(f"{folder.name}.input") / "table.parquet")
-    recipe = recipes.make([{kind: options}], input=tuple(paths), mapping=mapping or {}, limit=limit)
+    recipe = recipes.make(
+        [{kind: options}], input=tuple(paths), mapping=mapping or {}, limit=limit, split=split, encoding=encoding
+    )
     return _finished(execute(recipe, folder, progress=Bar()))
 
 
@@ -213,9 +220,11 @@ def run(recipe: str | Path, out: str | Path) -> Finished:
     return _finished(execute(recipes.load(Path(recipe)), Path(out), progress=Bar()))
 
 
-def read(path: str | Path, mapping: Mapping[str, str] | None = None) -> Iterator[Row]:
+def read(
+    path: str | Path, mapping: Mapping[str, str] | None = None, *, split: str | None = None, encoding: str = ""
+) -> Iterator[Row]:
     """Yield the rows of a file or folder, and a row with the key `reason` for each piece that cannot be read."""
-    return read_rows(str(path), mapping=mapping)
+    return read_rows(str(path), mapping=mapping, split=split, encoding=encoding)
 
 
 def write(rows: str | Path, to: str, target: str | Path) -> Exported:

@@ -46,6 +46,10 @@ def command(documents: tuple[str, ...], out: str, **given: Any) -> int:
 
     fresh, as_json = given.pop("fresh"), given.pop("as_json")
     estimate, probes = given.pop("estimate"), given.pop("probes")
+    if given.pop("split") or given.pop("encoding"):
+        from datagen.errors import UsageError
+
+        raise UsageError("backtranslate reads documents: name the files, and turn them into UTF-8 first (iconv -t utf-8)")
     if given.pop("mapping"):
         from datagen.errors import UsageError
 

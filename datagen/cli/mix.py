@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from datagen.cli.input_options import input_options
+
 
 @click.command("mix")
 @click.argument("sources", nargs=-1, metavar="NAME=PATH...")
@@ -27,8 +29,10 @@ import click
 @click.option("--map", "mapping", metavar="OURS=THEIRS,...", help="Field names, such as instruction=question,output=answer.")
 @click.option("--fresh", is_flag=True, help="Compute everything again.")
 @click.option("--json", "as_json", is_flag=True, help="Print run.json on one line instead of the table.")
+@input_options
 def command(
-    sources: tuple[str, ...], out: str, mapping: str | None, fresh: bool, as_json: bool, evaluated: str | None,
+    sources: tuple[str, ...], out: str, mapping: str | None, split: str | None, encoding: str | None,
+    fresh: bool, as_json: bool, evaluated: str | None,
     weights: str | None, levels: str | None, **options: Any,
 ) -> int:  # fmt: skip
     """Mix sources NAME=PATH (repeat a NAME for more paths) by T5's rules, or by a grid of proxies.
@@ -60,5 +64,7 @@ def command(
         given["levels"] = levels.split(",")
     if evaluated:
         given["eval"] = evaluated
-    recipe = make([{"mix": {"sources": named, **given}}], mapping=terminal.pairs(mapping, "--map"))
+    recipe = make(
+        [{"mix": {"sources": named, **given}}], mapping=terminal.pairs(mapping, "--map"), split=split, encoding=encoding or ""
+    )
     return terminal.run(recipe, out, fresh=fresh, as_json=as_json)

@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from datagen.cli.input_options import input_options
+
 
 @click.command("train")
 @click.argument("rows")
@@ -29,11 +31,24 @@ import click
 @click.option("--map", "mapping", metavar="OURS=THEIRS,...", help="Field names, such as instruction=question,output=answer.")
 @click.option("--fresh", is_flag=True, help="Train from the start, not from a checkpoint.")
 @click.option("--json", "as_json", is_flag=True, help="Print run.json on one line instead of the table.")
-def command(rows: str, out: str, mapping: str | None, eval_: str | None, fresh: bool, as_json: bool, **options: Any) -> int:
+@input_options
+def command(
+    rows: str,
+    out: str,
+    mapping: str | None,
+    split: str | None,
+    encoding: str | None,
+    eval_: str | None,
+    fresh: bool,
+    as_json: bool,
+    **options: Any,
+) -> int:
     """Fine-tune a model on ROWS (a result folder, or anything that can be read); labels on answers only."""
     from datagen.cli import terminal
     from datagen.recipe import make
 
     given = {k: v for k, v in {**options, "eval": eval_}.items() if v is not None}
-    recipe = make([{"train": given}], input=(rows,), mapping=terminal.pairs(mapping, "--map"))
+    recipe = make(
+        [{"train": given}], input=(rows,), mapping=terminal.pairs(mapping, "--map"), split=split, encoding=encoding or ""
+    )
     return terminal.run(recipe, out, fresh=fresh, as_json=as_json)

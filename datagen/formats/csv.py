@@ -19,11 +19,14 @@ DELIMITERS = ",;\t|"
 KNOWN = {"instruction", "input", "output", "system", "context", "chosen", "rejected"} | {
     *("prompt", "completion", "question", "query", "answer", "response")
 }
+
+
 def pieces(path: Path, known: Iterable[str] = (), encoding: str = "") -> Iterator[Piece]:
     """Yield the records of a CSV or TSV file; a row with another number of cells than the header is a problem.
 
     Args:
         path: the file.
+        encoding: of the text; "" is that of its mark, without one UTF-8.
         known: column names that a user's map speaks of; they help to find the delimiter.
     """
     csv.field_size_limit(LONGEST)

@@ -62,7 +62,7 @@ def in_utf8(chunks: Iterator[bytes], encoding: str = "") -> Iterator[bytes]:
     yield decoder.decode(start).encode("utf-8", "surrogateescape")
     for data in chunks:
         yield decoder.decode(data).encode("utf-8", "surrogateescape")
-    yield decoder.decode(b"", True).encode("utf-8", "surrogateescape")
+    yield decoder.decode(b"", final=True).encode("utf-8", "surrogateescape")
 
 
 def _led(encoding: str, first: int, last: int) -> Callable[[str], bool]:

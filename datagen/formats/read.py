@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import hashlib
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -42,6 +43,8 @@ def read(
     mapping: Mapping[str, str] | None = None,
     stdin_copy: Path | None = None,
     limit: int | None = None,
+    split: str | None = None,
+    encoding: str = "",
 ) -> Iterator[Row]:
     """Yield the rows of a source, and a ledger row (it has the key `reason`) for every piece that cannot be read.
 
@@ -51,23 +54,31 @@ def read(
         mapping: our field name ← the file's, such as `{"instruction": "question", "output": "answer"}`.
         stdin_copy: where standard input is copied to.
         limit: the most rows and ledger rows to yield; null for all.
+        split: the part of a folder or set with train, validation and test parts; null for train, `all` for each.
+        encoding: of texts, such as `gb18030`; by default what their mark says, else UTF-8.
 
     Raises:
         DataError: nothing is there, no row of a file could be read, or a mapped field is in no record.
-        UsageError: the map speaks of a name that is not ours.
+        UsageError: the map speaks of a name that is not ours, or the encoding is none.
     """
     names = checked_map(mapping)
-    found = files(path, stdin_copy)
-    rows = (row for file in found for row in _File(file, "stdin" if path == "-" else file.name, names, name).rows())
+    encoding = encodings.checked(encoding) if encoding else ""
+    found = files(path, stdin_copy, split)
+    rows = (row for file in found for row in _File(file, "stdin" if path == "-" else named(file), names, name, encoding).rows())
     return rows if limit is None else islice(rows, limit)
 
 
-def records(path: str) -> Iterator[tuple[str, Piece]]:
+def records(path: str, split: str | None = None) -> Iterator[tuple[str, Piece]]:
     """Yield the name of the file and each record of it as it stands, of whatever fields: for files that hold no rows."""
-    for file in files(path):
-        pieces, _ = _File(file, file.name, {}, "").opened()
+    for file in files(path, split=split):
+        pieces, _ = _File(file, named(file), {}, "").opened()
         for piece in pieces:
-            yield file.name, piece
+            yield named(file), piece
+
+
+def named(path: Path) -> str:
+    """Return the name of a file as it can be stored: bytes in it that are not UTF-8 as escapes."""
+    return os.fsencode(path.name).decode("utf-8", "backslashreplace")
 
 
 @dataclass

@@ -31,7 +31,10 @@ def test_an_open_quote_costs_its_row_alone(tmp_path, at, broken, others):
 
 
 def test_an_open_quote_in_the_last_line_is_said(tmp_path):
-    assert outcome(tmp_path, 'instruction,output\nq0,a0\nq1,"a1')[-1] == ["line 3", "a quote is never closed, or stands alone in a quoted cell"]
+    assert outcome(tmp_path, 'instruction,output\nq0,a0\nq1,"a1')[-1] == [
+        "line 3",
+        "a quote is never closed, or stands alone in a quoted cell",
+    ]
 
 
 def test_cells_of_several_lines_stay(tmp_path):
