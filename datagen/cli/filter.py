@@ -120,8 +120,8 @@ def _plan(recipe: Recipe, out: str | None) -> int:
         found = [path] if once else files(path, split=recipe.split)
         click.echo(f"{path}: {len(found)} file{'s' * (len(found) != 1)}")
         if not once:
-            how = {"mapping": recipe.mapping or None, "split": recipe.split, "encoding": recipe.encoding}
-            for row in islice(read(path, **how), 3):
+            found_rows = read(path, mapping=recipe.mapping or None, split=recipe.split, encoding=recipe.encoding)
+            for row in islice(found_rows, 3):
                 text = row.get("evidence") if "reason" in row else f"{row['instruction']} -> {row['output']}"
                 click.echo(f"  {row.get('reason', 'row')}: {' '.join(str(text).split())[:66]}")
     for step in recipe.steps:
