@@ -61,6 +61,7 @@ def filter(  # noqa: A001  (the command's name)
     inputs: Any, stages: Steps = DEFAULT_STAGES, out: str | Path | None = None, mapping: Mapping[str, str] | None = None,
     limit: int | None = None, against: str | Path | None = None, *, target_size: int | None = None,
     allow_wipeout: bool = False, curve: bool | None = None, roles: Mapping[str, str] | None = None,
+    split: str | None = None, encoding: str = "",
 ) -> Finished:  # fmt: skip
     """Curate rows by a chain of stages; as `datagen filter`.
 
@@ -76,6 +77,8 @@ def filter(  # noqa: A001  (the command's name)
         allow_wipeout: let a stage drop most of a source, language or tag.
         curve: say how many rows the stages would keep at other thresholds; None = where there are at most 20,000.
         roles: the file's names of roles -> ours, such as `{"agent": "assistant"}`.
+        split: the part of a folder or set with train, validation and test parts; None = train, "all" = each.
+        encoding: of texts, such as "gb18030"; by default what their mark says, else UTF-8.
 
     Raises:
         DatagenError: with one line that names the fix.
@@ -89,13 +92,9 @@ def filter(  # noqa: A001  (the command's name)
     if target_size is not None:
         entries.append({"balance": {"size": target_size}})
     made = recipes.make(
-        entries,
-        input=tuple(paths),
-        mapping=mapping or {},
-        roles=roles or {},
-        limit=limit,
-        against=None if against is None else str(against),
-    )
+        entries, input=tuple(paths), mapping=mapping or {}, roles=roles or {}, limit=limit,
+        against=None if against is None else str(against), split=split, encoding=encoding,
+    )  # fmt: skip
     return _finished(execute(made, folder, progress=Bar(), allow_wipeout=allow_wipeout, curve=curve))
 
 
@@ -174,7 +173,8 @@ def _check_limit(limit: int | None) -> None:
 
 def teach(
     kind: str, rows: Any, out: str | Path, *, mapping: Mapping[str, str] | None = None,
-    roles: Mapping[str, str] | None = None, limit: int | None = None, **options: Any,
+    roles: Mapping[str, str] | None = None, limit: int | None = None, split: str | None = None, encoding: str = "",
+    **options: Any,
 ) -> Finished:  # fmt: skip
     """Let a model work on rows: `answer`, `rewrite`, `evolve`, `translate`, `judge`; as the commands of these names.
 
@@ -185,6 +185,8 @@ def teach(
         mapping: our field names to theirs, such as {"instruction": "question"}.
         roles: their names of roles to ours, such as {"agent": "assistant"}.
         limit: read only so many rows.
+        split: the part of a set that is read; as in `filter`.
+        encoding: of texts; as in `filter`.
         options: such as `samples=8, model="gpt-4o-mini"`.
 
     Raises:
@@ -195,7 +197,10 @@ def teach(
     _check_limit(limit)
     folder = Path(out)
     paths = _paths(rows, folder.with_name(f"{folder.name}.input") / "table.parquet")
-    recipe = recipes.make([{kind: options}], input=tuple(paths), mapping=mapping or {}, roles=roles or {}, limit=limit)
+    recipe = recipes.make(
+        [{kind: options}], input=tuple(paths), mapping=mapping or {}, roles=roles or {}, limit=limit, split=split,
+        encoding=encoding,
+    )  # fmt: skip
     return _finished(execute(recipe, folder, progress=Bar()))
 
 
@@ -220,9 +225,12 @@ def run(recipe: str | Path, out: str | Path) -> Finished:
     return _finished(execute(recipes.load(Path(recipe)), Path(out), progress=Bar()))
 
 
-def read(path: str | Path, mapping: Mapping[str, str] | None = None, roles: Mapping[str, str] | None = None) -> Iterator[Row]:
+def read(
+    path: str | Path, mapping: Mapping[str, str] | None = None, roles: Mapping[str, str] | None = None, *,
+    split: str | None = None, encoding: str = "",
+) -> Iterator[Row]:  # fmt: skip
     """Yield the rows of a file or folder, and a row with the key `reason` for each piece that cannot be read."""
-    return read_rows(str(path), mapping=mapping, roles=roles)
+    return read_rows(str(path), mapping=mapping, roles=roles, split=split, encoding=encoding)
 
 
 def write(rows: str | Path, to: str, target: str | Path) -> Exported:

@@ -31,7 +31,7 @@ READERS = ("passages", "from_pairs")  # what makes rows of documents or of sente
 PRE_EXPERIENCE = "pre_experience"  # Cherry's word for the model that has seen some of the rows
 FORWARD_MODEL = "forward_model"  # Humpback's: tuned on rows by people, and on those that a judge thought well of
 TRAINED = (PRE_EXPERIENCE, FORWARD_MODEL)  # steps that make a model for the stages after them
-KEYS = ("input", "map", "roles", "limit", "against", "steps")
+KEYS = ("input", "map", "roles", "limit", "split", "encoding", "against", "steps")
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,8 @@ class Recipe:
     mapping: Mapping[str, str] = field(default_factory=dict)
     roles: Mapping[str, str] = field(default_factory=dict)  # the files' names of roles to ours
     limit: int | None = None
+    split: str | None = None  # the part of a folder or set that is read; None = train, where it has parts
+    encoding: str = ""  # of the input's text; "" = by its mark, else UTF-8
     against: str | None = None  # folder of an earlier run of the same stages: only new rows are judged, beside its own
 
     def __post_init__(self) -> None:
@@ -148,7 +150,8 @@ class Recipe:
         """The recipe as YAML holds it, every option spelled out."""
         head: dict[str, Any] = {"input": list(self.input)} if self.input else {}
         head |= {key: dict(names) for key, names in (("map", self.mapping), ("roles", self.roles)) if names}
-        head |= {key: value for key, value in (("limit", self.limit), ("against", self.against)) if value is not None}
+        given = {"limit": self.limit, "split": self.split, "encoding": self.encoding or None, "against": self.against}
+        head |= {key: value for key, value in given.items() if value is not None}
         return {**head, "steps": [s.written() for s in self.steps]}
 
 
@@ -252,16 +255,16 @@ def parse(content: Any, changes: Sequence[str] = ()) -> Recipe:
     limit = content.get("limit")
     if limit is not None and (type(limit) is not int or limit < 1):
         raise UsageError(f"limit must be a whole number of 1 or more, not {limit!r}")
-    against = content.get("against")
-    if against is not None and not isinstance(against, str):
-        raise UsageError(f"against must be the folder of an earlier run, not {against!r}")
+    for key, what in (("split", "a name"), ("encoding", "a name"), ("against", "the folder of an earlier run")):
+        if content.get(key) is not None and not isinstance(content[key], str):
+            raise UsageError(f"{key} must be {what}, not {content[key]!r}")
     return make(
         changed(content["steps"], changes),
         input=tuple(map(str, [paths] if isinstance(paths, str) else paths)),
         mapping=named["map"],
         roles=named["roles"],
         limit=limit,
-        against=against,
+        **{key: content[key] for key in ("split", "encoding", "against") if content.get(key)},
     )
 
 

@@ -213,12 +213,13 @@ def _whole(out: Path, summary: dict[str, Any]) -> bool:
 
 
 def _tidy(run: Run, before: set[str]) -> None:
-    """Remove what the steps `before` made that the recipe no longer has, and the copy of standard input."""
+    """Remove what the steps `before` made that the recipe no longer has, and the copies of standard input and pipes."""
     kinds = {s.kind for s in run.recipe.steps}
     for name, kind in (("mix.json", "mix"), ("metrics.jsonl", "train"), ("adapter", "train"), ("model", "train")):
         if kind in before - kinds:
             folders.remove(run.out / name)
-    folders.remove(run.out / ".stdin")
+    for copy in run.out.glob(".stdin*"):
+        folders.remove(copy)
     names = {run.folder(0, "input").name} if run.recipe.input else set()
     names |= {run.folder(i, s.name).name for i, s in enumerate(run.recipe.steps, start=1)}
     for folder in run.out.glob("[0-9][0-9]-*"):

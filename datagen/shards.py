@@ -137,9 +137,9 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text under a temporary name and rename it."""
+    """Write a text under a temporary name and rename it; a file's name that is not UTF-8 is in it as JSON's escapes."""
     temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
+    temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
     temporary.replace(path)
 
 
@@ -155,7 +155,7 @@ def read_json(path: Path) -> Any:
 def fingerprint(*parts: Any) -> str:
     """Return a short digest of JSON values: equal parts, equal digest."""
     text = json.dumps(parts, ensure_ascii=False, sort_keys=True, default=str)
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def file_digest(paths: Iterable[Path]) -> list[list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,12 +15,13 @@ from datagen.dataset import Dataset
 from datagen.engine.local import LocalEngine
 from datagen.errors import DataError
 from datagen.formats import read as readers
+from datagen.formats import sources
 from datagen.recipe import Recipe, Step
 from datagen.rows import Row
 from datagen.shards import file_digest, read_json, write_json, write_text
 from datagen.stage import Reference
 
-_SUFFIX = re.compile(r"(?:\.(?:jsonl?|csv|tsv|parquet|txt))?(?:\.(?:gz|zst))?$")
+_SUFFIX = re.compile(r"(?:\.(?:jsonl?|csv|tsv|parquet|arrow|txt))?(?:\.(?:gz|zst))?$")
 PACKAGES = (
     "datagen",
     "numpy",
@@ -100,6 +102,8 @@ class Run:
     datasets: list[Dataset] = field(default_factory=list)
     stages: list[dict[str, Any]] = field(default_factory=list)
     inputs: dict[str, list[list[str]]] = field(default_factory=dict)  # role -> [file, sha256]
+    stamps: dict[str, dict[Path, tuple[int, ...]]] = field(default_factory=dict)  # role -> files as they were when hashed
+    copies: dict[str, str] = field(default_factory=dict)  # standard input and pipes -> the copies that are read
     before: dict[str, Any] | None = None  # run.json of the result that stood here
     models: dict[str, str] = field(default_factory=dict)  # name -> identity, each looked up once
     tail: str = ""  # fingerprint of everything so far
@@ -157,11 +161,25 @@ class Run:
         self.stages.append(done["entry"])
         return dict(done["entry"])
 
-    def digest(self, role: str, paths: list[str]) -> list[list[str]]:
+    def digest(self, role: str, paths: list[str], split: str | None = None) -> list[list[str]]:
         """Return the names and hashes of the files behind paths, and remember them under a role for recipe.yaml."""
-        found = [d for p in paths for d in file_digest(readers.files(assets.shipped(p), self.out / ".stdin"))]
+        found: list[list[str]] = []
+        for path in paths:
+            once = path == "-" or sources.is_pipe(path)
+            copy = self.out / f".stdin{len(self.copies) or ''}" if once else None
+            files = readers.files(assets.shipped(path), copy, split)
+            if once:
+                self.copies[path] = str(files[0])
+            self.stamps[role] = {**self.stamps.get(role, {}), **{file: stamp(file) for file in files}}
+            found += file_digest(files)
         self.inputs[role] = found
         return found
+
+    def check_unchanged(self, role: str) -> None:
+        """Raise DataError where a file under a role is no longer what was hashed: rows of it may be of another content."""
+        for file, before in self.stamps.get(role, {}).items():
+            if stamp(file) != before:
+                raise DataError(f"{file} was changed while it was read; run the command again when it is whole")
 
     def read(self, name: str, paths: list[str]) -> Iterator[Row]:
         """Yield the rows of paths under the recipe's maps and limit, standard input from the copy that `digest` made.
@@ -171,24 +189,26 @@ class Run:
         """
         left = self.recipe.limit
         for path in paths:
-            source = str(self.out / ".stdin") if path == "-" else assets.shipped(path)
+            source = self.copies.get(path) or assets.shipped(path)
             own = name or source_name(path)
             recipe, needs = self.recipe, _answers(self.recipe)
-            rows = readers.read(source, name=name, mapping=recipe.mapping, roles=recipe.roles, limit=left, answers=needs)
-            for row in rows:
+            for row in readers.read(
+                source, name=name, mapping=recipe.mapping, roles=recipe.roles, limit=left, answers=needs, split=recipe.split,
+                encoding=recipe.encoding,
+            ):  # fmt: skip
                 row["source"] = row["source"] or own
                 yield row
                 left = None if left is None else left - 1
             if left == 0:
                 return
 
-    def side_rows(self, what: str, path: str) -> list[Row]:
+    def side_rows(self, what: str, path: str, split: str | None = None) -> list[Row]:
         """Return the rows that a step needs beside its input (seeds, rows to evaluate on): all of them, or an error.
 
         Raises:
             DataError: a piece cannot be read, or there is no row.
         """
-        rows = list(readers.read(assets.shipped(path)))
+        rows = list(readers.read(assets.shipped(path), split=split))
         lost = [r for r in rows if "reason" in r]
         if lost:
             raise DataError(f"{what}: {len(lost)} of {len(rows)} rows cannot be read, first {lost[0]['evidence']}")
@@ -224,7 +244,16 @@ def source_name(path: str) -> str:
         return path.removeprefix("hf://datasets/")
     place = Path(path).resolve()
     name = place.parent.name if place.name == "kept" else place.name
+    if name.startswith("pipe:["):  # what a shell's <(…) is has a number that is another each time
+        return "pipe"
+    name = os.fsencode(name).decode("utf-8", "backslashreplace")
     return _SUFFIX.sub("", name) or name
+
+
+def stamp(path: Path) -> tuple[int, ...]:
+    """Return what tells that a file was changed: which it is, its size, and the times of its last changes."""
+    found = path.stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _sizes(folder: Path) -> dict[str, int]:

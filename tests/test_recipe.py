@@ -40,7 +40,7 @@ MIX = "input: a.jsonl\nsteps:\n- rules\n- mix: {sources: %s}\n"
         ("steps: [rules", "not valid YAML: "),
         ("steps: [!!python/object/apply:os.system [ls]]", "not valid YAML: "),
         ("input: a\nstps: [rules]\nsteps: [rules]", "unknown key 'stps'; did you mean 'steps'?"),
-        ("input: a\n1: 2\nsteps: [rules]", "unknown key '1'; known: against, input, limit, map, roles, steps"),
+        ("input: a\n1: 2\nsteps: [rules]", "unknown key '1'; known: against, encoding, input, limit, map, roles, split, steps"),
         ("input: a\nsteps: [ruls]", "there is no step 'ruls'; did you mean 'rules'?"),
         ("input: a\nsteps: [trian]", "there is no step 'trian'; did you mean 'train'?"),
         ("input: a\nsteps: [my.own.stage]", "there is no stage 'my.own.stage'"),

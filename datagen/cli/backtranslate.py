@@ -46,7 +46,12 @@ def command(documents: tuple[str, ...], out: str, **given: Any) -> int:
 
     fresh, as_json = given.pop("fresh"), given.pop("as_json")
     estimate, probes = given.pop("estimate"), given.pop("probes")
-    if given.pop("mapping") or given.pop("roles"):
+    if given.pop("split") or given.pop("encoding"):
+        from datagen.errors import UsageError
+
+        raise UsageError("backtranslate reads documents: name the files, and turn them into UTF-8 first (iconv -t utf-8)")
+    mapping, roles = given.pop("mapping"), given.pop("roles")
+    if mapping or roles:
         from datagen.errors import UsageError
 
         raise UsageError("backtranslate reads documents: --text-field and --id-field name their fields, not --map or --roles")

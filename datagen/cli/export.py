@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from datagen.cli.input_options import input_options
+
 
 @click.command("export")
 @click.argument("rows")
@@ -16,7 +18,10 @@ import click
 @click.option("-o", "--out", metavar="FILE", help="File to write, .gz or .zst allowed; default: standard output.")
 @click.option("--map", "mapping", metavar="OURS=THEIRS,...", help="Field names, such as instruction=question,output=answer.")
 @click.option("--roles", metavar="THEIRS=OURS,...", help="Names of roles, such as agent=assistant.")
-def command(rows: str, to: str, out: str | None, mapping: str | None, roles: str | None) -> int:
+@input_options
+def command(
+    rows: str, to: str, out: str | None, mapping: str | None, roles: str | None, split: str | None, encoding: str | None
+) -> int:
     """Write ROWS (a result folder, or anything that can be read) in another format, with a dataset card beside FILE.
 
     `repeat` is expanded: a row taken twice by a mixture is written twice.
@@ -35,9 +40,10 @@ def command(rows: str, to: str, out: str | None, mapping: str | None, roles: str
     out = None if out == "-" else out
     if out and Path(out).is_dir():
         raise UsageError(f"{out} is a folder; -o names a file, such as {Path(out, to)}.jsonl")
-    if out and Path(out).exists() and any(Path(out).samefile(f) for f in files(rows)):
+    if out and Path(out).exists() and any(Path(out).samefile(f) for f in files(rows, split="all")):
         raise UsageError(f"{out} is what is being read; give another -o")
-    found = read(rows, mapping=terminal.pairs(mapping, "--map"), roles=terminal.pairs(roles, "--roles"), answers="named")
+    names, known = terminal.pairs(mapping, "--map"), terminal.pairs(roles, "--roles")
+    found = read(rows, mapping=names, roles=known, answers="named", split=split, encoding=encoding or "")
     with contextlib.ExitStack() as stack:
         if out:  # else the terminal shows the rows themselves
             found = stack.enter_context(shown("export")).counted(found)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from datagen.cli.input_options import input_options
+
 if TYPE_CHECKING:
     from datagen.recipe import Recipe
 
@@ -28,10 +30,12 @@ if TYPE_CHECKING:
 @click.option("--fresh", is_flag=True, help="Compute every stage again.")
 @click.option("--dry-run", is_flag=True, help="Show the files, the first rows and the stages; write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print run.json on one line instead of the table.")
+@input_options
 def command(
     inputs: tuple[str, ...], out: str | None, stages: tuple[str, ...], recipe: str | None, changes: tuple[str, ...],
-    mapping: str | None, roles: str | None, against: str | None, target_size: int | None, allow_wipeout: bool,
-    curve: bool | None, limit: int | None, fresh: bool, dry_run: bool, as_json: bool,
+    mapping: str | None, roles: str | None, split: str | None, encoding: str | None,
+    against: str | None, target_size: int | None, allow_wipeout: bool, curve: bool | None,
+    limit: int | None, fresh: bool, dry_run: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """Curate INPUTs (files, folders, - or hf://...) by a chain of stages.
 
@@ -48,8 +52,10 @@ def command(
     if not inputs and not stages and not recipe and out is not None and (Path(out) / "recipe.yaml").is_file():
         recipe = str(Path(out) / "recipe.yaml")
     chosen = _recipe(inputs, stages, recipe, changes, terminal.pairs(mapping, "--map"), limit, target_size)
-    known = terminal.pairs(roles, "--roles")
-    chosen = dataclasses.replace(chosen, against=against or chosen.against, roles=known or chosen.roles)
+    chosen = dataclasses.replace(
+        chosen, against=against or chosen.against, roles=terminal.pairs(roles, "--roles") or chosen.roles,
+        split=split or chosen.split, encoding=encoding or chosen.encoding,
+    )  # fmt: skip
     if dry_run:
         return _plan(chosen, out)
     if out is None:
@@ -108,19 +114,22 @@ def _plan(recipe: Recipe, out: str | None) -> int:
 
     from datagen.cli import endings
     from datagen.formats.read import files, read
+    from datagen.formats.sources import is_pipe
     from datagen.options import shown, values
 
     for path in recipe.input:
-        found = [path] if path == "-" else files(path)
+        once = path == "-" or is_pipe(path)
+        found = [path] if once else files(path, split=recipe.split)
         click.echo(f"{path}: {len(found)} file{'s' * (len(found) != 1)}")
-        if path != "-":
-            for row in islice(read(path, mapping=recipe.mapping, roles=recipe.roles), 3):
+        if not once:
+            rows = read(path, mapping=recipe.mapping, roles=recipe.roles, split=recipe.split, encoding=recipe.encoding)
+            for row in islice(rows, 3):
                 text = row.get("evidence") if "reason" in row else f"{row['instruction']} -> {row['output']}"
                 click.echo(f"  {row.get('reason', 'row')}: {' '.join(str(text).split())[:66]}")
     for step in recipe.steps:
         step.options.identity()
         for other in (*(p for named in step.options.files.values() for p in named), *step.options.references):
-            files(other)
+            files(other, split="all")
         options = ", ".join(f"{k}={shown(v)}" for k, v in values(step.options).items())
         click.echo(textwrap.fill(f"{step.name}: {options}" if options else step.name, 80, subsequent_indent="    "))
     if out is not None and (Path(out) / "run.json").is_file():

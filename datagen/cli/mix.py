@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from datagen.cli.input_options import input_options
+
 
 @click.command("mix")
 @click.argument("sources", nargs=-1, metavar="NAME=PATH...")
@@ -28,9 +30,10 @@ import click
 @click.option("--roles", metavar="THEIRS=OURS,...", help="Names of roles, such as agent=assistant.")
 @click.option("--fresh", is_flag=True, help="Compute everything again.")
 @click.option("--json", "as_json", is_flag=True, help="Print run.json on one line instead of the table.")
+@input_options
 def command(
-    sources: tuple[str, ...], out: str, mapping: str | None, roles: str | None, fresh: bool, as_json: bool,
-    evaluated: str | None, weights: str | None, levels: str | None, **options: Any,
+    sources: tuple[str, ...], out: str, mapping: str | None, roles: str | None, split: str | None, encoding: str | None,
+    fresh: bool, as_json: bool, evaluated: str | None, weights: str | None, levels: str | None, **options: Any,
 ) -> int:  # fmt: skip
     """Mix sources NAME=PATH (repeat a NAME for more paths) by T5's rules, or by a grid of proxies.
 
@@ -62,6 +65,10 @@ def command(
     if evaluated:
         given["eval"] = evaluated
     recipe = make(
-        [{"mix": {"sources": named, **given}}], mapping=terminal.pairs(mapping, "--map"), roles=terminal.pairs(roles, "--roles")
+        [{"mix": {"sources": named, **given}}],
+        mapping=terminal.pairs(mapping, "--map"),
+        roles=terminal.pairs(roles, "--roles"),
+        split=split,
+        encoding=encoding or "",
     )
     return terminal.run(recipe, out, fresh=fresh, as_json=as_json)

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from datagen.cli.input_options import INPUT
+
 Command = Callable[..., Any]
 
 MODEL = [
@@ -53,6 +55,7 @@ TEACH = [
     click.option("--prompts", metavar="DIR", help="A folder whose NAME.LANGUAGE.jinja take the place of the prompts here."),
     click.option("--map", "mapping", metavar="OURS=THEIRS,...", help="Field names, such as instruction=question."),
     click.option("--roles", metavar="THEIRS=OURS,...", help="Names of roles, such as agent=assistant."),
+    *INPUT,
     click.option("--limit", type=click.IntRange(1, 2**31), help="Read only so many rows."),
     click.option("--fresh", is_flag=True, help="Make the rows again from the recorded answers."),
     click.option("--json", "as_json", is_flag=True, help="Print run.json on one line instead of the table."),
@@ -87,11 +90,12 @@ def run_steps(rows: Sequence[str], out: str, given: dict[str, Any], steps: Calla
     from datagen.recipe import make
 
     mapping, roles = terminal.pairs(given.pop("mapping"), "--map"), terminal.pairs(given.pop("roles"), "--roles")
+    how = {"split": given.pop("split"), "encoding": given.pop("encoding") or ""}
     limit = given.pop("limit")
     fresh, as_json = given.pop("fresh"), given.pop("as_json")
     estimate, probes = given.pop("estimate", False), given.pop("probes", 0)
     own = {k: v for k, v in given.items() if v is not None}
-    recipe = make(steps(own), input=tuple(rows), mapping=mapping, roles=roles, limit=limit)
+    recipe = make(steps(own), input=tuple(rows), mapping=mapping, roles=roles, limit=limit, **how)
     if estimate:
         return terminal.estimate(recipe, out, probes, as_json=as_json)
     return terminal.run(recipe, out, fresh=fresh, as_json=as_json)

@@ -6,12 +6,15 @@ from typing import Any
 
 import click
 
+from datagen.cli.input_options import input_options
+
 
 @click.command("stats")
 @click.argument("rows", nargs=-1, required=True, metavar="ROWS...")
 @click.option("--limit", type=click.IntRange(1, 2**31), help="Read only so many rows of each.")
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
-def command(rows: tuple[str, ...], limit: int | None, as_json: bool) -> int:
+@input_options
+def command(rows: tuple[str, ...], limit: int | None, as_json: bool, split: str | None, encoding: str | None) -> int:
     """Count ROWS (files, folders, runs): sources, languages, turns, lengths in tokens, root verbs and their nouns."""
     import json
     from itertools import chain
@@ -22,7 +25,8 @@ def command(rows: tuple[str, ...], limit: int | None, as_json: bool) -> int:
     from datagen.report.compare import stats
 
     with shown("stats") as bar:
-        found = stats(bar.counted(chain.from_iterable(read(path, limit=limit) for path in rows)))
+        several = (read(path, limit=limit, split=split, encoding=encoding or "") for path in rows)
+        found = stats(bar.counted(chain.from_iterable(several)))
     if as_json:
         click.echo(json.dumps(found, ensure_ascii=False))
         return 0

@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from datagen.cli.input_options import input_options
+
 
 @click.command("train")
 @click.argument("rows")
@@ -34,8 +36,18 @@ import click
 @click.option("--roles", metavar="THEIRS=OURS,...", help="Names of roles, such as agent=assistant.")
 @click.option("--fresh", is_flag=True, help="Train from the start, not from a checkpoint.")
 @click.option("--json", "as_json", is_flag=True, help="Print run.json on one line instead of the table.")
+@input_options
 def command(
-    rows: str, out: str, mapping: str | None, roles: str | None, eval_: str | None, fresh: bool, as_json: bool, **options: Any
+    rows: str,
+    out: str,
+    mapping: str | None,
+    roles: str | None,
+    split: str | None,
+    encoding: str | None,
+    eval_: str | None,
+    fresh: bool,
+    as_json: bool,
+    **options: Any,
 ) -> int:
     """Fine-tune a model on ROWS (a result folder, or anything that can be read); labels on answers only."""
     from datagen.cli import terminal
@@ -43,6 +55,11 @@ def command(
 
     given = {k: v for k, v in {**options, "eval": eval_}.items() if v is not None}
     recipe = make(
-        [{"train": given}], input=(rows,), mapping=terminal.pairs(mapping, "--map"), roles=terminal.pairs(roles, "--roles")
+        [{"train": given}],
+        input=(rows,),
+        mapping=terminal.pairs(mapping, "--map"),
+        roles=terminal.pairs(roles, "--roles"),
+        split=split,
+        encoding=encoding or "",
     )
     return terminal.run(recipe, out, fresh=fresh, as_json=as_json)

@@ -235,7 +235,7 @@ def _read(paths: tuple[str, ...], fields: tuple[str, ...]) -> tuple[list[str], l
     texts: list[str] = []
     read: dict[str, int] = {}
     for path in paths:
-        for file, piece in records(path):
+        for file, piece in records(path, split="all"):
             read.setdefault(file, 0)
             if not isinstance(piece.record, dict):
                 raise DataError(

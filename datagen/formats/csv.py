@@ -26,6 +26,7 @@ def pieces(path: Path, known: Iterable[str] = (), encoding: str = "") -> Iterato
 
     Args:
         path: the file.
+        encoding: of the text; "" is that of its mark, without one UTF-8.
         known: column names that a user's map speaks of; they help to find the delimiter.
         encoding: of the file; "" is that of its mark, without one UTF-8.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import hashlib
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -49,6 +50,8 @@ def read(
     stdin_copy: Path | None = None,
     limit: int | None = None,
     answers: Answers = "any",
+    split: str | None = None,
+    encoding: str = "",
 ) -> Iterator[Row]:
     """Yield the rows of a source, and a ledger row (it has the key `reason`) for every piece that cannot be read.
 
@@ -61,28 +64,36 @@ def read(
         limit: the most rows and ledger rows to yield; null for all.
         answers: whether a file without any answer is an error: `any`: never, for prompts; `needed`: always; `named`: where
             a field of another name could hold them.
+        split: the part of a folder or set with train, validation and test parts; null for train, `all` for each.
+        encoding: of texts, such as `gb18030`; by default what their mark says, else UTF-8.
 
     Raises:
         DataError: nothing is there, no row of a file could be read, a mapped field is in no record, or no answer.
-        UsageError: the map speaks of a name that is not ours.
+        UsageError: the map speaks of a name that is not ours, or the encoding is none.
     """
     names, known_roles = checked_map(mapping), checked_roles(roles)
-    found = files(path, stdin_copy)
-    labels = ("stdin" if path == "-" else file.name for file in found)
+    encoding = encodings.checked(encoding) if encoding else ""
+    found = files(path, stdin_copy, split)
+    labels = ("stdin" if path == "-" else named(file) for file in found)
     rows = (
         row
         for file, label in zip(found, labels, strict=True)
-        for row in _File(file, label, names, name, known_roles, answers).rows()
+        for row in _File(file, label, names, name, known_roles, answers, encoding).rows()
     )
     return rows if limit is None else islice(rows, limit)
 
 
-def records(path: str) -> Iterator[tuple[str, Piece]]:
+def records(path: str, split: str | None = None) -> Iterator[tuple[str, Piece]]:
     """Yield the name of the file and each record of it as it stands, of whatever fields: for files that hold no rows."""
-    for file in files(path):
-        pieces, _ = _File(file, file.name, {}, "", {}, "any").opened()
+    for file in files(path, split=split):
+        pieces, _ = _File(file, named(file), {}, "", {}, "any").opened()
         for piece in pieces:
-            yield file.name, piece
+            yield named(file), piece
+
+
+def named(path: Path) -> str:
+    """Return the name of a file as it can be stored: bytes in it that are not UTF-8 as escapes."""
+    return os.fsencode(path.name).decode("utf-8", "backslashreplace")
 
 
 @dataclass

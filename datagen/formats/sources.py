@@ -3,30 +3,37 @@
 from __future__ import annotations
 
 import difflib
+import json
+import re
 import shutil
 import sys
 from pathlib import Path
 
 from datagen.errors import DataError
+from datagen.formats import splits
 
 SUFFIXES = tuple(
-    name + packed for name in (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet") for packed in ("", ".gz", ".zst")
+    name + packed
+    for name in (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".arrow")
+    for packed in ("", ".gz", ".zst")
 )
 HUB = "hf://datasets/"
 # Descriptions of datasets that lie beside the data and hold no rows.
+_CACHED = re.compile(r"cache-[0-9a-f]+(?:_\d+_of_\d+)?\.arrow")  # what `datasets` keeps of a map or filter
 NOT_DATA = frozenset({"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"})
 
 
-def files(path: str, stdin_copy: Path | None = None) -> list[Path]:
+def files(path: str, stdin_copy: Path | None = None, split: str | None = None) -> list[Path]:
     """Return the files of a source in a fixed order.
 
     Args:
         path: a file; a folder (a datagen result folder gives its kept rows); `-` for standard input;
             `hf://datasets/owner/name[/file]`.
-        stdin_copy: where standard input is copied to, so that it can be read more than once.
+        stdin_copy: where standard input, or a pipe, is copied to, so that it can be read more than once.
+        split: the part of a folder or set that is read; see `splits.chosen`.
 
     Raises:
-        DataError: nothing is there, or the hub cannot be reached.
+        DataError: nothing is there, it has no such part, or the hub cannot be reached.
     """
     if path == "-":
         if stdin_copy is None:
@@ -35,16 +42,29 @@ def files(path: str, stdin_copy: Path | None = None) -> list[Path]:
             shutil.copyfileobj(sys.stdin.buffer, copy)
         return [stdin_copy]
     if path.startswith("hf://"):
-        return _hub_files(path)
+        return _hub_files(path, split)
     place = Path(path)
     if place.is_dir():
-        return _folder_files(place)
+        return _folder_files(place, split)
     if not place.exists():
         raise DataError(f"no such file or directory: {path}{_near(place)}")
+    if is_pipe(path):
+        if stdin_copy is None:
+            raise DataError(f"{path}: a pipe can be read once only, which is too little here; save it to a file and name that")
+        with place.open("rb") as pipe, stdin_copy.open("wb") as copy:
+            shutil.copyfileobj(pipe, copy)
+        return [stdin_copy]
+    if not place.is_file():
+        raise DataError(f"{path} is a device or a socket, no file; save what it holds to a file and name that")
     return [place]
 
 
-def _folder_files(folder: Path) -> list[Path]:
+def is_pipe(path: str) -> bool:
+    """Whether a path is a pipe, such as a shell's <(…) gives, or a FIFO: it can be read once."""
+    return not path.startswith("hf://") and Path(path).is_fifo()
+
+
+def _folder_files(folder: Path, split: str | None) -> list[Path]:
     if (folder / "kept").is_dir() and ((folder / "run.json").is_file() or (folder / "judgements.jsonl").is_file()):
         return sorted((folder / "kept").glob("*.parquet"))
     if (folder / ".datagen").exists():
@@ -57,9 +77,33 @@ def _folder_files(folder: Path) -> list[Path]:
         and not any(part.startswith(".") for part in file.relative_to(folder).parts)
         and not any((above / ".datagen").exists() for above in file.parents if folder in above.parents)
         and file.is_file()
+        and not _CACHED.fullmatch(file.name)
     )
+    found = _saved(found)
     if not found:
         raise DataError(f"{folder}: no data file in this folder; expected {', '.join(SUFFIXES[::3])}, each also .gz or .zst")
+    by_name = {file.relative_to(folder).as_posix(): file for file in found}
+    return [by_name[name] for name in splits.chosen(str(folder), list(by_name), split)]
+
+
+def _saved(found: list[Path]) -> list[Path]:
+    """Return files with those of each folder that `datasets` saved as its state.json names them, in its order.
+
+    Raises:
+        DataError: one that it names is not there.
+    """
+    states = {file.parent: file.parent / "state.json" for file in found if file.suffix == ".arrow"}
+    for folder, state in states.items():
+        try:
+            named = [folder / entry["filename"] for entry in json.loads(state.read_bytes())["_data_files"]]
+        except (OSError, ValueError, LookupError, TypeError):
+            continue  # no folder of `datasets`: its files are read as they are
+        if missing := next((file for file in named if file not in found), None):
+            raise DataError(f"{folder}: state.json names {missing.name}, which is not there; copy the whole folder again")
+        at = min(found.index(file) for file in named) if named else 0
+        rest = [file for file in found if not (file.parent == folder and file.suffix == ".arrow")]
+        at = min(at, len(rest))
+        found = [*rest[:at], *named, *rest[at:]]
     return found
 
 
@@ -73,7 +117,7 @@ def _near(place: Path) -> str:
     return f"; did you mean '{place.parent / close[0]}'?" if close else ""
 
 
-def _hub_files(path: str) -> list[Path]:
+def _hub_files(path: str, split: str | None) -> list[Path]:
     """Download the data files of a dataset on the Hugging Face hub, or the one named."""
     owner, name, file = [*path.removeprefix(HUB).split("/", 2), "", "", ""][:3]
     if not path.startswith(HUB) or not owner or not name:
@@ -86,7 +130,10 @@ def _hub_files(path: str) -> list[Path]:
     try:
         listed = [file] if file else sorted(hub.HfApi().list_repo_files(dataset, repo_type="dataset"))
         wanted = [f for f in listed if f.lower().endswith(SUFFIXES) and Path(f).name not in NOT_DATA] or [file]
+        wanted = wanted if file else splits.chosen(path, wanted, split)
         return [Path(hub.hf_hub_download(dataset, f, repo_type="dataset")) for f in wanted if f]
+    except DataError:
+        raise
     except Exception as error:  # the client raises its own, requests', httpx's and OS errors
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise DataError(

@@ -9,6 +9,7 @@ from pathlib import Path
 from datagen import assets
 from datagen.errors import UsageError
 from datagen.formats import read as readers
+from datagen.formats import sources, splits
 from datagen.recipe import FORWARD_MODEL, GENERATORS, PRE_EXPERIENCE, TEACHERS, TRAINED, Step
 from datagen.stage import Stage
 from datagen.steps.earlier import opened
@@ -77,7 +78,7 @@ def check(run: Run) -> None:
 def _files_of(path: str, documents: bool) -> list[Path]:
     """The files behind a path of documents, or of rows; raises DataError where there is none."""
     if not documents:
-        return readers.files(path)
+        return [Path(path)] if sources.is_pipe(path) else readers.files(path, split=splits.ALL)
     from datagen.documents.reading import files_of
 
     return files_of(path)

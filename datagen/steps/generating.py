@@ -99,7 +99,10 @@ def ready(run: Run, step: Step, requests: int | None = None) -> Iterator[Loop]:
     path = seed_path(step)
     seeds: list[Row] = run.side_rows("seeds", path) if path else []
     with chat_of(run, step) as chat:
-        yield generation.loop(step.kind, seeds, chat, step.options, requests)
+        loop = generation.loop(step.kind, seeds, chat, step.options, requests)
+        for role in ("seeds", "topics"):
+            run.check_unchanged(f"{step.name}.{role}")
+        yield loop
 
 
 def _watched(loop: Loop, run: Run) -> Generator[Row, None, None]:

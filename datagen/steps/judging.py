@@ -15,6 +15,7 @@ from datagen import folders
 from datagen import options as option_fields
 from datagen import stage as stages
 from datagen.dataset import Dataset, Layer, placed, read_column, reason_counts, write_columns, write_scores
+from datagen.formats import splits
 from datagen.recipe import Step
 from datagen.rows import ROW
 from datagen.shards import ShardWriter, fingerprint, read_all, read_json, read_table, shard_paths, write_json
@@ -39,7 +40,7 @@ def judge(run: Run, step: Step, folder: Path) -> None:
     known = fingerprint(VERSION, step.kind, stage.version, stage.score_options(), _sides(run, step), able.identity(), *again)
     overlaid = data.columns_of(stage.reads)
     score_mark = fingerprint(known, data.fingerprint, run.tail if overlaid else "")
-    others = run.digest(f"{step.name}.against", list(stage.references)) if stage.references else []
+    others = run.digest(f"{step.name}.against", list(stage.references), splits.ALL) if stage.references else []
     mark = fingerprint(score_mark, option_fields.values(stage), others, run.tail, *([run.curve] if run.curve else []))
     scores = folder / "scores"
 
@@ -59,6 +60,8 @@ def judge(run: Run, step: Step, folder: Path) -> None:
             _score(run, step, data, scores, overlaid)
             columns = read_column(scores)
         reference = _reference(run, replace(step, options=able), folder, fingerprint(known, others))
+        for role in (*stage.files, "against"):
+            run.check_unchanged(f"{step.name}.{role}")
         run.progress.step(f"{step.name}: decide", None, "rows")
         applied = stages.apply(stage, columns, alive, ctx, reference)
         wipeout.check(run, step, data, before, applied.dropped)
@@ -94,7 +97,7 @@ def _curve(
 
 def _sides(run: Run, step: Step) -> dict[str, list[list[str]]]:
     """The hashes of the files that a stage's scores depend on."""
-    return {role: run.digest(f"{step.name}.{role}", list(paths)) for role, paths in step.options.files.items()}
+    return {role: run.digest(f"{step.name}.{role}", list(paths), splits.ALL) for role, paths in step.options.files.items()}
 
 
 def _score(run: Run, step: Step, data: Dataset, scores: Path, overlaid: dict[str, Path]) -> None:
@@ -143,7 +146,7 @@ def _of_files(run: Run, step: Step, folder: Path, mark: str) -> Reference:
         _clear(folder)
         with ShardWriter(folder / "rows", ROW) as writer:
             for path in step.options.references:
-                for row in run.side_rows(f"{step.name}, against", path):
+                for row in run.side_rows(f"{step.name}, against", path, splits.ALL):
                     writer.add(row)
             read = writer.rows
         tasks: list[tuple[Stage, str, str, dict[str, str]]] = [

@@ -11,6 +11,7 @@ import pyarrow as pa
 from datagen import options as option_fields
 from datagen.dataset import Dataset, Layer, ingest, reason_counts
 from datagen.errors import DataError
+from datagen.formats import splits
 from datagen.progress import counted
 from datagen.recipe import Step
 from datagen.rows import REWRITTEN, Row, row_id
@@ -25,11 +26,12 @@ def mix(run: Run, step: Step, folder: Path) -> None:
 
     options = step.options
     paths = source_paths(options)
-    digests = {n: run.digest(f"{step.name}.{n}", p) for n, p in paths.items()}
+    digests = {n: run.digest(f"{step.name}.{n}", p, run.recipe.split) for n, p in paths.items()}
     read_mark = fingerprint(
-        VERSION, list(options.sources), digests, dict(options.systems), dict(run.recipe.mapping), run.recipe.limit, run.tail
-    )
-    evaluated = run.digest(f"{step.name}.eval", [options.eval]) if options.eval else []
+        VERSION, list(options.sources), digests, dict(options.systems), dict(run.recipe.mapping), run.recipe.limit,
+        *([run.recipe.encoding] if run.recipe.encoding else []), run.tail,
+    )  # fmt: skip
+    evaluated = run.digest(f"{step.name}.eval", [options.eval], splits.ONE) if options.eval else []
     mark = fingerprint(read_mark, option_fields.values(options), evaluated, run.identity(options.model) if options.grid else "")
     before = run.datasets[-1] if run.datasets else None
     moved: list[tuple[str, str]] = []  # old and new id of each row that got a system line
@@ -47,6 +49,8 @@ def mix(run: Run, step: Step, folder: Path) -> None:
             (folder / "_read.json").unlink(missing_ok=True)
             sources = [(n, counted(rows_of(n), run.progress.at)) for n in options.sources]
             sizes = ingest(folder, sources, step.name, extra=before.added() if before else ())
+            for name in paths:
+                run.check_unchanged(f"{step.name}.{name}")
             _write_moved(folder, moved)
             write_json(folder / "_read.json", {"fingerprint": read_mark, "sizes": sizes})
         sizes = read_json(folder / "_read.json")["sizes"]
@@ -118,7 +122,7 @@ def _proxies(run: Run, options: Any, folder: Path) -> Callable[..., Any]:
 
         return loss
 
-    eval_rows = run.side_rows("eval", options.eval) if options.eval else None
+    eval_rows = run.side_rows("eval", options.eval, splits.ONE) if options.eval else None
 
     def search(table: pa.Table, sizes: dict[str, int]) -> Any:
         from datagen.mix import grid

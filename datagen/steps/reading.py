@@ -16,11 +16,11 @@ def read_input(run: Run) -> None:
     """Step 0: the input files, as rows on disk."""
     folder, paths = run.folder(0, "input"), list(run.recipe.input)
     run.progress.step("input", None, "rows")
-    files = run.digest("input", paths)
+    files = run.digest("input", paths, run.recipe.split)
     names = [source_name(p) for p in paths]
     maps = dict(run.recipe.mapping), *([dict(run.recipe.roles)] if run.recipe.roles else [])
     earlier = [e.fingerprint for e in run.earlier]
-    mark = fingerprint(VERSION, files, names, *maps, run.recipe.limit, *earlier)
+    mark = fingerprint(VERSION, files, names, *maps, run.recipe.limit, *_how(run), *earlier)
 
     # An empty dataset is one; an empty text is most likely a failed producer, and must not replace an earlier result.
     text = not any(name.endswith(".parquet") for name, _ in files)
@@ -30,7 +30,13 @@ def read_input(run: Run) -> None:
     def work() -> dict[str, Any]:
         before = [i for earlier in run.earlier for i in earlier.input_ids]
         ingest(folder, [("", counted(run.read("", paths), run.progress.at))], "input", before)
+        run.check_unchanged("input")
         return made("input", {"input": paths}, folder)
 
     run.do(folder, mark, work)
     run.datasets.append(Dataset(folder, mark))
+
+
+def _how(run: Run) -> list[str]:
+    """What else decides on the rows of an input; nothing where it is not given, so that older folders stay as they are."""
+    return [run.recipe.encoding] if run.recipe.encoding else []

@@ -13,6 +13,7 @@ from datagen import options as option_fields
 from datagen import stage as stages
 from datagen.dataset import Dataset, Layer, reason_counts
 from datagen.errors import DataError
+from datagen.formats import splits
 from datagen.recipe import Step
 from datagen.rows import Row
 from datagen.shards import fingerprint, read_table
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 def train(run: Run, step: Step, folder: Path) -> None:
     """Fine-tune a model on the rows that are left; a row that cannot be trained on is dropped with its reason."""
     options, data = step.options, run.datasets[-1]
-    evaluated = run.digest(f"{step.name}.eval", [options.eval]) if options.eval else []
+    evaluated = run.digest(f"{step.name}.eval", [options.eval], splits.ONE) if options.eval else []
     template = template_text(options.chat_template)
     mark = fingerprint(VERSION, options.results(), run.identity(options.model), evaluated, run.tail, *template)
 
@@ -34,7 +35,8 @@ def train(run: Run, step: Step, folder: Path) -> None:
         rows = list(data.kept_rows())
         if not rows:
             raise DataError("nothing to train on: no row is left; `datagen explain` and dropped/ say why")
-        eval_rows = run.side_rows("eval", options.eval) if options.eval else None
+        eval_rows = run.side_rows("eval", options.eval, splits.ONE) if options.eval else None
+        run.check_unchanged(f"{step.name}.eval")
         trained = fitted(run, step, rows, ("eval",), run.out, eval_rows)
         dropped = _left_out(data, trained.left_out, options.max_length)
         write_verdict(folder, dropped)
