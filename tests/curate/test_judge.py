@@ -139,7 +139,8 @@ def test_the_judge_reads_a_conversation_with_its_roles(write_jsonl: Any, tmp_pat
     records = [{"messages": [{"role": role, "content": text} for role, text in said]}, ROWS[0]]
     with ModelServer(says=lambda prompt: "Score: 4", ignores="logprobs") as server:
         run_of(write_jsonl, tmp_path / "out", server, records, probabilities="off")
-    talk, alone = (b["messages"][0]["content"] for b in server.bodies)
+    texts = [b["messages"][0]["content"] for b in server.bodies]  # under way at one time: they arrive in any order
+    talk, alone = sorted(texts, key=lambda text: "Be short." not in text)
     assert "<<<\nsystem: Be short.\n\nuser: Hi\n\nassistant: Hello\n\nuser: And now?\n>>>" in talk and "<<<\nBye\n>>>" in talk
     assert f"<<<\n{ROWS[0]['instruction']}\n" in alone, "one turn needs no role"
 

@@ -8,6 +8,7 @@ shares of requests instead: `{"429": 0.1, "cut": 0.05}`. Names of misbehaviours:
 - answers: cut (finish_reason length), filtered (content_filter), broke_off (error), broken (half of the JSON), no_choices,
   null_text, no_usage, reasoning (reasoning_content), think (in the content), think_cut (that never ends), huge (50 times the
   real usage).
+
 Of `faults` the first two kinds but context and what stops a run depend on (seed, body, how often it came) and never meet a body
 four times in a row; the others on (seed, body) alone. `lacks` (of completions, chat, n, seed, logprobs, max_tokens, stop,
 json_schema) answers 400 or 404; what it `ignores` it takes no notice of. Response ids and times differ with every answer.
