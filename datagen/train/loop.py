@@ -95,9 +95,7 @@ def train(
     rows, not_turned = all_turned_round(rows) if backward else (rows, [])
     samples, left_out = samples_of(rows, tokenizer, most, options.rendering)
     left_out = [*not_turned, *left_out]
-    if not samples:
-        why = ", ".join(sorted({reason for _, reason in left_out})) or "there were none"
-        raise DataError(f"no row can be trained on: all {len(left_out)} were left out ({why})")
+    _check_not_empty(samples, left_out)
     eval_rows = all_turned_round(eval_rows)[0] if backward and eval_rows else eval_rows
     measured = samples_of(eval_rows, tokenizer, most, options.rendering) if eval_rows else None
     _check_vocabulary(model, samples)
@@ -117,8 +115,7 @@ def train(
         eval_before=progress.before, eval_after=after,
         steps=plan.steps,
         tokens=progress.tokens, label_tokens=progress.label_tokens,
-        rows_used=sum(s.part == 0 for s in samples),
-        samples=len(samples),
+        rows_used=sum(s.part == 0 for s in samples), samples=len(samples),
         empty_answers=sum(map(empty_answers, rows)),
         left_out=left_out,
         seconds=progress.seconds,
@@ -134,6 +131,13 @@ class _Machine:
     device: str
     half: bool
     micro_tokens: int
+
+
+def _check_not_empty(samples: Sequence[Sample], left_out: Sequence[tuple[str, str]]) -> None:
+    """Check that something is left to train on; raises DataError with the reasons why not."""
+    if not samples:
+        why = ", ".join(sorted({reason for _, reason in left_out})) or "there were none"
+        raise DataError(f"no row can be trained on: all {len(left_out)} were left out ({why})")
 
 
 def _check_vocabulary(model: Any, samples: Sequence[Sample]) -> None:
