@@ -96,9 +96,7 @@ def train(
     rows, unfit = fit(rows)
     samples, left_out = samples_of(rows, tokenizer, most, options.rendering)
     left_out = [*unfit, *left_out]
-    if not samples:
-        why = ", ".join(sorted({reason for _, reason in left_out})) or "there were none"
-        raise DataError(f"no row can be trained on: all {len(left_out)} were left out ({why})")
+    _check_not_empty(samples, left_out)
     measured = samples_of(fit(eval_rows)[0], tokenizer, most, options.rendering) if eval_rows else None
     _check_vocabulary(model, samples)
     plan = Plan(samples, options.seed, options.batch_size, options.steps, options.epochs)
@@ -131,6 +129,13 @@ class _Machine:
     device: str
     half: bool
     micro_tokens: int
+
+
+def _check_not_empty(samples: Sequence[Sample], left_out: Sequence[tuple[str, str]]) -> None:
+    """Check that something is left to train on; raises DataError with the reasons why not."""
+    if not samples:
+        why = ", ".join(sorted({reason for _, reason in left_out})) or "there were none"
+        raise DataError(f"no row can be trained on: all {len(left_out)} were left out ({why})")
 
 
 def _check_vocabulary(model: Any, samples: Sequence[Sample]) -> None:
