@@ -97,7 +97,8 @@ class Journal:
             self._db.executescript(f"{_TABLES} PRAGMA user_version = {VERSION};")
             self._next = 1 + (self._db.execute("SELECT max(id) FROM attempt").fetchone()[0] or 0)
         except sqlite3.Error as e:
-            raise DataError(f"{path} cannot be used as a journal: {e}; restore it, or give another -o") from None
+            fix = "free some space" if "full" in str(e) else "restore it"
+            raise DataError(f"{path} cannot be used as a journal: {e}; {fix}, or give another -o") from None
         self._writer = threading.Thread(target=self._write_all, daemon=True)
         self._writer.start()
 
@@ -295,4 +296,5 @@ class Journal:
                     self._commit(db, [one])
             else:
                 for _, done in work:
-                    done.set_exception(DataError(f"{self._path} cannot be written: {e}; nothing more is bought"))
+                    fix = "; free some space, and give the same command again" if "full" in str(e) else ""
+                    done.set_exception(DataError(f"{self._path} cannot be written: {e}; nothing more is bought{fix}"))
