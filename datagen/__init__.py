@@ -12,9 +12,11 @@ from __future__ import annotations
 import importlib
 import sys
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # `python -m datagen` comes by here with the current folder on the import path: it imports little
 if TYPE_CHECKING:
+    from typing import Any
+
     # ruff: isort: off
     from datagen.api import backtranslate, filter, from_pairs, magpie, mix, opened, read  # noqa: A004
     from datagen.api import run, self_instruct, stages, teach, train, write

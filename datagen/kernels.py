@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FunctionType
 from typing import Any, Generic, Literal, ParamSpec, Protocol, TypeVar, cast
 
@@ -64,11 +64,19 @@ class Kernel(Generic[P, R]):
         """The function as numba compiles it for the types that it is called with, or finds it in its cache."""
         if self._compiled is None:
             from numba import njit
+            from numba.core.caching import FunctionCache
+
+            class Cache(FunctionCache):  # type: ignore[misc]  # numba has no types
+                """A cache that may fail: where its disk is full, what was compiled serves this process."""
+
+                def save_overload(self, sig: Any, data: Any) -> None:
+                    with suppress(OSError):
+                        super().save_overload(sig, data)
 
             # Without the lock of Python, for it touches nothing of Python: what shows how far a run is goes on beside it.
-            self._compiled = cast(
-                Callable[P, R], njit(cache=True, nogil=True)(_calling(self._function, lambda other: other.compiled))
-            )
+            self._compiled = cast(Callable[P, R], njit(nogil=True)(_calling(self._function, lambda other: other.compiled)))
+            with suppress(RuntimeError, OSError):  # no folder for a cache can be written
+                self._compiled._cache = Cache(self._compiled.py_func)  # type: ignore[attr-defined]  # as cache=True does
         return self._compiled
 
 

@@ -136,8 +136,7 @@ class Recipe:
                 continue
             before = self.steps[i - 1].name if i else "input" if self.input else None
             taken = [v["from"] for v in step.options.sources.values() if isinstance(v, dict)]
-            wrong = [t for t in taken if t != before]
-            if wrong:
+            if wrong := [t for t in taken if t != before]:
                 raise UsageError(
                     f"step 'mix': 'from: {wrong[0]}' is not the step before it" + (f", which is '{before}'" if before else "")
                 )

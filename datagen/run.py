@@ -19,7 +19,7 @@ from typing import Any
 from datagen import folders
 from datagen.dataset import materialise
 from datagen.engine.local import LocalEngine
-from datagen.errors import BudgetError, DataError, UsageError
+from datagen.errors import BudgetError, DataError, DatagenError, UsageError, of_place
 from datagen.recipe import GENERATORS, Recipe
 from datagen.shards import count_rows, fingerprint, read_json, write_json, write_text
 from datagen.stage import ERROR
@@ -91,6 +91,8 @@ def execute(
             if type(e).__name__ == "ArrowInvalid":  # of a file that was cut off or changed
                 said = " ".join(str(e).split())[:120]
                 raise DataError(f"a file of {out}, or of the run it names, is damaged ({said}); --fresh makes it again") from e
+            if not isinstance(e, DatagenError) and (named := of_place(e, out)):
+                raise named from e
             raise
         finally:
             progress.close()

@@ -7,10 +7,13 @@ in input order, only the slim columns that the stage declared. A `Verdict` has o
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
 import pkgutil
+import sys
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, fields, replace
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -19,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from datagen import options as option_fields
-from datagen.errors import DatagenError, UsageError, did_you_mean
+from datagen.errors import LASTING, DatagenError, UsageError, did_you_mean
 from datagen.verdict import VERDICT, Applied, Context, Reference, Verdict
 
 __all__ = [
@@ -134,6 +137,8 @@ def find(name: str) -> type[Stage]:
     if not all(part.isidentifier() for part in name.split(".")):
         raise UsageError(f"'{name}' is not the name of a stage{did_you_mean(name, names())}")
     path = name if "." in name else f"datagen.curate.{name}"
+    if "." in name:
+        _look_in_current_folder(name.partition(".")[0])
     try:
         module = importlib.import_module(path)
     except ModuleNotFoundError as e:
@@ -150,6 +155,15 @@ def find(name: str) -> type[Stage]:
     if len(found) != 1:
         raise UsageError(f"stage '{name}': {path} defines {len(found)} subclasses of Stage; it must define one")
     return found[0]
+
+
+def _look_in_current_folder(package: str) -> None:
+    """Put the current folder last on the import path, for a module of the user's own that is nowhere else.
+
+    It stays there: what such a module imports when it is at work, and in a pool's processes, may lie there too.
+    """
+    if package not in sys.modules and importlib.util.find_spec(package) is None and (here := str(Path.cwd())) not in sys.path:
+        sys.path.append(here)
 
 
 def make(name: str, options: Mapping[str, Any]) -> Stage:
@@ -178,7 +192,9 @@ def scored(stage: Stage, rows: pa.Table, ctx: Context) -> pa.Table:
         return pa.table({**columns, ERROR: pa.nulls(len(rows), pa.string())})
     except DatagenError:
         raise
-    except (Exception, SystemExit) as e:  # noqa: BLE001 - whatever a row does to a stage, the row is a ledger row
+    except (Exception, SystemExit) as e:  # whatever a row does to a stage, the row is a ledger row
+        if isinstance(e, OSError) and e.errno in LASTING:  # a full disk is no fault of any row
+            raise
         if len(rows) < 2:
             missing = {n: pa.nulls(len(rows), kind) for n, kind in stage.adds.items()}
             return pa.table({**missing, ERROR: pa.array([f"{type(e).__name__}: {e}"] * len(rows), pa.string())})

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from datagen.errors import DatagenError
+from datagen.errors import DatagenError, Stopped, of_place
 
 COMMANDS = {
     "try": "Curate 500 rows that come along: what is found, in seconds.",
@@ -91,8 +91,6 @@ def main(args: list[str] | None = None) -> None:
     """Run the command line; every error is one line on stderr and an exit code."""
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")  # the name of a file need not be UTF-8
-    if "" not in sys.path:
-        sys.path.append("")  # a stage of the user's own may lie in the current folder
     try:
         code: Any = datagen.main(args, standalone_mode=False)
     except Exception as e:
@@ -108,6 +106,8 @@ def _told(error: Exception) -> tuple[str, int]:
     """Return the line and the exit code of what ended a command."""
     if isinstance(error, DatagenError):
         return str(error), error.exit_code
+    if isinstance(error.__cause__, Stopped):  # click makes an Abort of it
+        return str(error.__cause__), error.__cause__.exit_code
     if isinstance(error, click.exceptions.Abort):
         return STOPPED, 130
     if isinstance(error, click.ClickException):
@@ -117,6 +117,8 @@ def _told(error: Exception) -> tuple[str, int]:
     if isinstance(error, BrokenPipeError):
         sys.stderr.close()
         sys.exit(0)
+    if named := of_place(error, "what it was to write"):
+        return str(named), named.exit_code
     if isinstance(error, OSError):
         place = f": {error.filename}" if error.filename else ""
         return f"{error.strerror or error}{place}", 3

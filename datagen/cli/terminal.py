@@ -52,7 +52,7 @@ def run(
 
 def _executed(recipe: Recipe, out: str, **how: Any) -> Result:
     """Execute a recipe; what a budget or Ctrl+C ends says where it stands and how it goes on."""
-    from datagen.errors import BudgetError
+    from datagen.errors import BudgetError, Stopped
     from datagen.progress import Bar
     from datagen.recipe import GENERATORS
     from datagen.run import execute
@@ -64,16 +64,15 @@ def _executed(recipe: Recipe, out: str, **how: Any) -> Result:
         if str(e).startswith(STOPS_AGAIN):
             raise
         raise BudgetError(f"{e}; go on with: {shlex.join(['datagen', *_raised(str(e))])}") from None
-    except KeyboardInterrupt:
-        if bar.kept is None:
+    except KeyboardInterrupt as e:
+        if bar.kept is None or isinstance(e, Stopped):
             raise
+        same = "the same command without --fresh" if how.get("fresh") else "the same command"
         if recipe.steps[0].kind not in GENERATORS:
-            click.echo(
-                f"datagen: stopped ({bar.note}); everything finished so far is saved, the same command goes on", err=True
-            )
+            click.echo(f"datagen: stopped ({bar.note}); everything finished so far is saved, {same} goes on", err=True)
             sys.exit(130)
         click.echo(
-            f"datagen: stopped at {bar.kept:,} of {bar.total:,} rows ({bar.note}); every answer is saved: the same command goes"
+            f"datagen: stopped at {bar.kept:,} of {bar.total:,} rows ({bar.note}); every answer is saved: {same} goes"
             f" on, and `datagen reparse {out}` writes the rows so far", err=True,
         )  # fmt: skip
         sys.exit(130)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import multiprocessing.resource_tracker
 import os
@@ -40,12 +41,15 @@ class LocalEngine:
         if self._pool is None:
             # spawn: a fork of a process with threads (Arrow's, torch's) may hang.
             spawn = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(self.workers, spawn, initializer=_die_with, initargs=(os.getpid(),))
+            with _without_current_folder():  # its locks start the tracker
+                self._pool = ProcessPoolExecutor(self.workers, spawn, initializer=_die_with, initargs=(os.getpid(),))
         # Ctrl+C reaches the whole group: workers, which start here, inherit the block and leave the word to this process.
-        multiprocessing.resource_tracker.ensure_running()  # it would lift the block where it starts later
+        with _without_current_folder():
+            multiprocessing.resource_tracker.ensure_running()  # it would lift the block where it starts later
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            results = self._pool.map(function, items)
+            with _without_current_folder():
+                results = self._pool.map(function, items)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         try:
@@ -59,6 +63,20 @@ class LocalEngine:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._pool is not None:
             self._pool.shutdown(wait=kind is None, cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _without_current_folder() -> Iterator[None]:
+    """Start processes that look for no module in the current folder before they have this one's import path."""
+    before = os.environ.get("PYTHONSAFEPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONSAFEPATH"]
+        else:
+            os.environ["PYTHONSAFEPATH"] = before
 
 
 def _die_with(parent: int) -> None:

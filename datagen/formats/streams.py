@@ -7,11 +7,11 @@ import io
 import os
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from datagen.errors import DataError
+from datagen.errors import DataError, writing
 from datagen.formats import encodings
 
 if TYPE_CHECKING:
@@ -144,14 +144,18 @@ def whole_file(target: Path) -> Iterator[IO[bytes]]:
 
     The name decides the compression (.gz, .zst); no clock is written, so equal content gives equal bytes.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.is_dir():
+        raise DataError(f"{target} is a folder; name a file")
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as file, _compressed(file, target) as stream:
-            yield stream
-        temporary.replace(target)
+        with writing(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("wb") as file, _compressed(file, target) as stream:
+                yield stream
+            temporary.replace(target)
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # its folder may not be one
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager

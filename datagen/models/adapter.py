@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from datagen.errors import ModelError
+from datagen.errors import ModelError, writing
 from datagen.models.causal_lm import find_model, load, resolve
 from datagen.models.gguf_file import read_gguf
 from datagen.models.options import is_gguf
@@ -111,7 +111,7 @@ def servable(model: str, *, offline: bool = False) -> tuple[str, str]:
             fresh = Path(tempfile.mkdtemp(prefix=".new-", dir=cache))
             try:
                 network, tokenizer = loaded(model, "cpu", "float32")
-                with quiet():
+                with quiet(), writing(cache):
                     network.save_pretrained(fresh)
                     tokenizer.save_pretrained(fresh)
                 fresh.replace(target)

@@ -91,7 +91,8 @@ class Journal:
             self._db.executescript(f"{_TABLES} PRAGMA user_version = {VERSION};")
             self._next = 1 + (self._db.execute("SELECT max(id) FROM attempt").fetchone()[0] or 0)
         except sqlite3.Error as e:
-            raise DataError(f"{path} cannot be used as a journal: {e}; restore it, or give another -o") from None
+            fix = "free some space" if "full" in str(e) else "restore it"
+            raise DataError(f"{path} cannot be used as a journal: {e}; {fix}, or give another -o") from None
         self._writer = Writer(path)
 
     def answer(self, key: str) -> str | None:

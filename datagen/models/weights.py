@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from datagen.errors import ModelError
+from datagen.errors import ModelError, writing
 
 SMOLLM2 = "smollm2"
 UNPACKED = "smollm2-135m-instruct"  # of the folder that it is unpacked to
@@ -56,8 +56,9 @@ def smollm2_dir() -> Path:
             shutil.rmtree(left_behind, ignore_errors=True)
         fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=cache))
         try:
-            _convert(gguf, fresh)
-            fresh.replace(target)
+            with writing(cache):
+                _convert(gguf, fresh)
+                fresh.replace(target)
         except BaseException:
             shutil.rmtree(fresh, ignore_errors=True)
             raise
@@ -95,7 +96,9 @@ def smollm2_gguf() -> Path:
         if target.is_file() and sha256_of([target]) == Q8_SHA256:
             return target
         fresh = cache / f".{target.name}"
-        _requantise(smollm2_source(), fresh)
+        source = smollm2_source()
+        with writing(fresh):
+            _requantise(source, fresh)
         found = sha256_of([fresh])
         if found != Q8_SHA256:
             fresh.unlink()

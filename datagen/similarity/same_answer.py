@@ -19,11 +19,10 @@ from datagen.rows import View, view
 from datagen.similarity.answers import Same
 from datagen.similarity.columns import token_lists
 from datagen.similarity.entities import holders
-from datagen.similarity.questions import LONGEST, asked
 from datagen.similarity.signatures import without_data, without_signature
 from datagen.similarity.token_lists import Ids, TokenLists, number_pairs, split_at
 from datagen.similarity.tokenised import Tokenised, tokenised
-from datagen.text import Units, tokenizer, tokens
+from datagen.text import Units, tokenizer
 from datagen.text import facts as text_facts
 
 if TYPE_CHECKING:
@@ -34,9 +33,8 @@ def token_columns(rows: pa.Table, field: View, units: Units, same_answer: float 
     """Return the score columns of a duplicate stage: tokens of the compared text and, if answers matter, what they need.
 
     `tokens`; then `task_tokens` (where `tokens` are not them) and `answer_tokens` of the task and all answers without their
-    signatures, and `facts`. The facts of the task itself, and in scripts that do not space words all that it asks about, count
-    only where the answer has fewer than `short` tokens: "yes" to another question is another row, a long answer that comes
-    twice is not.
+    signatures, and `facts`. The facts of the task itself count only where the answer has fewer than `short` tokens: "yes" to
+    another question is another row, a long answer that comes twice is not.
     """
     texts = tokenised(view(rows, field), units)
     if same_answer is None:
@@ -52,8 +50,7 @@ def token_columns(rows: pa.Table, field: View, units: Units, same_answer: float 
     facts_of_tasks = _facts(tasks, contexts, [without_signature(t, sure=True) for t in contexts], is_short, units)
     plain = [text if yes else without_data(text) for text, yes in zip(bodies, is_short.tolist(), strict=True)]
     facts_of_answers = _facts(kept, bodies, plain, np.ones(len(rows), bool), units)
-    questions = [_asked(tasks, row, t) if is_short[row] else "" for row, t in enumerate(view(rows, "instruction"))]
-    known = zip(facts_of_tasks, facts_of_answers, questions, rows.column("tools").to_pylist(), strict=True)
+    known = zip(facts_of_tasks, facts_of_answers, rows.column("tools").to_pylist(), strict=True)
     return {
         "tokens": texts.column(),
         **({} if tasks is texts else {"task_tokens": tasks.column()}),
@@ -70,11 +67,6 @@ def _facts(found: Tokenised, texts: list[str], bare: list[str], wanted: npt.NDAr
         if bare[row] is not texts[row] and bare[row] != texts[row]:
             facts[row] = text_facts(tokenizer(units)(bare[row]))
     return facts
-
-
-def _asked(tasks: Tokenised, row: int, task: str) -> str:
-    """Return what a row asks about: of all its task, or of the last turn alone where there is much before it."""
-    return asked(tasks.of(row) if tasks.counts[row] <= LONGEST else tokens(task))
 
 
 def digests(texts: list[str]) -> list[bytes]:

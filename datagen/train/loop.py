@@ -27,6 +27,7 @@ from datagen.train.answered import all_up_to_last_answer, untaught_turns
 from datagen.train.backward import all_turned_round
 from datagen.train.batches import MICRO_TOKENS, Plan, Sample, micro_batches, padded, samples_of
 from datagen.train.evaluate import Evaluation, evaluate_samples
+from datagen.train.interrupt import Heard, heard, stopped
 from datagen.train.loss import LabelHead, label_head, label_loss
 from datagen.train.options import TrainOptions
 
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
 __all__ = ["TrainOptions", "Trained", "train"]
+
+
+SAVE_EVERY_S = 120.0  # most seconds of steps that a kill can cost, beside `save_every`
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ def train(
 
     Raises:
         DataError: no row can be trained on.
-        ModelError: the model is not there, or a loss is not finite.
+        ModelError: the model is not there, or a loss is not finite; or `Stopped`: by a signal, after a checkpoint in `out`.
     """
     device = str(next(base[0].parameters()).device) if base else pick_device(options.device)
     half = computes_in_bfloat16(options.dtype, device)
@@ -177,7 +181,8 @@ def _run(
     earlier = progress.seconds
     network.train()
     head = label_head(network)
-    with _metrics(out, progress.step) as write:
+    saved = time.monotonic()
+    with _metrics(out, progress.step) as write, heard() if out else contextlib.nullcontext(Heard()) as word:
         for step in range(progress.step, plan.steps):
             line = _step(head, plan, step, options, machine, trained, optimiser)
             if step == 0 and options.method == "lora":
@@ -194,8 +199,13 @@ def _run(
             write(line)
             if on_step:
                 on_step({**line, "steps": plan.steps})
-            if out and (step + 1) % options.save_every == 0 and step + 1 < plan.steps:
+            due = (step + 1) % options.save_every == 0 or time.monotonic() - saved >= SAVE_EVERY_S
+            # After the last step, only where something is left that takes long.
+            if out and (word.signal or (due if step + 1 < plan.steps else measured)):
                 checkpoint.save(out, mark, progress, trained, optimiser)
+                saved = time.monotonic()
+            if word.signal:
+                raise stopped(step + 1, plan.steps, word, fresh=options.fresh)
     network.eval()
     after = evaluate_samples(network, *measured, machine.micro_tokens) if measured else None
     return replace(progress, seconds=earlier + time.monotonic() - started), after

@@ -67,40 +67,6 @@ def test_a_number_that_is_the_subject_is_another_fact() -> None:
 
 
 @pytest.mark.parametrize(
-    "rows",
-    [
-        [(f"{c}是位于欧洲的一座城市吗？", "是") for c in ("巴黎", "里昂", "柏林", "英国", "法国")],
-        [(f"{c}เป็นเมืองที่ตั้งอยู่ในทวีปยุโรปใช่หรือไม่", "ใช่") for c in ("ปารีส", "ลียง", "เบอร์ลิน", "โรม")],
-        [(f"ปลา{c}เป็นปลาน้ำจืดที่พบมากในประเทศใด", "ประเทศไทย") for c in ("", "ค้าวดำ", "ทอง", "นกขุนทอง")],
-        [(f"{c}はヨーロッパにある都市ですか。", "はい") for c in ("パリ", "リヨン", "ベルリン")],
-        [(f"谁写了{c}这本有名的长篇小说？", "老舍") for c in ("《骆驼祥子》", "《四世同堂》")],
-    ],
-)
-@pytest.mark.parametrize("name", ["minhash", "rouge"])
-def test_short_answers_to_questions_about_another_entity_stay(rows: list[tuple[str, str]], name: str) -> None:
-    assert judged([new_row(instruction=q, output=a) for q, a in rows], name)[0] == []
-
-
-@pytest.mark.parametrize(
-    "rows",
-    [
-        [(q, "巴黎") for q in ("法国的首都是哪座城市？", "请问法国的首都是哪座城市", "法国的首都是哪一座城市呢？")],
-        [
-            (q, "กรุงเทพ")
-            for q in ("เมืองหลวงของประเทศไทยคือเมืองอะไร", "เมืองหลวงของประเทศไทยคือเมืองใด", "เมืองหลวงของประเทศไทยคือเมืองอะไรครับ")
-        ],
-        [
-            (q, "東京")
-            for q in ("日本の首都はどこですか。", "日本の首都はどこでしょうか", "日本の首都はどこですか教えてください")
-        ],
-        [(q, "はい") for q in ("ﾊﾟﾘはﾖｰﾛｯﾊﾟにある都市ですか。", "パリはヨーロッパにある都市ですか。")],
-    ],
-)
-def test_the_same_question_in_other_words_is_the_same(rows: list[tuple[str, str]]) -> None:
-    assert judged([new_row(instruction=q, output=a) for q, a in rows], "rouge", threshold=0.6)[0] == list(range(1, len(rows)))
-
-
-@pytest.mark.parametrize(
     ("one", "other"),
     [
         (

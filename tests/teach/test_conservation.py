@@ -26,7 +26,7 @@ HOSTILE: list[Row] = [
     new_row(),
     new_row(instruction=" \n\t"),
     new_row(output="only an answer"),
-    new_row(instruction="x", output="y", extra="not json"),
+    new_row(instruction="x", output="y", extra='{"a": 1}'),
     new_row(instruction="x" * 20_000, output="y" * 20_000),
     new_row(instruction="a\u0301\u200b \x00\x1f", output="\ufeff"),
     new_row(instruction="Hi", messages=[]),
@@ -44,7 +44,7 @@ HOSTILE: list[Row] = [
     new_row(instruction="שלום עולם", output="مرحبا", language="xx"),
     new_row(instruction="Say it", output="Say it", system="Be kind."),
     new_row(instruction="https://a.b/c", output="```\n1\n```"),
-    new_row(instruction="3 + 4", output="#### 7", extra="[1, 2]"),
+    new_row(instruction="3 + 4", output="#### 7", extra='{"a": [1, 2]}'),
 ]
 OPTIONS: dict[str, dict[str, Any]] = {
     "answer": {"samples": 2}, "rewrite": {"how": "turns"}, "evolve": {"rounds": 2}, "translate": {"to": "zh,th", "mixed": True},

@@ -80,3 +80,78 @@ def test_a_checkpoint_of_other_rows_or_options_is_not_resumed(tiny_dir: Path, su
         train(rows, again, tmp_path / str(number), on_step=seen.append)
         assert seen[0]["step"] == first
         assert [line["step"] for line in metrics(tmp_path / str(number))] == [1, 2, 3, 4, 5, 6]
+
+
+SLOW_RUN = """
+import json, sys, time
+from pathlib import Path
+from datagen.train.loop import TrainOptions, train
+
+def wait(line):
+    print(line["step"], flush=True)
+    time.sleep(0.2)
+
+rows, options, out = json.loads(sys.argv[1]), json.loads(sys.argv[2]), Path(sys.argv[3])
+try:
+    train(rows, TrainOptions(**options), out, eval_rows=rows[:3], on_step=wait)
+except KeyboardInterrupt as e:
+    print(e, flush=True)
+    sys.exit(e.exit_code)
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_hears_a_signal_saves_its_step_and_goes_on_from_the_next(
+    how: signal.Signals, tiny_dir: Path, sums: list[Row], tmp_path: Path
+) -> None:
+    facts: dict[str, Any] = {"model": str(tiny_dir), "steps": 12, "batch_size": 5, "lr": 1e-2, "device": "cpu"}
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    expected = train(sums, TrainOptions(**facts), whole, eval_rows=sums[:3])
+    command = [sys.executable, "-c", SLOW_RUN, json.dumps(sums), json.dumps(facts), str(broken)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        while child.stdout.readline() != "4\n":
+            pass
+        child.send_signal(how)
+        said, complained = child.communicate(timeout=120)
+    assert child.returncode == 128 + how
+    *lines, last = said.splitlines()
+    done = int(lines[-1]) if lines else 4
+    assert last == f"stopped after step {done} of 12, which a checkpoint holds; the same command goes on from step {done + 1}"
+    assert "stopping after this step" in complained
+
+    steps: list[int] = []
+    found = train(sums, TrainOptions(**facts), broken, eval_rows=sums[:3], on_step=lambda line: steps.append(line["step"]))
+    assert steps[0] == done + 1
+    assert found.losses == expected.losses
+    assert metrics(broken) == metrics(whole)
+    name = "adapter/adapter_model.safetensors"
+    assert (broken / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_the_second_signal_ends_a_run_at_once(tiny_dir: Path, sums: list[Row], tmp_path: Path) -> None:
+    facts = {"model": str(tiny_dir), "steps": 12, "batch_size": 5, "device": "cpu"}
+    slow = SLOW_RUN.replace("0.2", "60")  # as a step that takes long
+    command = [sys.executable, "-c", slow, json.dumps(sums), json.dumps(facts), str(tmp_path / "out")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None and child.stderr is not None
+        assert child.stdout.readline() == "1\n"
+        child.send_signal(signal.SIGINT)
+        while "stopping after this step" not in child.stderr.readline():
+            pass
+        child.send_signal(signal.SIGINT)
+        assert child.wait(30) == -signal.SIGINT
+
+
+def test_checkpoints_by_time_change_nothing(
+    tiny_dir: Path, sums: list[Row], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = TrainOptions(model=str(tiny_dir), steps=5, batch_size=5)
+    expected = train(sums, options, tmp_path / "rarely")
+    monkeypatch.setattr("datagen.train.loop.SAVE_EVERY_S", 0.0)
+    saved: list[bool] = []
+    state = tmp_path / "often" / "checkpoint" / "state.safetensors"
+    assert train(sums, options, tmp_path / "often", on_step=lambda _: saved.append(state.exists())).losses == expected.losses
+    assert saved == [False, True, True, True, True]
+    name = "adapter/adapter_model.safetensors"
+    assert (tmp_path / "often" / name).read_bytes() == (tmp_path / "rarely" / name).read_bytes()
