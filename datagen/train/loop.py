@@ -114,15 +114,11 @@ def train(
         checkpoint.remove(out)
     quarter = max(1, plan.steps // 4)
     return Trained(
-        losses=progress.losses,
+        losses=progress.losses, eval_before=progress.before, eval_after=after,
         first_loss=sum(progress.losses[:quarter]) / quarter, last_loss=sum(progress.losses[-quarter:]) / quarter,
-        eval_before=progress.before, eval_after=after,
-        steps=plan.steps,
-        tokens=progress.tokens, label_tokens=progress.label_tokens,
+        steps=plan.steps, tokens=progress.tokens, label_tokens=progress.label_tokens,
         rows_used=sum(s.part == 0 for s in samples), samples=len(samples), left_out=left_out, untaught=untaught,
-        seconds=progress.seconds,
-        dtype="bfloat16" if half else "float32",
-        folder=folder,
+        seconds=progress.seconds, dtype="bfloat16" if half else "float32", folder=folder,
     )  # fmt: skip
 
 
