@@ -13,28 +13,21 @@ import regex
 
 from datagen.language import LANGUAGES
 from datagen.options import between
+from datagen.remnants import control_token, is_placeholder, is_visible, remnant, says_nothing
+from datagen.repeats import asked_for, prose_lines, repeated, says_a_word
 from datagen.row_language import language_of
 from datagen.rows import said, view
 from datagen.stage import Context, Stage, Verdict
 from datagen.text import tokens
 from datagen.wordlists import entries, file_of
 
-# Text that only a template or a serialiser leaves in a row: placeholders, field headings at the start of an answer,
-# control tokens of chat templates. Each alternative is a whole remnant, so that text about templates is not hit.
-_PLACEHOLDER = regex.compile(
-    r"(?:<no ?input>|<no ?output>|\{(?:instruction|input|output)\}|n/?a\b|none|null|nan)?[\s.]*+", regex.I
-)
-_HEADING = regex.compile(r"^\s*#{2,6}\s*(?:Instruction|Input|Response)\s*:\s*$", regex.I | regex.M)
-_MARKER = r"<\|(?:im_start|im_end|endoftext|eot_id|start_header_id|end_header_id|begin_of_text)\|>|\[/?INST\]|<</?SYS>>"
-_CONTROL = regex.compile(rf"\A\s*(?:{_MARKER})|(?:{_MARKER})\s*\Z|<\|im_start\|>(?:system|user|assistant)\b")
-_VISIBLE = regex.compile(r"[^\p{C}\p{Z}]")
 _CUT = regex.compile(r"[\p{L}\p{M}\p{N},，、;；:：(（\[「『“\-–—]\s*\Z")
 _FENCE = regex.compile(r"^[ \t]*```", regex.M)
 _UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
 SHORT = 12  # tokens; shorter answers repeat, echo and end as they like: `Paris`, `yes yes`, a line of a list
 WORDS_AGAIN = 8  # tokens in a row that come again and again in a degenerate answer
 BEGINNING = 200  # characters in which a refusal says so
-DEFAULT = ("empty_answer", "template_remnant")
+DEFAULT = ("empty_answer", "empty_task", "template_remnant")
 
 
 class Row(NamedTuple):
@@ -45,21 +38,23 @@ class Row(NamedTuple):
     answer: str
     prompt: str  # all that comes before the answer
     answers: list[str]  # of every turn
+    asked: bool  # whether a user says anything, or nobody was to
 
 
 @dataclass(frozen=True)
 class Rules(Stage):
-    r"""Drop rows with an empty answer, remnants of a template, or what else is named.
+    r"""Drop rows with an empty answer or task, remnants of a template, or what else is named.
 
-    On by default: `empty_answer`, `template_remnant`. By name (`use=empty_answer,echo,language`): `length` (`too_short`,
-    `too_long`; give min_task, max_task, min_answer or max_answer, in tokens: words, characters of unspaced scripts), `echo`,
-    `refusal`, `repetition`, `cut_ending`, `boilerplate`, `language` (fills the column; with `languages=en,zh,th` others are
+    On by default: `empty_answer`, `empty_task`, `template_remnant`. By name (`use=empty_answer,echo,language`): `length`
+    (`too_short`, `too_long`; give min_task, max_task, min_answer or max_answer, in tokens: words, characters of unspaced
+    scripts), `echo`, `refusal`, `repetition`, `cut_ending`, `boilerplate`, `language` (fills the column; with
+    `languages=en,zh,th` others are
     `wrong_language`), `toxic`, `biased`. `use=all` for all. With `mode=flag` nothing is dropped: the column `rules` names what
     is broken. Every rule is a habit, not a proof: safety data is refusals, a short answer may be the right one; what each rule
     costs on real sets is printed by `benchmarks/rules_cost.py`.
     """
 
-    use: tuple[str, ...] = DEFAULT  # names of rules, in place of the two that are on; or all
+    use: tuple[str, ...] = DEFAULT  # names of rules, in place of the three that are on; or all
     mode: Literal["drop", "flag"] = "drop"  # flag: a column `rules`, no drop
     min_task: int = 0  # tokens
     max_task: int | None = None  # tokens; off = no limit
@@ -71,7 +66,7 @@ class Rules(Stage):
     toxic: str = "toxic"  # words, or a file of them
     biased: str = "biased"  # phrases, or a file of them
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reasons: ClassVar[frozenset[str]] = frozenset(
         {*DEFAULT, "too_short", "too_long", "echo", "refusal", "repetition", "cut_ending", "boilerplate", "wrong_language"}
         | {"toxic", "biased"}
@@ -189,29 +184,40 @@ def _rows(rows: pa.Table) -> list[Row]:
         [o] if m is None else [said(t) for t in m if t["role"] == "assistant"]
         for o, m in zip(rows.column("output").to_pylist(), messages, strict=True)
     ]
-    texts = zip(
-        view(rows, "instruction"), rows.column("input").to_pylist(), view(rows, "answer"), view(rows, "context"), answers,
-        strict=True,
-    )  # fmt: skip
+    given = rows.column("input").to_pylist()
+    asked = [
+        any(is_visible(said(t)) for t in m if t["role"] == "user") or all(t["role"] != "user" for t in m)
+        if m is not None else is_visible(task) or is_visible(material)
+        for m, task, material in zip(messages, rows.column("instruction").to_pylist(), given, strict=True)
+    ]  # fmt: skip
+    materials = ["" if is_placeholder(material) else material for material in given]
+    texts = zip(view(rows, "instruction"), materials, view(rows, "answer"), view(rows, "context"), answers, asked, strict=True)
     return [Row(*t) for t in texts]
 
 
 def empty_answer(row: Row, words: str) -> str | None:
-    r"""The final answer has no visible character and calls no tool. Example: `"output": " \n"`."""
-    return None if _VISIBLE.search(row.answer) else ""
+    r"""The final answer has no visible character and calls no tool, or is a placeholder. Examples: `" \n"`, `nan`."""
+    return "" if says_nothing(row.answer, row.prompt) else None
+
+
+def empty_task(row: Row, words: str) -> str | None:
+    r"""Nobody asks anything: no visible character in the task, its material or an earlier turn. Example: `" "`."""
+    return None if row.asked else ""
 
 
 def template_remnant(row: Row, words: str) -> str | None:
-    r"""A control token of a chat template at an end of a text, or one that opens a turn; a heading alone; a placeholder.
+    r"""A control token at an end of a text, or one that opens a turn; a heading or a label of the next turn; a placeholder.
 
-    Examples: `"output": "Paris.<|im_end|>"`, `"output": "### Response:\nParis."`, `"instruction": "{instruction}"`.
+    Examples: `"output": "Paris.<|im_end|>"`, `"output": "### Response:\nParis."`, `"instruction": "{instruction}"`,
+    `"output": "Paris.\nUser: And Rome?\nAssistant: Italy."`.
     """
-    for text in (row.answer, row.task, row.input):
-        if ("<|" in text or "INST]" in text or "SYS>>" in text) and (hit := _CONTROL.search(text)):
-            return hit.group().strip()
-    if "##" in row.answer and (hit := _HEADING.search(row.answer)):
-        return hit.group().strip()
-    return row.task.strip() if row.task.strip() and _PLACEHOLDER.fullmatch(row.task.strip()) else None
+    for text in row.answers:
+        if hit := remnant(text, row.prompt):
+            return hit
+    for text in (row.task, row.input):
+        if hit := control_token(text, ""):
+            return hit
+    return row.task.strip() if is_placeholder(row.task) else None
 
 
 def echo(row: Row, words: str) -> str | None:
@@ -237,12 +243,17 @@ def repetition(row: Row, words: str) -> str | None:
     long = [a for a in (answer.strip() for answer in row.answers) if len(tokens(a)) >= SHORT]
     if len(set(long)) < len(long):
         return f"an earlier turn: {long[-1][:80]}"
-    found = tokens(row.answer)
+    if asked_for(row.prompt):
+        return None
+    if stuck := next((r for a in row.answers if (r := repeated(a))), None):
+        return stuck
+    found = tokens("\n".join(prose_lines(row.answer)))
     if len(found) < 3 * WORDS_AGAIN:
         return None
     grams = Counter(tuple(found[i : i + WORDS_AGAIN]) for i in range(len(found) - WORDS_AGAIN + 1))
     (gram, count), covered = grams.most_common(1)[0], sum(c for c in grams.values() if c > 2)
-    return f"{count} times: {' '.join(gram)}" if count > 2 and covered * 3 > sum(grams.values()) else None
+    stuck = count > 2 and covered * 3 > sum(grams.values()) and says_a_word(gram)
+    return f"{count} times: {' '.join(gram)}" if stuck else None
 
 
 def cut_ending(row: Row, words: str) -> str | None:
@@ -284,6 +295,7 @@ def _pattern(words: str) -> regex.Pattern[str]:
 
 
 RULES: dict[str, Callable[[Row, str], str | None]] = {
-    "empty_answer": empty_answer, "template_remnant": template_remnant, "echo": echo, "refusal": refusal,
-    "repetition": repetition, "cut_ending": cut_ending, "boilerplate": boilerplate, "toxic": listed, "biased": listed,
+    "empty_answer": empty_answer, "empty_task": empty_task, "template_remnant": template_remnant, "echo": echo,
+    "refusal": refusal, "repetition": repetition, "cut_ending": cut_ending, "boilerplate": boilerplate,
+    "toxic": listed, "biased": listed,
 }  # fmt: skip

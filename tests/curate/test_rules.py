@@ -24,9 +24,31 @@ def fate(row: Row) -> tuple[str, str | None] | None:
     return (dropped[0]["reason"], dropped[0]["evidence"]) if dropped else None
 
 
-@pytest.mark.parametrize("answer", ["", " ", "\n\t \n", "\u3000"])
+@pytest.mark.parametrize(
+    "answer",
+    ["", " ", "\n\t \n", "\u3000", "\u200b\ufeff", "\u00ad", "\u3164", "\u2800", "\u115f\u034f", "<think>\nhm\n</think>\n"],
+)
 def test_an_answer_without_a_visible_character_is_dropped(answer: str) -> None:
     assert fate(new_row(instruction="Name a city.", output=answer)) == ("empty_answer", None)
+
+
+@pytest.mark.parametrize(
+    "answer", ["nan", "None", "null", "N/A", "<noinput>", "<nooutput>", "<no output>", "{output}", " nan\n"]
+)
+def test_an_answer_that_is_a_placeholder_is_none(answer: str) -> None:
+    assert fate(new_row(instruction="Name a moon.", output=answer)) == ("empty_answer", None)
+
+
+@pytest.mark.parametrize("task", ["", "   ", "\u200b", "\u3164", "\u2800\ufe0f"])
+def test_an_answer_to_nothing_is_dropped(task: str) -> None:
+    assert fate(new_row(instruction=task, input=task, output="An answer.")) == ("empty_task", None)
+    turns = [turn("user", task), turn("assistant", "An answer.")]
+    assert fate(new_row(instruction=task, system="Be kind.", messages=turns)) == ("empty_task", None)
+
+
+def test_a_remnant_in_an_earlier_answer_is_one() -> None:
+    turns = [turn("user", "Peru?"), turn("assistant", "Lima.</s>"), turn("user", "Chile?"), turn("assistant", "Santiago.")]
+    assert fate(new_row(instruction="Chile?", messages=turns)) == ("template_remnant", "</s>")
 
 
 @pytest.mark.parametrize(
@@ -55,6 +77,23 @@ def test_a_conversation_without_a_final_answer_is_dropped(messages: list[dict[st
         ("### Response:\nParis.", "### Response:"),
         ("Paris.\n\n### Instruction:\nNext task", "### Instruction:"),
         ("## Input :  \nParis.", "## Input :"),
+        ("Paris.</s>", "</s>"),
+        ("Paris.<end_of_turn>\n", "<end_of_turn>"),
+        ("Paris.<|end|>", "<|end|>"),
+        ("Paris.<｜end▁of▁sentence｜>", "<｜end▁of▁sentence｜>"),
+        ("Paris.</s> ", "</s>"),
+        ("<s>[INST] q [/INST] Paris.</s>", "<s>"),
+        ("<|assistant|>\nParis.", "<|assistant|>"),
+        ("<start_of_turn>model\nParis.", "<start_of_turn>"),
+        ("Paris.<|im_end|>\n<|im_start|>user\nAnd Spain?", "<|im_end|>\n<|i"),
+        ("Paris.\nUser: and Spain?\nAssistant: Madrid", "User:"),
+        ("Paris.\n\nHuman: thanks", "Human:"),
+        ("Paris. Human: thanks", "Human:"),
+        ("Assistant: Paris.", "Assistant:"),
+        ("巴黎。\n用户：西班牙呢？\n助手：马德里", "用户："),
+        ("ปารีส\nผู้ใช้: แล้วสเปนล่ะ\nผู้ช่วย: มาดริด", "ผู้ใช้:"),
+        ("hm, France\n</think>\n\nParis.", "</think>"),
+        ("<think>\nhm, France", "<think>"),
     ],
 )
 def test_an_answer_with_a_remnant_of_a_template_is_dropped(answer: str, evidence: str) -> None:
@@ -101,9 +140,26 @@ def test_a_control_token_in_the_task_or_its_material_is_dropped() -> None:
         new_row(instruction="How do I mark the instruction?", output="Write a heading ### Instruction: and then the task."),
         new_row(instruction="Which is it, none or null?", output="none"),
         new_row(instruction="Translate: N/A", output="ไม่มีข้อมูล"),
-        new_row(instruction="Is 3 < 4 | 5?", output="N/A"),
+        new_row(instruction="Is there a limit? If not, say N/A.", output="N/A"),
+        new_row(instruction="Which of 4, 6 and 8 are prime?", output="None"),
+        new_row(instruction="What does print(print()) show in Python?", output="None"),
+        new_row(instruction="What does 0/0 give in JavaScript?", output="NaN"),
+        new_row(instruction="Who came?", output="Nobody."),
+        new_row(instruction="Name a moon.", input="<noinput>", output="Titan."),
+        new_row(instruction="Name a moon.", input="nan", output="Titan."),
+        new_row(instruction="How does ChatML close a turn?", output="It writes <|im_end|> after the text of each turn."),
+        new_row(instruction="Which token ends a turn in ChatML?", output="<|im_end|>"),
+        new_row(instruction="Which token ends a sequence in Llama?", output="It is </s>"),
+        new_row(instruction="Show a turn of ChatML.", output="```\n<|im_start|>user\nHi<|im_end|>\n```"),
+        new_row(instruction="Strike a word out in HTML.", output="Write this: a <s>wrong</s>"),
+        new_row(instruction="Where does DeepSeek answer?", output="After its thought, closed by </think>, comes the answer."),
+        new_row(instruction="Capital of Peru?", output="<think>\nhm\n</think>\n\nLima."),
+        new_row(instruction="Write a dialogue of a user and an assistant.", output="Here:\nUser: Hi\nAssistant: Hello."),
+        new_row(instruction="Write a scene.", output="A room.\nUser: Hi\nAssistant: Hello."),
+        new_row(instruction="Classify by species.", output="Cat: Felis catus\nHuman: Homo sapiens"),
+        new_row(instruction="Compare two kinds of thinking.", output="There are two. Human: slow. Machine: fast."),
+        new_row(instruction="", messages=[turn("assistant", "Welcome! What can I do for you?")]),
         new_row(instruction="", input="Only material.", output="Fine."),
-        new_row(instruction="", output="A text to learn from."),
         new_row(instruction="?", output="!"),
         new_row(instruction="北京", output="。"),
         new_row(instruction="ตอบสั้น ๆ", output="ๆ"),
@@ -161,6 +217,34 @@ def test_each_rule_by_name_takes_what_breaks_it_and_leaves_what_is_like_it(name:
     rows = list(BROKEN[name])
     assert reasons(rows, use=name, **OPTIONS.get(name, {})) == [REASONS.get(name, name), None]
     assert reasons(rows) == [None, None]  # none of them is on by default
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "mill " * 20, "The mill is old. " * 5, "Well, it is. " + "the mill " * 10, "The sky is blue.\n" * 4,
+        "First.\n" + "I do not know that.\n\n" * 4 + "Last.", "风车" * 20, "好" * 20, "我真的不知道。" * 4, "我不知道\n" * 4,
+        "กังหัน" * 20, "ฉันไม่รู้เรื่องนี้ " * 4, "мельница " * 20,
+    ],
+)  # fmt: skip
+def test_a_word_twenty_times_and_a_line_four_times_repeat_themselves(answer: str) -> None:
+    assert reasons([new_row(instruction="Go on.", output=answer)], use="repetition") == ["repetition"]
+
+
+@pytest.mark.parametrize(
+    ("task", "answer"),
+    [
+        ("Write mill 20 times.", "mill " * 20), ("Write a song about a mill.", "Turn, mill, turn!\n" * 4),
+        ("把“风车”写二十遍。", "风车" * 20), ("แต่งเพลง", "หมุนไปหมุนมา\n" * 4),
+        ("Laugh.", "ha " * 30), ("笑。", "哈" * 30), ("หัวเราะ", "5" * 30), ("Zeros?", "0 " * 40),
+        ("Ones?", "[1, 1, 1, 1, 1]\n" * 5),
+        ("Make a table.", "| a | b |\n" * 5), ("Write code.", "```\nstep(left)\nstep(left)\nstep(left)\nstep(left)\n```"),
+        ("Write code.", "    x = next(it)\n" * 4), ("A form.", "Name: ____\n" * 4), ("Cheer.", "go go go go go"),
+        ("A rule?", "Twice a day. Twice a day. Twice a day."),
+    ],
+)  # fmt: skip
+def test_what_may_come_again_and_again_stays(task: str, answer: str) -> None:
+    assert reasons([new_row(instruction=task, output=answer)], use="repetition") == [None]
 
 
 def test_flagging_drops_nothing_and_names_every_rule_that_is_broken() -> None:
