@@ -27,6 +27,7 @@ FAULTS = {
     "cut": 0.06, "broken": 0.02, "no_usage": 0.05, "no_choices": 0.02, "null_text": 0.01, "context": 0.01, "reasoning": 0.02,
     "think": 0.02, "think_cut": 0.01,
 }  # fmt: skip
+NO_ANSWER = {"no_choices"}  # HTTP 200 all the same: a failure that is kept, and tried again
 WITHOUT_TEXT = {"broken", "no_choices", "null_text", "context"}
 PRICE_IN, PRICE_OUT = 0.5, 1.5
 IN_FLIGHT = 16
@@ -42,6 +43,7 @@ class Journal:
             }
             self.answers = dict(db.execute("SELECT key, raw FROM answer"))
             self.given_up = dict(db.execute("SELECT key, said FROM given_up"))
+            self.refused = db.execute("SELECT count(*) FROM refused").fetchone()[0]
             self.attempts = db.execute("SELECT key, outcome, input_tokens, output_tokens FROM attempt").fetchall()
 
     @property
@@ -71,7 +73,8 @@ def bought(claims: Claims, log: list[Arrival], journal: Journal, requests: int) 
     claims.add("requests that arrived", f"<= {requests}", len(log), holds=requests - IN_FLIGHT < len(log) <= requests)
     claims.add("attempts in the journal", len(log), len(journal.attempts))
     claims.add("attempts without an outcome", 0, sum(outcome is None for _, outcome, _, _ in journal.attempts))
-    full = Counter(a.body for a in log if a.status == 200)
+    none = Counter(a.body for a in log if a.status == 200 and a.fault in NO_ANSWER)
+    full = Counter(a.body for a in log if a.status == 200) - none
     recorded = Counter(journal.requests[key][0] for key in journal.answers)
     claims.add("answers sent in full, recorded", f"{full.total():,}", f"{(full & recorded).total():,}")
     claims.add("recorded answers that nobody sent", 0, (recorded - full).total())
@@ -80,11 +83,16 @@ def bought(claims: Claims, log: list[Arrival], journal: Journal, requests: int) 
     left = Counter(full)
     for arrival in log:
         after[arrival.body] += left[arrival.body] == 0 and most[arrival.body] == 1 and recorded[arrival.body] > 0
-        left[arrival.body] -= arrival.status == 200
+        left[arrival.body] -= arrival.status == 200 and arrival.fault not in NO_ANSWER
     claims.add("requests sent again after their answer", 0, after.total())
     claims.add("answers sent in full twice", 0, (full - most).total())
-    refused = Counter(a.body for a in log if a.fault == "context")
-    claims.add("requests given up that were refused for good", refused.total(), len(journal.given_up))
+    claims.add("answers without a choice, kept as refused", none.total(), journal.refused)
+    last = {a.body: a.fault for a in log}
+    given_up = [last[journal.requests[key][0]] for key in journal.given_up]
+    claims.add(
+        "requests given up that were refused for good", sum(f == "context" for f in last.values()), given_up.count("context")
+    )
+    claims.add("requests given up for another reason than that", 0, sum(f not in {"context", *NO_ANSWER} for f in given_up))
 
 
 def judged(claims: Claims, log: list[Arrival], journal: Journal, entry: dict[str, Any], out: Path) -> None:
@@ -123,7 +131,7 @@ def money(claims: Claims, log: list[Arrival], entry: dict[str, Any]) -> None:
 def main() -> None:
     """Print the tables."""
     requests = 200 if "--quick" in sys.argv else 1000
-    claims, began = Claims(f"{requests:,} requests, then {requests // 10} more"), time.monotonic()
+    claims, began = Claims(f"{requests:,} requests, then {requests // 4} more"), time.monotonic()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         shares = ",".join(f"{fault}:{part}" for fault, part in FAULTS.items())
@@ -136,7 +144,7 @@ def main() -> None:
             money(claims, log, entry)
             claims.add("requests under way at the cap", f"<= {IN_FLIGHT}", len(journal.pending),
                        holds=len(journal.pending) <= IN_FLIGHT)  # fmt: skip
-            entry = generated(out, endpoint.base_url, requests + requests // 10)
+            entry = generated(out, endpoint.base_url, requests + requests // 4)
             more, later = arrivals(endpoint.log), Journal(out / "journal.sqlite")
             again = {a.body for a in more[len(log) :]} & {journal.requests[key][0] for key in journal.answers}
             claims.add("the same command again: recorded, sent again", 0, len(again))
