@@ -48,9 +48,8 @@ class Rules(Stage):
     On by default: `empty_answer`, `empty_task`, `template_remnant`. By name (`use=empty_answer,echo,language`): `length`
     (`too_short`, `too_long`; give min_task, max_task, min_answer or max_answer, in tokens: words, characters of unspaced
     scripts), `echo`, `refusal`, `repetition`, `cut_ending`, `boilerplate`, `language` (fills the column; with
-    `languages=en,zh,th` others are
-    `wrong_language`), `toxic`, `biased`. `use=all` for all. With `mode=flag` nothing is dropped: the column `rules` names what
-    is broken. Every rule is a habit, not a proof: safety data is refusals, a short answer may be the right one; what each rule
+    `languages=en,zh,th` others are `wrong_language`), `toxic`, `biased`. `use=all` for all. With `mode=flag` nothing is dropped:
+    the column `rules` names what is broken. Every rule is a habit, not a proof: safety data is refusals, a short answer may be the right one; what each rule
     costs on real sets is printed by `benchmarks/rules_cost.py`.
     """
 
