@@ -48,9 +48,9 @@ class Rules(Stage):
     On by default: `empty_answer`, `empty_task`, `template_remnant`. By name (`use=empty_answer,echo,language`): `length`
     (`too_short`, `too_long`; give min_task, max_task, min_answer or max_answer, in tokens: words, characters of unspaced
     scripts), `echo`, `refusal`, `repetition`, `cut_ending`, `boilerplate`, `language` (fills the column; with
-    `languages=en,zh,th` others are `wrong_language`), `toxic`, `biased`. `use=all` for all. With `mode=flag` nothing is dropped:
-    the column `rules` names what is broken. Every rule is a habit, not a proof: safety data is refusals, a short answer may be the right one; what each rule
-    costs on real sets is printed by `benchmarks/rules_cost.py`.
+    `languages=en,zh,th` others are `wrong_language`), `toxic`, `biased`. `use=all` for all. With `mode=flag` nothing is
+    dropped: the column `rules` names what is broken. Every rule is a habit, not a proof: safety data is refusals, a short
+    answer may be the right one; its cost on real sets is printed by `benchmarks/rules_cost.py`.
     """
 
     use: tuple[str, ...] = DEFAULT  # names of rules, in place of the three that are on; or all
@@ -251,8 +251,8 @@ def repetition(row: Row, words: str) -> str | None:
         return None
     grams = Counter(tuple(found[i : i + WORDS_AGAIN]) for i in range(len(found) - WORDS_AGAIN + 1))
     (gram, count), covered = grams.most_common(1)[0], sum(c for c in grams.values() if c > 2)
-    stuck = count > 2 and covered * 3 > sum(grams.values()) and says_a_word(gram)
-    return f"{count} times: {' '.join(gram)}" if stuck else None
+    again = count > 2 and covered * 3 > sum(grams.values()) and says_a_word(gram)
+    return f"{count} times: {' '.join(gram)}" if again else None
 
 
 def cut_ending(row: Row, words: str) -> str | None:
