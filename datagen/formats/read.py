@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from datagen.errors import DataError
-from datagen.formats import csv, encodings, jsonl, parquet, tables
+from datagen.formats import csv, encodings, json_table, jsonl, parquet, tables
 from datagen.formats.dialects import has_answer, is_maps, parsed_turns, without_nan
 from datagen.formats.names import KNOWN, PROMPTS, known_name
 from datagen.formats.pieces import Piece
@@ -149,7 +149,7 @@ class _File:
             return parquet.pieces(self.path, native=native), native
         text = start.removeprefix(codecs.BOM_UTF8).lstrip()
         if not text or text[:1] in (b"[", b"{"):
-            return jsonl.pieces(self.path, self.encoding), False
+            return json_table.unfolded(jsonl.pieces(self.path, self.encoding), self.names), False
         return csv.pieces(self.path, self.names, self.encoding), False
 
     @cached_property
