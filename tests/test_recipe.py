@@ -133,7 +133,7 @@ def test_every_option_is_resolved_and_the_written_recipe_is_the_same_recipe(load
     assert [s.name for s in made.steps] == ["rules", "rouge"]
     written = made.written()
     assert list(written) == ["input", "map", "limit", "steps"]
-    assert written["steps"][0]["rules"]["use"] == ["empty_answer", "template_remnant"]
+    assert written["steps"][0]["rules"]["use"] == ["empty_answer", "empty_task", "template_remnant"]
     rouge = written["steps"][1]["rouge"]
     assert (rouge["threshold"], rouge["same_answer"], rouge["field"]) == (0.6, None, "context")
     assert recipe.parse(written) == made
