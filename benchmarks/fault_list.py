@@ -73,7 +73,7 @@ FAULTS = (
     ),
     # Journal and money
     Fault(
-        "journal_not_synced", "models/journal.py",
+        "journal_not_synced", "models/writer.py",
         '"PRAGMA synchronous=FULL"', '"PRAGMA synchronous=OFF"',
         "the fsync is left out: a power cut loses paid answers",
     ),
@@ -175,8 +175,8 @@ FAULTS = (
         "a resumed run is not the unbroken one",
     ),
     Fault(
-        "untrained_turn_trains", "render.py",
-        'if one["role"] != "assistant" or one["train"] is False:', 'if one["role"] != "assistant":',
+        "untrained_turn_trains", "render/conversation.py",
+        'or one["train"] is False or is_empty(one):', "or is_empty(one):",
         "turns with train=false carry loss",
     ),
     Fault(

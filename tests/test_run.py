@@ -15,7 +15,7 @@ import pytest
 
 from datagen.recipe import make
 from datagen.run import Result, execute
-from datagen.shards import SHARD_ROWS, count_rows, iterate_rows, read_json
+from datagen.shards import SHARD_ROWS, count_rows, iterate_rows, read_json, write_json
 
 TEXTS = [
     ("Name the capital of France.", "Paris"),
@@ -70,6 +70,8 @@ def test_the_folder_holds_the_rows_the_ledger_the_recipe_the_report_and_the_coun
         ("Say it.<|im_end|>", "rules", "template_remnant"),
         ("Now list the first five prime numbers in rising order, please.", "minhash", "near_duplicate"),
     ]
+    near_copy = list(iterate_rows(out / "dropped"))[3]
+    assert near_copy["witness_id"] == list(iterate_rows(out / "kept"))[2]["id"], "rows that went before are not counted"
     recipe = (out / "recipe.yaml").read_text()
     assert "threshold: 0.7" in recipe and "sha256" not in recipe
     assert "rows.jsonl" in recipe and "#   pyarrow: " in recipe
@@ -288,6 +290,15 @@ def test_a_file_of_which_nothing_can_be_read_leaves_nothing_behind(
     assert done.stderr.startswith("datagen: bad.jsonl: no row could be read; expected ")
     assert done.stderr.count("\n") == 1
     assert [p.name for p in tmp_path.iterdir()] == ["bad.jsonl"]
+
+
+def test_a_text_takes_the_place_of_the_old_one_at_once(tmp_path: Path) -> None:
+    path, old = tmp_path / "run.json", tmp_path / "the old one"
+    write_json(path, {"rows_in": 1})
+    old.hardlink_to(path)
+    write_json(path, {"rows_in": 2})
+    assert (read_json(path), read_json(old)) == ({"rows_in": 2}, {"rows_in": 1})
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["run.json", "the old one"]
 
 
 def test_a_failed_run_leaves_an_earlier_result_as_it_is(source: Path, tmp_path: Path, datagen: Callable[..., Any]) -> None:

@@ -320,6 +320,15 @@ def test_a_reason_that_a_stage_does_not_declare_is_an_error(user_stage: str, tmp
     assert not (tmp_path / "out" / "run.json").exists()
 
 
+def test_a_result_is_no_longer_marked_while_another_is_made_in_its_folder(user_stage: str, tmp_path: Path) -> None:
+    rows = [new_row(instruction="a", output="ok")]
+    looks = tmp_path / user_stage.split(".")[0] / "looks.py"
+    looks.write_text(BREAKS.replace("n > 4", f"__import__('os').path.exists({str(tmp_path / 'out' / 'run.json')!r})"))
+    run_of(tmp_path, ["rules"], rows)
+    kept, dropped = kept_and_dropped(run_of(tmp_path, ["rules", user_stage.replace(".breaks", ".looks")], rows))
+    assert (len(kept), dropped.num_rows) == (1, 0)
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [

@@ -189,10 +189,11 @@ def test_no_number_in_flight_and_no_order_of_answers_passes_the_cap(
 
 
 def test_the_worst_case_counts_every_byte_and_the_whole_answer() -> None:
-    body = {"messages": [{"role": "user", "content": "ที่นี่"}], "max_tokens": 40, "temperature": 1}
+    text = "ที่นี่" * 500  # long enough that what a chat template may add does not hide a count of characters
+    body = {"messages": [{"role": "user", "content": text}], "max_tokens": 40, "temperature": 1}
     most = worst_case(body)
     assert most.output == 40
-    assert most.input >= len("ที่นี่".encode())
+    assert most.input >= len(text.encode()) == 9_000
     assert worst_case({**body, "max_completion_tokens": 70}).output == 70
     assert worst_case({"prompt": "x"}).output == 3072
 

@@ -13,6 +13,7 @@ import pytest
 from local_endpoint import LocalEndpoint
 
 from datagen.errors import BudgetError, ModelError
+from datagen.models import chat
 from datagen.models.chat import Chat, NotRecordedError
 from datagen.models.journal import Journal
 from datagen.models.opening import opened
@@ -121,6 +122,14 @@ def test_a_rate_limit_holds_back_every_request_for_as_long_as_it_asks(journal: J
     with LocalEndpoint({1: "429"}, retry_after="1") as server:
         assert used(journal, server, eight, concurrency=1) > 1.0
         assert server.requests == 9
+
+
+def test_a_busy_endpoint_uses_up_no_attempt_of_a_request(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chat, "BACK_OFF_S", 0.01)
+    refused = chat.ATTEMPTS + 1
+    with LocalEndpoint(dict.fromkeys(range(1, refused + 1), "429")) as server:
+        assert used(journal, server, one).text
+        assert server.requests == refused + 1
 
 
 def test_a_cap_on_requests_holds_over_the_life_of_the_folder(journal: Journal, endpoint: LocalEndpoint) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from datagen.errors import DataError
 from datagen.models.journal import Attempt, Journal, Tokens, request_key
+from datagen.models.writer import connected
 
 BODY = {"messages": [{"role": "user", "content": "สวัสดี"}], "temperature": 0.9}
 MOST = Tokens(100, 50)
@@ -110,6 +111,11 @@ def test_a_file_that_is_no_journal_is_refused_and_left_alone(tmp_path: Path, con
         Journal(path)
     assert "\n" not in str(refused.value)
     assert path.read_bytes()[:16] == before[:16]
+
+
+def test_every_commit_waits_until_the_disk_has_it(tmp_path: Path) -> None:
+    with closing(connected(tmp_path / "journal.sqlite")) as db:
+        assert db.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL: a power cut loses no answer that was paid for
 
 
 def test_an_answer_recorded_before_a_sudden_death_is_there(tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ def token(text: str, **others: float) -> dict[str, object]:
 def test_the_mean_of_the_scores_weighs_them_by_their_probabilities() -> None:
     assert expectation({"4": math.log(0.5), "5": math.log(0.25), " 3": math.log(0.25), "the": 0.0, "9": 0.0}, 1, 5) == 4.0
     assert expectation({"the": 0.0}, 1, 5) is None
+    two_spellings = {"4": math.log(0.5), " 4": math.log(0.25), "1": math.log(0.25)}
+    assert expectation(two_spellings, 1, 5) == pytest.approx(3.25)
 
 
 def test_the_token_that_says_the_score_counts_not_a_number_in_the_reasons() -> None:

@@ -173,6 +173,15 @@ def test_the_witness_is_the_most_similar_kept_row_and_the_earliest_of_equals() -
     assert by_kernel([list("abcx"), list("xabc"), list("abc")], 0.8)[2] == (0, 6 / 7)
 
 
+@pytest.mark.parametrize("longer_first", [True, False])
+def test_the_shortest_partner_may_lie_within_a_band_of_lengths(longer_first: bool) -> None:
+    # Lengths of 42 and 43 share a list: at this threshold a row of 60 tokens can repeat one of 43, and none of 42.
+    words = [f"w{i}" for i in range(60)]
+    rows = [words, words[:43]] if longer_first else [words[:43], words]
+    assert [w for w, _ in by_kernel(rows, 0.834)] == [-1, 0]
+    assert [w for w, _ in by_kernel([words, words[:42]], 0.834)] == [-1, -1]
+
+
 def test_a_dropped_row_is_no_witness() -> None:
     rows = [list("abcdefghij"), list("abcdefghxx"), list("abcdefxxxx")]
     assert [w for w, _ in by_kernel(rows, 0.7)] == [-1, 0, -1]

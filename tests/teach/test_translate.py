@@ -45,6 +45,8 @@ def test_mixed_rows_have_the_task_in_one_language_and_the_answer_in_the_other(ta
     ("reason", "said"),
     [
         ("changed_numbers", "汤姆有 3 个苹果，又买了 13 个。一共有多少个苹果？"),
+        ("changed_numbers", "汤姆有 3 个苹果，又买了一些。一共有多少个苹果？"),
+        ("changed_numbers", "2024 年，汤姆有 3 个苹果，又买了 12 个。一共有多少个苹果？"),
         ("changed_code", "他一共有 3+12 = 15 个苹果。⟦1⟧⟦1⟧"),
         ("wrong_language", "Tom has 3 apples and he buys 12 more of them. How many are there in all?"),
         ("empty_answer", ""),
