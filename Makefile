@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= runs/quickstart
 SHELL := /bin/bash
+# Bytecode is kept, also where the environment forbids it: every worker would compile each test again, every process datagen.
+export PYTHONDONTWRITEBYTECODE :=
 # Three workers for two cores, for tests of servers and kills mostly wait; each has files of its own, so that what the tests of
 # a file share is made once.
 PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile
