@@ -62,23 +62,24 @@ def test_a_file_of_the_current_folder_hides_no_module(
     assert (done.returncode, (shadowed / "ran").exists()) == (0, False), done.stderr
 
 
+# A script as people write one: it does not ask for its name.
 POOL = """
 import sys
 from pathlib import Path
 from datagen.engine.local import LocalEngine
 from datagen.models import served
-if __name__ == "__main__":
-    with LocalEngine(2) as engine:
-        assert list(engine.map(len, ["a", "bb", "ccc"])) == [1, 2, 3]
-    try:
-        with served.served(sys.argv[1]):
-            pass
-    except served.ServerError:  # there is no model in the folder; the server started, and looked
+print("runs once")
+with LocalEngine(2) as engine:
+    assert list(engine.map(len, ["a", "bb", "ccc"])) == [1, 2, 3]
+try:
+    with served.served(sys.argv[1]):
         pass
+except served.ServerError:  # there is no model in the folder; the server started, and looked
+    pass
 """
 
 
-def test_processes_of_a_pool_and_servers_import_nothing_of_the_current_folder(
+def test_processes_of_a_pool_and_servers_import_nothing_of_the_current_folder_nor_run_the_script_again(
     shadowed: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     script = tmp_path_factory.mktemp("bin") / "pool.py"
@@ -86,7 +87,8 @@ def test_processes_of_a_pool_and_servers_import_nothing_of_the_current_folder(
     done = subprocess.run(
         [sys.executable, str(script), str(shadowed)], cwd=shadowed, capture_output=True, text=True, timeout=300
     )
-    assert (done.returncode, (shadowed / "ran").exists()) == (0, False), done.stderr
+    assert (done.returncode, done.stdout) == (0, "runs once\n"), done.stderr
+    assert not (shadowed / "ran").exists()
 
 
 def test_a_dotted_name_imports_a_module_of_the_current_folder_and_what_it_needs(

@@ -7,8 +7,10 @@ import multiprocessing
 import multiprocessing.resource_tracker
 import os
 import signal
+import sys
 import threading
 import time
+import types
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -48,7 +50,7 @@ class LocalEngine:
             multiprocessing.resource_tracker.ensure_running()  # it would lift the block where it starts later
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            with _without_current_folder():
+            with _without_current_folder(), _without_main():
                 results = self._pool.map(function, items)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -77,6 +79,21 @@ def _without_current_folder() -> Iterator[None]:
             del os.environ["PYTHONSAFEPATH"]
         else:
             os.environ["PYTHONSAFEPATH"] = before
+
+
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """Start processes that do not run the script again which uses datagen: what they do is all in modules.
+
+    A process that is spawned imports the main script first, and one that calls datagen without asking for its `__name__`
+    would call it there once more.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _die_with(parent: int) -> None:
