@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, get_args
 
 import pyarrow as pa
@@ -159,9 +159,10 @@ def extra_of(row: Mapping[str, Any]) -> dict[str, Any]:
 def view(table: pa.Table, name: View) -> list[str]:
     """Return one text per row: what a stage compares.
 
-    `instruction`: the task of the last user turn. `context`: system, every turn before the answer, and the input.
-    `answer`: the last assistant turn, a tool call included. `answers`: every assistant turn. `conversation`: system, tools,
-    every turn, other candidates.
+    `instruction`: the task of the last user turn. `context`: system, every turn before the answer that ends it, and the
+    input; two conversations that wait for the answer to different questions are two. `answer`: the last assistant turn, a
+    tool call included, though nobody answered what came after it: so the row is trained. `answers`: every assistant turn.
+    `conversation`: system, tools, every turn, other candidates.
     """
     columns: dict[str, list[Any]] = {
         c: table.column(c).to_pylist() for c in ("instruction", "input", "output", "system", "messages")
@@ -175,7 +176,7 @@ def view(table: pa.Table, name: View) -> list[str]:
         return [o if m is None else _joined(map(said, _answers(m))) for o, m in zip(columns["output"], messages, strict=True)]
     flat = zip(columns["system"], columns["instruction"], columns["input"], columns["output"], messages, strict=True)
     if name == "context":
-        return [_joined((s, i, x)) if m is None else _joined((s, *map(said, m[: _answer_at(m)]))) for s, i, x, _, m in flat]
+        return [_joined((s, i, x)) if m is None else _joined((s, *map(said, _unanswered(m)))) for s, i, x, _, m in flat]
     texts = [_joined((s, i, x, o)) if m is None else _joined((s, *map(said, m))) for s, i, x, o, m in flat]
     tools_of: list[Any] = table.column("tools").to_pylist()
     candidates_of: list[Any] = table.column("candidates").to_pylist()
@@ -196,21 +197,25 @@ def transcript(turns: Iterable[Mapping[str, Any]]) -> str:
 
 
 def tasks(table: pa.Table) -> list[str]:
-    """Return what each row asks, as a judge reads it: the `context`, of a conversation with the roles of its turns."""
+    """Return what the `answer` of each row answers, as a judge reads it: of a conversation every turn before, with its role."""
     columns = zip(view(table, "context"), table.column("system").to_pylist(), table.column("messages").to_pylist(), strict=True)
     return [
         context if m is None else transcript([turn("system", system), *m[: _answer_at(m)]]) for context, system, m in columns
     ]
 
 
-def _answer_at(messages: list[dict[str, Any]]) -> int:
-    """Index of the final assistant turn; the number of turns when the conversation ends otherwise."""
-    return len(messages) - 1 if messages and messages[-1]["role"] == "assistant" else len(messages)
+def _answer_at(messages: Sequence[Mapping[str, Any]]) -> int:
+    """Index of the last assistant turn; the number of turns where there is none."""
+    return max((i for i, turn in enumerate(messages) if turn["role"] == "assistant"), default=len(messages))
 
 
-def _answer(messages: list[dict[str, Any]]) -> str:
-    at = _answer_at(messages)
-    return said(messages[at]) if at < len(messages) else ""
+def _answer(messages: Sequence[Mapping[str, Any]]) -> str:
+    return "".join(map(said, messages[_answer_at(messages) :][:1]))
+
+
+def _unanswered(messages: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """Return all turns but an answer that ends them."""
+    return messages[:-1] if _answer_at(messages) == len(messages) - 1 else messages
 
 
 def _answers(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:

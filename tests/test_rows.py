@@ -73,11 +73,11 @@ def test_a_tool_call_is_the_answer_and_tools_are_part_of_the_conversation():
     }
 
 
-def test_a_conversation_that_ends_with_the_user_has_no_answer():
+def test_a_conversation_that_ends_with_the_user_has_its_last_answer_and_waits_for_another():
     assert seen(ASKED) == {
         "instruction": "Still there?",
         "context": "Hi\nHello.\nStill there?",
-        "answer": "",
+        "answer": "Hello.",
         "answers": "Hello.",
         "conversation": "Hi\nHello.\nStill there?",
     }
@@ -89,7 +89,7 @@ def test_other_candidates_are_part_of_the_conversation_only():
 
 
 def test_a_view_has_one_text_per_row_in_order():
-    assert view(table_of([FLAT, MULTI, ASKED]), "answer") == ["น้ำ", "Bangkok.", ""]
+    assert view(table_of([FLAT, MULTI, ASKED]), "answer") == ["น้ำ", "Bangkok.", "Hello."]
     assert view(table_of([]), "conversation") == []
 
 

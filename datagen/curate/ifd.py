@@ -46,7 +46,7 @@ class Ifd(Stage):
     device: str = "auto"  # auto, cpu, cuda, mps
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 where the device has instructions for it
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     parallel: ClassVar[Literal["rows", "device"]] = "device"
     chunk: ClassVar[int] = 256
     reasons: ClassVar[frozenset[str]] = frozenset({"ifd_above_1", "too_long", "no_answer", "unread_language", "easier"})

@@ -18,6 +18,7 @@ from datagen.errors import DataError
 from datagen.models.adapter import loaded
 from datagen.models.causal_lm import computes_in_bfloat16, pick_device
 from datagen.render import rendered
+from datagen.render.answered import up_to_last_answer
 from datagen.render.marks import split_reasoning
 from datagen.rows import Row, conversation_turns
 
@@ -66,8 +67,9 @@ class AnswerLoss:
         return ids or [tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id]
 
     def answer(self, row: Row, max_length: int) -> Answer:
-        """Return a row's tokens and where its final answer is among them, or why it has none."""
+        """Return a row's tokens and where its last answer is among them, or why it has none."""
         tokenizer: Any = self.tokenizer
+        row = up_to_last_answer(row) or row
         turns = conversation_turns(row)
         content = (turns[-1]["content"] or "") if turns and turns[-1]["role"] == "assistant" else ""
         if not content.strip():

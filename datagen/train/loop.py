@@ -20,10 +20,10 @@ from datagen import folders
 from datagen.errors import DataError, ModelError
 from datagen.models.causal_lm import computes_in_bfloat16, load, pick_device, resolve
 from datagen.render import with_template
+from datagen.render.answered import all_up_to_last_answer, untaught_turns
 from datagen.rows import Row
 from datagen.train import checkpoint
 from datagen.train.adapters import check_moved, lora, save_adapter, save_full, seeded
-from datagen.train.answered import all_up_to_last_answer, untaught_turns
 from datagen.train.backward import all_turned_round
 from datagen.train.batches import MICRO_TOKENS, Plan, Sample, micro_batches, padded, samples_of
 from datagen.train.evaluate import Evaluation, evaluate_samples

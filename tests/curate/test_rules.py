@@ -57,12 +57,19 @@ def test_a_remnant_in_an_earlier_answer_is_one() -> None:
         [],
         [turn("user", "Hi")],
         [turn("user", "Hi"), turn("assistant", None)],
-        [turn("user", "Hi"), turn("assistant", "Hello."), turn("user", "Still there?")],
         [turn("user", "Hi"), turn("assistant", "Hello."), turn("user", "And?"), turn("assistant", " ")],
+        [turn("user", "Hi"), turn("assistant", " "), turn("user", "Still there?")],
     ],
 )
 def test_a_conversation_without_a_final_answer_is_dropped(messages: list[dict[str, object]]) -> None:
     assert fate(new_row(instruction="Hi", output="", messages=messages)) == ("empty_answer", None)
+
+
+def test_a_conversation_that_ends_with_a_question_is_judged_by_its_last_answer() -> None:
+    waiting = [turn("user", "Hi"), turn("assistant", "Hello."), turn("user", "Still there?")]
+    assert fate(new_row(instruction="Still there?", output="", messages=waiting)) is None
+    waiting[1]["content"] = "Hello.<|im_end|>"
+    assert fate(new_row(instruction="Still there?", output="", messages=waiting)) == ("template_remnant", "<|im_end|>")
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from datagen.render.answered import all_up_to_last_answer, untaught_turns
 from datagen.rows import new_row, turn
-from datagen.train.answered import all_up_to_last_answer, untaught_turns
 
 
 def chat(*turns: tuple[str, str]):
