@@ -8,10 +8,12 @@ are all after it, other kernels sooner than before. What a call gives does not d
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from types import FunctionType
+from pathlib import Path
+from types import FunctionType, ModuleType
 from typing import Any, Generic, Literal, ParamSpec, Protocol, TypeVar, cast
 
 import numpy as np
@@ -66,8 +68,16 @@ class Kernel(Generic[P, R]):
             from numba import njit
             from numba.core.caching import FunctionCache
 
+            stamp = sources(reached(self._function))
+
             class Cache(FunctionCache):  # type: ignore[misc]  # numba has no types
-                """A cache that may fail: where its disk is full, what was compiled serves this process."""
+                """A cache that may fail: where its disk is full, what was compiled serves this process.
+
+                Its key has the code of all kernels that this one calls: numba's has only that of the kernel's own file.
+                """
+
+                def _index_key(self, sig: Any, codegen: Any) -> Any:
+                    return (*super()._index_key(sig, codegen), stamp)
 
                 def save_overload(self, sig: Any, data: Any) -> None:
                     with suppress(OSError):
@@ -116,6 +126,29 @@ def _calling(function: FunctionType, of: Callable[[Kernel[..., Any]], Any]) -> A
     made = FunctionType(function.__code__, {**function.__globals__, **names}, function.__name__, function.__defaults__)
     made.__doc__, made.__annotations__ = function.__doc__, function.__annotations__
     return made
+
+
+def reached(function: FunctionType) -> set[str]:
+    """Return the names of a kernel's module and of all modules of kernels and constants that it reaches."""
+    found, left = set[str](), [function.__module__]
+    while left:
+        name = left.pop()
+        if name not in found:
+            found.add(name)
+            values = vars(sys.modules[name]).values()
+            others = [v._function.__module__ for v in values if isinstance(v, Kernel)]
+            others += [v.__name__ for v in values if isinstance(v, ModuleType)]
+            left += [other for other in others if other.startswith(f"{__package__}.")]
+    return found
+
+
+def sources(modules: set[str]) -> str:
+    """Return the digest of what stands in the files of modules."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name in sorted(modules):
+        file = sys.modules[name].__file__
+        digest.update(f"{name}\0".encode() + (Path(file).read_bytes() if file else b"") + b"\0")
+    return digest.hexdigest()
 
 
 def _elements(args: tuple[Any, ...]) -> float:

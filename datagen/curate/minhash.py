@@ -39,7 +39,7 @@ class Minhash(Stage):
     ngram: int = 5  # tokens per shingle
     same_answer: float | None = 0.7  # ROUGE-L F1 that the answers must be above too; off = answers do not matter
     short_answer: int = 20  # tokens; a shorter answer is the same only when equal
-    same_facts: bool = True  # with same_answer: numbers, operators, identifiers and tools must agree
+    same_facts: bool = True  # with same_answer: numbers, operators, identifiers, tools, what is asked about must agree
     units: Units = "graphemes"  # words: a dictionary's, for Chinese and Thai; rouge_score: ASCII words, for comparisons
     keep: Literal["first", "longest", "score", "priority"] = "first"  # who stays: by place, answer, the column `by`, source
     by: str | None = None  # keep=score: a column of numbers, highest first; off in a row = last
@@ -47,7 +47,7 @@ class Minhash(Stage):
     candidates: Literal["all", "lsh"] = "all"  # which pairs are compared
     against: tuple[str, ...] = ()  # files of rows that come first and stay
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     reasons: ClassVar[frozenset[str]] = frozenset({"near_duplicate"})
     decides: ClassVar[frozenset[str]] = frozenset({"threshold", "same_facts", "against"})
 

@@ -42,13 +42,13 @@ class Rouge(Stage):
     field: View = "context"  # what is compared
     same_answer: float | None = 0.7  # F1 that the answers must be above too; off = answers do not matter
     short_answer: int = 20  # tokens; a shorter answer is the same only when equal
-    same_facts: bool = True  # with same_answer: numbers, operators, identifiers and tools must agree
+    same_facts: bool = True  # with same_answer: numbers, operators, identifiers, tools, what is asked about must agree
     units: Units = "graphemes"  # words: a dictionary's, for Chinese and Thai; rouge_score: ASCII words, for comparisons
     against: tuple[str, ...] = ()  # files of rows that come first and stay
     nearest: int = 0  # kept rows named for each row, above F1 0.5; 0 = none
     conflicts: Literal["report", "mark", "drop"] = "report"  # rows with an earlier row's context and another answer
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     reasons: ClassVar[frozenset[str]] = frozenset({"too_similar", "conflicting_answers"})
     decides: ClassVar[frozenset[str]] = frozenset({"threshold", "same_facts", "against", "conflicts"})
 

@@ -7,13 +7,27 @@ from __future__ import annotations
 
 import unicodedata
 from fractions import Fraction
+from typing import NamedTuple
 
 import regex
 
-from datagen.scores.same_formula import same_formula
+from datagen.scores.answer_list import is_name, items, named
+from datagen.scores.formulas import FORMULA, boxed, formulas_at, inside
+from datagen.scores.same_formula import LIMIT_S, is_formula, same_formula
 
 _NUMBER = r"[-−–]?(?:\d{1,3}(?:[,，]\d{3})+|\d+)?(?:\.\d+)?(?<=\d)(?:\s?/\s?\d+(?![\d/]))?"
-_FOUND = regex.compile(rf"(?<![\w.])(?:(?<=^[ \t]*)[-−–] )?(?P<value>{_NUMBER})", flags=regex.M)  # a bullet is no minus
+# A bullet is no minus, and what is raised or stands below is no value. (1, 2) is one answer; 1,5 is 1.5 or 1 and 5, and stays.
+_FOUND = regex.compile(
+    rf"(?P<several>[(\[]\s?{_NUMBER}(?:\s?,\s?{_NUMBER}){{1,9}}\s?[)\]])"
+    r"|(?<![\w.,])(?P<listed>(?!\d{1,3}(?:[,，]\d{3})+(?![,，]?\d))\d{1,30}(?:[,，]\d{1,30}){1,9})(?![,，.]?\d)"
+    rf"|(?<![\w.^]|[\^_]\{{)(?:(?<=^[ \t]*)[-−–] )?(?P<value>{_NUMBER})",
+    flags=regex.M,
+)
+_LABELS = (
+    r"(?:final answer|answer|result)\s*(?:is|are|was|:|=)+[ \t]*",
+    r"(?:最终答案|最後答案|最后答案|答案|答)\s*(?:是|为|為|：|:)+\s*",
+    r"(?:คำตอบสุดท้าย|คำตอบ|ตอบ)\s*(?:คือ|เป็น|:)+\s*",
+)
 _MARKED = (
     # `#### 72`, `#### 72 apples`, or some words at the very end; `#### 3. The third reason` is a heading.
     regex.compile(
@@ -21,12 +35,7 @@ _MARKED = (
         r"|(?<=^|\n)[ \t]*####[ \t]*([^\n#]{1,40})\s*\Z",
         flags=regex.M,
     ),
-    regex.compile(
-        r"(?:final answer|answer|result)\s*(?:is|are|was|:|=)+[ \t]*([^\n]{1,200})"
-        r"|(?:最终答案|最後答案|最后答案|答案|答)\s*(?:是|为|為|：|:)+\s*([^\n]{1,200})"
-        r"|(?:คำตอบสุดท้าย|คำตอบ|ตอบ)\s*(?:คือ|เป็น|:)+\s*([^\n]{1,200})",
-        flags=regex.I,
-    ),
+    regex.compile("|".join(rf"{label}([^\n]{{1,200}})" for label in _LABELS), flags=regex.I),
 )
 _SIZES = {
     "hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "百": 100, "千": 1000, "万": 10**4, "萬": 10**4,
@@ -38,89 +47,116 @@ _ONE = regex.compile(
     rf"[^\w\n\\(\[−–-]{{0,4}}{_SIZED}(?:\s?[%°]|\s[^\W\d_]|(?=[\p{{Han}}\p{{Thai}}]))?[^\d\n=^*/\\+]{{0,40}}?[.。!]?\s*",
     flags=regex.I,
 )
-_GOES_ON = regex.compile(r"[:^*/×\\√_({\w--[\p{Han}\p{Thai}]]|\s?[+*×^]", flags=regex.V1)  # it is not the whole answer
+_GOES_ON = regex.compile(r"[:^*/×\\√_({\w--[\p{Han}\p{Thai}]]|\s?[+*×^]|[,，]\d", flags=regex.V1)  # it is not the whole answer
 _SENTENCE_END = regex.compile(r"[.!?](?=\s|$)|[。！？]")
 _RAISED = regex.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
 _VULGAR = regex.compile(r"[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒]")
-_SUM = regex.compile(r"[\d\s.,+*/()×÷x=−–-]+")  # what may stand before the result of a sum
+_SUM = regex.compile(  # what may stand before the result of a sum
+    r"(?:[\d\s.,+*/()×÷=−–-]|(?<=\d\s?)x(?=\s?\d)|\\(?:times|cdot|div)(?![a-z])|\{[^{}\d\\]{0,30}\})+"
+)
 _FRACTION = regex.compile(
     r"(?P<mixed>(?<=\d)\s*)?\\[cdt]?frac\s*(?:\{\s*(?P<above>-?\d+)\s*\}|(?P<a>\d))\s*(?:\{\s*(?P<below>\d+)\s*\}|(?P<b>\d))"
 )
-_FORMULA = regex.compile(r"\$[^$\n]{1,300}\$|\\\([^\n]{1,300}\\\)|\\\[[^\n]{1,300}\\\]")  # a text of nothing else
-_BOX = regex.compile(r"\\(?:boxed|fbox)\s*\{")
-_BETWEEN_BOXES = regex.compile(
-    r"(?:[\s,;.$]|\\[()\[\],;!]|\\quad|\\text|[{}]|\b(?:and|or)\b|和|或|และ|หรือ){0,30}", flags=regex.I
-)
 _SIZE_OF_BRACKET = regex.compile(r"\\(?:left|right|[bB]ig{1,2}[lr]?)(?=\s*[()\[\]|.\\])\.?")
-_NAME = regex.compile(
-    r"\s*\(?[A-Za-z](?:_?\{?\w{1,3}\}?)?(?:\s*\(\s*-?\w{1,4}\s*\)|(?:\s*,\s*[A-Za-z]){1,3})?\)?\s*"
-)  # x, y_1, f(2), (x, y)
+_DOUBLED = regex.compile(  # \\frac where a text went through JSON once too often
+    r"(?<!\\)\\\\(?=(?:boxed|[cdt]?frac|sqrt|text|left|right|leq?|geq?|neq?|cdot|times|pi|infty|in|cup|begin|end)(?![a-zA-Z]))"
+)
+_LAST_ROW = regex.compile(r"\\\\\s*(?=\\end\b)")  # a matrix may end its last row too
+_SPACED = regex.compile(r"\d{1,3}(?: \d{3})+(?:\.\d+)?")
+_THIN = regex.compile(r"(?<=\d)[\u00a0\u2009\u202f](?=\d{3}(?!\d))")
 _DEGREES = regex.compile(r"\^\s*\{?\s*\\circ\s*\}?")
 _PLAIN = regex.compile(r"-?\d+(?:/\d+)?|[-\d]+")  # a number, or a date
-_LONGEST_BOX = 2_000  # characters; more is no answer
+
+
+class Answer(NamedTuple):
+    """A final answer in one form, and as it was written."""
+
+    value: str
+    written: str
 
 
 def final_answer(text: str) -> str | None:
-    """Return the final answer of a solution: what is marked as one, else its last number; None where there is neither.
+    """Return the final answer of a solution: what is marked as one, else its last number or formula; None where it has none.
 
     A number comes back in one form: `1,200.50 dollars` is 2401/2 and `๑๒` is 12. An answer in words comes back folded.
     """
-    plain = _plain(text)
-    if (marked := _marked(plain)) is not None:
-        return marked
-    if _FORMULA.fullmatch(text.strip()):
-        return _whole(plain.strip())
-    numbers = _numbers(plain)
-    return numbers[-1] if numbers else None
+    found = _answer(text)
+    return found.value if found else None
 
 
 def marked_answer(text: str) -> str | None:
     """Return the final answer that a solution marks as one; None where it marks none."""
-    return _marked(_plain(text))
+    text = _DOUBLED.sub(r"\\", text)
+    found = _marked(text, _plain(text))
+    return found.value if found else None
 
 
-def _marked(plain: str) -> str | None:
-    for mark, read in zip(_MARKED, (_whole, _said), strict=True):
-        if hits := list(mark.finditer(plain)):
-            return read(next(group for group in hits[-1].groups() if group is not None))
-        if read is _whole and (box := boxed(plain)) is not None:
-            return _whole(box)
+def _answer(text: str) -> Answer | None:
+    text = _LAST_ROW.sub("", _DOUBLED.sub(r"\\", text))
+    plain = _plain(text)
+    if (marked := _marked(text, plain)) is not None:
+        return marked
+    bare = text.strip().rstrip(".。").rstrip()
+    formulas, end = formulas_at(bare, 0)
+    if formulas and end == len(bare):
+        return _read(formulas)
+    if _SPACED.fullmatch(plain.strip()):
+        return _read(plain.strip())
+    # The last number is in a formula: that is the answer, not a part of it.
+    last = next((hit for hit in reversed([*FORMULA.finditer(text)]) if inside(hit).strip()), None)
+    if last and any(map(str.isdigit, last[0])) and not any(map(str.isdigit, text[last.end() :])) and is_formula(inside(last)):
+        return _read(inside(last))
+    numbers = _numbers(plain)
+    return Answer(numbers[-1], numbers[-1]) if numbers else None
+
+
+def _read(written: str) -> Answer | None:
+    value = _whole(_plain(written))
+    return Answer(value, written) if value else None
+
+
+def _marked(text: str, plain: str) -> Answer | None:
+    if hits := list(_MARKED[0].finditer(plain)):
+        return _found(_whole(said := next(group for group in hits[-1].groups() if group is not None)), said)
+    if (box := boxed(text)) is not None:
+        return _read(box)
+    if said := _labelled(text):
+        formulas, _ = formulas_at(said, len(said) - len(said.lstrip(" *:：")))
+        if is_formula(formulas) and not regex.fullmatch(r"[A-Za-z]?", formulas):  # in "n, where n = 5" the name is no answer
+            return _read(formulas)
+    if said := _labelled(plain):
+        return _found(_said(said), said)
     return None
 
 
-def boxed(text: str) -> str | None:
-    r"""Return what stands in the last `\boxed{}` of a text, its braces of any depth; None where none is closed.
-
-    Boxes with only commas and "and" between them are one answer, joined by commas.
-    """
-    found: list[tuple[int, int, str]] = []
-    for hit in _BOX.finditer(text):
-        if (end := _closed(text, hit.end())) is not None:
-            if found and (hit.start() < found[-1][1] or not _BETWEEN_BOXES.fullmatch(text, found[-1][1], hit.start())):
-                found.clear()
-            found.append((hit.start(), end, text[hit.end() : end - 1]))
-    return ",".join(inside for _, _, inside in found) or None
+def _labelled(text: str) -> str | None:
+    """What follows the last label of a text, on its line; in "Final answer: the answer is 5" the last one too."""
+    said = None
+    if hits := list(_MARKED[1].finditer(text)):
+        said = next(group for group in hits[-1].groups() if group is not None)
+        while hit := _MARKED[1].search(said):
+            said = next(group for group in hit.groups() if group is not None)
+    return said
 
 
-def _closed(text: str, start: int) -> int | None:
-    """Where the brace that is open before `start` has been closed."""
-    depth = 1
-    for at in range(start, min(len(text), start + _LONGEST_BOX)):
-        if text[at] in "{}" and text[at - 1] != "\\":
-            depth += 1 if text[at] == "{" else -1
-            if not depth:
-                return at + 1
-    return None
+def _found(value: str | None, written: str) -> Answer | None:
+    return Answer(value, written) if value else None
 
 
 def _whole(said: str) -> str | None:
     """The answer that is all of a marked text: a number, with or without a unit, else its words (`3:30 PM`, `(1,2)`)."""
+    if (pairs := named(said)) is not None:
+        return ",".join(
+            f"{name}={value}" if name else f"{value}" for name, value in ((n.casefold(), _whole(v)) for n, v in pairs)
+        )
     head, _, tail = said.rpartition("=")
     tail = tail.strip()
-    if head and not _NAME.fullmatch(head.rpartition("=")[0] or head) and not (_SUM.fullmatch(head) and _ONE.fullmatch(tail)):
+    if head and not is_name(head.rpartition("=")[0] or head) and not (_SUM.fullmatch(head) and _ONE.fullmatch(tail)):
         tail = said.strip()  # an equation is no value
     if braced := regex.fullmatch(r"\{([^{}]*)\}", tail):
         tail = braced[1].strip()
+    if _SPACED.fullmatch(tail):
+        tail = tail.replace(" ", "")
     if hit := _ONE.fullmatch(tail):
         return _valued(hit)
     return _folded(regex.sub(r"\s+(?=[^\w\s])|(?<=[^\w\s])\s+", "", tail))
@@ -150,24 +186,65 @@ def _valued(hit: regex.Match[str]) -> str | None:
     return str(whole * _SIZES.get((hit["size"] or "").strip().casefold(), 1))
 
 
-def same_answer(text: str, reference: str) -> bool:
+def same_answer(text: str, reference: str, *, limit_s: float = LIMIT_S) -> bool:
     """Whether a solution comes to the final answer of another; never where one of them has none.
 
-    Formulas that are written in other ways are compared by `math-verify`, which may take seconds.
+    Formulas that are written in other ways are compared by `math-verify`, which may take seconds: `limit_s` at most.
     """
-    found, wanted = final_answer(text), final_answer(reference)
-    if found is None or wanted is None or found == wanted:
-        return found is not None and found == wanted
-    if _PLAIN.fullmatch(found) and _PLAIN.fullmatch(wanted):
+    found, wanted = _answer(text), _answer(reference)
+    return found is not None and wanted is not None and _same(found, wanted, limit_s)
+
+
+def _same(one: Answer, other: Answer, limit_s: float) -> bool:
+    if one.value == other.value:
+        return True
+    mine, theirs = named(one.written), named(other.written)
+    if any(name for name, _ in mine or ()) or any(name for name, _ in theirs or ()):
+        return _same_named(
+            mine or [("", v) for v in items(one.written)], theirs or [("", v) for v in items(other.written)], limit_s
+        )
+    if _PLAIN.fullmatch(one.value) and _PLAIN.fullmatch(other.value):
+        return _rounded(one.value, other.value) or _rounded(other.value, one.value)
+    written = (",".join(v for _, v in pairs) if pairs else a.written for a, pairs in ((one, mine), (other, theirs)))
+    return same_formula(*written, limit_s=limit_s)
+
+
+def _same_named(mine: list[tuple[str, str]], theirs: list[tuple[str, str]], limit_s: float) -> bool:
+    """Whether two lists of values agree: by name where both have names, else by place."""
+    if len(mine) != len(theirs):
         return False
-    return same_formula(_formula(text, found), _formula(reference, wanted))
+    if all(name for name, _ in [*mine, *theirs]):
+        mine, theirs = sorted(mine), sorted(theirs)
+        if [name for name, _ in mine] != [name for name, _ in theirs]:
+            return False
+    read = [(_read(a), _read(b)) for (_, a), (_, b) in zip(mine, theirs, strict=True)]
+    return all(a is not None and b is not None and _same(a, b, limit_s) for a, b in read)
 
 
-def _formula(text: str, found: str) -> str:
-    """The answer as it was written, where it was boxed or is all of a text; else as it was found."""
-    if (box := boxed(text)) is not None:
-        return box
-    return text.strip().strip("$") if _FORMULA.fullmatch(text.strip()) else found
+def _rounded(decimal: str, exact: str) -> bool:
+    """Whether a number with six or more decimals is another that has no end, rounded: 0.083333 is 1/12."""
+    short, long = _fraction(decimal), _fraction(exact)
+    if short is None or long is None or _decimals(long) is not None or (places := _decimals(short)) is None or places < 6:
+        return False
+    scale = Fraction(10**places)
+    return round(long * scale) == short * scale
+
+
+def _fraction(text: str) -> Fraction | None:
+    try:
+        return Fraction(text)
+    except ValueError:  # a date
+        return None
+
+
+def _decimals(value: Fraction) -> int | None:
+    """How many decimals a number has; None where they have no end."""
+    rest, twos, fives = value.denominator, 0, 0
+    while rest % 2 == 0:
+        rest, twos = rest // 2, twos + 1
+    while rest % 5 == 0:
+        rest, fives = rest // 5, fives + 1
+    return max(twos, fives) if rest == 1 else None
 
 
 def is_worked(text: str) -> bool:
@@ -178,6 +255,7 @@ def is_worked(text: str) -> bool:
 
 def _plain(text: str) -> str:
     """The text with every digit as 0-9 and LaTeX's fractions and signs as plain ones."""
+    text = _THIN.sub("", text)
     text = _RAISED.sub(lambda hit: f"^{hit.group()}", text)  # 10² is no 102
     text = _VULGAR.sub(lambda hit: f" {unicodedata.normalize('NFKC', hit.group())}", text)  # nor is 3½ 31/2
     text = unicodedata.normalize("NFKC", text).replace("\u2044", "/")
@@ -193,7 +271,8 @@ def _plain_fraction(hit: regex.Match[str]) -> str:
 
 
 def _numbers(text: str) -> list[str]:
-    return [value for hit in _FOUND.finditer(text) if (value := _value(hit["value"])) is not None]
+    found = [(hit, _value(hit["value"]) if hit["value"] else None) for hit in _FOUND.finditer(text)]
+    return [value or "".join(hit[0].split()) for hit, value in found if value is not None or not hit["value"]]
 
 
 def _value(text: str) -> str | None:

@@ -18,33 +18,39 @@ import time
 
 import regex
 
-LIMIT_S = 10.0  # seconds that two formulas may take; those that take longer are not the same
+LIMIT_S = 10.0  # seconds that two formulas may take
 START_S = 120.0  # seconds that the worker may take to load sympy
 MEMORY = 4 << 30  # bytes of the worker's address space
 LONGEST = 500  # characters of a formula
 _WORDS = regex.compile(r"(?<![\\\p{L}])(?!(?:and|or|pi|sqrt|sin|cos|tan|log|ln|exp|frac)\b)\p{L}{2,}")
 _MATHEMATICS = regex.compile(r"\\[a-zA-Z]|[\^_,<>≤≥=√π∪∞()\[\]{}]|\d\p{L}|\p{L}\d")
-_COMMAND = regex.compile(r"\\(?:text|mathrm|mbox|textbf|operatorname)\s*\{([^{}]*)\}|\\[a-zA-Z]+")
+_COMMAND = regex.compile(
+    r"\\(?:begin|end)\s*\{[a-zA-Z]*\*?\}(?:\{[clr|\s]*\})?|\\(?:text|mathrm|mbox|textbf|operatorname)\s*\{([^{}]*)\}|\\[a-zA-Z]+"
+)
 _lock = threading.Lock()
 _worker: subprocess.Popen[bytes] | None = None
 
 
-def same_formula(one: str, other: str) -> bool:
-    """Whether two answers are formulas, and the same one in other forms; never for words, dates and times."""
-    if max(len(one), len(other)) > LONGEST or not (_is_formula(one) and _is_formula(other)):
+def same_formula(one: str, other: str, *, limit_s: float = LIMIT_S) -> bool:
+    """Whether two answers are formulas, and the same one in other forms; never for words, dates and times.
+
+    Those that take longer than `limit_s` seconds are not the same.
+    """
+    if max(len(one), len(other)) > LONGEST or not (is_formula(one) and is_formula(other)):
         return False
     if not (_MATHEMATICS.search(one) or _MATHEMATICS.search(other)):
         return False
     with _lock:
-        return _asked(json.dumps([one, other]).encode() + b"\n")
+        return _asked(json.dumps([one, other]).encode() + b"\n", limit_s)
 
 
-def _is_formula(text: str) -> bool:
+def is_formula(text: str) -> bool:
+    """Whether a text may be a formula: there are no words in it and no time of the day."""
     bare = _COMMAND.sub(lambda hit: hit[1] or " ", text)
     return ":" not in text and any(c.isalnum() for c in text) and not _WORDS.search(bare)
 
 
-def _asked(line: bytes) -> bool:
+def _asked(line: bytes, limit_s: float) -> bool:
     """What the worker says; False where it says nothing in time, and then it is killed."""
     global _worker
     try:
@@ -57,7 +63,7 @@ def _asked(line: bytes) -> bool:
             _said(_worker, START_S)
         assert _worker.stdin is not None
         _worker.stdin.write(line)
-        return _said(_worker, LIMIT_S) == b"1"
+        return _said(_worker, limit_s) == b"1"
     except (TimeoutError, OSError):
         if _worker is not None:
             _worker.kill()
@@ -95,7 +101,9 @@ def main() -> None:
         try:
             one, other = (parse(f"\\boxed{{{text}}}", wanted, parsing_timeout=3) for text in json.loads(line))
             # One is given as the right answer, which may be the value of an equation: so both ways round.
-            same = bool(one and other) and all(verify(a, b, timeout_seconds=3) for a, b in ((one, other), (other, one)))
+            same = bool(one and other) and all(
+                verify(a, b, allow_set_relation_comp=True, timeout_seconds=3) for a, b in ((one, other), (other, one))
+            )
         except Exception:  # noqa: BLE001 - whatever a formula does to the parser, it is not the same as another
             same = False
         answers.write("1\n" if same else "0\n")

@@ -29,7 +29,9 @@ class Same(NamedTuple):
     threshold: F1 that they must be above, negative = answers do not matter. short: tokens; two answers of which one has fewer
     are the same only when equal. facts int64[n_rows]: rows with different numbers here are never the same. tasks uint32 and
     task_offsets int64[n_rows + 1]: what each row asks, numbered as its answer is, for `other_entity`. start, end and holders:
-    `entities.holders` of them; empty where no row is limited by it.
+    `entities.holders` of them; empty where no row is limited by it. asked uint32 and asked_offsets int64[n_rows + 1]: what each
+    short question is about, in the same numbers, and least int8[n_rows]: tokens that make it another, 0 = none do; all empty
+    where it does not matter.
     """
 
     threshold: float
@@ -40,12 +42,17 @@ class Same(NamedTuple):
     start: npt.NDArray[np.int64]
     end: npt.NDArray[np.int64]
     holders: Int32
+    asked: Ids
+    asked_offsets: Offsets
+    least: npt.NDArray[np.int8]
 
 
 NOWHERE = np.empty(0, np.int64)
+NOTHING, NO_LIMIT = np.empty(0, np.uint32), np.empty(0, np.int8)
 ANY_ANSWER = Same(
-    -1.0, 0, np.empty(0, np.int64), np.empty(0, np.uint32), np.zeros(1, np.int64), NOWHERE, NOWHERE, np.empty(0, np.int32)
-)
+    -1.0, 0, NOWHERE, NOTHING, np.zeros(1, np.int64), NOWHERE, NOWHERE, np.empty(0, np.int32), NOTHING, np.zeros(1, np.int64),
+    NO_LIMIT,
+)  # fmt: skip
 
 
 @kernel()
@@ -65,7 +72,9 @@ def held_by(i: int, same: Same, out: npt.NDArray[np.bool_], found: Int32) -> int
 
 @kernel()
 def same_answer(i: int, row: int, answers: Side, same: Same, scratch: Scratch) -> bool:
-    """Whether row i has the answer of a kept row: equal, or with F1 above the threshold and about no other entity."""
+    """Whether row i has the answer of a kept row: equal, or with F1 above the threshold, and both about no other entity."""
+    if len(same.least) > 0 and same.least[i] > 0 and same.least[row] > 0 and other_question(i, row, same, scratch):
+        return False
     answer = answers.ids[answers.offsets[i] : answers.offsets[i + 1]]
     other = answers.ids[answers.offsets[row] : answers.offsets[row + 1]]
     m, n = len(answer), len(other)
@@ -101,3 +110,23 @@ def other_entity(task: Ids, answer: Ids, other_task: Ids, other_answer: Ids, fla
         for token in tokens:
             flags[token] = 0
     return found
+
+
+@kernel()
+def other_question(i: int, row: int, same: Same, scratch: Scratch) -> bool:
+    """Whether two short questions of a script without spaces are about something else.
+
+    What stands between their common beginning and their common end has `least` tokens or more in both, and the shorter of the
+    two parts is not the longer one with tokens left out. The same whichever of the two comes first.
+    """
+    x = same.asked[same.asked_offsets[i] : same.asked_offsets[i + 1]]
+    y = same.asked[same.asked_offsets[row] : same.asked_offsets[row + 1]]
+    shorter, head, tail = min(len(x), len(y)), 0, 0
+    while head < shorter and x[head] == y[head]:
+        head += 1
+    while tail < shorter - head and x[len(x) - 1 - tail] == y[len(y) - 1 - tail]:
+        tail += 1
+    part = shorter - head - tail
+    if part < max(same.least[i], same.least[row]):
+        return False
+    return bool(lcs(x[head : len(x) - tail], y[head : len(y) - tail], scratch, 0.0) < part)

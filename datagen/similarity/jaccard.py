@@ -16,7 +16,7 @@ from datagen.similarity.answers import Same, Side, held_by, same_answer
 from datagen.similarity.lcs import Scratch, new_scratch
 from datagen.similarity.ngrams import hash_of
 from datagen.similarity.postings import Index, Int32, candidates, insert
-from datagen.similarity.rouge_l import Nearest, compared
+from datagen.similarity.rouge_l import Nearest, asked, compared
 from datagen.similarity.token_lists import Ids, Offsets, TokenLists, by_rarity, number_pairs
 
 
@@ -238,7 +238,7 @@ def greedy(
     answers, same = compared(answers, same, n)
     witness, score = np.full(n, -1, np.int64), np.zeros(n)
     side = Side(answers.ids, answers.ids, answers.offsets, postings.new_index(1, 1))
-    scratch = new_scratch([answers])
+    scratch = new_scratch([answers, asked(same)])
     if buckets is None:
         index = postings.index_for(sets.ids, sets.offsets, sets.size, threshold)
         run_greedy(sets.ids, sets.offsets, index, threshold, side, same, scratch, pinned, witness, score)

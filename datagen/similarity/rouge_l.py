@@ -135,6 +135,11 @@ def compared(answers: TokenLists | None, same: Same | None, n: int) -> tuple[Tok
     return answers, same
 
 
+def asked(same: Same) -> TokenLists:
+    """Return what short questions are about as lists, for the size of the work space."""
+    return TokenLists(same.asked, same.asked_offsets, 1)
+
+
 def greedy(
     text: TokenLists, threshold: float, answers: TokenLists | None = None, same: Same | None = None, *, pinned: int = 0,
     contexts: Contexts = NO_CONTEXTS,
@@ -154,7 +159,7 @@ def greedy(
     witness, score, conflict = np.full(n, -1, np.int64), np.zeros(n), np.full(n, -1, np.int64)
     groups = same.facts if same.threshold >= 0 else None
     sides = _side(text, threshold, groups), _side(answers, max(0.0, same.threshold), groups)
-    run_greedy(*sides, same, contexts, new_scratch([text, answers]), threshold, pinned, witness, score, conflict)
+    run_greedy(*sides, same, contexts, new_scratch([text, answers, asked(same)]), threshold, pinned, witness, score, conflict)
     return Nearest(witness, score, conflict)
 
 

@@ -1,8 +1,9 @@
 """When two rows have the same answer: what keeps a near-duplicate test from dropping another fact.
 
 A similarity of the whole text does not see one changed name or number. So a row counts as a repetition only when its answers
-are alike too, short ones equal, when its facts (numbers, operators, identifiers, tools) agree, and when no token is new both
-in its task and in its answer, as the name of another entity is. Personal data are no facts, nor is anything in a signature.
+are alike too, short ones equal, when its facts (numbers, operators, identifiers, tools) agree, when no token is new both in its
+task and in its answer, as the name of another entity is, and when a short question of a script without spaces is about nothing
+else (`questions`). Personal data are no facts, nor is anything in a signature.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from datagen.rows import View, view
-from datagen.similarity.answers import Same
+from datagen.similarity.answers import NO_LIMIT, NOTHING, Same
 from datagen.similarity.columns import token_lists
 from datagen.similarity.entities import holders
+from datagen.similarity.questions import question_columns
 from datagen.similarity.signatures import without_data, without_signature
 from datagen.similarity.token_lists import Ids, TokenLists, number_pairs, split_at
 from datagen.similarity.tokenised import Tokenised, tokenised
@@ -33,8 +35,8 @@ def token_columns(rows: pa.Table, field: View, units: Units, same_answer: float 
     """Return the score columns of a duplicate stage: tokens of the compared text and, if answers matter, what they need.
 
     `tokens`; then `task_tokens` (where `tokens` are not them) and `answer_tokens` of the task and all answers without their
-    signatures, and `facts`. The facts of the task itself count only where the answer has fewer than `short` tokens: "yes" to
-    another question is another row, a long answer that comes twice is not.
+    signatures, `facts`, and what short questions are about. The facts of the task itself count only where the answer has fewer
+    than `short` tokens: "yes" to another question is another row, a long answer that comes twice is not.
     """
     texts = tokenised(view(rows, field), units)
     if same_answer is None:
@@ -57,6 +59,7 @@ def token_columns(rows: pa.Table, field: View, units: Units, same_answer: float 
         "answer_tokens": kept.column(),
         "short_answers": pa.array(brief, pa.string()),
         "facts": pa.array(["\n".join(k) for k in known], pa.string()),
+        **question_columns(tasks, contexts, answers.counts, short, units),
     }
 
 
@@ -83,11 +86,16 @@ def answers_of(
     known = _numbered(columns.column("short_answers"))
     if same_facts:
         known = number_pairs(known, _numbered(columns.column("facts")))
-    # One vocabulary for both: a token of the task is looked for in the answer.
+    # One vocabulary for all: a token of the task is looked for in the answer.
     task = columns.column("task_tokens" if "task_tokens" in columns.column_names else "tokens")
-    both = token_lists(pa.chunked_array([*task.chunks, *columns.column("answer_tokens").chunks]))
-    tasks, answers = split_at(both, len(columns))
-    return answers, same_of(threshold, short, known.astype(np.int64), tasks, answers)
+    texts = [task, columns.column("answer_tokens"), columns.column("asked_tokens")]
+    tasks, rest = split_at(token_lists(pa.chunked_array([chunk for text in texts for chunk in text.chunks])), len(columns))
+    answers, asked = split_at(rest, len(columns))
+    same = same_of(threshold, short, known.astype(np.int64), tasks, answers)
+    least = columns.column("asked_least").to_numpy()
+    if same_facts and least.any():
+        same = same._replace(asked=asked.ids, asked_offsets=asked.offsets, least=least)
+    return answers, same
 
 
 def spared(columns: pa.Table, same: Same | None, kept: npt.NDArray[np.bool_], nearest: Callable[[Same], Nearest]) -> int:
@@ -102,16 +110,17 @@ def spared(columns: pa.Table, same: Same | None, kept: npt.NDArray[np.bool_], ne
     if same is None:
         return 0
     known = _numbered(columns.column("short_answers")).astype(np.int64)
-    if len(np.unique(same.facts[kept])) == len(np.unique(known[kept])):  # where the rest agrees, so do the facts
-        return 0
+    if not len(same.least) and len(np.unique(same.facts[kept])) == len(np.unique(known[kept])):
+        return 0  # where the rest agrees, so do the facts
     gone = np.flatnonzero(~kept)
     known[gone] = known.max(initial=0) + 1 + np.arange(len(gone))  # what went is like nothing
-    return int((nearest(same._replace(facts=known)).witness >= 0)[kept].sum())
+    return int((nearest(same._replace(facts=known, least=NO_LIMIT)).witness >= 0)[kept].sum())
 
 
 def same_of(threshold: float, short: int, facts: npt.NDArray[np.int64], tasks: TokenLists, answers: TokenLists) -> Same:
     """Return what makes two answers the same, with the rows that hold each row's rarest entity; one vocabulary for both."""
-    return Same(threshold, short, facts, tasks.ids, tasks.offsets, *holders(tasks, answers))
+    held = holders(tasks, answers)
+    return Same(threshold, short, facts, tasks.ids, tasks.offsets, *held, NOTHING, np.zeros(1, np.int64), NO_LIMIT)
 
 
 def _numbered(column: pa.ChunkedArray) -> Ids:

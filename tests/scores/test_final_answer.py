@@ -179,8 +179,92 @@ def test_a_formula_in_another_form_is_the_same(one: str, other: str) -> None:
         (r"\boxed{2023-05-01}", "#### 2017"),
         ("$12:00$", "$1:00$"),
         ("$x+2n+1$", "$x+1$"),
-        (r"\boxed{9^{9^{9^{9^{9}}}}}", r"\boxed{9^{9^{9^{9^{8}}}}}"),
     ],
 )
 def test_another_formula_is_not(one: str, other: str) -> None:
     assert not same_answer(one, other) and not same_answer(other, one)
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        (r"\boxed{x=1,y=2}", "x=1,y=2"),
+        (r"\boxed{x = 1 \text{ or } x = 2}", "1,2"),
+        (r"\boxed{x = 1, 2}", "1,2"),
+        (r"\boxed{AB = 4}", "4"),
+        (r"\boxed{S_{1}:S_{2} = 3:5}", "3:5"),
+        (r"\boxed{\angle ABC = 30^\circ}", "30"),
+        (r"\boxed{\text{Area} = 12}", "12"),
+        (r"\boxed{5 \times 3 = 15}", "15"),
+        (r"\boxed{2x = 10}", "2x=10"),
+        (r"We find that $x < 3$.", "x<3"),
+        (r"Therefore \(x \geq 5\) is the solution.", r"x\geq 5"),
+        (r"So she has $\frac{1}{2} \times 8 = 4$ apples.", "4"),
+        (r"$$k \ge 2$$", r"k\ge 2"),
+        (r"$1$ and $2$ and $3$", "1,2,3"),
+        (r"The answer is $(2, 7)$. I hope it is correct.", "(2,7)"),
+        (r"Final Answer: The final answer is $3\sqrt{2}$.", r"3\sqrt{2}"),
+        ("The answer is $n$, where n = 5.", "5"),
+        ("It costs $5 and then $3 more.", "3"),
+        ("It is $12 + $3 = $15.", "15"),
+        ("The pair is (7, 6).", "(7,6)"),
+        ("The answer is 4,5", "4,5"),
+        ("Le prix est 2,74", "2,74"),  # 2.74, or 2 and 74: it stays as it is
+        ("It takes 3,000 steps", "3000"),
+        (r"\boxed{1 000 000}", "1000000"),
+        ("1\u202f000 m", "1000"),
+        ("an area of 1,000.5 m²", "2001/2"),
+        (r"so \\boxed{\\frac{3}{4}}", "3/4"),
+    ],
+)
+def test_lists_names_and_formulas_in_a_text_are_read_whole(text: str, answer: str) -> None:
+    assert final_answer(text) == answer
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (r"\boxed{x=1,y=2}", r"\boxed{y = 2, \quad x = 1}"),
+        (r"\boxed{AB=4,CD=5}", r"\boxed{4, 5}"),
+        (r"\boxed{(x, y) = (5, 8) \quad \text{and} \quad (8, 5)}", "$(5, 8), (8, 5)$"),
+        (r"\boxed{x=1,y=\frac12}", r"\boxed{x = 1, y = 0.5}"),
+        (r"\boxed{\frac{1}{12}}", r"\boxed{0.0833333333}"),
+        (r"\boxed{-2 \le x \le 7}", r"\boxed{x \in [-2,7]}"),
+        (r"\boxed{\begin{pmatrix}1&2\\3&4\end{pmatrix}}", r"it is $\begin{bmatrix} 1 & 2 \\ 3 & 4 \\ \end{bmatrix}$."),
+        (r"\boxed{\begin{pmatrix}\frac12\\0\end{pmatrix}}", r"\boxed{\begin{pmatrix}0.5\\0\end{pmatrix}}"),
+        (r"\boxed{V_1:V_2 = 11:21}", "$11:21$"),
+    ],
+)
+def test_lists_and_names_of_the_same_values_are_the_same(one: str, other: str) -> None:
+    assert same_answer(one, other) and same_answer(other, one)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (r"\boxed{x=1,y=2}", r"\boxed{x=2,y=1}"),
+        (r"\boxed{x=1,y=2}", "#### 2"),
+        (r"\boxed{AB=4,CD=5}", r"\boxed{5, 4}"),
+        (r"\boxed{x=1,y=2}", r"\boxed{x=1}"),
+        (r"\boxed{x=1,y=2}", r"\boxed{x=1,z=2}"),
+        (r"\boxed{2x = 10}", "#### 10"),
+        ("The answer is 4,5", "#### 4"),
+        ("4,5", "#### 5"),
+        ("Le prix est 2,74", "#### 74"),
+        ("We find that $x < 3$.", "#### 3"),
+        (r"\boxed{\frac{1}{12}}", r"\boxed{0.0833}"),
+        (r"\boxed{0.123456}", r"\boxed{0.1234561}"),
+        (r"\boxed{0.333333}", r"\boxed{\frac{333333}{1000000}+1}"),
+        (r"\boxed{\begin{pmatrix}1&2\\3&4\end{pmatrix}}", r"\boxed{\begin{pmatrix}1&3\\2&4\end{pmatrix}}"),
+        (r"\boxed{\begin{pmatrix}1&2\\3&4\end{pmatrix}}", "#### 4"),
+        (r"\boxed{-2 \le x \le 7}", r"\boxed{x \in (-2,7]}"),
+        (r"an area of 9 m²", "#### 2"),
+    ],
+)
+def test_lists_and_names_of_other_values_are_not(one: str, other: str) -> None:
+    assert not same_answer(one, other) and not same_answer(other, one)
+
+
+def test_a_formula_that_takes_for_ever_is_not_the_same_and_the_next_one_is_compared() -> None:
+    assert same_answer(r"\boxed{2^{3}}", "#### 8")  # the worker has started
+    assert not same_answer(r"\boxed{9^{9^{9^{9^{9}}}}}", r"\boxed{9^{9^{9^{9^{8}}}}}", limit_s=0.3)

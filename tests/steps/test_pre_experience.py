@@ -43,7 +43,8 @@ def test_a_recipe_that_cannot_work_says_so(steps: list[Any], words: str) -> None
 def test_the_recipe_that_comes_with_datagen_is_one(tmp_path: Path) -> None:
     made = recipe.load(Path("self_guided"), inputs=["mine.jsonl"])
     assert made.input == ("mine.jsonl",)
-    assert [s.kind for s in made.steps] == ["pre_experience", "ifd", "train"]
+    assert [s.kind for s in made.steps] == ["rules", "pre_experience", "ifd", "train"]
+    assert "repetition" in made.steps[0].options.use  # hard for a model is also a loop
 
 
 def test_k_means_takes_the_same_number_of_each_kind_of_task() -> None:
