@@ -88,9 +88,6 @@ def execute(
                 write_text(out / "recipe.yaml", recipe_before)
                 write_json(out / "run.json", before)
             _remove_if_empty(out, there)
-            if type(e).__name__ == "ArrowInvalid":  # of a file that was cut off or changed
-                said = " ".join(str(e).split())[:120]
-                raise DataError(f"a file of {out}, or of the run it names, is damaged ({said}); --fresh makes it again") from e
             if not isinstance(e, DatagenError) and (named := of_place(e, out)):
                 raise named from e
             raise
@@ -208,7 +205,7 @@ def _whole(out: Path, summary: dict[str, Any]) -> bool:
     """Whether the folder still holds what its run.json says."""
     try:
         counts = count_rows(out / "kept"), count_rows(out / "dropped")
-    except (OSError, ValueError):  # pyarrow's errors are ValueErrors
+    except (OSError, DataError):
         return False
     files = all((out / name).is_file() for name in ("report.html", "recipe.yaml"))
     return counts == (summary.get("rows_kept"), summary.get("rows_dropped")) and files

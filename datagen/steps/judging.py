@@ -18,7 +18,7 @@ from datagen.dataset import Dataset, Layer, placed, read_column, reason_counts, 
 from datagen.formats import splits
 from datagen.recipe import Step
 from datagen.rows import ROW
-from datagen.shards import ShardWriter, fingerprint, read_all, read_json, read_table, shard_paths, write_json
+from datagen.shards import ShardWriter, fingerprint, read_all, read_arrow, read_json, read_table, shard_paths, write_json
 from datagen.stage import ERROR, Applied, Context, Reference, Stage
 from datagen.steps import scores_by_id, wipeout
 from datagen.steps.entry import VERSION, entry, write_verdict
@@ -124,7 +124,7 @@ def score_shard(task: tuple[Stage, str, str, dict[str, str]]) -> int:
 def with_columns(rows: pa.Table, files: dict[str, Path]) -> pa.Table:
     """Return the rows of a shard with the columns that earlier stages set, each from the file of this shard."""
     for name, path in files.items():
-        rows = placed(rows, name, pa.ipc.open_file(pa.memory_map(str(path))).read_all().column(name))
+        rows = placed(rows, name, read_arrow(path).column(name))
     return rows
 
 
