@@ -109,7 +109,7 @@ def estimate(recipe: Recipe, out: Path, probes: int, progress: Progress | None =
     """
     from datagen import steps
     from datagen.generate.estimate import probe
-    from datagen.steps.generating import ready
+    from datagen.steps.generating import ready, seed_rows
     from datagen.steps.quoting import quote
 
     first, *rest = recipe.steps
@@ -119,7 +119,7 @@ def estimate(recipe: Recipe, out: Path, probes: int, progress: Progress | None =
             run.progress.step("estimate", None, "rows")
             steps.check(run)
             if first.kind in GENERATORS:
-                with ready(run, first, probes) as loop:
+                with ready(run, first, seed_rows(run, first), probes) as loop:
                     return probe(loop, first.options.n, min(first.options.concurrency, first.options.ahead))
             _check_free(out)
             if recipe.input:

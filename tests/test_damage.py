@@ -156,7 +156,11 @@ def test_damage_within_a_file_of_a_run_names_the_file_and_the_run(tmp_path: Path
     try:
         list(iterate_rows(tmp_path / "out" / "kept"))
     except DataError as e:
-        assert f"{shard} is damaged" in str(e) and str(e).endswith(f"made {tmp_path / 'out'}, given with --fresh, makes it again")
+        said = str(e)
+    else:
+        said = ""
+    ours = f"{shard} is damaged", f"made {tmp_path / 'out'}, given with --fresh, makes it again"
+    assert not said or (said.startswith(ours[0]) and said.endswith(ours[1]))
 
 
 @pytest.mark.parametrize("step", ["00-input/rows/00000.parquet", "01-rules/verdict.parquet", "02-minhash/scores/00000.arrow"])
@@ -179,11 +183,11 @@ def test_a_damaged_input_is_named_and_fresh_is_no_help(tmp_path: Path, at: int) 
     whole[at : at + 4] = b"\xff" * 4
     (tmp_path / "mine.parquet").write_bytes(whole)
     try:
-        done = execute(make(["rules"], input=(str(tmp_path / "mine.parquet"),)), tmp_path / "out")
+        said = repr(execute(make(["rules"], input=(str(tmp_path / "mine.parquet"),)), tmp_path / "out"))
     except DataError as e:
-        assert str(tmp_path / "mine.parquet") in str(e) and "--fresh" not in str(e)
-    else:
-        assert done.summary["rows_in"] >= 1
+        said = str(e)
+    assert "--fresh" not in said
+    assert said.startswith((str(tmp_path / "mine.parquet"), "Result("))
 
 
 def test_a_damaged_row_of_another_run_is_told_as_of_that_run(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from datagen.shards import ShardWriter, fingerprint, read_all, read_arrow, read_
 from datagen.stage import ERROR, Applied, Context, Reference, Stage
 from datagen.steps import scores_by_id, wipeout
 from datagen.steps.entry import VERSION, entry, write_verdict
+from datagen.steps.model import prompt_files
 from datagen.steps.pre_experience import with_its_model
 from datagen.work import Run
 
@@ -32,6 +33,7 @@ def judge(run: Run, step: Step, folder: Path) -> None:
     """Score every row, decide on those that are left, and add the verdict as a layer."""
     stage, data, able = step.options, run.datasets[-1], with_its_model(run, step)
     ctx = Context(folder=run.out, offline=run.offline)
+    run.watch(f"{step.name}.prompts", prompt_files(stage))
     again = []
     if getattr(stage, "retry_failed", False):  # only a stage that asks a model: its modules are not for all others to load
         from datagen.models.recorded import asked_again
@@ -60,7 +62,7 @@ def judge(run: Run, step: Step, folder: Path) -> None:
             _score(run, step, data, scores, overlaid)
             columns = read_column(scores)
         reference = _reference(run, replace(step, options=able), folder, fingerprint(known, others))
-        for role in (*stage.files, "against"):
+        for role in (*stage.files, "against", "prompts"):
             run.check_unchanged(f"{step.name}.{role}")
         run.progress.step(f"{step.name}: decide", None, "rows")
         applied = stages.apply(stage, columns, alive, ctx, reference)
