@@ -155,15 +155,62 @@ def magpie(out: str | Path, n: int = 100, **options: Any) -> Finished:
     return _finished(execute(recipes.make([{"magpie": {"n": n, **options}}]), Path(out), progress=Bar()))
 
 
-def mix(sources: Mapping[str, str | Path | Sequence[str]], out: str | Path, **options: Any) -> Finished:
-    """Mix sources by T5's rules or by a grid of proxies; as `datagen mix`. Options are those of `MixOptions`."""
+def mix(
+    sources: Mapping[str, str | Path | Sequence[str]], out: str | Path, *, mapping: Mapping[str, str] | None = None,
+    roles: Mapping[str, str] | None = None, limit: int | None = None, split: str | None = None, encoding: str = "",
+    **options: Any,
+) -> Finished:  # fmt: skip
+    """Mix sources by T5's rules or by a grid of proxies; as `datagen mix`.
+
+    Args:
+        sources: the name of each source -> its file, folder or a list of them.
+        out: the run folder; the same call again goes on or does nothing.
+        mapping: of all sources; as in `filter`.
+        roles: of all sources; as in `filter`.
+        limit: read only so many rows of each source.
+        split: the part of a set that is read; as in `filter`.
+        encoding: of texts; as in `filter`.
+        options: those of `MixOptions`, such as `method="temperature", temperature=2`.
+
+    Raises:
+        DatagenError: with one line that names the fix.
+    """
+    _check_limit(limit)
     named = {n: str(p) if isinstance(p, (str, Path)) else [str(x) for x in p] for n, p in sources.items()}
-    return _finished(execute(recipes.make([{"mix": {"sources": named, **options}}]), Path(out), progress=Bar()))
+    made = recipes.make(
+        [{"mix": {"sources": named, **options}}], mapping=mapping or {}, roles=roles or {}, limit=limit, split=split,
+        encoding=encoding,
+    )  # fmt: skip
+    return _finished(execute(made, Path(out), progress=Bar()))
 
 
-def train(rows: str | Path, out: str | Path, **options: Any) -> Finished:
-    """Fine-tune a model on rows; as `datagen train`. Options are those of the trainer. The adapter is in `out`/adapter."""
-    return _finished(execute(recipes.make([{"train": options}], input=(str(rows),)), Path(out), progress=Bar()))
+def train(
+    rows: Any, out: str | Path, *, mapping: Mapping[str, str] | None = None, roles: Mapping[str, str] | None = None,
+    limit: int | None = None, split: str | None = None, encoding: str = "", **options: Any,
+) -> Finished:  # fmt: skip
+    """Fine-tune a model on rows; as `datagen train`. The adapter is in `out`/adapter.
+
+    Args:
+        rows: files or folders, or a table: pandas, pyarrow, `datasets`, a list of maps.
+        out: the run folder; the same call again goes on from the last checkpoint.
+        mapping: as in `filter`.
+        roles: as in `filter`.
+        limit: read only so many rows.
+        split: the part of a set that is read; as in `filter`.
+        encoding: of texts; as in `filter`.
+        options: those of the trainer, such as `steps=60, model="smollm2"`.
+
+    Raises:
+        DatagenError: with one line that names the fix.
+    """
+    _check_limit(limit)
+    folder = Path(out)
+    paths = _paths(rows, folder.with_name(f"{folder.name}.input") / "table.parquet")
+    made = recipes.make(
+        [{"train": options}], input=tuple(paths), mapping=mapping or {}, roles=roles or {}, limit=limit, split=split,
+        encoding=encoding,
+    )  # fmt: skip
+    return _finished(execute(made, folder, progress=Bar()))
 
 
 def _check_limit(limit: int | None) -> None:
@@ -227,15 +274,40 @@ def run(recipe: str | Path, out: str | Path) -> Finished:
 
 def read(
     path: str | Path, mapping: Mapping[str, str] | None = None, roles: Mapping[str, str] | None = None, *,
-    split: str | None = None, encoding: str = "",
+    limit: int | None = None, split: str | None = None, encoding: str = "",
 ) -> Iterator[Row]:  # fmt: skip
-    """Yield the rows of a file or folder, and a row with the key `reason` for each piece that cannot be read."""
-    return read_rows(str(path), mapping=mapping, roles=roles, split=split, encoding=encoding)
+    """Yield the rows of a file or folder, and a row with the key `reason` for each piece that cannot be read.
+
+    The options are those of `filter`.
+    """
+    _check_limit(limit)
+    return read_rows(str(path), mapping=mapping, roles=roles, limit=limit, split=split, encoding=encoding)
 
 
-def write(rows: str | Path, to: str, target: str | Path) -> Exported:
-    """Export a run folder or any readable rows to a format; as `datagen export`."""
-    return export(read_rows(str(rows)), to, Path(target))
+def write(
+    rows: str | Path, to: str, target: str | Path, *, mapping: Mapping[str, str] | None = None,
+    roles: Mapping[str, str] | None = None, limit: int | None = None, split: str | None = None, encoding: str = "",
+) -> Exported:  # fmt: skip
+    """Export a run folder or any readable rows to a format; as `datagen export`.
+
+    Args:
+        rows: a run folder, a file or another folder.
+        to: one of the formats that `datagen export --help` lists.
+        target: the file to write.
+        mapping: as in `filter`.
+        roles: as in `filter`.
+        limit: write only so many rows.
+        split: the part of a set that is read; as in `filter`.
+        encoding: of texts; as in `filter`.
+
+    Raises:
+        DatagenError: with one line that names the fix.
+    """
+    _check_limit(limit)
+    found = read_rows(
+        str(rows), mapping=mapping, roles=roles, limit=limit, answers="named", split=split, encoding=encoding
+    )  # fmt: skip
+    return export(found, to, Path(target))
 
 
 class Stages:
