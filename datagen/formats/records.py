@@ -105,8 +105,12 @@ def _unknown(record: Record) -> str:
         if is_maps(record.get(name)):
             inside = ", ".join(map(str, record[name][0])) or "nothing"
             return f"the turns in '{name}' have no role; they have: {inside}; name it with --map role=FIELD,content=FIELD"
+        if isinstance(record.get(name), list) and record[name]:
+            return f"the turns in '{name}' do not say who speaks; write each as a map of a role and its content"
     there = ", ".join(map(str, record)) or "none"
-    return f"no known fields; it has: {there}; name them with --map instruction=FIELD,output=FIELD"
+    texts = [name for name, value in record.items() if isinstance(value, str) and any(map(str.isspace, value.strip()))]
+    asked, said = texts if len(texts) == 2 else ("FIELD", "FIELD")
+    return f"no known fields; it has: {there}; name them with --map instruction={asked},output={said}"
 
 
 def _kind(value: object) -> str:

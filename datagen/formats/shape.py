@@ -163,8 +163,11 @@ def deviation(canonical: Any, original: Any) -> Any:
         path = _path_to(original, canonical) if canonical else None
         if path is not None:
             return {"as": "part", "path": path, "around": _with(original, path, None)}
-    if isinstance(canonical, (list, dict)) and isinstance(original, str) and dumps(canonical) == original:
-        return {"as": "text"}
+    if isinstance(canonical, (list, dict)) and isinstance(original, str):
+        if dumps(canonical) == original:
+            return {"as": "text"}
+        if original and (key := next((k for k, v in _items(canonical) if v == original), None)) is not None:
+            return {"as": "field", "field": key}
     return {"was": _mark(canonical), "is": original}
 
 
@@ -219,6 +222,8 @@ def patched(value: Any, patch: Mapping[str, Any]) -> Any:
 def _converted(value: Any, patch: Mapping[str, Any]) -> Any:
     if patch["as"] == "text":
         return dumps(value) if isinstance(value, (list, dict)) else value
+    if patch["as"] == "field":
+        return value.get(patch["field"], value) if isinstance(value, dict) else value
     if not isinstance(value, str):
         return value
     if patch["as"] == "part":
@@ -227,6 +232,10 @@ def _converted(value: Any, patch: Mapping[str, Any]) -> Any:
         return json.loads(value)
     except ValueError:
         return value  # the text was edited into something that is no longer JSON
+
+
+def _items(value: Any) -> list[tuple[str, Any]]:
+    return list(value.items()) if isinstance(value, dict) else []
 
 
 def _path_to(value: Any, text: str) -> list[Any] | None:

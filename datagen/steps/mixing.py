@@ -29,7 +29,7 @@ def mix(run: Run, step: Step, folder: Path) -> None:
     digests = {n: run.digest(f"{step.name}.{n}", p, run.recipe.split) for n, p in paths.items()}
     read_mark = fingerprint(
         VERSION, list(options.sources), digests, dict(options.systems), dict(run.recipe.mapping), run.recipe.limit,
-        *([dict(run.recipe.roles)] if run.recipe.roles else []), *([run.recipe.encoding] if run.recipe.encoding else []), run.tail,
+        *filter(None, (dict(run.recipe.roles), run.recipe.encoding)), run.tail,
     )  # fmt: skip
     evaluated = run.digest(f"{step.name}.eval", [options.eval], splits.ONE) if options.eval else []
     mark = fingerprint(read_mark, option_fields.values(options), evaluated, run.identity(options.model) if options.grid else "")
