@@ -133,7 +133,13 @@ def _turns(record: Record) -> Record:
     for name in (*CONVERSATIONS[:2], *PROMPTS[1:], *SIDES, *ANSWERS):
         value = record.get(name)
         if is_maps(value) and (name in CONVERSATIONS or all("role" in t or "from" in t for t in value)):
-            if name not in CONVERSATIONS or any("role" in t or "from" in t for t in value):
+            if name in SIDES and "from" in value[0]:
+                if len(value) > 1:
+                    raise ValueError(
+                        f"the field '{name}' holds several turns of 'from'; write them as messages of role and content"
+                    )
+                found[name] = (plain_turns(value) or value)[-1]
+            elif name not in CONVERSATIONS or any("role" in t or "from" in t for t in value):
                 found[name] = plain_turns(value)
         elif name in SIDES and isinstance(value, dict) and ("role" in value or "from" in value):
             found[name] = (plain_turns([value]) or [value])[-1]

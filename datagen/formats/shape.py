@@ -13,6 +13,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from datagen.formats.conversation import long_side
 from datagen.rows import Row
 
 KEY = "_shape"  # the reserved key of `extra`
@@ -85,7 +86,10 @@ def finish(fields: Row, record: Record, taken: Iterable[str], form: str, style: 
         if isinstance(extra.get(column), str):
             fields[column] = extra[column]
     if _is_candidates(extra.get("candidates")) and (
-        fields.get("candidates") or len(extra["candidates"]) == 1 or extra["candidates"][0]["text"] == fields.get("output")
+        fields.get("candidates")
+        or len(extra["candidates"]) == 1
+        or extra["candidates"][0]["text"] == fields.get("output")
+        or long_side(extra["candidates"][0]["text"])
     ):
         fields["candidates"] = extra.pop("candidates")
     written = _renamed_back(canonical({**_BLANK, **fields}, style), style)
