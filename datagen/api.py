@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from datagen import options as option_fields
 from datagen import recipe as recipes
@@ -18,6 +16,7 @@ from datagen import stage
 from datagen.errors import BudgetError, DataError, ModelError, UsageError, did_you_mean
 from datagen.formats.read import read as read_rows
 from datagen.formats.write import Exported, export
+from datagen.given import paths_of
 from datagen.progress import Bar
 from datagen.rows import Row
 from datagen.run import Result, execute
@@ -87,7 +86,7 @@ def filter(  # noqa: A001  (the command's name)
     if not stages:
         raise UsageError(f"name a stage: {', '.join(stage.names())}")
     folder = Path(tempfile.mkdtemp(prefix="datagen-")) if out is None else Path(out)
-    paths = _paths(inputs, folder.with_name(f"{folder.name}.input") / "table.parquet")
+    paths = paths_of(inputs, folder.with_name(f"{folder.name}.input") / "table.parquet")
     entries = [_entry(s) for s in ([stages] if isinstance(stages, (str, Mapping, stage.Stage)) else stages)]
     if target_size is not None:
         entries.append({"balance": {"size": target_size}})
@@ -107,40 +106,6 @@ def _entry(given: Any) -> Any:
     return dict([option_fields.split_stage(given)]) if isinstance(given, str) else given
 
 
-def _paths(inputs: Any, table: Path) -> list[str]:
-    """Return the paths of an input; a table of pandas, pyarrow or `datasets` is written to `table` first."""
-    if isinstance(inputs, (str, Path)):
-        return [str(inputs)]
-    if isinstance(inputs, Mapping):
-        raise UsageError("rows are given as a table or as a list of maps, one per row, not as a map")
-    if type(inputs).__module__.startswith("datasets"):
-        inputs = inputs.with_format("arrow")[:]
-    table.parent.mkdir(parents=True, exist_ok=True)
-    if hasattr(inputs, "to_dict"):
-        try:
-            inputs = pa.Table.from_pandas(inputs, preserve_index=False)
-        except pa.ArrowException:  # a column of several types: one odd value costs its row, not the set
-            inputs = inputs.to_dict("records")
-    if isinstance(inputs, pa.Table):
-        pq.write_table(inputs, table)
-        return [str(table)]
-    if not isinstance(inputs, Iterable):
-        raise UsageError(f"rows are given as paths, a table or a list of maps, not as {type(inputs).__name__}")
-    inputs = list(inputs)
-    if not inputs or not isinstance(inputs[0], Mapping):
-        return [str(i) for i in inputs]
-    table = table.with_suffix(".jsonl")
-    # Line by line, as a file would hold them: rows need not have the same fields, and a bad one is a ledger row.
-    lines = (json.dumps(dict(row) if isinstance(row, Mapping) else row, default=_plain) for row in inputs)
-    table.write_text("".join(f"{line}\n" for line in lines), "utf-8")
-    return [str(table)]
-
-
-def _plain(value: Any) -> Any:
-    """Return a value of numpy or a date as JSON holds it."""
-    return value.tolist() if hasattr(value, "tolist") else str(value)
-
-
 def self_instruct(out: str | Path, n: int = 100, **options: Any) -> Finished:
     """Make rows from seed tasks with a model; as `datagen self-instruct`. Options are those of `SelfInstructOptions`.
 
@@ -155,15 +120,48 @@ def magpie(out: str | Path, n: int = 100, **options: Any) -> Finished:
     return _finished(execute(recipes.make([{"magpie": {"n": n, **options}}]), Path(out), progress=Bar()))
 
 
-def mix(sources: Mapping[str, str | Path | Sequence[str]], out: str | Path, **options: Any) -> Finished:
-    """Mix sources by T5's rules or by a grid of proxies; as `datagen mix`. Options are those of `MixOptions`."""
+def mix(
+    sources: Mapping[str, str | Path | Sequence[str]], out: str | Path, *, mapping: Mapping[str, str] | None = None,
+    roles: Mapping[str, str] | None = None, limit: int | None = None, split: str | None = None, encoding: str = "",
+    **options: Any,
+) -> Finished:  # fmt: skip
+    """Mix sources by T5's rules or by a grid of proxies; as `datagen mix`.
+
+    `sources` maps the name of each to its file, folder or a list of them; mapping, roles, limit, split and encoding are as in
+    `filter`, for each source; `options` are those of `MixOptions`, such as `method="temperature", temperature=2`.
+
+    Raises:
+        DatagenError: with one line that names the fix.
+    """
+    _check_limit(limit)
     named = {n: str(p) if isinstance(p, (str, Path)) else [str(x) for x in p] for n, p in sources.items()}
-    return _finished(execute(recipes.make([{"mix": {"sources": named, **options}}]), Path(out), progress=Bar()))
+    made = recipes.make(
+        [{"mix": {"sources": named, **options}}], mapping=mapping or {}, roles=roles or {}, limit=limit, split=split,
+        encoding=encoding,
+    )  # fmt: skip
+    return _finished(execute(made, Path(out), progress=Bar()))
 
 
-def train(rows: str | Path, out: str | Path, **options: Any) -> Finished:
-    """Fine-tune a model on rows; as `datagen train`. Options are those of the trainer. The adapter is in `out`/adapter."""
-    return _finished(execute(recipes.make([{"train": options}], input=(str(rows),)), Path(out), progress=Bar()))
+def train(
+    rows: Any, out: str | Path, *, mapping: Mapping[str, str] | None = None, roles: Mapping[str, str] | None = None,
+    limit: int | None = None, split: str | None = None, encoding: str = "", **options: Any,
+) -> Finished:  # fmt: skip
+    """Fine-tune a model on rows; as `datagen train`. The adapter is in `out`/adapter.
+
+    The rows, and mapping, roles, limit, split and encoding, are given as to `filter`; `options` are those of the trainer, such
+    as `steps=60, model="smollm2"`. The same call again goes on from the last checkpoint.
+
+    Raises:
+        DatagenError: with one line that names the fix.
+    """
+    _check_limit(limit)
+    folder = Path(out)
+    paths = paths_of(rows, folder.with_name(f"{folder.name}.input") / "table.parquet")
+    made = recipes.make(
+        [{"train": options}], input=tuple(paths), mapping=mapping or {}, roles=roles or {}, limit=limit, split=split,
+        encoding=encoding,
+    )  # fmt: skip
+    return _finished(execute(made, folder, progress=Bar()))
 
 
 def _check_limit(limit: int | None) -> None:
@@ -196,7 +194,7 @@ def teach(
         raise UsageError(f"there is no teacher '{kind}'{did_you_mean(kind, (*recipes.TEACHERS, 'judge'))}")
     _check_limit(limit)
     folder = Path(out)
-    paths = _paths(rows, folder.with_name(f"{folder.name}.input") / "table.parquet")
+    paths = paths_of(rows, folder.with_name(f"{folder.name}.input") / "table.parquet")
     recipe = recipes.make(
         [{kind: options}], input=tuple(paths), mapping=mapping or {}, roles=roles or {}, limit=limit, split=split,
         encoding=encoding,
@@ -227,15 +225,32 @@ def run(recipe: str | Path, out: str | Path) -> Finished:
 
 def read(
     path: str | Path, mapping: Mapping[str, str] | None = None, roles: Mapping[str, str] | None = None, *,
-    split: str | None = None, encoding: str = "",
+    limit: int | None = None, split: str | None = None, encoding: str = "",
 ) -> Iterator[Row]:  # fmt: skip
-    """Yield the rows of a file or folder, and a row with the key `reason` for each piece that cannot be read."""
-    return read_rows(str(path), mapping=mapping, roles=roles, split=split, encoding=encoding)
+    """Yield the rows of a file or folder, and a row with the key `reason` for each piece that cannot be read.
+
+    The options are those of `filter`.
+    """
+    _check_limit(limit)
+    return read_rows(str(path), mapping=mapping, roles=roles, limit=limit, split=split, encoding=encoding)
 
 
-def write(rows: str | Path, to: str, target: str | Path) -> Exported:
-    """Export a run folder or any readable rows to a format; as `datagen export`."""
-    return export(read_rows(str(rows)), to, Path(target))
+def write(
+    rows: str | Path, to: str, target: str | Path, *, mapping: Mapping[str, str] | None = None,
+    roles: Mapping[str, str] | None = None, limit: int | None = None, split: str | None = None, encoding: str = "",
+) -> Exported:  # fmt: skip
+    """Export a run folder or any readable rows to a format; as `datagen export`, which lists the formats in its help.
+
+    mapping, roles, limit, split and encoding are those of `filter`.
+
+    Raises:
+        DatagenError: with one line that names the fix.
+    """
+    _check_limit(limit)
+    found = read_rows(
+        str(rows), mapping=mapping, roles=roles, limit=limit, answers="named", split=split, encoding=encoding
+    )  # fmt: skip
+    return export(found, to, Path(target))
 
 
 class Stages:

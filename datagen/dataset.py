@@ -17,11 +17,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from datagen import folders
 from datagen.rows import FATE, LEDGER, REWRITTEN, ROW, Row, dropped_row
-from datagen.shards import ShardWriter, fingerprint, read_all, read_shards, shard_paths
+from datagen.shards import ShardWriter, fingerprint, read_all, read_arrow, read_shards, rows_in, schema_of, shard_paths
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ class Dataset:
         """Return a column of all rows as the layers left it, or None where there is none of that name."""
         if name in (found := self.columns_of([name])):
             return read_column(found[name], name).column(name)
-        here = pq.read_schema(shard_paths(self.rows)[0]).names
+        here = schema_of(shard_paths(self.rows)[0]).names
         return read_all(self.rows, [name]).column(name) if name in here else None
 
     def kept_rows(self, *, whole: bool = False) -> Iterator[Row]:
@@ -133,7 +132,7 @@ class Dataset:
 
     def added(self) -> list[pa.Field]:
         """The fields of the rows beside those of ROW: those of the base, and those that layers add."""
-        base = [f for f in pq.read_schema(shard_paths(self.rows)[0]).remove_metadata() if f.name not in ROW.names]
+        base = [f for f in schema_of(shard_paths(self.rows)[0]).remove_metadata() if f.name not in ROW.names]
         found = {f.name: f for f in base}
         for layer in self.layers:
             for name, folder in layer.columns:
@@ -233,7 +232,7 @@ def read_column(scores: Path, *names: str) -> pa.Table:
     """Return columns of a folder of scores, memory-mapped; every column when none is named."""
     tables = []
     for path in sorted(scores.glob("[0-9]*.arrow")):
-        table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+        table = read_arrow(path)
         tables.append(table.select(list(names)) if names else table)
     return pa.concat_tables(tables, promote_options="default")
 
@@ -243,7 +242,7 @@ def write_columns(folder: Path, base: Path, rows: npt.NDArray[np.int64], columns
     folder.mkdir(exist_ok=True)
     start = 0
     for path in shard_paths(base):
-        size = pq.read_metadata(path).num_rows
+        size = rows_in(path)
         place = np.full(size, -1, np.int64)
         here = slice(*np.searchsorted(rows, [start, start + size]))
         place[rows[here] - start] = np.arange(here.start, here.stop)

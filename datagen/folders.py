@@ -40,6 +40,11 @@ def remove(path: Path) -> None:
         path.rmdir()
 
 
+def run_of(path: Path) -> Path | None:
+    """Return the run folder that a file lies in; None where it lies in none."""
+    return next((above for above in path.parents if (above / ".datagen").is_file() or (above / "run.json").is_file()), None)
+
+
 def is_of_a_step(path: Path) -> bool:
     """Whether a file in the folder of a step has a name that datagen gives."""
     return bool(_OF_STEPS.fullmatch(_plain(path.name)))

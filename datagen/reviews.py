@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from datagen.errors import DataError, UsageError
 from datagen.rows import LEDGER, ROW, Row, dropped_row, new_row
-from datagen.shards import ShardWriter, iterate_rows, read_table, shard_paths
+from datagen.shards import ShardWriter, iterate_rows, read_table, schema_of, shard_paths
 
 DECISIONS = ("accept", "edit", "reject")
 COLUMNS = ("id", "decision", "note", "instruction", "input", "output")
@@ -91,7 +90,7 @@ class Review:
         """
         judged, counts = self.judged, dict.fromkeys(DECISIONS, 0)
         seen: set[str] = set()
-        extra = [f for f in pq.read_schema(shard_paths(self.out / "kept")[0]).remove_metadata() if f.name not in ROW.names]
+        extra = [f for f in schema_of(shard_paths(self.out / "kept")[0]).remove_metadata() if f.name not in ROW.names]
         with (
             ShardWriter(self.folder / "kept", pa.schema([*ROW, *extra])) as kept,
             ShardWriter(self.folder / "dropped", pa.schema([*LEDGER, *extra])) as dropped,

@@ -88,9 +88,6 @@ def execute(
                 write_text(out / "recipe.yaml", recipe_before)
                 write_json(out / "run.json", before)
             _remove_if_empty(out, there)
-            if type(e).__name__ == "ArrowInvalid":  # of a file that was cut off or changed
-                said = " ".join(str(e).split())[:120]
-                raise DataError(f"a file of {out}, or of the run it names, is damaged ({said}); --fresh makes it again") from e
             if not isinstance(e, DatagenError) and (named := of_place(e, out)):
                 raise named from e
             raise
@@ -112,7 +109,7 @@ def estimate(recipe: Recipe, out: Path, probes: int, progress: Progress | None =
     """
     from datagen import steps
     from datagen.generate.estimate import probe
-    from datagen.steps.generating import ready
+    from datagen.steps.generating import ready, seed_rows
     from datagen.steps.quoting import quote
 
     first, *rest = recipe.steps
@@ -122,7 +119,7 @@ def estimate(recipe: Recipe, out: Path, probes: int, progress: Progress | None =
             run.progress.step("estimate", None, "rows")
             steps.check(run)
             if first.kind in GENERATORS:
-                with ready(run, first, probes) as loop:
+                with ready(run, first, seed_rows(run, first), probes) as loop:
                     return probe(loop, first.options.n, min(first.options.concurrency, first.options.ahead))
             _check_free(out)
             if recipe.input:
@@ -208,7 +205,7 @@ def _whole(out: Path, summary: dict[str, Any]) -> bool:
     """Whether the folder still holds what its run.json says."""
     try:
         counts = count_rows(out / "kept"), count_rows(out / "dropped")
-    except (OSError, ValueError):  # pyarrow's errors are ValueErrors
+    except (OSError, DataError):
         return False
     files = all((out / name).is_file() for name in ("report.html", "recipe.yaml"))
     return counts == (summary.get("rows_kept"), summary.get("rows_dropped")) and files

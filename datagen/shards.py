@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from datagen import folders
+from datagen.errors import DataError
 from datagen.rows import Row
 
 SHARD_ROWS = 8_192  # what a process takes at a time: small enough that 50,000 rows keep two cores busy to the end
@@ -98,14 +99,51 @@ def read_table(path: Path | str, columns: list[str] | None = None) -> pa.Table:
     It opens the file by itself: `pq.read_table` goes through Arrow's datasets, whose import loads pandas.
 
     Raises:
-        ArrowInvalid: the file is damaged, or lacks a column; it is named.
+        DataError: the file is damaged, or lacks a column; it is named.
+    """
+    with reading(path), pq.ParquetFile(path) as file:
+        found = file.read(columns)
+        return found if columns is None else found.select(columns)
+
+
+def read_arrow(path: Path | str) -> pa.Table:
+    """Return an Arrow file as a memory-mapped table.
+
+    Raises:
+        DataError: the file is damaged; it is named.
+    """
+    with reading(path):
+        return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+
+
+def schema_of(path: Path) -> pa.Schema:
+    """Return the schema of a Parquet file of ours; raises DataError as `read_table`."""
+    with reading(path):
+        return pq.read_schema(path)
+
+
+def rows_in(path: Path) -> int:
+    """Return the number of rows of a Parquet file of ours; raises DataError as `read_table`."""
+    with reading(path):
+        return int(pq.read_metadata(path).num_rows)
+
+
+@contextlib.contextmanager
+def reading(path: Path | str) -> Iterator[None]:
+    """Name a file that a run wrote where it turns out to be damaged, and the command that makes it again.
+
+    Raises:
+        DataError: it is no longer what was written.
     """
     try:
-        with pq.ParquetFile(path) as file:
-            found = file.read(columns)
-        return found if columns is None else found.select(columns)
-    except (pa.ArrowInvalid, KeyError) as e:
-        raise pa.ArrowInvalid(f"{path}: {e}") from e
+        yield
+    except (pa.ArrowException, KeyError, OSError) as e:
+        if isinstance(e, MemoryError) or (isinstance(e, OSError) and e.errno is not None):  # of the machine, not of the file
+            raise
+        said = " ".join(str(e).split())[:160]
+        made = folders.run_of(Path(path))
+        again = f"the command that made {made}, given with --fresh, makes it again" if made else "make or copy it again"
+        raise DataError(f"{path} is damaged ({said}); {again}") from e
 
 
 def read_shards(folder: Path, columns: list[str] | None = None) -> Iterator[pa.Table]:
@@ -121,7 +159,7 @@ def read_all(folder: Path, columns: list[str] | None = None) -> pa.Table:
 
 def count_rows(folder: Path) -> int:
     """Number of rows in the shards of a folder, from their footers."""
-    return sum(pq.read_metadata(p).num_rows for p in shard_paths(folder))
+    return sum(map(rows_in, shard_paths(folder)))
 
 
 def iterate_rows(folder: Path) -> Iterator[Row]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -103,6 +104,7 @@ class Run:
     stages: list[dict[str, Any]] = field(default_factory=list)
     inputs: dict[str, list[list[str]]] = field(default_factory=dict)  # role -> [file, sha256]
     stamps: dict[str, dict[Path, tuple[int, ...]]] = field(default_factory=dict)  # role -> files as they were when hashed
+    listings: dict[str, list[tuple[Callable[[], list[Path]], list[Path]]]] = field(default_factory=dict)  # what folders held
     copies: dict[str, str] = field(default_factory=dict)  # standard input and pipes -> the copies that are read
     before: dict[str, Any] | None = None  # run.json of the result that stood here
     models: dict[str, str] = field(default_factory=dict)  # name -> identity, each looked up once
@@ -164,21 +166,41 @@ class Run:
     def digest(self, role: str, paths: list[str], split: str | None = None) -> list[list[str]]:
         """Return the names and hashes of the files behind paths, and remember them under a role for recipe.yaml."""
         found: list[list[str]] = []
+        self.inputs[role], self.listings[role] = [], []
         for path in paths:
             once = path == "-" or sources.is_pipe(path)
             copy = self.out / f".stdin{len(self.copies) or ''}" if once else None
             files = readers.files(assets.shipped(path), copy, split)
             if once:
                 self.copies[path] = str(files[0])
-            self.stamps[role] = {**self.stamps.get(role, {}), **{file: stamp(file) for file in files}}
-            found += file_digest(files)
-        self.inputs[role] = found
+            found += self._hashed(role, files)
+            if Path(path).is_dir():
+                self.listings[role].append((partial(readers.files, assets.shipped(path), None, split), files))
         return found
+
+    def hashed(self, role: str, listed: Callable[[], list[Path]]) -> list[list[str]]:
+        """Return the names and hashes of the files that a function lists, and remember them under a role for recipe.yaml."""
+        files = listed()
+        self.inputs[role], self.listings[role] = [], [(listed, files)]
+        return self._hashed(role, files)
+
+    def _hashed(self, role: str, files: list[Path]) -> list[list[str]]:
+        self.watch(role, files)
+        found = file_digest(files)
+        self.inputs[role] = [*self.inputs.get(role, []), *found]
+        return found
+
+    def watch(self, role: str, files: Iterable[Path]) -> None:
+        """Remember files as they are now under a role; before they are hashed or read for a fingerprint."""
+        self.stamps[role] = {**self.stamps.get(role, {}), **{file: stamp(file) for file in files}}
 
     def check_unchanged(self, role: str) -> None:
         """Raise DataError where a file under a role is no longer what was hashed: rows of it may be of another content."""
+        for listed, held in self.listings.get(role, ()):
+            if other := next(iter({*held} ^ {*listed()}), None):
+                raise DataError(f"{other} came or went while its folder was read; run the command again when it is whole")
         for file, before in self.stamps.get(role, {}).items():
-            if stamp(file) != before:
+            if not file.exists() or stamp(file) != before:
                 raise DataError(f"{file} was changed while it was read; run the command again when it is whole")
 
     def read(self, name: str, paths: list[str]) -> Iterator[Row]:

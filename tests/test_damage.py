@@ -9,16 +9,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from datagen.errors import UsageError
+from datagen.errors import DataError, UsageError
 from datagen.models import completion
 from datagen.models.masking import one_line
 from datagen.quotas import quotas
 from datagen.recipe import make
 from datagen.run import Result, execute
-from datagen.shards import count_rows
+from datagen.shards import count_rows, iterate_rows
 
 LINES = [json.dumps({"instruction": f"Name the number {i} in words", "output": f"It is written {i}."}) for i in range(40)]
 
@@ -139,5 +140,59 @@ def test_a_shard_that_was_cut_off_is_told_by_every_command_that_reads_it(
     shard.write_bytes(shard.read_bytes()[:1000])
     for command in (["report", "out"], ["explain", "out", "ab"], ["diff", "out", "out"], ["review", "out", "--csv", "x.csv"]):
         done = datagen(*command)
-        assert done.returncode == 3 and done.stderr.startswith("datagen: a Parquet file is damaged ("), (command, done.stderr)
+        assert done.returncode == 3 and "out/kept/00000.parquet is damaged (" in done.stderr, (command, done.stderr)
+        assert done.stderr.endswith("; the command that made out, given with --fresh, makes it again\n")
         assert "unexpected" not in done.stderr and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("at", [0, 20, 300, -300, -20, -4])
+def test_damage_within_a_file_of_a_run_names_the_file_and_the_run(tmp_path: Path, at: int) -> None:
+    filtered(tmp_path)
+    shard = tmp_path / "out" / "kept" / "00000.parquet"
+    whole = bytearray(shard.read_bytes())
+    at %= len(whole)
+    whole[at : at + 4] = b"\xff" * 4
+    shard.write_bytes(whole)
+    try:
+        list(iterate_rows(tmp_path / "out" / "kept"))
+    except DataError as e:
+        said = str(e)
+    else:
+        said = ""
+    ours = f"{shard} is damaged", f"made {tmp_path / 'out'}, given with --fresh, makes it again"
+    assert not said or (said.startswith(ours[0]) and said.endswith(ours[1]))
+
+
+@pytest.mark.parametrize("step", ["00-input/rows/00000.parquet", "01-rules/verdict.parquet", "02-minhash/scores/00000.arrow"])
+def test_the_earlier_run_is_named_where_its_file_is_the_damaged_one(tmp_path: Path, step: str) -> None:
+    filtered(tmp_path)
+    file = tmp_path / "out" / step
+    file.write_bytes(file.read_bytes()[:100])
+    (tmp_path / "more.jsonl").write_text(json.dumps({"instruction": "Say it.", "output": "It."}))
+    made_of = make(["rules", "minhash"], input=(str(tmp_path / "more.jsonl"),), against=str(tmp_path / "out"))
+    with pytest.raises(DataError, match=rf"{step} is damaged .* made {tmp_path / 'out'}, given with --fresh"):
+        execute(made_of, tmp_path / "new")
+
+
+@pytest.mark.parametrize("at", [0, 20, 300, 1200, -1200, -300, -20, -4])
+def test_a_damaged_input_is_named_and_fresh_is_no_help(tmp_path: Path, at: int) -> None:
+    rows = [{"instruction": f"Say {i}.", "output": f"{i * 7919} it is, {i * 31}."} for i in range(200)]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "mine.parquet")
+    whole = bytearray((tmp_path / "mine.parquet").read_bytes())
+    at %= len(whole)
+    whole[at : at + 4] = b"\xff" * 4
+    (tmp_path / "mine.parquet").write_bytes(whole)
+    try:
+        said = repr(execute(make(["rules"], input=(str(tmp_path / "mine.parquet"),)), tmp_path / "out"))
+    except DataError as e:
+        said = str(e)
+    assert "--fresh" not in said
+    assert said.startswith((str(tmp_path / "mine.parquet"), "Result("))
+
+
+def test_a_damaged_row_of_another_run_is_told_as_of_that_run(tmp_path: Path) -> None:
+    filtered(tmp_path)
+    shard = tmp_path / "out" / "kept" / "00000.parquet"
+    shard.write_bytes(shard.read_bytes()[:1000])
+    with pytest.raises(DataError, match=rf"{shard}: not a readable .* made {tmp_path / 'out'}, given with --fresh"):
+        execute(make(["rules"], input=(str(tmp_path / "out"),)), tmp_path / "next")

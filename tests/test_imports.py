@@ -52,7 +52,7 @@ LEVELS = {
     "work": 6,
     "steps": 7,
     "run": 8,
-    "api": 9, "demo": 9,
+    "given": 8, "api": 9, "demo": 9,
     "cli": 10,
     "datagen": 11, "__main__": 11,
 }  # fmt: skip

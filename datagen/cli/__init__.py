@@ -122,8 +122,6 @@ def _told(error: Exception) -> tuple[str, int]:
     if isinstance(error, OSError):
         place = f": {error.filename}" if error.filename else ""
         return f"{error.strerror or error}{place}", 3
-    if type(error).__name__ == "ArrowInvalid" and "parquet" in str(error).lower():
-        return f"a Parquet file is damaged ({str(error)[:200]}); if a run made it, its command with --fresh makes it again", 3
     return f"unexpected {type(error).__name__}: {error}; set DATAGEN_DEBUG=1 to see where, and please report it", 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,9 +11,11 @@ from typing import Any
 
 from datagen.documents.document import Document, Markup
 from datagen.errors import DataError
+from datagen.formats.json_values import LONGEST
+from datagen.formats.jsonl import KEEP, too_long
 from datagen.formats.read import records
 from datagen.formats.sources import SUFFIXES as RECORDS
-from datagen.formats.streams import Unpacked
+from datagen.formats.streams import CHUNK, Unpacked
 
 TEXTS: dict[str, Markup] = {
     ".txt": "text", ".text": "text", ".md": "markdown", ".markdown": "markdown", ".html": "html", ".htm": "html",
@@ -91,13 +94,25 @@ def documents(path: str, id_field: str | None = None, text_field: str | None = N
 def _whole(file: Path, top: Path, markup: Markup) -> Document:
     """Read a file as one document; its id is its path below the folder that was named."""
     name = _name(file, top)
-    with Unpacked(file) as stream:
-        raw, problem = stream.read(), stream.broken
+    raw, problem = _bytes(file)
     text = None if problem else _decoded(raw, markup)
     if text is None:
         problem = problem or "bytes that are not UTF-8; turn them into it first (iconv -t utf-8)"
         return Document(name, raw.decode("utf-8", "backslashreplace"), markup, source=_storable(file.name), problem=problem)
     return Document(name, text.replace("\r\n", "\n").replace("\r", "\n"), markup, source=_storable(file.name))
+
+
+def _bytes(file: Path) -> tuple[bytes, str]:
+    """Return the unpacked bytes of a file and what is wrong with them; of one that is too long its start, read in pieces."""
+    with Unpacked(file) as unpacked, io.BufferedReader(unpacked, CHUNK) as stream:
+        raw = stream.read(LONGEST)
+        if len(raw) < LONGEST:
+            return raw, unpacked.broken
+        size = len(raw)
+        raw = raw[:KEEP]
+        while more := stream.read(CHUNK):
+            size += len(more)
+        return raw, f"{too_long('document', size)}; split it into several"
 
 
 def _decoded(raw: bytes, markup: Markup) -> str | None:

@@ -13,8 +13,8 @@ from datagen.formats import messages as chat
 from datagen.formats.conversation import (
     Turn,
     candidates_beyond_pair,
+    is_pair,
     is_plain,
-    is_preference,
     pair_of,
     preference,
 )
@@ -73,7 +73,7 @@ def canonical(row: Mapping[str, Any], style: Style) -> Record:
                 record["instruction"], record["input"] = asked, ""
             record["output"] = answered
             record["history"] = history
-    if is_preference(row):
+    if is_pair(row):
         record["chosen"], record["rejected"] = pair_of(row)
         del record["output"]
     record.update(candidates_beyond_pair(row))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from datagen.formats.names import ANSWERS, LISTS, PROMPTS, SIDES
-from datagen.formats.shape import Record, dumps
+from datagen.formats.names import ANSWERS, LISTS, MATERIAL, PROMPTS, SIDES
+from datagen.formats.shape import Record, dumps, text_of
 
 _TEXTS = ("response", "text", "content", "generation", "output", "completion", "answer")  # of one of several answers
 _SCORES = ("fine-grained_score", "overall_score", "score", "rating")
@@ -36,7 +36,56 @@ def with_answer(record: Record) -> Record:
     return _with_candidates(record, target, _listed(several, record[several], record.get("ratings")))
 
 
+def with_material(record: Record) -> Record:
+    """Return a record of a question, and of the text that it is about, as an instruction with its input.
+
+    Raises:
+        ValueError: that text is a map, or a list of something else than texts.
+    """
+    task = next((name for name in PROMPTS if name in record), None)
+    if task in (None, "instruction") or not isinstance(record[task], str):
+        return record
+    name = next((name for name in MATERIAL if not _is_missing(record.get(name))), None)
+    if name is None:
+        return record
+    value = record[name]
+    if isinstance(value, list) and all(isinstance(text, str) for text in value):
+        value = "\n\n".join(value)
+    if isinstance(value, (dict, list)):
+        kind = f"a map of {', '.join(map(str, value))}" if isinstance(value, dict) else "a list of lists or maps"
+        raise ValueError(
+            f"the field '{name}' holds {kind}, where the text that '{task}' is about belongs; write it as one text"
+        )
+    if text_of(value) in record[task]:  # the prompt shows it already
+        return record
+    ours = {task: "instruction", name: "input"}
+    return {ours.get(key, key): value if key == name else one for key, one in record.items()}
+
+
+def unwanted(record: Record) -> Record:
+    """Return a record whose answer people did not want (KTO: `label` or `kto_tag` is false) with a turn that is not taught.
+
+    `label` is KTO's beside a prompt and its completion only; other sets have labels that say something else.
+    """
+    label = record.get("label") if {"prompt", "completion"} <= record.keys() else None
+    if record.get("kto_tag", label) is not False:
+        return record
+    turns = next((record[name] for name in ("messages", "conversations") if isinstance(record.get(name), list)), None)
+    taken = ("messages", "conversations", "prompt", "completion", "instruction", "input", "output", *ANSWERS)
+    if turns is None:
+        parts = [text_of(record.get(name)) for name in ("prompt", "question", "query", "instruction", "input")]
+        asked = record["prompt"] if isinstance(record.get("prompt"), list) else None
+        said = next((record[name] for name in ANSWERS if not _is_missing(record.get(name))), None)
+        turns = asked or [{"role": "user", "content": "\n\n".join(filter(None, parts))}]
+        turns = [*turns, *(said if isinstance(said, list) else [{"role": "assistant", "content": text_of(said)}])]
+    name = "conversations" if "conversations" in record else "messages"
+    others = {key: value for key, value in record.items() if key not in taken}
+    return {name: [*turns[:-1], {**turns[-1], "train": False}], **others} if turns else record
+
+
 def _is_missing(value: Any) -> bool:
+    if isinstance(value, dict) and value.keys() >= {"text", "answer_start"}:  # SQuAD's; a question without an answer has none
+        value = value["text"]
     return value is None or value in ("", [])
 
 

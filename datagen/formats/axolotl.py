@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from datagen.formats.conversation import is_preference, prompt_turns
+from datagen.formats.conversation import is_pair, prompt_turns
 from datagen.formats.messages import answer_turns, write_turn
 from datagen.formats.shape import Record, dumps
 from datagen.formats.tools import tools_list
@@ -20,8 +20,8 @@ NAME = "axolotl"
 def write_record(row: Mapping[str, Any]) -> Record:
     """Return the record of a row: `messages` and `tools`; prompt, `chosen` and `rejected` for a preference row."""
     turns = conversation_turns(row)
-    record: Record = {"messages": [_message(t) for t in (prompt_turns(turns) if is_preference(row) else turns)]}
-    if is_preference(row):
+    record: Record = {"messages": [_message(t) for t in (prompt_turns(turns) if is_pair(row) else turns)]}
+    if is_pair(row):
         record["chosen"], record["rejected"] = (_message(t) for t in answer_turns(row, turns))
     tools = tools_list(row["tools"])
     if tools:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from datagen.formats.conversation import is_preference
+from datagen.formats.conversation import is_pair, is_preference
 from datagen.formats.streams import stem, whole_file
 from datagen.rows import Row
 
@@ -50,7 +50,8 @@ class Counts:
         if row["generation"] and row["generation"]["model"]:
             self.models[row["generation"]["model"]] += times
         kinds = self.kinds
-        kinds["single" if not is_preference(row) else "preference"] += 1
+        kinds["preference" if is_preference(row) else "single"] += 1
+        kinds["long_sides"] += is_preference(row) and not is_pair(row)
         kinds["system"] += bool(row["system"])
         kinds["tools"] += bool(row["tools"])
         turns = row["messages"]

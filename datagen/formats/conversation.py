@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -59,6 +60,23 @@ def preference(chosen: str, rejected: str) -> list[dict[str, Any]]:
     ]
 
 
+def long_side(text: str) -> list[dict[str, Any]] | None:
+    """Return the messages of a candidate that is several of them, which stand as JSON text; None for one answer's text."""
+    if not text.startswith('[{"role": '):
+        return None
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    several = len(found) > 1 and all(isinstance(one, dict) and isinstance(one.get("role"), str) for one in found)
+    return found if several else None
+
+
+def is_pair(row: Mapping[str, Any]) -> bool:
+    """Whether a row is a preference with one answer on each side, which every format of preferences can hold."""
+    return is_preference(row) and not any(map(long_side, pair_of(row)))
+
+
 def is_preference(row: Mapping[str, Any]) -> bool:
     """Whether a row has an answer and at least one that is worse; a list of answers without scores or names has no order."""
     candidates = row["candidates"] or ()
@@ -75,9 +93,16 @@ def prompt_turns(turns: list[Turn]) -> list[Turn]:
     return turns[:-1] if turns and turns[-1]["role"] == "assistant" else turns
 
 
-def candidates_beyond_pair(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `{"candidates": […]}` where chosen and rejected would lose candidates, scores or sources; else {}."""
+def candidates_beyond_pair(row: Mapping[str, Any], *, one_each: bool = True) -> dict[str, Any]:
+    """Return `{"candidates": […]}` where chosen and rejected would lose candidates, scores or sources; else {}.
+
+    Args:
+        row: the row.
+        one_each: whether the format has one answer a side only; a side of several messages is then lost without candidates.
+    """
     candidates = row["candidates"] or []
+    if one_each and is_preference(row) and not is_pair(row):
+        return {"candidates": [dict(c) for c in candidates]}
     plain = [{"score": None, "source": name} for name in ("chosen", "rejected")]
     if not candidates or [{"score": c["score"], "source": c["source"]} for c in candidates] == plain:
         return {}

@@ -11,14 +11,13 @@ from typing import Any
 
 from datagen.formats.csv_records import CsvRecord, Records
 from datagen.formats.json_values import LONGEST
+from datagen.formats.names import KNOWN as FIELDS
+from datagen.formats.names import known_name, pair_in
 from datagen.formats.pieces import Piece
 from datagen.formats.shape import Record, dumps
 from datagen.formats.streams import CHUNK, Unpacked, head
 
 DELIMITERS = ",;\t|"
-KNOWN = {"instruction", "input", "output", "system", "context", "chosen", "rejected"} | {
-    *("prompt", "completion", "question", "query", "answer", "response")
-}
 
 
 def pieces(path: Path, known: Iterable[str] = (), encoding: str = "") -> Iterator[Piece]:
@@ -26,12 +25,11 @@ def pieces(path: Path, known: Iterable[str] = (), encoding: str = "") -> Iterato
 
     Args:
         path: the file.
-        encoding: of the text; "" is that of its mark, without one UTF-8.
         known: column names that a user's map speaks of; they help to find the delimiter.
         encoding: of the file; "" is that of its mark, without one UTF-8.
     """
     csv.field_size_limit(LONGEST)
-    delimiter = _delimiter(head(path, 1 << 16, encoding), KNOWN | set(known))
+    delimiter = _delimiter(head(path, 1 << 16, encoding), set(known))
     unpacked = Unpacked(path, encoding)
     # Bytes that are not UTF-8 travel as lone surrogates, which make the one row unreadable, not the file.
     with io.TextIOWrapper(
@@ -76,13 +74,24 @@ def _distinct(columns: list[str]) -> list[str]:
 
 
 def _delimiter(start: bytes, known: set[str]) -> str:
-    """Return the delimiter under which the header has most known names; else what csv.Sniffer thinks; else a comma."""
+    """Return the delimiter under which the header has most known names; else what csv.Sniffer thinks; else a comma.
+
+    Of a header of one column it is one that its rows do not hold, where there is such a one.
+    """
     text = start.removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace")
     header = text.lstrip("\r\n").splitlines()[:1]
 
-    def names(delimiter: str) -> int:
-        return sum(name in known for row in csv.reader(header, delimiter=delimiter) for name in row)
+    def cells(delimiter: str, lines: Iterable[str]) -> list[list[str]]:
+        return list(csv.reader(lines, delimiter=delimiter))
 
+    def names(delimiter: str) -> int:
+        found = next(iter(cells(delimiter, header)), [])
+        pair = 2 * (len(found) > 1 and pair_in(found) is not None)
+        return pair + sum(name in known or known_name(name) in FIELDS for name in found)
+
+    if all(len(row) < 2 for delimiter in DELIMITERS for row in cells(delimiter, header)):
+        some = io.StringIO(text[: text.rfind("\n") + 1] or text, newline="").readlines()
+        return next((d for d in DELIMITERS if all(len(row) < 2 for row in cells(d, some))), ",")
     best = max(DELIMITERS, key=names)
     if names(best):
         return best

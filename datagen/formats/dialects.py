@@ -1,8 +1,9 @@
 """Records of the dialects that data sets are published in, as the records of the shapes that say the same.
 
 distilabel (`generation`, `generations`), the seed tasks of self-instruct (`instances`), UltraFeedback (`completions`),
-Gemini (`contents` of `parts`), OpenAI's older `functions`, conversations as JSON or Python text in a cell, names with
-blanks or capitals, null and NaN for what is missing. What turns a plain record back is kept by `shape.with_dialect`.
+Gemini (`contents` of `parts`), OpenAI's older `functions`, SQuAD (`context`), KTO (`label`), conversations as JSON or Python
+text in a cell, names with blanks or capitals or in Chinese and Thai, null and NaN for what is missing. `dialogues` has the
+conversations that are no turns. What turns a plain record back is kept by `shape.with_dialect`.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeGuard
 
-from datagen.formats.answers import with_answer
-from datagen.formats.names import ANSWERS, CONVERSATIONS, PROMPTS, SIDES, known_name
+from datagen.formats.answers import unwanted, with_answer, with_material
+from datagen.formats.dialogues import with_turns
+from datagen.formats.names import ANSWERS, CONVERSATIONS, PROMPTS, SIDES, known_name, pair_in
 from datagen.formats.parts import NeedsImages, plain_turns, text_of_parts
 from datagen.formats.roles import CALLS, role_of
 from datagen.formats.shape import Record, dumps
@@ -46,17 +48,22 @@ def understood(record: Record) -> list[Record]:
         NeedsImages: it says something in images, sound, video or files.
         ValueError: a field that should hold text or turns holds something else.
     """
-    if record.keys() <= _PLAIN and record.get("output") and all(type(value) is str for value in record.values()):
+    if (
+        "instruction" in record
+        and record.keys() <= _PLAIN
+        and record.get("output")
+        and all(type(value) is str for value in record.values())
+    ):
         return [record]  # most rows that there are
     instances = record.get("instances")
     if is_maps(instances) and "instruction" in record and "output" not in record:
         others = {key: value for key, value in record.items() if key != "instances"}
         return [plain for one in instances for plain in understood({**others, **one})]
-    plain = _tools(_turns(_parsed(_named(record))))
+    plain = _tools(_turns(_parsed(with_turns(_named(record)))))
     if not any(is_maps(plain.get(name)) for name in CONVERSATIONS[:2]):
-        plain = _sides(with_answer(plain))
+        plain = _sides(with_answer(with_material(_paired(plain))))
     _check_media(plain)
-    return [plain]
+    return [unwanted(plain)]
 
 
 def is_maps(value: Any) -> TypeGuard[list[Record]]:
@@ -67,9 +74,25 @@ def is_maps(value: Any) -> TypeGuard[list[Record]]:
 def _named(record: Record) -> Record:
     """Return the record with its known names in small letters and without blanks (` output`, `Answer`)."""
     better = {key: name for key in record if (name := known_name(key)) != key and name not in record}
-    if not better or len(set(better.values())) < len(better):
+    names = [*better.values(), *(["system"] if _has_system(record) else [])]  # said once: by the turn
+    better = {key: name for key, name in better.items() if names.count(name) == 1}
+    return {better.get(key, key): value for key, value in record.items()} if better else record
+
+
+def _has_system(record: Record) -> bool:
+    """Whether a conversation of the record begins with a system turn."""
+    first = [record[name][0] for name in CONVERSATIONS if is_maps(record.get(name))]
+    return any(str(said.get("role", said.get("from"))).casefold() in ("system", "developer") for said in first)
+
+
+def _paired(record: Record) -> Record:
+    """Return a record whose task and answer are known only by standing together (`human`, `assistant`) with known names."""
+    if any(name in record for name in (*PROMPTS, *CONVERSATIONS, *SIDES)) or (names := pair_in(record)) is None:
         return record
-    return {better.get(key, key): value for key, value in record.items()}
+    if not all(isinstance(record[name], (str, type(None))) for name in names):
+        return record
+    ours = dict(zip(names, ("prompt", "completion"), strict=True))
+    return {ours.get(key, key): value for key, value in record.items()}
 
 
 def _parsed(record: Record) -> Record:
@@ -110,7 +133,13 @@ def _turns(record: Record) -> Record:
     for name in (*CONVERSATIONS[:2], *PROMPTS[1:], *SIDES, *ANSWERS):
         value = record.get(name)
         if is_maps(value) and (name in CONVERSATIONS or all("role" in t or "from" in t for t in value)):
-            if name not in CONVERSATIONS or any("role" in t or "from" in t for t in value):
+            if name in SIDES and "from" in value[0]:
+                if len(value) > 1:
+                    raise ValueError(
+                        f"the field '{name}' holds several turns of 'from'; write them as messages of role and content"
+                    )
+                found[name] = (plain_turns(value) or value)[-1]
+            elif name not in CONVERSATIONS or any("role" in t or "from" in t for t in value):
                 found[name] = plain_turns(value)
         elif name in SIDES and isinstance(value, dict) and ("role" in value or "from" in value):
             found[name] = (plain_turns([value]) or [value])[-1]

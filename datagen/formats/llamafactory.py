@@ -15,7 +15,7 @@ from typing import IO, Any
 
 from datagen.errors import DataError
 from datagen.formats import alpaca, jsonl, sharegpt
-from datagen.formats.conversation import is_preference
+from datagen.formats.conversation import is_pair
 from datagen.formats.shape import Record, dumps
 from datagen.formats.streams import stem, whole_file
 from datagen.rows import Row
@@ -61,7 +61,7 @@ def write(rows: Iterable[Row], target: Path) -> tuple[list[Path], Record, int]:
             record = sharegpt_record(row)
             skipped += not alternates(record)
             used.update({name: True for name in ("system", "tools") if record[name]})
-            if is_preference(row):
+            if is_pair(row):
                 pairs += 1
                 _spool(record, as_pair)
                 continue

@@ -14,7 +14,9 @@ from datagen.formats.conversation import (
     answer_turn,
     candidates_beyond_pair,
     columns_of,
+    is_pair,
     is_preference,
+    long_side,
     pair_of,
     preference,
     prompt_turns,
@@ -62,10 +64,11 @@ def read_record(record: Record) -> Row:
     candidates = None
     if pair is not None:
         taken |= {"chosen", "rejected"}
-        chosen, rejected = _answers(record, pair)
+        chosen, rejected = _answers(record)
         if pair in ("single", "list"):
-            turns += chosen
+            turns += [read_turn(m) for m in _listed(record["chosen"])]
         candidates = preference(answer_text(chosen), answer_text(rejected))
+        one = len(chosen) == 1
     system = text_of(record.get("system"))
     if system:
         style["system"] = "field"
@@ -76,7 +79,7 @@ def read_record(record: Record) -> Row:
     style.update(tools_style(record.get("tools")))
     if candidates is not None:
         fields["candidates"] = candidates
-        fields["output"] = candidates[0]["text"]
+        fields["output"] = candidates[0]["text"] if one else fields["output"]
     return finish(fields, record, taken, NAME, style, canonical)
 
 
@@ -93,20 +96,20 @@ def canonical(row: Mapping[str, Any], style: Style) -> Record:
     record: Record = {}
     if is_preference(row):
         pair = style.get("pair", "single")
-        prompt = [write_turn(t) for t in prompt_turns(turns)]
-        chosen, rejected = (write_turn(t) for t in answer_turns(row, turns))
+        prompt, chosen, rejected = ([write_turn(t) for t in part] for part in sides(row, turns))
         if pair == "full":
-            record["messages"] = [*prompt, chosen]
+            record["messages"] = [*prompt, *chosen]
         elif pair != "implicit":
             record["messages"] = prompt
         before = prompt if pair in ("full", "implicit") else []
-        record["chosen"] = chosen if pair == "single" else [*before, chosen]
-        record["rejected"] = rejected if pair == "single" else [*before, rejected]
+        single = pair == "single" and is_pair(row)
+        record["chosen"] = chosen[0] if single else [*before, *chosen]
+        record["rejected"] = rejected[0] if single else [*before, *rejected]
     else:
         record["messages"] = [write_turn(t) for t in turns]
     if row["tools"]:
         record["tools"] = written_tools(row["tools"], style)
-    record.update(candidates_beyond_pair(row))
+    record.update(candidates_beyond_pair(row, one_each=False))
     if in_field:
         record["system"] = row["system"]
     return record
@@ -178,6 +181,17 @@ def answer_turns(row: Mapping[str, Any], turns: list[Turn]) -> tuple[Turn, Turn]
     return final if answer_text([final]) == best else answer_turn(best), answer_turn(worst)
 
 
+def sides(row: Mapping[str, Any], turns: list[Turn]) -> tuple[list[Turn], list[Turn], list[Turn]]:
+    """Return the prompt, the best and the worst candidate of a preference row as turns, several of them where it is so long."""
+    best, worst = pair_of(row)
+    chosen, rejected = answer_turns(row, turns)
+    long = [None if found is None else [read_turn(m) for m in found] for found in (long_side(best), long_side(worst))]
+    prompt = prompt_turns(turns)
+    if long[0] is not None and answer_text(turns[-len(long[0]) :]) == best:
+        prompt = turns[: -len(long[0])]
+    return prompt, long[0] or [chosen], long[1] or [rejected]
+
+
 def answer_text(turns: list[Turn]) -> str:
     """Return an answer of one turn as its text (or tool call), a longer one as the JSON text of its messages."""
     if len(turns) == 1:
@@ -212,13 +226,13 @@ def _field(record: Record) -> str | None:
 
 def _is_implicit(record: Record) -> bool:
     chosen, rejected = record.get("chosen"), record.get("rejected")
-    return is_messages(chosen) and is_messages(rejected) and _prompt_length(chosen, rejected) > 0
+    return is_messages(chosen) and is_messages(rejected) and shared(chosen, rejected) > 0
 
 
-def _prompt_length(chosen: list[Any], rejected: list[Any]) -> int:
-    """Return how many messages two conversations share before their last one; 0 when they part earlier."""
-    shared = len(chosen) - 1
-    return shared if len(rejected) == len(chosen) and chosen[:-1] == rejected[:-1] else 0
+def shared(chosen: list[Any], rejected: list[Any]) -> int:
+    """Return how many messages two lists of them have in common before they part, the last ones never among them."""
+    most = min(len(chosen), len(rejected)) - 1
+    return next((n for n in range(most) if chosen[n] != rejected[n]), max(most, 0))
 
 
 def _pair_style(record: Record, field: str | None) -> str | None:
@@ -235,11 +249,12 @@ def _pair_style(record: Record, field: str | None) -> str | None:
     return "list"
 
 
-def _answers(record: Record, pair: str) -> tuple[list[Turn], list[Turn]]:
-    sides = [record["chosen"], record["rejected"]]
-    if pair == "single":
-        sides = [[side] for side in sides]
-    elif pair in ("full", "implicit"):
-        sides = [side[-1:] for side in sides]
-    chosen, rejected = ([read_turn(m) for m in side] for side in sides)
+def _answers(record: Record) -> tuple[list[Turn], list[Turn]]:
+    both = [_listed(record["chosen"]), _listed(record["rejected"])]
+    same = shared(*both)
+    chosen, rejected = ([read_turn(m) for m in side[same:]] for side in both)
     return chosen, rejected
+
+
+def _listed(side: Any) -> list[Any]:
+    return side if isinstance(side, list) else [side]

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from datagen.formats import messages
-from datagen.formats.conversation import Turn, is_preference, prompt_turns
+from datagen.formats.conversation import Turn, is_pair, prompt_turns
 from datagen.formats.messages import answer_turns
 from datagen.formats.parts import plain_turns
 from datagen.formats.shape import Record
@@ -47,7 +47,7 @@ def write_record(row: Mapping[str, Any]) -> Record:
     turns = conversation_turns(row)
     tools = tools_list(row["tools"])
     offered: Record = {"tools": tools} if tools else {}
-    if not is_preference(row):
+    if not is_pair(row):
         return {"messages": _messages(turns), **offered}
     # One numbering of the calls for prompt and answer: an answer may respond to a call of the prompt.
     prompt = _messages(prompt_turns(turns))

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from datagen.errors import DataError
+from datagen.folders import run_of
 from datagen.formats.json_values import loads
 from datagen.formats.pieces import Piece
 from datagen.formats.shape import KEY, dumps
@@ -34,9 +35,9 @@ def is_native(path: Path) -> bool:
         with pq.ParquetFile(source(path)) as file:
             names = file.schema_arrow.names
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise DataError(
-            f"{path}: not a readable Parquet file ({first_line(error)}); it may be cut off: copy it again"
-        ) from error
+        run = run_of(path)
+        again = f"the command that made {run}, given with --fresh, makes it again" if run else "copy it again"
+        raise DataError(f"{path}: not a readable Parquet file ({first_line(error)}); it may be cut off: {again}") from error
     return set(ROW.names) <= set(names)
 
 

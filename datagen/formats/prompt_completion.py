@@ -14,13 +14,13 @@ from datagen.formats.conversation import (
     answer_turn,
     candidates_beyond_pair,
     columns_of,
+    is_pair,
     is_preference,
     preference,
-    prompt_turns,
     split_system,
     turns_of,
 )
-from datagen.formats.messages import answer_text, answer_turns, is_messages, read_turn, write_turn
+from datagen.formats.messages import answer_text, is_messages, read_turn, shared, sides, write_turn
 from datagen.formats.shape import Record, Style, finish, renamed, restore, text_of
 from datagen.formats.tools import tools_style, written_tools
 from datagen.rows import Row, turn
@@ -59,8 +59,10 @@ def read_record(record: Record) -> Row:
     fields["tools"] = text_of(plain.get("tools") or None)
     style.update(tools_style(plain.get("tools")))
     if len(answers) == 2:
-        fields["candidates"] = preference(*map(answer_text, answers))
-        fields["output"] = fields["candidates"][0]["text"]
+        same = shared(*answers)
+        parted = [side[same:] for side in answers]
+        fields["candidates"] = preference(*map(answer_text, parted))
+        fields["output"] = fields["candidates"][0]["text"] if len(parted[0]) == 1 else fields["output"]
     theirs = {names.get(name, name) for name in taken}
     return finish(fields, record, theirs, NAME, style, canonical)
 
@@ -77,14 +79,18 @@ def canonical(row: Mapping[str, Any], style: Style) -> Record:
     turns = leading + turns_of(row)
     lists = bool(style.get("lists")) or row["messages"] is not None or bool(leading)
     count = style.get("completion_turns", 1 if turns and turns[-1]["role"] == "assistant" else 0)
-    prompt = prompt_turns(turns) if is_preference(row) else turns[: len(turns) - count]
+    both: list[list[Turn]] = []
+    prompt = turns[: len(turns) - count]
+    if is_preference(row):
+        prompt, *both = sides(row, turns)
+        lists = lists or not is_pair(row)
     record: Record = {"prompt": [write_turn(t) for t in prompt] if lists else turns[0]["content"]}
     if is_preference(row):
-        for side, answer in zip(("chosen", "rejected"), answer_turns(row, turns), strict=True):
-            record[side] = [write_turn(answer)] if lists else answer["content"]
+        for name, side in zip(("chosen", "rejected"), both, strict=True):
+            record[name] = [write_turn(t) for t in side] if lists else side[0]["content"]
     else:
         record["completion"] = [write_turn(t) for t in turns[len(turns) - count :]] if lists else row["output"]
-    record.update(candidates_beyond_pair(row))
+    record.update(candidates_beyond_pair(row, one_each=False))
     if in_field:
         record["system"] = row["system"]
     if row["tools"]:

@@ -8,7 +8,7 @@ from types import ModuleType
 from datagen.errors import UsageError, did_you_mean
 from datagen.formats import alpaca, messages, openai, prompt_completion, sharegpt
 from datagen.formats.dialects import is_maps, parsed_turns, understood
-from datagen.formats.names import CONVERSATIONS
+from datagen.formats.names import CONVERSATIONS, SIDES
 from datagen.formats.shape import Record, dumps, with_dialect
 from datagen.rows import Row, new_row
 
@@ -105,8 +105,16 @@ def _unknown(record: Record) -> str:
         if is_maps(record.get(name)):
             inside = ", ".join(map(str, record[name][0])) or "nothing"
             return f"the turns in '{name}' have no role; they have: {inside}; name it with --map role=FIELD,content=FIELD"
+        if isinstance(record.get(name), list) and record[name]:
+            return f"the turns in '{name}' do not say who speaks; write each as a map of a role and its content"
+    if all(is_maps(record.get(name)) for name in SIDES):
+        return (
+            "chosen and rejected share no message, and no prompt stands beside them; put what both answer into a field prompt"
+        )
     there = ", ".join(map(str, record)) or "none"
-    return f"no known fields; it has: {there}; name them with --map instruction=FIELD,output=FIELD"
+    texts = [name for name, value in record.items() if isinstance(value, str) and any(map(str.isspace, value.strip()))]
+    asked, said = texts if len(texts) == 2 else ("FIELD", "FIELD")
+    return f"no known fields; it has: {there}; name them with --map instruction={asked},output={said}"
 
 
 def _kind(value: object) -> str:

@@ -13,6 +13,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from datagen.formats.conversation import long_side
 from datagen.rows import Row
 
 KEY = "_shape"  # the reserved key of `extra`
@@ -85,7 +86,10 @@ def finish(fields: Row, record: Record, taken: Iterable[str], form: str, style: 
         if isinstance(extra.get(column), str):
             fields[column] = extra[column]
     if _is_candidates(extra.get("candidates")) and (
-        fields.get("candidates") or len(extra["candidates"]) == 1 or extra["candidates"][0]["text"] == fields.get("output")
+        fields.get("candidates")
+        or len(extra["candidates"]) == 1
+        or extra["candidates"][0]["text"] == fields.get("output")
+        or long_side(extra["candidates"][0]["text"])
     ):
         fields["candidates"] = extra.pop("candidates")
     written = _renamed_back(canonical({**_BLANK, **fields}, style), style)
@@ -163,8 +167,11 @@ def deviation(canonical: Any, original: Any) -> Any:
         path = _path_to(original, canonical) if canonical else None
         if path is not None:
             return {"as": "part", "path": path, "around": _with(original, path, None)}
-    if isinstance(canonical, (list, dict)) and isinstance(original, str) and dumps(canonical) == original:
-        return {"as": "text"}
+    if isinstance(canonical, (list, dict)) and isinstance(original, str):
+        if dumps(canonical) == original:
+            return {"as": "text"}
+        if original and (key := next((k for k, v in _items(canonical) if v == original), None)) is not None:
+            return {"as": "field", "field": key}
     return {"was": _mark(canonical), "is": original}
 
 
@@ -219,6 +226,8 @@ def patched(value: Any, patch: Mapping[str, Any]) -> Any:
 def _converted(value: Any, patch: Mapping[str, Any]) -> Any:
     if patch["as"] == "text":
         return dumps(value) if isinstance(value, (list, dict)) else value
+    if patch["as"] == "field":
+        return value.get(patch["field"], value) if isinstance(value, dict) else value
     if not isinstance(value, str):
         return value
     if patch["as"] == "part":
@@ -227,6 +236,10 @@ def _converted(value: Any, patch: Mapping[str, Any]) -> Any:
         return json.loads(value)
     except ValueError:
         return value  # the text was edited into something that is no longer JSON
+
+
+def _items(value: Any) -> list[tuple[str, Any]]:
+    return list(value.items()) if isinstance(value, dict) else []
 
 
 def _path_to(value: Any, text: str) -> list[Any] | None:

@@ -9,7 +9,7 @@ from datagen.formats.conversation import (
     Turn,
     candidates_beyond_pair,
     columns_of,
-    is_preference,
+    is_pair,
     preference,
     prompt_turns,
     split_system,
@@ -70,7 +70,7 @@ def canonical(row: Mapping[str, Any], style: Style) -> Record:
     as_turn = row["system"] and style.get("system") == "turn"
     turns = ([turn("system", row["system"])] if as_turn else []) + turns_of(row)
     record: Record = {}
-    if is_preference(row):
+    if is_pair(row):
         record["conversations"] = _written(prompt_turns(turns))
         for side, answer in zip(("chosen", "rejected"), answer_turns(row, turns), strict=True):
             record[side] = _written([answer])[-1]

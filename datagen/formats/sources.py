@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from datagen.errors import DataError
-from datagen.formats import splits
+from datagen.formats import splits, subsets
 
 SUFFIXES = tuple(
     name + packed
@@ -83,7 +83,10 @@ def _folder_files(folder: Path, split: str | None) -> list[Path]:
     if not found:
         raise DataError(f"{folder}: no data file in this folder; expected {', '.join(SUFFIXES[::3])}, each also .gz or .zst")
     by_name = {file.relative_to(folder).as_posix(): file for file in found}
-    return [by_name[name] for name in splits.chosen(str(folder), list(by_name), split)]
+    card = folder / subsets.CARD
+    text = card.read_text("utf-8", "replace") if card.is_file() else ""
+    wanted = subsets.chosen(str(folder), list(by_name), text)
+    return [by_name[name] for name in splits.chosen(str(folder), wanted, split)]
 
 
 def _saved(found: list[Path]) -> list[Path]:
@@ -128,10 +131,19 @@ def _hub_files(path: str, split: str | None) -> list[Path]:
         raise DataError(f"{path}: reading from the hub needs huggingface_hub: pip install huggingface_hub") from error
     dataset = f"{owner}/{name}"
     try:
-        listed = [file] if file else sorted(hub.HfApi().list_repo_files(dataset, repo_type="dataset"))
-        wanted = [f for f in listed if f.lower().endswith(SUFFIXES) and Path(f).name not in NOT_DATA] or [file]
-        wanted = wanted if file else splits.chosen(path, wanted, split)
-        return [Path(hub.hf_hub_download(dataset, f, repo_type="dataset")) for f in wanted if f]
+        whole = not file or not file.lower().endswith(SUFFIXES)  # the set, or a folder of it
+        listed = sorted(hub.HfApi().list_repo_files(dataset, repo_type="dataset")) if whole else [file]
+        below = f"{file.rstrip('/')}/" if file else ""
+        wanted = [f for f in listed if f.lower().endswith(SUFFIXES) and Path(f).name not in NOT_DATA]
+        wanted = [f for f in wanted if f == file or f.startswith(below)] or [file]
+        if whole and file not in wanted:
+            if not file and subsets.CARD in listed:
+                card = Path(hub.hf_hub_download(dataset, subsets.CARD, repo_type="dataset"))
+                wanted = subsets.chosen(path, wanted, card.read_text("utf-8", "replace"))
+            wanted = splits.chosen(path, wanted, split)
+        if wanted == [""]:
+            raise DataError(f"{path} holds no data file; expected {', '.join(SUFFIXES[::3])}, each also .gz or .zst")
+        return [Path(hub.hf_hub_download(dataset, f, repo_type="dataset")) for f in wanted]
     except DataError:
         raise
     except Exception as error:  # the client raises its own, requests', httpx's and OS errors

@@ -66,7 +66,7 @@ def chosen(place: str, names: Sequence[str], split: str | None) -> list[str]:
     if split is None:
         found = [n for n, (f, _) in parts.items() if f in ("train", "")]
         others = _shown({n: part for n, part in parts.items() if n not in found})
-        _tell(place, f"{place}: only train is read, not {others}; --split NAME reads another part, --split all each")
+        tell(place, f"{place}: only train is read, not {others}; --split NAME reads another part, --split all each")
     return found
 
 
@@ -80,7 +80,7 @@ def _shown(parts: dict[str, tuple[str, str]]) -> str:
     return ", ".join(f"{name} ({n} file{'s' * (n != 1)})" for name, n in counts.items())
 
 
-def _tell(place: str, words: str) -> None:
+def tell(place: str, words: str) -> None:
     """Say a line on stderr, once in a process."""
     if (place, words) not in _told:
         _told.add((place, words))

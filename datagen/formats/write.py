@@ -169,5 +169,10 @@ def _notes(to: str, counts: card.Counts, skipped: int) -> Iterator[str]:
     if to in ("openai", "axolotl") and kinds["preference"] and kinds["single"]:
         both = f"{kinds['preference']} preference rows and {kinds['single']} single ones"
         yield f"{both} are in one file; {to} trains them apart"
+    if to not in ("messages", "prompt_completion", "parquet") and kinds["long_sides"]:
+        yield (
+            f"{kinds['long_sides']} preference rows have several messages on a side, which {to} cannot hold: they became"
+            " conversations of the chosen side; --to messages and prompt_completion hold both"
+        )
     if to == "openai" and kinds["unanswered"]:
         yield f"{kinds['unanswered']} conversations do not end with an answer; openai refuses such lines"

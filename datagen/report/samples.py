@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datagen.rows import LEDGER, Row
-from datagen.shards import read_shards, read_table, shard_paths
+from datagen.shards import read_shards, read_table, reading, schema_of, shard_paths
 
 if TYPE_CHECKING:
     import numpy as np
@@ -89,12 +89,19 @@ def _row_groups(folder: Path) -> Iterator[tuple[int, int, Any]]:
 
     start = 0
     for path in shard_paths(folder):
-        with pq.ParquetFile(path) as file:
+        with reading(path):
+            file = pq.ParquetFile(path)
+        with file:
             added = [name for name in file.schema_arrow.names if name not in LEDGER.names]
             for group in range(file.num_row_groups):
                 count = file.metadata.row_group(group).num_rows
-                yield start, count, partial(file.read_row_group, group, columns=[*COLUMNS, *added])
+                yield start, count, partial(_group, path, file, group, [*COLUMNS, *added])
                 start += count
+
+
+def _group(path: Path, file: Any, group: int, columns: list[str]) -> Any:
+    with reading(path):
+        return file.read_row_group(group, columns=columns)
 
 
 def positions_of(folder: Path, ids: Iterable[str]) -> dict[str, int]:
@@ -105,11 +112,10 @@ def positions_of(folder: Path, ids: Iterable[str]) -> dict[str, int]:
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
-    import pyarrow.parquet as pq
 
     wanted, found, start = pa.array(sorted(set(ids)), pa.string()), dict[str, int](), 0
     for path in shard_paths(folder) if len(wanted) else ():
-        ledger = "witness_id" in pq.read_schema(path).names
+        ledger = "witness_id" in schema_of(path).names
         table = read_table(path, ["id", "witness_id"] if ledger else ["id"])
         hits = np.flatnonzero(pc.is_in(table.column("id"), value_set=wanted).to_numpy())
         for at, row in zip(hits.tolist(), table.take(hits).to_pylist(), strict=True):

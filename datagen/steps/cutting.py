@@ -18,7 +18,7 @@ from datagen.errors import DataError
 from datagen.language import identify
 from datagen.recipe import Step
 from datagen.rows import Row, dropped_row, new_row
-from datagen.shards import file_digest, fingerprint
+from datagen.shards import fingerprint
 from datagen.steps.entry import VERSION, made
 from datagen.work import Run
 
@@ -26,8 +26,8 @@ from datagen.work import Run
 def cut(run: Run, step: Step, folder: Path) -> None:
     """Read the documents and cut them into passages; what is left out of a document is a ledger row with its reason."""
     options: PassageOptions = step.options
-    found = [d for path in options.documents for d in file_digest(files_of(path))]
-    run.inputs[f"{step.name}.documents"] = found
+    role = f"{step.name}.documents"
+    found = run.hashed(role, lambda: [file for path in options.documents for file in files_of(path)])
     matter = {k: v for k, v in option_fields.values(options).items() if k != "documents"}
     mark = fingerprint(VERSION, matter, found)
 
@@ -35,6 +35,7 @@ def cut(run: Run, step: Step, folder: Path) -> None:
         run.progress.step(step.name, None, "documents")
         counts = [0]
         ingest(folder, [("", _rows(run, step, counts))], step.name)
+        run.check_unchanged(role)
         entry = made(step.name, option_fields.values(options), folder)
         if not entry["rows_in"]:
             raise DataError(f"{', '.join(options.documents)}: nothing to read, not one document; check the input")

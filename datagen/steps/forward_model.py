@@ -21,7 +21,7 @@ def forward_model(run: Run, step: Step, folder: Path) -> None:
     options: ForwardModel = step.options
     data = run.datasets[-1]
     seeds = run.digest(f"{step.name}.seeds", [options.seeds]) if options.seeds else []
-    beside = [seeds, *template_text(options.chat_template)]
+    beside = [seeds, *template_text(run, step)]
     mark = fingerprint(VERSION, option_fields.values(options), run.identity(options.model), *beside, run.tail)
 
     def work() -> dict[str, Any]:

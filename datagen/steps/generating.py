@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from datagen.recipe import Step
 from datagen.rows import Row
 from datagen.shards import fingerprint
 from datagen.steps.entry import VERSION, made
-from datagen.steps.model import chat_of, spent
+from datagen.steps.model import chat_of, prompt_files, spent
 from datagen.work import Run
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def generate(run: Run, step: Step, folder: Path) -> None:
     # What changes neither a request nor what is made of its answer is no part of the fingerprint.
     matter = {k: v for k, v in option_fields.values(options).items() if k not in (*TRAVEL, "seeds", "topics")}
     weights = run.identity(options.model) if is_local(options.model) else options.model
+    run.watch(f"{step.name}.prompts", prompt_files(options))
     sides = {name: run.digest(f"{step.name}.{name}", [path]) for name, path in _files(step).items()}
     mark = fingerprint(VERSION, matter, generation.prompts(step.kind, options), weights, sides, options.looks_back)
 
@@ -61,23 +62,22 @@ def _files(step: Step) -> dict[str, str]:
     return {name: path for name, path in named.items() if path}
 
 
-def diversity_of(folder: Path, path: str | None, language: str) -> dict[str, Any]:
-    """Count the verbs and nouns of the kept rows against those of a file; of many rows some, evenly spread."""
-    from datagen.formats import read as readers
+def diversity_of(folder: Path, seeds: Sequence[Row], language: str) -> dict[str, Any]:
+    """Count the verbs and nouns of the kept rows against those of seeds; of many rows some, evenly spread."""
     from datagen.report.diversity import diversity
     from datagen.shards import read_all
 
-    seeds = [row["instruction"] for row in readers.read(assets.shipped(path)) if "reason" not in row] if path else []
     kept = read_all(folder / "rows", ["instruction"]).column("instruction").to_pylist()
     some = -(-len(kept) // MOST_READ)
-    return {**diversity(seeds, kept[:: max(1, some)], language), "of": len(kept)}
+    return {**diversity([row["instruction"] for row in seeds], kept[:: max(1, some)], language), "of": len(kept)}
 
 
 def _generated(run: Run, step: Step, folder: Path) -> dict[str, Any]:
     """Make and write the rows; return the step's entry."""
     from datagen.generate import generation
 
-    with ready(run, step) as loop:
+    seeds = seed_rows(run, step)
+    with ready(run, step, seeds) as loop:
         run.progress.step(step.name, step.options.n, "rows")
         with contextlib.closing(_watched(loop, run)) as rows:  # before the journal is
             ingest(folder, [("", rows)], step.name)
@@ -88,19 +88,23 @@ def _generated(run: Run, step: Step, folder: Path) -> dict[str, Any]:
         saved = f"; answers in the journal: {bought:,}, but no task has all of its own yet" if bought else ""
         raise type(stopped)(f"{stopped}{saved if stopped.exit_code == BudgetError.exit_code else ''}")
     run.progress.step(f"{step.name}: diversity", None, "rows")
-    return {**entry, **found, "diversity": diversity_of(folder, seed_path(step), step.options.language)}
+    return {**entry, **found, "diversity": diversity_of(folder, seeds, step.options.language)}
+
+
+def seed_rows(run: Run, step: Step) -> list[Row]:
+    """Return the seed tasks of a generator's step as rows."""
+    path = seed_path(step)
+    return run.side_rows("seeds", path) if path else []
 
 
 @contextlib.contextmanager
-def ready(run: Run, step: Step, requests: int | None = None) -> Iterator[Loop]:
+def ready(run: Run, step: Step, seeds: Sequence[Row], requests: int | None = None) -> Iterator[Loop]:
     """Open the journal and the model of a generator's step and give its loop; `requests` ends it after so many."""
     from datagen.generate import generation
 
-    path = seed_path(step)
-    seeds: list[Row] = run.side_rows("seeds", path) if path else []
     with chat_of(run, step) as chat:
         loop = generation.loop(step.kind, seeds, chat, step.options, requests)
-        for role in ("seeds", "topics"):
+        for role in ("seeds", "topics", "prompts"):
             run.check_unchanged(f"{step.name}.{role}")
         yield loop
 

@@ -18,10 +18,11 @@ from datagen.dataset import Dataset, Layer, placed, read_column, reason_counts, 
 from datagen.formats import splits
 from datagen.recipe import Step
 from datagen.rows import ROW
-from datagen.shards import ShardWriter, fingerprint, read_all, read_json, read_table, shard_paths, write_json
+from datagen.shards import ShardWriter, fingerprint, read_all, read_arrow, read_json, read_table, shard_paths, write_json
 from datagen.stage import ERROR, Applied, Context, Reference, Stage
 from datagen.steps import scores_by_id, wipeout
 from datagen.steps.entry import VERSION, entry, write_verdict
+from datagen.steps.model import prompt_files
 from datagen.steps.pre_experience import with_its_model
 from datagen.work import Run
 
@@ -32,6 +33,7 @@ def judge(run: Run, step: Step, folder: Path) -> None:
     """Score every row, decide on those that are left, and add the verdict as a layer."""
     stage, data, able = step.options, run.datasets[-1], with_its_model(run, step)
     ctx = Context(folder=run.out, offline=run.offline)
+    run.watch(f"{step.name}.prompts", prompt_files(stage))
     again = []
     if getattr(stage, "retry_failed", False):  # only a stage that asks a model: its modules are not for all others to load
         from datagen.models.recorded import asked_again
@@ -60,7 +62,7 @@ def judge(run: Run, step: Step, folder: Path) -> None:
             _score(run, step, data, scores, overlaid)
             columns = read_column(scores)
         reference = _reference(run, replace(step, options=able), folder, fingerprint(known, others))
-        for role in (*stage.files, "against"):
+        for role in (*stage.files, "against", "prompts"):
             run.check_unchanged(f"{step.name}.{role}")
         run.progress.step(f"{step.name}: decide", None, "rows")
         applied = stages.apply(stage, columns, alive, ctx, reference)
@@ -124,7 +126,7 @@ def score_shard(task: tuple[Stage, str, str, dict[str, str]]) -> int:
 def with_columns(rows: pa.Table, files: dict[str, Path]) -> pa.Table:
     """Return the rows of a shard with the columns that earlier stages set, each from the file of this shard."""
     for name, path in files.items():
-        rows = placed(rows, name, pa.ipc.open_file(pa.memory_map(str(path))).read_all().column(name))
+        rows = placed(rows, name, read_arrow(path).column(name))
     return rows
 
 

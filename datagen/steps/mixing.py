@@ -29,7 +29,7 @@ def mix(run: Run, step: Step, folder: Path) -> None:
     digests = {n: run.digest(f"{step.name}.{n}", p, run.recipe.split) for n, p in paths.items()}
     read_mark = fingerprint(
         VERSION, list(options.sources), digests, dict(options.systems), dict(run.recipe.mapping), run.recipe.limit,
-        *([run.recipe.encoding] if run.recipe.encoding else []), run.tail,
+        *filter(None, (dict(run.recipe.roles), run.recipe.encoding)), run.tail,
     )  # fmt: skip
     evaluated = run.digest(f"{step.name}.eval", [options.eval], splits.ONE) if options.eval else []
     mark = fingerprint(read_mark, option_fields.values(options), evaluated, run.identity(options.model) if options.grid else "")
@@ -60,7 +60,7 @@ def mix(run: Run, step: Step, folder: Path) -> None:
             lower = "; a lower min_score decides again without asking" if isinstance(made_by, dict) else ""
             raise DataError(f"mix: the source '{empty[0]}' has no rows; leave it out, or check what made it{lower}")
         data = Dataset(folder, mark)
-        plan = mixture.decide(data, sizes, options, _proxies(run, options, folder))
+        plan = mixture.decide(data, sizes, options, _proxies(run, step, folder))
         write_json(run.out / "mix.json", plan.written())
         write_verdict(folder, plan.dropped, pa.array(plan.repeat))
         read = made(step.name, option_fields.values(options), folder)
@@ -103,9 +103,11 @@ def source_paths(options: Any) -> dict[str, list[str]]:
     return {n: list(paths) for n, paths in found.items()}
 
 
-def _proxies(run: Run, options: Any, folder: Path) -> Callable[..., Any]:
+def _proxies(run: Run, step: Step, folder: Path) -> Callable[..., Any]:
     """The trainer, as the grid needs it: the one place where mix and train meet."""
     from datagen.mix.grid import Trainer
+
+    options = step.options
 
     def trainer() -> Trainer:
         from datagen.models.causal_lm import load
@@ -123,6 +125,7 @@ def _proxies(run: Run, options: Any, folder: Path) -> Callable[..., Any]:
         return loss
 
     eval_rows = run.side_rows("eval", options.eval, splits.ONE) if options.eval else None
+    run.check_unchanged(f"{step.name}.eval")
 
     def search(table: pa.Table, sizes: dict[str, int]) -> Any:
         from datagen.mix import grid

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datagen.errors import DataError
@@ -37,6 +38,12 @@ def chat_of(run: Run, step: Step) -> Iterator[Chat]:
     with contextlib.closing(journal), opened(step.options, journal, offline=run.offline) as chat:
         chat.say = run.progress.say
         yield chat
+
+
+def prompt_files(options: Any) -> list[Path]:
+    """Return the files of the user's own prompts that a step may use; [] where it names no folder of them."""
+    own = getattr(options, "prompts", None)
+    return sorted(Path(own).glob("*.jinja")) if own else []
 
 
 def spent(chat: Chat, kept: int) -> str:

@@ -15,7 +15,7 @@ from datagen.pairs.instructions import instructions, pairs_of
 from datagen.pairs.options import PairOptions
 from datagen.progress import counted
 from datagen.recipe import Step
-from datagen.shards import file_digest, fingerprint
+from datagen.shards import fingerprint
 from datagen.steps.entry import VERSION, made
 from datagen.work import Run
 
@@ -24,18 +24,20 @@ def pair_up(run: Run, step: Step, folder: Path) -> None:
     """Read the pairs and write an instruction for each, in both directions."""
     options: PairOptions = step.options
     spoken = options.source, options.target
-    found = [d for path in options.pairs for d in file_digest(files(path))]
-    run.inputs[f"{step.name}.pairs"] = found
-    templates = file_digest(phrasings.files_of(options.templates, spoken))
+    role, of_templates = f"{step.name}.pairs", f"{step.name}.templates"
+    found = run.hashed(role, lambda: [file for path in options.pairs for file in files(path)])
+    templates = run.hashed(of_templates, lambda: phrasings.files_of(options.templates, spoken))
     matter = {k: v for k, v in option_fields.values(options).items() if k not in ("pairs", "templates")}
     mark = fingerprint(VERSION, matter, found, templates)
 
     def work() -> dict[str, Any]:
         run.progress.step(step.name, None, "rows")
         pairs = list(islice(pairs_of(options), options.limit))
+        run.check_unchanged(role)
         if not pairs:
             raise DataError(f"{', '.join(options.pairs)}: nothing to read, not one pair; check the input")
         ways = phrasings.read(options.templates, spoken)
+        run.check_unchanged(of_templates)
         if options.phrasings > len(ways):
             raise UsageError(
                 f"step '{step.name}': there are {len(ways)} phrasings, not {options.phrasings}; --templates adds more"

@@ -28,7 +28,7 @@ def pre_experience(run: Run, step: Step, folder: Path) -> None:
 
     options, data = step.options, run.datasets[-1]
     embedder = resolve(options.embedder)[1] if options.sample == "kmeans" else ""
-    beside = [embedder, *template_text(options.chat_template)]
+    beside = [embedder, *template_text(run, step)]
     mark = fingerprint(VERSION, option_fields.values(options), run.identity(options.model), *beside, run.tail)
 
     def work() -> dict[str, Any]:

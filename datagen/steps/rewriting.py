@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from datagen import options as option_fields
 from datagen.dataset import Dataset, reason_counts
 from datagen.errors import DatagenError
 from datagen.recipe import Step
 from datagen.rows import LEDGER, REWRITTEN, ROW, row_id
-from datagen.shards import ShardWriter, fingerprint, read_shards, read_table, shard_paths
+from datagen.shards import ShardWriter, fingerprint, read_shards, read_table, rows_in, shard_paths
 from datagen.stage import ERROR, Stage
 from datagen.steps.entry import VERSION, entry
 from datagen.work import Run
@@ -60,7 +59,7 @@ def _mended(run: Run, stage: Stage, data: Dataset) -> Iterator[tuple[pa.Array, p
     """Yield the old ids, the mended rows and the errors of each shard's living rows, in order."""
     alive, start = data.alive(), 0
     tasks = []
-    for path, size in [(p, pq.read_metadata(p).num_rows) for p in shard_paths(data.rows)]:
+    for path, size in [(p, rows_in(p)) for p in shard_paths(data.rows)]:
         tasks.append((stage, str(path), np.flatnonzero(alive[start : start + size])))
         start += size
     overlaid = any(layer.columns for layer in data.layers)

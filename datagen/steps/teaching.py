@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from datagen import assets
 from datagen import options as option_fields
 from datagen.dataset import Dataset, reason_counts
 from datagen.errors import BudgetError, DataError, DatagenError, ModelError, UsageError
+from datagen.formats import read as readers
 from datagen.languages import PROMPTS
 from datagen.recipe import FORWARD_MODEL, Step
 from datagen.row_language import language_of
@@ -23,7 +25,7 @@ from datagen.shards import ShardWriter, fingerprint, read_all, read_shards
 from datagen.stage import ERROR, Context, scored
 from datagen.steps.entry import VERSION, entry
 from datagen.steps.generating import diversity_of
-from datagen.steps.model import chat_of, spent
+from datagen.steps.model import chat_of, prompt_files, spent
 from datagen.steps.scores_by_id import LEEWAY, SAMPLE
 from datagen.work import Run
 
@@ -45,6 +47,7 @@ def teach(run: Run, step: Step, folder: Path) -> None:
     weights = run.identity(options.model) if is_local(options.model) else options.model
     people = getattr(options, "seed_rows", None)
     beside = run.digest(f"{step.name}.seed_rows", [people]) if people else []
+    run.watch(f"{step.name}.prompts", prompt_files(options))
     mark = fingerprint(
         VERSION, matter, teachers.prompts(step.kind, options), weights, data.fingerprint, run.tail,
         asked_again(options, run.out), beside,
@@ -52,28 +55,31 @@ def teach(run: Run, step: Step, folder: Path) -> None:
 
     def work() -> dict[str, Any]:
         rows_in = int(data.alive().sum())
+        by_people = [r for r in readers.read(assets.shipped(people)) if "reason" not in r] if people else []
+        run.check_unchanged(f"{step.name}.seed_rows")
         run.progress.step(f"{step.name}: model", None, "rows")  # which starts here, where it is a local one
         check(run, step, data)
         with chat_of(run, step) as chat:
             run.progress.step(step.name, rows_in, "rows")
             teacher = teachers.teacher(step.kind, step.name, chat, options)
+            run.check_unchanged(f"{step.name}.prompts")
             with contextlib.closing(taught(data.kept_rows(whole=True), teacher, chat, step.name, options.stall)) as came:
                 told = _written(run, step, folder, data, _Class(chat, teacher), came)
-        return {**told, **_diversity(run, step, folder)}
+        return {**told, **_diversity(run, step, folder, by_people)}
 
     run.do(folder, mark, work)
     run.datasets.append(Dataset(folder, mark, step=step.name))
 
 
-def _diversity(run: Run, step: Step, folder: Path) -> dict[str, Any]:
+def _diversity(run: Run, step: Step, folder: Path, by_people: Sequence[Row]) -> dict[str, Any]:
     """The verbs and nouns of the new instructions beside those of rows by people, where a step names some."""
-    if not (path := getattr(step.options, "seed_rows", None)):
+    if not by_people:
         return {}
     run.progress.step(f"{step.name}: diversity", None, "rows")
     languages = Counter(read_all(folder / "rows", ["language"]).column("language").to_pylist())
     most = next((name for name, _ in languages.most_common() if name in PROMPTS), "en")
     try:
-        return {"diversity": diversity_of(folder, path, most)}
+        return {"diversity": diversity_of(folder, by_people, most)}
     except UsageError as e:  # the words of that language need an extra
         return {"notes": {"diversity": str(e)}}
 

@@ -28,7 +28,7 @@ def train(run: Run, step: Step, folder: Path) -> None:
     """Fine-tune a model on the rows that are left; a row that cannot be trained on is dropped with its reason."""
     options, data = step.options, run.datasets[-1]
     evaluated = run.digest(f"{step.name}.eval", [options.eval], splits.ONE) if options.eval else []
-    template = template_text(options.chat_template)
+    template = template_text(run, step)
     mark = fingerprint(VERSION, options.results(), run.identity(options.model), evaluated, run.tail, *template)
 
     def work() -> dict[str, Any]:
@@ -62,6 +62,7 @@ def fitted(
     def on_step(line: dict[str, Any]) -> None:
         nonlocal begun
         if not begun:
+            run.check_unchanged(f"{step.name}.chat_template")
             run.progress.step(step.name, line["steps"], "steps")
             begun = True
         run.progress.at(line["step"], f"loss {line['loss']:.3f}")
@@ -69,10 +70,14 @@ def fitted(
     return train(rows, TrainOptions(**settings), out, eval_rows, on_step)
 
 
-def template_text(name: str | None) -> list[str]:
-    """Return what a chat template's file holds, for the fingerprint of what is trained by it; [] without a file."""
+def template_text(run: Run, step: Step) -> list[str]:
+    """Return what the file of a step's chat template holds, for the fingerprint of what is trained; [] without a file."""
+    name = step.options.chat_template
     path = Path(name).expanduser() if name else None
-    return [path.read_text(encoding="utf-8", errors="replace")] if path and path.is_file() else []
+    if path is None or not path.is_file():
+        return []
+    run.watch(f"{step.name}.chat_template", [path])
+    return [path.read_text(encoding="utf-8", errors="replace")]
 
 
 def _left_out(data: Dataset, left_out: list[tuple[str, str]], max_length: int) -> pa.Table:

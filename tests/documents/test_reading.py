@@ -5,10 +5,12 @@ from __future__ import annotations
 import gzip
 import json
 import random
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
+from datagen.documents import reading
 from datagen.documents.reading import documents, others_beside
 from datagen.errors import DataError
 
@@ -77,3 +79,23 @@ def test_names_and_records_with_halves_of_characters_stop_nothing(tmp_path: Path
     found = {d.id: (d.title, d.problem) for d in documents(str(tmp_path))}
     assert found["na\\udcffme.txt"] == ("", "") and found["x\\ud800y"] == ("t\\udfff", "")
     assert found["x.jsonl#line 2"][1] == "a lone surrogate, which is no character"
+
+
+@pytest.mark.parametrize("packed", ["", ".gz"])
+def test_a_document_that_unpacks_to_more_than_is_read_is_a_problem_and_not_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packed: str
+) -> None:
+    monkeypatch.setattr(reading, "LONGEST", 1 << 20)
+    monkeypatch.setattr(reading, "KEEP", 1 << 10)
+    raw = b"salt and stone, " * (1 << 20)  # 16 MiB
+    (tmp_path / f"a.md{packed}").write_bytes(gzip.compress(raw, 1, mtime=0) if packed else raw)
+    (tmp_path / "b.txt").write_text("x" * ((1 << 20) - 1))
+    tracemalloc.start()
+    try:
+        bomb, whole = documents(str(tmp_path))
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (bomb.id, len(bomb.text), len(whole.text), whole.problem) == (f"a.md{packed}", 1 << 10, (1 << 20) - 1, "")
+    assert bomb.problem.startswith("a document of 16,777,216 bytes, where ") and "split it" in bomb.problem
+    assert most < 8 << 20

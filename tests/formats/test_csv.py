@@ -72,3 +72,30 @@ def test_a_line_that_is_too_long_costs_its_row(tmp_path, monkeypatch):
     found = outcome(tmp_path, "instruction,output\nq0,a0\nq," + "x" * 50_000 + "\nq1,a1\n")
     assert [found[0], found[2]] == [("q0", "a0"), ("q1", "a1")]
     assert found[1] == ["line 3", "a line of 50,003 characters, where 10,000 are read"]
+
+
+@pytest.mark.parametrize(
+    ("header", "names"),
+    [
+        ("问题\t回答", ["问题", "回答"]),
+        ("Question;Answer ", ["Question", "Answer "]),
+        ("คำถาม|คำตอบ", ["คำถาม", "คำตอบ"]),
+        ("human;assistant", ["human", "assistant"]),
+        ('"Question, in full";Output', ["Question, in full", "Output"]),
+        ("nr, no; prompt, if any;Completion", ["nr, no", " prompt, if any", "Completion"]),
+    ],
+)
+def test_the_delimiter_is_the_one_of_names_that_are_known_in_any_spelling(tmp_path, header, names):
+    row = [f"one, two|three\tfour{n}" if n else "5" for n in range(len(names))]
+    delimiter = next(d for d in "\t;|" if d in header)
+    path = tmp_path / "in.csv"
+    path.write_text(header + "\n" + delimiter.join(cell.replace(delimiter, " ") for cell in row) + "\n", "utf-8")
+    (piece,) = csv.pieces(path)
+    assert list(piece.record) == names
+
+
+@pytest.mark.parametrize("line", ["Tea, hot; or cold.", "Tea | milk; both", "Tea\tand, milk"])
+def test_commas_in_the_rows_of_one_column_are_text(tmp_path, line):
+    path = tmp_path / "in.csv"
+    path.write_text(f"remark\n{line}\nPlain.\n", "utf-8")
+    assert [p.record for p in csv.pieces(path)] == [{"remark": line}, {"remark": "Plain."}]

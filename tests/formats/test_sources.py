@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import os
 import subprocess
@@ -119,7 +120,11 @@ class Hub(BaseHTTPRequestHandler):
             found = {"id": "ada/sums", "sha": "a" * 40, "siblings": [{"rfilename": n} for n in self.FILES]}
             content, status = json.dumps(found).encode(), 200
         self.send_response(status)
-        for name, value in (("ETag", '"c0ffee"'), ("X-Repo-Commit", "a" * 40), ("Content-Length", str(len(content)))):
+        for name, value in (
+            ("ETag", f'"{hashlib.sha256(content).hexdigest()}"'),
+            ("X-Repo-Commit", "a" * 40),
+            ("Content-Length", str(len(content))),
+        ):
             self.send_header(name, value)
         self.end_headers()
         if body:
@@ -129,9 +134,21 @@ class Hub(BaseHTTPRequestHandler):
         pass
 
 
+class HubOfSubsets(Hub):
+    """A hub with a set of two subsets, each in two parts."""
+
+    FILES = {  # noqa: RUF012
+        **{f"{s}/{p}-00000.jsonl": json.dumps({"instruction": s, "output": f"{s} {p}"}).encode()
+           for s in ("main", "socratic") for p in ("train", "test")},
+        "README.md": b"---\nconfigs:\n- config_name: main\n  default: true\n  data_files:\n"
+                     b"  - {split: train, path: main/train-*}\n  - {split: test, path: main/test-*}\n"
+                     b"- config_name: socratic\n  data_dir: socratic\n---\n# Sums",
+    }  # fmt: skip
+
+
 @pytest.fixture
-def hub():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+def hub(request):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), getattr(request, "param", Hub))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
@@ -155,6 +172,13 @@ def from_hub(source, endpoint, cache):
 def test_a_dataset_of_the_hub_is_downloaded_and_read(hub, tmp_path, source):
     pytest.importorskip("huggingface_hub")
     assert from_hub(source, hub, tmp_path) == "['4', '零']"
+
+
+@pytest.mark.parametrize("hub", [HubOfSubsets], indirect=True)
+@pytest.mark.parametrize(("below", "found"), [("", "main train"), ("/socratic", "socratic train")])
+def test_of_a_set_of_the_hub_one_subset_and_of_it_train_is_read(hub, tmp_path, below, found):
+    pytest.importorskip("huggingface_hub")
+    assert from_hub(f"hf://datasets/ada/sums{below}", hub, tmp_path) == f"['{found}']"
 
 
 def test_a_dataset_that_the_hub_does_not_have_is_an_error_of_one_line(hub, tmp_path):

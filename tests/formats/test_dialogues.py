@@ -1,0 +1,201 @@
+"""Records whose task, material or turns stand under other names or in other forms: what is read, and that they come back."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from datagen.errors import DataError
+from datagen.formats.read import read
+
+U, A = "user", "assistant"
+HH = "\n\nHuman: What is tea?\n\nAssistant: A drink.\n\nHuman: Hot?\n\nAssistant: "
+
+
+def told(row):
+    """The columns that hold something, turns as (role, text)."""
+    found = {k: row[k] for k in ("instruction", "input", "output", "system") if row[k]}
+    if row["messages"]:
+        found["messages"] = [(t["role"], t["content"]) for t in row["messages"]]
+    if row["candidates"]:
+        found["candidates"] = [c["text"] for c in row["candidates"]]
+    return found
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"human": "Name a moon.", "assistant": "Io."},
+        {"Human": "Name a moon.", " Assistant": "Io."},
+        {"user": "Name a moon.", "assistant": "Io.", "id": 3},
+        {"inputs": "Name a moon.", "targets": "Io.", "task": "moons"},  # FLAN
+        {"kind": "qa", "input": "Name a moon.", "target": "Io."},  # Firefly
+        {"input": "Name a moon.", "output": "Io."},
+        {"Q": "Name a moon.", "A": "Io."},
+        {"问题": "Name a moon.", "回答": "Io."},
+        {"問題": "Name a moon.", "答案": "Io."},
+        {"问": "Name a moon.", "答": "Io."},
+        {"คำถาม": "Name a moon.", "คำตอบ": "Io."},
+        {"ถาม": "Name a moon.", "ตอบ": "Io."},
+        {"prompt": "Name a moon.", "completion": "Io.", "label": True},  # KTO
+        {"text": "### Human: Name a moon.### Assistant: Io."},  # Guanaco
+        {"text": "\n\nHuman: Name a moon.\n\nAssistant: Io."},
+        {"conversations": ["Name a moon.", "Io."], "source": "stackexchange"},  # LIMA
+        {"id": "1", "data": ["Name a moon.", "Io."]},  # UltraChat
+        {"source": "x", "conversation": [{"input": "Name a moon.", "output": "Io."}]},  # Capybara
+        {"conversation_id": 1, "conversation": [{"human": "Name a moon.", "assistant": "Io."}]},  # MOSS
+        {"chat_history": [], "message": "Name a moon.", "response": "Io."},  # Cohere
+        {"对话": [{"角色": "用户", "内容": "Name a moon."}, {"角色": "助手", "内容": "Io."}]},
+        {"บทสนทนา": [{"บทบาท": "ผู้ใช้", "เนื้อหา": "Name a moon."}, {"บทบาท": "ผู้ช่วย", "เนื้อหา": "Io."}]},
+        {"messages": [{"role": "prompter", "text": "Name a moon."}, {"role": "assistant", "text": "Io."}]},  # OpenAssistant
+        {
+            "id": "t",
+            "messages": [{"role": U, "content": "Name a moon.", "n": 1}, {"role": A, "content": "Io.", "n": 2}],
+        },  # Tulu
+        {"contents": [{"role": "user", "parts": [{"text": "Name a moon."}]}, {"role": "model", "parts": [{"text": "Io."}]}]},
+        {
+            "messages": [{"role": U, "content": [{"text": "Name a moon."}]}, {"role": A, "content": [{"text": "Io."}]}]
+        },  # Bedrock
+    ],
+)
+def test_one_exchange(check_unchanged, rows, record):
+    (row,) = rows(record)
+    assert told(row) == {"instruction": "Name a moon.", "output": "Io."}
+    to = json.loads(row["extra"])["_shape"]["format"] if "_shape" in row["extra"] else "prompt_completion"
+    check_unchanged(to, record)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"question": "Hot?", "context": "Tea is hot.", "answer": "yes"},
+        {"question": "Hot?", "context": ["Tea is", "hot."], "answer": "yes"},
+        {"query": "Hot?", "context": "Tea is hot.", "response": "yes"},
+        {"prompt": "Hot?", "input": "Tea is hot.", "completion": "yes"},
+        {"question": "Hot?", "passage": "Tea is hot.", "answer": "yes"},
+        {
+            "id": "1",
+            "title": "T",
+            "context": "Tea is hot.",
+            "question": "Hot?",
+            "answers": {"text": ["yes"], "answer_start": [7]},
+        },
+        {"instruction": "Hot?", "context": "Tea is hot.", "response": "yes", "category": "closed_qa"},  # Dolly
+        {"指令": "Hot?", "输入": "Tea is hot.", "输出": "yes"},
+        {"คำสั่ง": "Hot?", "อินพุต": "Tea is hot.", "เอาต์พุต": "yes"},
+        {"问题": "Hot?", "上下文": "Tea is hot.", "答案": "yes"},
+    ],
+)
+def test_the_text_that_a_question_is_about_is_its_input(check_unchanged, record):
+    (row,) = check_unchanged("alpaca", record)
+    assert told(row) == {"instruction": "Hot?", "input": "Tea is\n\nhot." if record.get("context") == ["Tea is", "hot."]
+                         else "Tea is hot.", "output": "yes"}  # fmt: skip
+
+
+def test_material_that_is_shown_or_missing_or_no_text(rows):
+    shown, none, empty, broken = rows(
+        {"prompt": "Tea is hot. Hot?", "context": "Tea is hot.", "completion": "yes"},
+        {"question": "Hot?", "context": "", "answer": "yes"},
+        {"question": "Cold?", "context": "Tea is hot.", "answers": {"text": [], "answer_start": []}},
+        {"question": "Hot?", "context": {"title": ["T"], "sentences": [["Tea is hot."]]}, "answer": "yes"},
+    )
+    assert [told(r) for r in (shown, none)] == [
+        {"instruction": "Tea is hot. Hot?", "output": "yes"}, {"instruction": "Hot?", "output": "yes"},
+    ]  # fmt: skip
+    assert told(empty) == {"instruction": "Cold?", "input": "Tea is hot."}, "SQuAD's question without an answer has none"
+    assert "the field 'context' holds a map of title, sentences" in broken["evidence"] and broken["reason"] == "unreadable"
+
+
+MORE = [(U, "What is tea?"), (A, "A drink."), (U, "Hot?"), (A, "Yes.")]
+
+
+@pytest.mark.parametrize(
+    ("record", "system"),
+    [
+        ({"conversations": ["What is tea?", "A drink.", "Hot?", "Yes."]}, ""),
+        ({"data": ["What is tea?", "A drink.", "Hot?", "Yes."]}, ""),
+        ({"conversation": [{"input": "What is tea?", "output": "A drink."}, {"input": "Hot?", "output": "Yes."}]}, ""),
+        ({"conversation": [{"system": "S", "input": "What is tea?", "output": "A drink."},
+                           {"input": "Hot?", "output": "Yes."}]}, "S"),
+        ({"preamble": "S", "chat_history": [{"role": "USER", "message": "What is tea?"},
+                                            {"role": "CHATBOT", "message": "A drink."}],
+          "message": "Hot?", "text": "Yes."}, "S"),
+        ({"text": f"{HH}Yes."}, ""),
+        ({"id": "v", "conversations": [{"from": "system", "value": "S"}, {"from": "human", "value": "What is tea?"},
+          {"from": "gpt", "value": "A drink."}, {"from": "human", "value": "Hot?"}, {"from": "gpt", "value": "Yes."}]}, "S"),
+    ],
+)  # fmt: skip
+def test_several_exchanges(rows, check_unchanged, record, system):
+    (row,) = rows(record)
+    assert told(row) == {"instruction": "Hot?", "output": "Yes.", **({"system": system} if system else {}), "messages": MORE}
+    shape = json.loads(row["extra"] or "{}").get("_shape", {"format": "sharegpt"})
+    check_unchanged(shape["format"], record)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"chosen": f"{HH}Yes.", "rejected": f"{HH}No."},
+        {"prompt": HH, "chosen": "Yes.", "rejected": "No."},
+        {"prompt": HH, "chosen": f"{HH}Yes.", "rejected": f"{HH}No."},
+    ],
+)
+def test_transcripts_of_a_pair(rows, check_unchanged, record):
+    (row,) = rows(record)
+    assert told(row) == {"instruction": "Hot?", "output": "Yes.", "messages": MORE, "candidates": ["Yes.", "No."]}
+    check_unchanged(json.loads(row["extra"])["_shape"]["format"], record)
+
+
+@pytest.mark.parametrize(
+    "text", ["Human: is a word, and no mark.", "The play.\n\nHuman: Hi.\n\nAssistant: Ho.", "\n\nAssistant: Hi.\n\nHuman: Ho."]
+)
+def test_a_text_that_is_no_transcript_is_none(jsonl, text):
+    with pytest.raises(DataError, match="no known fields; it has: text"):
+        list(read(str(jsonl({"text": text}))))
+
+
+@pytest.mark.parametrize(
+    ("record", "words"),
+    [
+        ({"prompt": {"message_id": "x", "text": "Q", "role": "prompter", "replies": []}, "n": 1}, "a tree of messages"),
+        ({"message_id": "x", "parent_id": None, "text": "Q", "role": "prompter"}, "one message of a tree"),
+        ({"dialog": ["Hi there.", "Hello."]}, "the turns in 'dialog' do not say who speaks"),
+        ({"history": "Q", "human_ref_A": "A", "human_ref_B": "B"}, "it has: history, human_ref_A, human_ref_B; .* --map"),
+        ({"id": "1", "frage": "Wie heißt er?", "antwort": "Er heißt Io."}, "--map instruction=frage,output=antwort"),
+        ({"chat_history": ["Hi"], "message": "Q", "response": "A"}, "'chat_history' holds \"Hi\", where a turn"),
+        ({"conversation": [{"input": 3, "output": "A"}]}, "exchange 1 in 'conversation' has no text as its 'input'"),
+    ],
+)  # fmt: skip
+def test_what_is_not_certain_stops_with_what_there_is(jsonl, record, words):
+    with pytest.raises(DataError, match=words):
+        list(read(str(jsonl(record))))
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"prompt": "Q", "completion": "Bad.", "label": False},
+        {"prompt": [{"role": U, "content": "Q"}], "completion": [{"role": A, "content": "Bad."}], "label": False},
+        {"instruction": "Q", "input": "", "output": "Bad.", "kto_tag": False},
+        {"messages": [{"role": U, "content": "Q"}, {"role": A, "content": "Bad."}], "kto_tag": False},
+        {"conversations": [{"from": "human", "value": "Q"}, {"from": "gpt", "value": "Bad."}], "kto_tag": False},
+    ],
+)
+def test_an_answer_that_people_did_not_want_is_not_taught(rows, exported, record):
+    (row,) = rows(record)
+    assert (row["instruction"], row["output"]) == ("Q", "Bad.")
+    assert [(t["role"], t["train"]) for t in row["messages"]] == [(U, None), (A, False)]
+    (made,) = exported([row], "axolotl")
+    assert made["messages"][-1] == {"role": A, "content": "Bad.", "weight": 0} or made["messages"][-1].get("train") is False
+
+
+def test_labels_that_are_not_of_kto_say_nothing_about_the_answer(rows):
+    good, other = rows({"prompt": "Q", "completion": "A", "label": True}, {"instruction": "Q", "output": "A", "label": False})
+    assert good["messages"] is None is other["messages"]
+
+
+def test_a_system_prompt_by_another_name_is_said_once(rows):
+    chat = [{"role": "system", "content": "Be brief."}, {"role": U, "content": "Q"}, {"role": A, "content": "A"}]
+    one, two = rows({"system_prompt": "Be brief.", "question": "Q", "response": "A"}, {"system_prompt": "x", "messages": chat})
+    assert told(one) == told(two) == {"instruction": "Q", "output": "A", "system": "Be brief."}
