@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from datagen import stage
 from datagen.errors import BudgetError, DataError, ModelError, UsageError, did_you_mean
 from datagen.formats.read import read as read_rows
 from datagen.formats.write import Exported, export
+from datagen.json_text import dumps
 from datagen.progress import Bar
 from datagen.rows import Row
 from datagen.run import Result, execute
@@ -131,7 +131,7 @@ def _paths(inputs: Any, table: Path) -> list[str]:
         return [str(i) for i in inputs]
     table = table.with_suffix(".jsonl")
     # Line by line, as a file would hold them: rows need not have the same fields, and a bad one is a ledger row.
-    lines = (json.dumps(dict(row) if isinstance(row, Mapping) else row, default=_plain) for row in inputs)
+    lines = (dumps(dict(row) if isinstance(row, Mapping) else row, ensure_ascii=True, default=_plain) for row in inputs)
     table.write_text("".join(f"{line}\n" for line in lines), "utf-8")
     return [str(table)]
 

@@ -18,6 +18,8 @@ import time
 
 import regex
 
+from datagen.json_text import dumps
+
 LIMIT_S = 10.0  # seconds that two formulas may take; those that take longer are not the same
 START_S = 120.0  # seconds that the worker may take to load sympy
 MEMORY = 4 << 30  # bytes of the worker's address space
@@ -36,7 +38,7 @@ def same_formula(one: str, other: str) -> bool:
     if not (_MATHEMATICS.search(one) or _MATHEMATICS.search(other)):
         return False
     with _lock:
-        return _asked(json.dumps([one, other]).encode() + b"\n")
+        return _asked(dumps([one, other], ensure_ascii=True).encode() + b"\n")
 
 
 def _is_formula(text: str) -> bool:
