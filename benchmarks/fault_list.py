@@ -85,8 +85,8 @@ FAULTS = (
     ),
     Fault(
         "worst_case_in_characters", "models/budget.py",
-        'size = len(json.dumps(texts, ensure_ascii=False).encode("utf-8", "surrogatepass"))',
-        "size = len(json.dumps(texts, ensure_ascii=False))",
+        'size = len(json.dumps(texts, ensure_ascii=False, allow_nan=False).encode("utf-8", "surrogatepass"))',
+        "size = len(json.dumps(texts, ensure_ascii=False, allow_nan=False))",
         "the worst case of a Chinese or Thai prompt is too low",
     ),
     Fault(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from datagen.errors import UsageError
+from datagen.json_text import dumps
 
 
 def paths_of(inputs: Any, table: Path) -> list[str]:
@@ -37,7 +37,7 @@ def paths_of(inputs: Any, table: Path) -> list[str]:
         return [str(i) for i in inputs]
     table = table.with_suffix(".jsonl")
     # Line by line, as a file would hold them: rows need not have the same fields, and a bad one is a ledger row.
-    lines = (json.dumps(dict(row) if isinstance(row, Mapping) else row, default=_plain) for row in inputs)
+    lines = (dumps(dict(row) if isinstance(row, Mapping) else row, ensure_ascii=True, default=_plain) for row in inputs)
     table.write_text("".join(f"{line}\n" for line in lines), "utf-8")
     return [str(table)]
 

@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TextIO, TypeVar
 
+from datagen.visible import in_a_line
+
 SWITCH = "DATAGEN_PROGRESS"  # `off` in the environment: nothing is shown but what is said
 QUIET_S = 2.0  # a step as short as this says nothing in a log, and leaves no line on a terminal
 EVERY_S = 15.0  # between two lines of a log
@@ -111,7 +113,7 @@ class Bar:
             now = self._clock()
             self._end(now)
             self.kept, self.total = None, total or 0
-            self._step = _Step(name, total, unit, now)
+            self._step = _Step(in_a_line(name), total, unit, now)
             if self._terminal:
                 self._draw(now)
         if self._watch is None and not self._off:
@@ -129,7 +131,7 @@ class Bar:
             if total is not None:
                 step.total = self.total = total
             if note:
-                self.kept, self.note, step.note = done, note, note
+                self.kept, self.note, step.note = done, note, in_a_line(note)
             step.at(done, now)
             if self._terminal and now - self._drawn >= DRAW_S:
                 self._draw(now)
@@ -145,7 +147,7 @@ class Bar:
                 return
             self.said, self._last = words, self._clock()
             self._erase()
-            self._write(f"datagen: {words}\n")
+            self._write(f"datagen: {in_a_line(words)}\n")
             if self._terminal and self._step is not None:
                 self._draw(self._last)
 

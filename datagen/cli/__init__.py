@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from datagen.cli.say import say
 from datagen.errors import DatagenError, Stopped, of_place
 
 COMMANDS = {
@@ -84,7 +85,7 @@ def datagen(ctx: click.Context) -> None:
     stopped. Exit codes: 0 done, 2 wrong usage or recipe, 3 data, 4 model or endpoint, 5 budget reached.
     """
     if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
+        say(ctx.get_help())
 
 
 def main(args: list[str] | None = None) -> None:
@@ -126,5 +127,7 @@ def _told(error: Exception) -> tuple[str, int]:
 
 
 def _fail(message: str, code: int) -> None:
-    click.echo(f"datagen: {' '.join(message.split())}", err=True)
+    from datagen.visible import in_a_line
+
+    say(f"datagen: {in_a_line(message)}", err=True)
     sys.exit(code)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from datagen.cli.say import say
+
 if TYPE_CHECKING:
     from datagen.demo import Size
 
@@ -35,7 +37,7 @@ def command(out: str, minutes: float | None, full: bool, fresh: bool) -> int:
     if full:
         return terminal.run(demo.recipe(demo.full_size()), out, fresh=fresh)
     if begun:
-        click.echo(f"{out} holds a demo: it goes on at its size, whatever --minutes says; --full, or another -o, begins anew")
+        say(f"{out} holds a demo: it goes on at its size, whatever --minutes says; --full, or another -o, begins anew")
         return terminal.run(begun, out, fresh=fresh)
     bar = Bar()
     try:
@@ -44,10 +46,10 @@ def command(out: str, minutes: float | None, full: bool, fresh: bool) -> int:
         bar.close()
     seconds = 60 * (demo.MINUTES if minutes is None else minutes)
     chosen, whole = demo.size(speed, seconds), demo.full_size().taking(speed)
-    click.echo(f"this machine writes {speed.written:.0f} tokens a second and trains on {speed.trained:.0f}")
-    click.echo(f"taken: {_told(chosen)}" + (", the smallest there is" if chosen.seconds > seconds else ""))
+    say(f"this machine writes {speed.written:.0f} tokens a second and trains on {speed.trained:.0f}")
+    say(f"taken: {_told(chosen)}" + (", the smallest there is" if chosen.seconds > seconds else ""))
     if chosen.n < whole.n:
-        click.echo(f"full size (--full): {_told(whole)}")
+        say(f"full size (--full): {_told(whole)}")
     return terminal.run(demo.recipe(chosen), out, fresh=fresh)
 
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from datagen.cli.say import say, say_json
+
 if TYPE_CHECKING:
     from datagen.models.doctor import Findings
 
@@ -26,7 +28,6 @@ def command(base_url: str | None, model: str | None, timeout_s: float, context: 
     Some thirty requests of a few tokens. Exit code 0 when chat or raw completions work, else 4.
     """
     import dataclasses
-    import json
 
     from datagen.cli import endings
     from datagen.errors import ModelError
@@ -37,7 +38,7 @@ def command(base_url: str | None, model: str | None, timeout_s: float, context: 
     with shown("doctor", len(PROBES), "probes") as bar:
         found = diagnose(base_url, model, timeout_s=timeout_s, context=context, family_of=family_of, on_probe=bar.at)
     if as_json:
-        click.echo(json.dumps({**dataclasses.asdict(found), "usable": found.usable}, ensure_ascii=False))
+        say_json({**dataclasses.asdict(found), "usable": found.usable})
     else:
         _show(found)
         endings.of_doctor(found, base_url)
@@ -51,27 +52,27 @@ def _show(found: Findings) -> None:
     _row("endpoint", "", found.base_url, 16, 0)
     if found.model:
         _row("model", "", found.model, 16, 0)
-    click.echo(f"\n{'probe':<16}{'verdict':<10}what it says")
+    say(f"\n{'probe':<16}{'verdict':<10}what it says")
     for finding in found.probes:
         if finding.tried:
             _row(finding.probe, finding.verdict, finding.words)
     if left := [f.probe for f in found.probes if not f.tried]:
         _row("not tried", "", ", ".join(left), 16, 0)
-    click.echo(f"\n{'generator':<32}{'works':<7}why")
+    say(f"\n{'generator':<32}{'works':<7}why")
     for entry in found.generators:
         _row(entry.generator, "yes" if entry.allowed else "no", entry.why, 32, 7)
     uncounted = f", {found.uncounted} without a count" if found.uncounted else ""
     usd = "price unknown" if found.usd is None else f"${found.usd:.4f}"
     tokens = f"{found.input_tokens:,} tokens in, {found.output_tokens:,} out"
-    click.echo(f"\n{found.requests} request{'s' * (found.requests != 1)}, {tokens}{uncounted}, {usd}, {found.seconds:.1f} s")
+    say(f"\n{found.requests} request{'s' * (found.requests != 1)}, {tokens}{uncounted}, {usd}, {found.seconds:.1f} s")
 
 
 def _row(name: str, verdict: str, words: str, first: int = 16, second: int = 10) -> None:
     """Print one row; words that do not fit go on below themselves."""
     lines = _wrapped(words, WIDTH - first - second)
-    click.echo(f"{name:<{first}}{verdict:<{second}}{lines[0]}".rstrip())
+    say(f"{name:<{first}}{verdict:<{second}}{lines[0]}".rstrip())
     for line in lines[1:]:
-        click.echo(" " * (first + second) + line)
+        say(" " * (first + second) + line)
 
 
 def _wrapped(words: str, columns: int) -> list[str]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
+from datagen.cli.say import command_line, say
 
 if TYPE_CHECKING:
     from datagen.models.doctor import Findings
@@ -23,16 +22,16 @@ def made(**places: str | Path) -> None:
     for name, place in places.items():
         part = f"{name}: {place}"
         if line and len(line) + 3 + len(part) > WIDTH:
-            click.echo(line)
+            say(line)
             line = ""
         line = f"{line}   {part}" if line else part
     if line:
-        click.echo(line)
+        say(line)
 
 
 def then(*words: str, label: str = "next") -> None:
     """Say what to do next; `words` are those of the command line after `datagen`."""
-    click.echo(f"{label}: {shlex.join(['datagen', *words])}")
+    say(f"{label}: {command_line(*words)}")
 
 
 def without(options: Sequence[str], flags: Sequence[str]) -> list[str]:
@@ -55,7 +54,7 @@ def of_run(out: str, summary: dict[str, Any]) -> None:
     if name := last.get("training", {}).get("adapter"):  # or `model`, where the whole of it was trained
         made(**{name: Path(out, name)})
     if example := dropped_id(Path(out)):
-        click.echo(f"why a row went: {shlex.join(['datagen', 'explain', out, example[:12]])}")
+        say(f"why a row went: {command_line('explain', out, example[:12])}")
     if summary["rows_kept"] and not last.get("stopped"):
         after(out, last)
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from datagen.cli.say import say, say_json
+
 
 @click.command("explain")
 @click.argument("out")
@@ -13,7 +15,6 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON.")
 def command(out: str, row_id: str, as_json: bool) -> int:
     """Show every fate of the row whose id begins with ID: stage, reason, score, threshold, and the witness beside it."""
-    import json
     from pathlib import Path
 
     from datagen.progress import shown
@@ -22,19 +23,19 @@ def command(out: str, row_id: str, as_json: bool) -> int:
     with shown("explain"):
         found = fates(Path(out), row_id)
     if as_json:
-        click.echo(json.dumps(found, ensure_ascii=False))
+        say_json(found)
         return 0
     for row in found:
         witnesses = row.get("witness", [])[:1]
         mended = f", rewritten from {old}" if (old := row.get("rewritten_from")) else ""
-        click.echo(f"{row['id']}  {_fate(row)}{mended}")
+        say(f"{row['id']}  {_fate(row)}{mended}")
         _show(row, "  ")
         for parent in row.get("lineage", ()):
-            click.echo(f"  made of {parent['id']}{_made_by(row)}  {_fate(parent)}")
+            say(f"  made of {parent['id']}{_made_by(row)}  {_fate(parent)}")
             _show(parent, "    ")
             row = parent
         for witness in witnesses:
-            click.echo(f"  witness {witness['id']}  {_fate(witness)}{f', in {of}' if (of := witness.get('of')) else ''}")
+            say(f"  witness {witness['id']}  {_fate(witness)}{f', in {of}' if (of := witness.get('of')) else ''}")
             _show(witness, "    ")
     return 0
 
@@ -42,17 +43,20 @@ def command(out: str, row_id: str, as_json: bool) -> int:
 def _made_by(row: dict[str, Any]) -> str:
     """The operation that made a row of its parent, where it is told."""
     from datagen.rows import extra_of
+    from datagen.visible import in_a_line
 
     told = extra_of(row)
-    return f" by {told['operation']} in round {told.get('round')}" if "operation" in told else ""
+    return f" by {in_a_line(str(told['operation']))} in round {told.get('round')}" if "operation" in told else ""
 
 
 def _fate(row: dict[str, Any]) -> str:
+    from datagen.visible import in_a_line
+
     if "reason" not in row:
         return "kept"
     score = "" if row["score"] is None else f"  score {row['score']:.4f}"
     threshold = "" if row["threshold"] is None else f" (threshold {row['threshold']:g})"
-    evidence = f"  {row['evidence']}" if row["evidence"] else ""
+    evidence = f"  {in_a_line(row['evidence'])}" if row["evidence"] else ""
     return f"dropped by {row['stage']}: {row['reason']}{score}{threshold}{evidence}"
 
 
@@ -60,12 +64,13 @@ def _show(row: dict[str, Any], indent: str) -> None:
     import textwrap
 
     from datagen.rows import extra_of
+    from datagen.visible import in_a_line, visible
 
     for name in ("instruction", "input", "output"):
         if row[name]:
-            text = textwrap.shorten(row[name], 400, placeholder=" ...")
-            click.echo(textwrap.fill(f"{name}: {text}", 80, initial_indent=indent, subsequent_indent=indent + "  "))
+            text = textwrap.shorten(visible(row[name]), 400, placeholder=" ...")
+            say(textwrap.fill(f"{name}: {text}", 80, initial_indent=indent, subsequent_indent=indent + "  "))
     told = extra_of(row)
     document, span = told.get("document"), told.get("span")  # of a passage; a row's own fields may have these names
     if isinstance(document, str) and isinstance(span, list) and [type(at) for at in span] == [int, int]:
-        click.echo(f"{indent}from {document}, characters {span[0]:,} to {span[1]:,}")
+        say(f"{indent}from {in_a_line(document)}, characters {span[0]:,} to {span[1]:,}")

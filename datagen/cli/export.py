@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from datagen.cli.input_options import input_options
+from datagen.cli.say import say
 
 
 @click.command("export")
@@ -49,8 +50,8 @@ def command(
             found = stack.enter_context(shown("export")).counted(found)
         done = export(found, to, Path(out) if out else None)
     for note in done.notes:
-        click.echo(f"datagen: {note}", err=True)
+        say(f"datagen: {note}", err=True)
     if out:
-        click.echo(f"{done.records:,} records -> {', '.join(map(str, done.files))}")
+        say(f"{done.records:,} records -> {', '.join(map(str, done.files))}")
         endings.then("stats", out)
     return 0

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from datagen.cli.input_options import input_options
+from datagen.cli.say import say
 
 if TYPE_CHECKING:
     from datagen.recipe import Recipe
@@ -116,25 +117,26 @@ def _plan(recipe: Recipe, out: str | None) -> int:
     from datagen.formats.read import files, read
     from datagen.formats.sources import is_pipe
     from datagen.options import shown, values
+    from datagen.visible import in_a_line
 
     for path in recipe.input:
         once = path == "-" or is_pipe(path)
         found = [path] if once else files(path, split=recipe.split)
-        click.echo(f"{path}: {len(found)} file{'s' * (len(found) != 1)}")
+        say(f"{path}: {len(found)} file{'s' * (len(found) != 1)}")
         if not once:
             rows = read(path, mapping=recipe.mapping, roles=recipe.roles, split=recipe.split, encoding=recipe.encoding)
             for row in islice(rows, 3):
                 text = row.get("evidence") if "reason" in row else f"{row['instruction']} -> {row['output']}"
-                click.echo(f"  {row.get('reason', 'row')}: {' '.join(str(text).split())[:66]}")
+                say(f"  {row.get('reason', 'row')}: {in_a_line(str(text)[:400])[:66]}")
     for step in recipe.steps:
         step.options.identity()
         for other in (*(p for named in step.options.files.values() for p in named), *step.options.references):
             files(other, split="all")
         options = ", ".join(f"{k}={shown(v)}" for k, v in values(step.options).items())
-        click.echo(textwrap.fill(f"{step.name}: {options}" if options else step.name, 80, subsequent_indent="    "))
+        say(textwrap.fill(f"{step.name}: {options}" if options else step.name, 80, subsequent_indent="    "))
     if out is not None and (Path(out) / "run.json").is_file():
-        click.echo(f"{out} holds a finished run, which would be replaced where input or options differ")
-    click.echo("dry run: nothing was written")
+        say(f"{out} holds a finished run, which would be replaced where input or options differ")
+    say("dry run: nothing was written")
     if out is not None:
         endings.then(*endings.without([], ["--dry-run"]))
     return 0

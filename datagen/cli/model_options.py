@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from datagen.cli.input_options import INPUT
+from datagen.cli.say import say
 
 Command = Callable[..., Any]
 
@@ -107,7 +108,7 @@ def execute(kind: str, out: str, given: dict[str, Any], *, estimate: bool, probe
     from datagen.recipe import make
 
     if os.environ.get("OPENAI_BASE_URL") and not given.get("model"):
-        click.echo("datagen: OPENAI_BASE_URL is not used: no --model is named, so the embedded model makes the rows", err=True)
+        say("datagen: OPENAI_BASE_URL is not used: no --model is named, so the embedded model makes the rows", err=True)
     recipe = make([{kind: {k: v for k, v in given.items() if v is not None}}])
     if estimate:
         return terminal.estimate(recipe, out, probes, as_json=as_json)

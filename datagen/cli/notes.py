@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 
@@ -15,7 +16,7 @@ def notes_of(stage: dict[str, Any]) -> list[str]:
         )
     if training := stage.get("training"):
         notes.append(
-            f"loss {training['first_loss']:.3f} -> {training['last_loss']:.3f} in {training['steps']} steps,"
+            f"loss {_loss(training['first_loss'], 3)} -> {_loss(training['last_loss'], 3)} in {training['steps']} steps,"
             f" {training['dtype']}"
         )
         if training.get("samples", 0) > training["rows"]:
@@ -29,12 +30,17 @@ def notes_of(stage: dict[str, Any]) -> list[str]:
         if cut := untaught.get("turns_cut"):
             notes.append(f"{cut:,} turns after the last answer of their conversations are not trained")
         if (before := training["eval_before"]) and (after := training["eval_after"]):
-            notes.append(f"held-out loss {before['loss']:.4f} -> {after['loss']:.4f}")
+            notes.append(f"held-out loss {_loss(before['loss'])} -> {_loss(after['loss'])}")
     if requests := stage.get("requests"):
         notes += _of_generation(stage, requests)
     if changed := stage.get("rewritten"):
         notes.append(f"{changed:,} rows mended; rewritten/ has their old and new ids")
     return notes + _of_decision(stage.get("notes", {}))
+
+
+def _loss(value: float | None, decimals: int = 4) -> str:
+    """A loss; in run.json one that is no number is null."""
+    return "not a number" if value is None or not math.isfinite(value) else f"{value:.{decimals}f}"
 
 
 def _of_decision(told: dict[str, Any]) -> list[str]:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from datagen.cli.say import say, say_json
+
 if TYPE_CHECKING:
     from datagen.reviews import Review
     from datagen.rows import Row
@@ -42,14 +44,12 @@ def command(
     with shown("sample"):
         rows = review.sample(sample, seed, source)
     if to_csv:
-        click.echo(
-            f"{review.export(Path(to_csv), rows):,} rows are in {to_csv}; fill in `decision` and read it with --from-csv"
-        )
+        say(f"{review.export(Path(to_csv), rows):,} rows are in {to_csv}; fill in `decision` and read it with --from-csv")
         endings.then("review", out, "--from-csv", to_csv)
         return 0
     if from_csv:
         taken, ids = review.take(Path(from_csv))
-        click.echo(f"{taken:,} judgements taken from {from_csv}", err=True)
+        say(f"{taken:,} judgements taken from {from_csv}", err=True)
     else:
         ids = [row["id"] for row in rows]
         _asked(review, rows)
@@ -95,14 +95,15 @@ def _show(row: Row, number: int, of: int) -> None:
     import textwrap
 
     from datagen.reviews import texts_of
+    from datagen.visible import in_a_line, visible
 
     click.clear()
-    click.secho(f"{number} of {of}   {row['id'][:12]}   {row['source']}", bold=True)
+    say(f"{number} of {of}   {row['id'][:12]}   {in_a_line(row['source'])}", bold=True)
     for name, text in texts_of(row):
-        click.secho(f"\n{name}", dim=True)
-        for line in str(text).split("\n"):
-            click.echo(textwrap.fill(line, 78, replace_whitespace=False) if line.strip() else "")
-    click.secho(f"\n{KEYS}", dim=True)
+        say(f"\n{in_a_line(name)}", dim=True)
+        for line in visible(str(text)).split("\n"):
+            say(textwrap.fill(line, 78, replace_whitespace=False) if line.strip() else "")
+    say(f"\n{KEYS}", dim=True)
 
 
 def _edited(row: Row) -> Any:
@@ -136,7 +137,6 @@ def _edited(row: Row) -> Any:
 
 def _told(review: Review, ids: list[str], *, as_json: bool) -> int:
     """Write the result and say what it is."""
-    import json
     import sys
 
     from datagen.cli import endings
@@ -147,13 +147,13 @@ def _told(review: Review, ids: list[str], *, as_json: bool) -> int:
     left = sum(one not in judged for one in ids)
     part, low, high = share(counts["accept"], sum(counts.values()))
     if as_json:
-        click.echo(json.dumps({**counts, "left": left, "accepted_share": part, "low": low, "high": high}))
+        say_json({**counts, "left": left, "accepted_share": part, "low": low, "high": high})
         return 0
-    click.echo(
+    say(
         f"accepted {counts['accept']:,}, edited {counts['edit']:,}, rejected {counts['reject']:,}; {left:,} of this sample left"
     )
     if judged:
-        click.echo(f"accepted as they are: {100 * part:.0f} % (95 % interval {100 * low:.0f} to {100 * high:.0f})")
+        say(f"accepted as they are: {100 * part:.0f} % (95 % interval {100 * low:.0f} to {100 * high:.0f})")
         endings.made(rows=review.folder / "kept", rejected=review.folder / "dropped")
     if left:
         endings.then(*sys.argv[1:])

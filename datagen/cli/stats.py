@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from datagen.cli.input_options import input_options
+from datagen.cli.say import say, say_json
 
 
 @click.command("stats")
@@ -16,7 +17,6 @@ from datagen.cli.input_options import input_options
 @input_options
 def command(rows: tuple[str, ...], limit: int | None, as_json: bool, split: str | None, encoding: str | None) -> int:
     """Count ROWS (files, folders, runs): sources, languages, turns, lengths in tokens, root verbs and their nouns."""
-    import json
     from itertools import chain
 
     from datagen.cli import endings
@@ -28,14 +28,14 @@ def command(rows: tuple[str, ...], limit: int | None, as_json: bool, split: str 
         several = (read(path, limit=limit, split=split, encoding=encoding or "") for path in rows)
         found = stats(bar.counted(chain.from_iterable(several)))
     if as_json:
-        click.echo(json.dumps(found, ensure_ascii=False))
+        say_json(found)
         return 0
-    click.echo(f"{found['rows']:,} rows" + (f", {found['unreadable']:,} unreadable pieces" if found["unreadable"] else ""))
+    say(f"{found['rows']:,} rows" + (f", {found['unreadable']:,} unreadable pieces" if found["unreadable"] else ""))
     for name in ("sources", "languages", "turns", "tags", "verbs", "verb_nouns"):
         _counts(name.replace("_", "-"), found[name], found["distinct"].get(name))
     for name in ("task_tokens", "answer_tokens"):
         if spread := found[name]:
-            click.echo(f"{name.replace('_', ' '):<16}" + ", ".join(f"{k} {v:,}" for k, v in spread.items()))
+            say(f"{name.replace('_', ' '):<16}" + ", ".join(f"{k} {v:,}" for k, v in spread.items()))
     endings.of_stats(rows, found["rows"], limit)
     return 0
 
@@ -44,9 +44,11 @@ def _counts(name: str, counts: dict[Any, int], distinct: int | None) -> None:
     """Print the most frequent values of a kind, within 80 columns."""
     import textwrap
 
+    from datagen.visible import in_a_line
+
     if not counts:
         return
-    words = ", ".join(f"{value or '(none)'} {count:,}" for value, count in list(counts.items())[:12])
+    words = ", ".join(f"{in_a_line(str(value or '')) or '(none)'} {count:,}" for value, count in list(counts.items())[:12])
     more = f" of {distinct:,}" if distinct and distinct > 12 else ""
     text = f"{f'{name}{more} ':<16}{words}"
-    click.echo(textwrap.fill(text, 80, subsequent_indent=" " * 16))
+    say(textwrap.fill(text, 80, subsequent_indent=" " * 16))

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from datagen.cli.notes import notes_of
+from datagen.cli.say import command_line, say, say_json
 
 if TYPE_CHECKING:
     from datagen.recipe import Recipe
@@ -30,23 +27,23 @@ def run(
 
     result = _executed(recipe, out, fresh=fresh, offline=offline, allow_wipeout=allow_wipeout, curve=curve)
     if as_json:
-        click.echo(json.dumps({**result.summary, "folder": out, "worked": result.worked}, ensure_ascii=False))
+        say_json({**result.summary, "folder": out, "worked": result.worked})
     else:
         show(result.summary)
         if not result.worked:
-            click.echo(f"nothing to do: {out} is complete (--fresh computes it again)")
+            say(f"nothing to do: {out} is complete (--fresh computes it again)")
         if result.replaced:
-            click.echo(f"{out} held a finished result of other input or options; it was replaced")
+            say(f"{out} held a finished result of other input or options; it was replaced")
         if following:
             endings.of_run(out, result.summary)
     if result.errors:
-        click.echo(f"datagen: {result.errors} rows broke a stage; dropped/ has them with the reason 'error'", err=True)
+        say(f"datagen: {result.errors} rows broke a stage; dropped/ has them with the reason 'error'", err=True)
         return 3
     if (stopped := result.stopped) and not offline:
-        click.echo(f"datagen: {stopped['message']}; {_all_saved(result.summary, out)}", err=True)
+        say(f"datagen: {stopped['message']}; {_all_saved(result.summary, out)}", err=True)
         return int(stopped["exit_code"])
     if stopped and not as_json:
-        click.echo(f"{stopped['message']}; the command that made it goes on from there")
+        say(f"{stopped['message']}; the command that made it goes on from there")
     return 0
 
 
@@ -63,17 +60,17 @@ def _executed(recipe: Recipe, out: str, **how: Any) -> Result:
     except BudgetError as e:
         if str(e).startswith(STOPS_AGAIN):
             raise
-        raise BudgetError(f"{e}; go on with: {shlex.join(['datagen', *_raised(str(e))])}") from None
+        raise BudgetError(f"{e}; go on with: {command_line(*_raised(str(e)))}") from None
     except KeyboardInterrupt as e:
         if bar.kept is None or isinstance(e, Stopped):
             raise
         same = "the same command without --fresh" if how.get("fresh") else "the same command"
         if recipe.steps[0].kind not in GENERATORS:
-            click.echo(f"datagen: stopped ({bar.note}); everything finished so far is saved, {same} goes on", err=True)
+            say(f"datagen: stopped ({bar.note}); everything finished so far is saved, {same} goes on", err=True)
             sys.exit(130)
-        click.echo(
+        say(
             f"datagen: stopped at {bar.kept:,} of {bar.total:,} rows ({bar.note}); every answer is saved: {same} goes"
-            f" on, and `datagen reparse {out}` writes the rows so far", err=True,
+            f" on, and `{command_line('reparse', out)}` writes the rows so far", err=True,
         )  # fmt: skip
         sys.exit(130)
 
@@ -91,7 +88,7 @@ def _all_saved(summary: dict[str, Any], out: str) -> str:
     message = step["stopped"]["message"]
     if message.startswith(STOPS_AGAIN):
         return told
-    return f"{told}; go on with: {shlex.join(['datagen', *_raised(message)])}"
+    return f"{told}; go on with: {command_line(*_raised(message))}"
 
 
 def _raised(message: str) -> list[str]:
@@ -127,18 +124,18 @@ def estimate(recipe: Recipe, out: str, probes: int, *, as_json: bool = False) ->
 
     found = quoted(recipe, Path(out), probes, Bar())
     if as_json:
-        click.echo(json.dumps({**found, "folder": out}))
+        say_json({**found, "folder": out})
         return 0
     spent = f", ${found['spent_usd']:.4f}" if found["usd"] is not None else ""
     of_rows = "asked_about" in found
     what = f"{found['probes']:,} rows asked about, {found['kept']:,} rows came" if of_rows else (
         f"{found['probes']} requests kept {found['kept']} rows"
     )  # fmt: skip
-    click.echo(f"{what} ({found['sent']} sent now{spent}; all in the journal)")
+    say(f"{what} ({found['sent']} sent now{spent}; all in the journal)")
     if not found["kept"] and not of_rows:
-        click.echo("no row was kept, so nothing can be said; --probes 32 sends more requests")
+        say("no row was kept, so nothing can be said; --probes 32 sends more requests")
         return 0
-    click.echo(f"{found['rows']:,} rows take, with 95 % intervals:")
+    say(f"{found['rows']:,} rows take, with 95 % intervals:")
     for name, unit in (("requests", ""), ("tokens", ""), ("usd", "$"), ("seconds", "")):
         if found[name] is None:
             why = "no answer came online now"
@@ -148,35 +145,37 @@ def estimate(recipe: Recipe, out: str, probes: int, *, as_json: bool = False) ->
                     if found["usage_unknown"]
                     else "no price is known; --price-in, --price-out"
                 )
-            click.echo(f"  {name:<9} unknown ({why})")
+            say(f"  {name:<9} unknown ({why})")
             continue
         middle, low, high = (f"{unit}{v:,.4f}" if unit else f"{v:,.0f}" for v in found[name])
-        click.echo(f"  {name:<9}{middle:>14}   {low} to {high}")
+        say(f"  {name:<9}{middle:>14}   {low} to {high}")
     if found.get("not_counted"):
-        click.echo(f"not counted, for they ask no endpoint: {', '.join(found['not_counted'])}")
+        say(f"not counted, for they ask no endpoint: {', '.join(found['not_counted'])}")
     if found.get("not_reached"):
-        click.echo(f"not counted, for none of these rows came so far: {', '.join(found['not_reached'])}; try more --probes")
+        say(f"not counted, for none of these rows came so far: {', '.join(found['not_reached'])}; try more --probes")
     if not of_rows:
-        click.echo("A pool that grows keeps less of each request: the later rows of a large run cost more than the first.")
+        say("A pool that grows keeps less of each request: the later rows of a large run cost more than the first.")
     endings.then(*endings.without(["--probes"], ["--estimate"]))
     return 0
 
 
 def show(summary: dict[str, Any]) -> None:
     """Print the table of a run: rows in, kept and dropped per stage, 80 columns wide."""
+    from datagen.visible import in_a_line
+
     wide = max([14, *(len(s["name"]) for s in summary["stages"])]) + 2
-    click.echo(f"{'stage':<{wide}}{'in':>9}{'kept':>9}{'dropped':>9}{'seconds':>9}  reasons")
+    say(f"{'stage':<{wide}}{'in':>9}{'kept':>9}{'dropped':>9}{'seconds':>9}  reasons")
     for stage in summary["stages"]:
         reasons = [f"{reason} {count:,}" for reason, count in stage["dropped"].items()]
         lost = stage["rows_in"] - stage["rows_kept"]
         head = f"{stage['name']:<{wide}}{stage['rows_in']:>9,}{stage['rows_kept']:>9,}{lost:>9,}{stage['seconds']:>9.1f}  "
-        click.echo(head + (reasons[0] if reasons else ""))
+        say(head + (reasons[0] if reasons else ""))
         for reason in reasons[1:]:
-            click.echo(" " * len(head) + reason)
+            say(" " * len(head) + reason)
         for line in notes_of(stage):
-            click.echo(f"  {line}")
+            say(f"  {in_a_line(line)}")
     lost = summary["rows_in"] - summary["rows_kept"]
-    click.echo(f"{'all':<{wide}}{summary['rows_in']:>9,}{summary['rows_kept']:>9,}{lost:>9,}{summary['seconds']:>9.1f}")
+    say(f"{'all':<{wide}}{summary['rows_in']:>9,}{summary['rows_kept']:>9,}{lost:>9,}{summary['seconds']:>9.1f}")
 
 
 def pairs(values: tuple[str, ...] | str | None, option: str) -> dict[str, str]:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from datagen.cli.say import say
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -64,20 +66,20 @@ def _tell(out: Path, sample: Path) -> None:
 
     summary = opened(out).summary
     reasons = {reason: count for stage in summary["stages"] for reason, count in stage["dropped"].items()}
-    click.echo(f"\nfound in {summary['rows_in']} rows, and dropped:")
+    say(f"\nfound in {summary['rows_in']} rows, and dropped:")
     for words, names in DROPPED:
         if count := sum(reasons.get(name, 0) for name in names):
-            click.echo(f"{count:>5}  {words}")
-    click.echo("found, mended and kept:")
+            say(f"{count:>5}  {words}")
+    say("found, mended and kept:")
     for words, count in _mended(out, sample).items():
         if count:
-            click.echo(f"{count:>5}  {words}")
-    click.echo(f"What was planted in them: {sample / 'README.md'}")
-    click.echo(f"The report, to open in a browser: {out / 'report.html'}\n")
-    click.echo("The same for rows of your own:\n")
+            say(f"{count:>5}  {words}")
+    say(f"What was planted in them: {sample / 'README.md'}")
+    say(f"The report, to open in a browser: {out / 'report.html'}\n")
+    say("The same for rows of your own:\n")
     options = "".join(f" \\\n      --stage {stage}" for stage in STAGES)
-    click.echo(f"  datagen filter YOUR_FILE.jsonl -o runs/clean{options}\n")
-    click.echo("and, where a benchmark will be run: --stage decontaminate:against=BENCHMARK.jsonl")
+    say(f"  datagen filter YOUR_FILE.jsonl -o runs/clean{options}\n")
+    say("and, where a benchmark will be run: --stage decontaminate:against=BENCHMARK.jsonl")
 
 
 def _mended(out: Path, sample: Path) -> dict[str, int]:

@@ -28,19 +28,6 @@ _PLAIN = frozenset({"instruction", "input", "output"})
 _GAP = re.compile(r"\}\s*\n\s*\{")  # how NumPy prints a list of maps: without commas
 
 
-def without_nan(value: Any) -> Any:
-    """Return a value with null for NaN, which pandas writes for what is missing; the value itself where it holds none."""
-    if isinstance(value, float):
-        return None if value != value else value
-    if isinstance(value, dict):
-        changed = {k: new for k, v in value.items() if type(v) is not str and (new := without_nan(v)) is not v}
-        return {**value, **changed} if changed else value
-    if isinstance(value, list):
-        new = [without_nan(v) for v in value]
-        return new if any(a is not b for a, b in zip(new, value, strict=True)) else value
-    return value
-
-
 def understood(record: Record) -> list[Record]:
     """Return the plain records that a record says: itself where its shape is known, one per instance of a seed task.
 

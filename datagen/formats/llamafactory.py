@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from datagen import json_text
 from datagen.errors import DataError
 from datagen.formats import alpaca, jsonl, sharegpt
 from datagen.formats.conversation import is_pair
@@ -84,7 +85,7 @@ def write(rows: Iterable[Row], target: Path) -> tuple[list[Path], Record, int]:
             new[stem(place)] = entry(place.name, flat=False, ranking=True, used=used)
             files.append(place)
     with whole_file(information) as stream:
-        stream.write((json.dumps({**entries, **new}, ensure_ascii=False, indent=2) + "\n").encode())
+        stream.write((json_text.dumps({**entries, **new}, indent=2) + "\n").encode())
     return files, new, skipped
 
 

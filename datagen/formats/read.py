@@ -14,7 +14,7 @@ from typing import Literal
 
 from datagen.errors import DataError
 from datagen.formats import csv, encodings, json_table, jsonl, parquet, tables
-from datagen.formats.dialects import has_answer, is_maps, parsed_turns, without_nan
+from datagen.formats.dialects import has_answer, is_maps, parsed_turns
 from datagen.formats.names import KNOWN, PROMPTS, known_name
 from datagen.formats.pieces import Piece
 from datagen.formats.records import checked_map, mapped, rows_of
@@ -22,6 +22,7 @@ from datagen.formats.roles import checked_roles
 from datagen.formats.shape import dumps
 from datagen.formats.sources import files
 from datagen.formats.streams import PARQUET, head
+from datagen.json_text import finite
 from datagen.rows import Row, dropped_row, new_row
 
 __all__ = ["Source", "files", "read", "records"]
@@ -162,7 +163,7 @@ class _File:
         if piece.problem:
             return [self._unreadable(piece, piece.problem)]
         try:
-            record = without_nan(piece.record)
+            record = finite(piece.record)  # NaN is what pandas has for a missing value
             if isinstance(record, dict):
                 self._note(record)
                 if self.names or self.roles:

@@ -13,6 +13,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from datagen import json_text
 from datagen.formats.conversation import long_side
 from datagen.rows import Row
 
@@ -42,7 +43,7 @@ def text_of(value: Any) -> str:
 
 def dumps(value: Any) -> str:
     """Return compact-enough JSON text that keeps every script readable; dates and bytes of Parquet become text."""
-    return json.dumps(value, ensure_ascii=False, default=_json_value)
+    return json_text.dumps(value, default=_json_value)
 
 
 def _json_value(value: Any) -> Any:
@@ -268,5 +269,5 @@ def _with(value: Any, path: list[Any], leaf: Any) -> Any:
 
 def _mark(value: Any) -> str:
     """Return the JSON text of a short value, a digest of a long one: enough to see whether it was changed."""
-    text = json.dumps(value, sort_keys=True, ensure_ascii=True, default=_json_value)
+    text = json_text.dumps(value, sort_keys=True, ensure_ascii=True, default=_json_value)
     return text if len(text) <= 32 else "#" + hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

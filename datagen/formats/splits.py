@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import PurePath
 
 from datagen.errors import DataError, did_you_mean
+from datagen.visible import in_a_line
 
 ALL, ONE = "all", "one"  # every part is read; only a set that has no parts is
 FAMILIES = {
@@ -84,4 +85,4 @@ def tell(place: str, words: str) -> None:
     """Say a line on stderr, once in a process."""
     if (place, words) not in _told:
         _told.add((place, words))
-        print(f"datagen: {words}", file=sys.stderr)
+        print(f"datagen: {in_a_line(words)}", file=sys.stderr)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ import pyarrow as pa
 
 from datagen.formats.pieces import Piece
 from datagen.formats.shape import dumps
+from datagen.json_text import finite
 
 STEP = 1024  # rows that are turned into Python values at a time
 ARROW_FILE, ARROW_STREAM = b"ARROW1", b"\xff\xff\xff\xff"
@@ -104,7 +104,7 @@ def _values(batch: pa.RecordBatch, schema: pa.Schema | None) -> list[dict[str, A
     found: list[dict[str, Any]] = batch.to_pylist()
     for name in [f.name for f in batch.schema if _has_floats(f.type)]:
         for record in found:
-            record[name] = _finite(record[name])
+            record[name] = finite(record[name])  # in a table they say that something is missing
     return found
 
 
@@ -115,15 +115,6 @@ def _has_floats(kind: pa.DataType) -> bool:
     if pa.types.is_dictionary(kind):
         return _has_floats(kind.value_type)
     return any(_has_floats(kind.field(n).type) for n in range(kind.num_fields))
-
-
-def _finite(value: Any) -> Any:
-    """Return a value with null for NaN and infinity, which say in a table that something is missing, and JSON lacks."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(v) for key, v in value.items()}
-    return [_finite(v) for v in value] if isinstance(value, (list, tuple)) else value
 
 
 def _raw(row: pa.RecordBatch) -> bytes:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from datagen import json_text
 from datagen.errors import UsageError, did_you_mean
 from datagen.formats import (
     alpaca,
@@ -28,6 +29,7 @@ from datagen.formats import (
 from datagen.formats.shape import Record, dumps
 from datagen.formats.streams import whole_file
 from datagen.rows import ROW, Row
+from datagen.visible import escaped_json
 
 FORMATS: tuple[str, ...] = (
     "alpaca",
@@ -91,7 +93,7 @@ def export(rows: Iterable[Row], to: str, target: Path | None, *, made: str = "",
         fields = dict.fromkeys(ROW.names)
     elif to == "llamafactory":
         files, entries, skipped = llamafactory.write(counted, target)
-        config = json.dumps(entries, ensure_ascii=False, indent=2) + "\n"
+        config = json_text.dumps(entries, indent=2) + "\n"
     elif kind in ("csv", "tsv"):
         _to_csv(_texts(counted, to, fields), fields, target, tabs=kind == "tsv")
     else:
@@ -137,6 +139,8 @@ def _texts(rows: Iterable[Row], to: str, fields: dict[str, None]) -> Iterator[st
 
 
 def _to_stdout(texts: Iterable[str]) -> None:
+    if sys.stdout.isatty():  # what a row says does not steer it; in a pipe the bytes are those of a file
+        texts = map(escaped_json, texts)
     jsonl.write(texts, sys.stdout.buffer, array=False)
     sys.stdout.flush()
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from datagen.generate.parse import Item
+from datagen.json_text import dumps
 from datagen.models.completion import Completion
 from datagen.models.journal import Tokens
 from datagen.rows import Row, new_row
@@ -109,7 +109,7 @@ def made_row(draft: Draft, stage: str, model: str, language: str, cell: str | No
     return new_row(
         instruction=item.instruction, input=item.input, output=item.output, language=language,
         source=f"{stage}:{model}", parents=list(draft.parents) or None, tags=[cell] if cell else None,
-        extra=json.dumps({"reasoning": draft.reasoning}, ensure_ascii=False) if draft.reasoning else "",
+        extra=dumps({"reasoning": draft.reasoning}) if draft.reasoning else "",
         generation={
             "model": model, "prompt_hash": draft.prompt_hash, "request_key": draft.key,
             "input_tokens": tokens.input if known else None, "output_tokens": tokens.output if known else None,

@@ -11,6 +11,7 @@ import re
 from typing import Any, NamedTuple
 
 from datagen.generate.parse_item import Item, storable, without_mark
+from datagen.json_text import dumps
 
 INSTRUCTION_KEYS = (
     "instruction", "instructions", "prompt", "question", "task", "query", "指令", "任务", "问题",
@@ -164,10 +165,14 @@ def _with_rests(text: str, start: int, end: int, inside: list[tuple[int, int, li
 
 
 def _decoded(source: str) -> Any:
-    """Return a value, flaws that many models make mended; None where it is no JSON, RecursionError where it is too deep."""
+    """Return a value, flaws that many models make mended; None where it is no JSON, RecursionError where it is too deep.
+
+    NaN is null: JSON has no such word, and no task is called so.
+    """
     for text in (source, None):
         try:
-            return json.loads(text or _mended(source), strict=False, object_pairs_hook=_object)
+            said = text or _mended(source)
+            return json.loads(said, strict=False, object_pairs_hook=_object, parse_constant=lambda _: None)
         except ValueError:
             continue
     return None
@@ -232,7 +237,7 @@ def _text(value: Any) -> str:
     """Return a text as it is, nothing for null, any other value as JSON."""
     if value is None:
         return ""
-    return storable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)).strip()
+    return storable(value if isinstance(value, str) else dumps(value)).strip()
 
 
 def _unparsed(text: str) -> Item:

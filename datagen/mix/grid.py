@@ -10,6 +10,7 @@ Not covered: a law fitted to the runs, an interval on the weights.
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from datagen.errors import DataError, UsageError
+from datagen.errors import DataError, ModelError, UsageError
 from datagen.mix.options import MixOptions
 from datagen.mix.weights import order, repeats
 from datagen.quotas import quotas
@@ -97,6 +98,7 @@ def search(
 
     Raises:
         DataError: a source is empty, or too small to hold rows out of.
+        ModelError: a proxy whose held-out loss is not a number.
         UsageError: more mixtures than `max_proxies`; says how many and how long they would take.
     """
     combinations = len(set(options.level_values())) ** len(sizes)
@@ -123,7 +125,7 @@ def search(
         path = folder / "proxies" / f"{key}.json"
         by_source = read_json(path)
         if by_source is None:
-            by_source = fit(rows, eval_rows, options.steps, seed)
+            by_source = _finite(fit(rows, eval_rows, options.steps, seed), plan["name"])
             path.parent.mkdir(exist_ok=True)
             write_json(path, by_source)
         loss = sum(by_source.values()) / len(by_source)
@@ -136,6 +138,14 @@ def search(
         on_run(n, len(plans) + 1)
     ranked = sorted(runs, key=lambda r: r["loss"])  # stable: ties stay in the order of the grid
     return Found(ranked[0]["weights"], ranked, proxy(ranked[0], options.seed + 1), held)
+
+
+def _finite(by_source: dict[str, float], name: str) -> dict[str, float]:
+    """The losses of a proxy, once each is a number: nothing could be ranked by another."""
+    if not all(map(math.isfinite, by_source.values())):
+        said = f"the held-out loss of the mixture {name} is not a number"
+        raise ModelError(f"mix --grid: {said}; look at the rows, or give another --model")
+    return by_source
 
 
 def _held_out(

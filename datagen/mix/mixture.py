@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from datagen.dataset import Dataset
+from datagen.json_text import dumps
 from datagen.mix.grid import Found
 from datagen.mix.options import MixOptions
 from datagen.mix.weights import counts, order, repeats, shares
@@ -102,4 +103,4 @@ def renamed(row: Row, source: str) -> Row:
         return {**row, "source": source}
     extra = json.loads(row["extra"]) if row["extra"] else {}
     extra.setdefault("source", row["source"])
-    return {**row, "source": source, "extra": json.dumps(extra, ensure_ascii=False)}
+    return {**row, "source": source, "extra": dumps(extra)}

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from datagen.errors import ModelError
+from datagen.json_text import dumps
 from datagen.models import completion, failures, refusals
 from datagen.models.budget import Room, believed
 from datagen.models.chat import ATTEMPTS, BACK_OFF_S, Chat
@@ -47,7 +48,7 @@ async def sent(chat: Chat, mark: str, path: str, items: Sequence[tuple[int, Mapp
     for attempt, body in items:
         named = {"model": chat.model, **chat.as_sent(body)}
         line = {"custom_id": str(attempt), "method": "POST", "url": f"/v1/{path}", "body": named}
-        lines.append(json.dumps(line, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+        lines.append(json.dumps(line, ensure_ascii=False, allow_nan=False).encode("utf-8", "surrogatepass"))
     data = b"\n".join(lines) + b"\n"
     file = await _again(chat, lambda: client.files.create(file=(f"{mark}.jsonl", io.BytesIO(data)), purpose="batch"))
 
@@ -117,7 +118,7 @@ async def taken(
     response = (line or {}).get("response")
     told: Mapping[str, Any] = response if isinstance(response, Mapping) else {}
     status, body = told.get("status_code"), told.get("body")
-    raw = "" if body is None else masked_answer(json.dumps(body, ensure_ascii=False), chat.secrets)
+    raw = "" if body is None else masked_answer(dumps(body), chat.secrets)
     place = (chat.base_url, chat.model, chat.secrets)
     refusal = refusals.in_answer(raw, place, answered=True) if status == 200 else None
     if status == 200 and raw:
@@ -145,7 +146,7 @@ def _failure(
             return failures.Failure("give_up", UNKNOWN, f"batch {batch.id} was completed, and its files have no line for this")
         return failures.Failure("retry", FREE, f"not reached before the batch was {batch.status}")
     if type(status) is not int or status == 200:
-        said = one_line(json.dumps(line.get("error"), ensure_ascii=False), chat.secrets)
+        said = one_line(dumps(line.get("error")), chat.secrets)
         if status is not None or not line.get("error"):
             return failures.Failure("give_up", UNKNOWN, f"batch {batch.id}: a line that cannot be read")
         expired = "expired" in said or "cancelled" in said

@@ -144,7 +144,7 @@ def _fitting(line: Sequence[Waiting], most: int) -> list[Waiting]:
     found: list[Waiting] = []
     size = 0
     for one in line[: min(most, MOST_REQUESTS)]:
-        size += len(json.dumps(one.body, ensure_ascii=False).encode("utf-8", "surrogatepass")) + 200
+        size += len(json.dumps(one.body, ensure_ascii=False, allow_nan=False).encode("utf-8", "surrogatepass")) + 200
         if found and (one.path != found[0].path or size > MOST_BYTES):
             break
         found.append(one)

@@ -39,7 +39,7 @@ def believed(used: Tokens | None, most: Tokens) -> Tokens | None:
 def worst_case(body: Mapping[str, Any]) -> Tokens:
     """Return the most tokens that a request can cost: a byte is at least a token's share, and the answer ends at its limit."""
     texts = {k: v for k, v in body.items() if k in ("messages", "prompt", "tools", "response_format", "suffix")}
-    size = len(json.dumps(texts, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+    size = len(json.dumps(texts, ensure_ascii=False, allow_nan=False).encode("utf-8", "surrogatepass"))
     limits = [int(body[name]) for name in LIMITS if body.get(name)]
     return Tokens(size + TEMPLATE_TOKENS, max(limits, default=DEFAULT_OUTPUT_TOKENS))
 

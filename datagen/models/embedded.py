@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Literal
 
 from datagen.errors import ModelError
+from datagen.json_text import dumps
 from datagen.models.served import Endpoint, served
 from datagen.models.weights import smollm2_dir, smollm2_gguf
 
@@ -77,7 +78,7 @@ def chosen(installed: str, bfloat16: bool) -> Way:
     with contextlib.suppress(OSError):  # then it is found out again
         kept.parent.mkdir(parents=True, exist_ok=True)
         fresh = kept.with_suffix(f".{os.getpid()}")
-        fresh.write_text(json.dumps({"mark": mark, **asdict(found)}), "utf-8")
+        fresh.write_text(dumps({"mark": mark, **asdict(found)}, ensure_ascii=True), "utf-8")
         fresh.replace(kept)
     return found
 
@@ -101,7 +102,7 @@ def tokens_per_second(endpoint: Endpoint, requests: int, at_once: int, tokens: i
     def answered(number: int) -> int:
         said = f"Write a story about the number {number}."
         body = {"model": endpoint.model, "max_tokens": tokens, "temperature": 1.0, "seed": number}
-        data = json.dumps({**body, "messages": [{"role": "user", "content": said}]}).encode()
+        data = json.dumps({**body, "messages": [{"role": "user", "content": said}]}, allow_nan=False).encode()
         request = urllib.request.Request(  # noqa: S310 - of this machine
             f"{endpoint.base_url}/chat/completions", data, {"Content-Type": "application/json"}
         )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import email.utils
-import json
 import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from datagen.json_text import dumps
 from datagen.models.journal import FREE, UNKNOWN
 from datagen.models.masking import one_line
 from datagen.models.wire import TooLargeError
@@ -99,7 +99,7 @@ def _refused(error: Any, base_url: str, model: str, secrets: Sequence[str], *, a
 
 def of_line(status: int, body: Any, base_url: str, model: str, secrets: Sequence[str]) -> Failure:
     """Sort the HTTP status of one request of a batch, by the same rules."""
-    words = one_line(json.dumps(body, ensure_ascii=False), secrets)
+    words = one_line(dumps(body), secrets)
     if status == 400 and "max_completion_tokens" in words:
         return Failure("rename", FREE, "max_tokens is called max_completion_tokens here", 0.0)
     return of_status(status, words, code_of(body), {}, (base_url, model, secrets), answered=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datagen.errors import ModelError
+from datagen.json_text import dumps
 from datagen.models.weights import sha256_of
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def read_gguf(model: str) -> GgufFile:
 
     path = Path(model).expanduser().resolve()
     stat = path.stat()
-    mark = json.dumps([str(path), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino])
+    mark = dumps([str(path), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino], ensure_ascii=True)
     kept = Path(platformdirs.user_cache_dir("datagen"), "gguf", hashlib.blake2b(mark.encode(), digest_size=12).hexdigest())
     try:
         return GgufFile(**json.loads(kept.read_text("utf-8")))
@@ -63,7 +64,7 @@ def read_gguf(model: str) -> GgufFile:
     with contextlib.suppress(OSError):  # a cache that cannot be written costs the next reading some seconds
         kept.parent.mkdir(parents=True, exist_ok=True)
         fresh = kept.with_suffix(f".{os.getpid()}")
-        fresh.write_text(json.dumps(dataclasses.asdict(found)), "utf-8")
+        fresh.write_text(dumps(dataclasses.asdict(found), ensure_ascii=True), "utf-8")
         fresh.replace(kept)
     return found
 

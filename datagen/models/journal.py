@@ -66,7 +66,7 @@ class Attempt:
 
 def request_key(model: str, path: str, body: Mapping[str, Any], draw: int) -> str:
     """Return the key of a request: hex of a 128-bit digest of model, API path, body and draw index."""
-    text = json.dumps([model, path, body, draw], ensure_ascii=False, sort_keys=True)
+    text = json.dumps([model, path, body, draw], ensure_ascii=False, sort_keys=True, allow_nan=False)
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
@@ -141,7 +141,7 @@ class Journal:
             most_usd: their dollars.
         """
         number, self._next = self._next, self._next + 1
-        request = (key, model, path, json.dumps(body, ensure_ascii=False), draw, endpoint)
+        request = (key, model, path, json.dumps(body, ensure_ascii=False, allow_nan=False), draw, endpoint)
         await self._write(
             ("INSERT OR REPLACE INTO request VALUES (?, ?, ?, ?, ?, ?)", request),
             (

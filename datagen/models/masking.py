@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from datagen.errors import ModelError, UsageError
+from datagen.json_text import dumps
 
 WORDS = 200  # characters of an endpoint's words that are kept
 LONGEST = 4000  # characters of an endpoint's words that are read
@@ -46,7 +47,8 @@ def secrets_of(base_url: str, api_key: str | None) -> tuple[str, ...]:
 def masked(text: str, secrets: Sequence[str], window: int = WINDOW) -> str:
     """Return a text without any secret: plain, in a URL, in JSON, in base64, nor `window` characters of one in a row."""
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        for form in {secret, quote(secret, safe=""), json.dumps(secret)[1:-1], secret.replace("/", "\\/"), *_base64(secret)}:
+        escaped = dumps(secret, ensure_ascii=True)[1:-1]
+        for form in {secret, quote(secret, safe=""), escaped, secret.replace("/", "\\/"), *_base64(secret)}:
             text = text.replace(form, HIDDEN) if form else text
         pieces = {secret[i : i + window] for i in range(len(secret) - window + 1)}
         if any(piece in text for piece in pieces):
@@ -78,7 +80,7 @@ def masked_answer(text: str, secrets: Sequence[str]) -> str:
     try:
         value = json.loads(text)
         changed = _each_string(value, lambda said: masked(said, long, SECRET))
-        return text if changed == value else json.dumps(changed, ensure_ascii=False)
+        return text if changed == value else dumps(changed)
     except (ValueError, RecursionError):
         return masked(text, long, SECRET)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from datagen.json_text import dumps
 from datagen.models import events
 from datagen.models.failures import QUOTA, THIS_ONE, Failure, code_of, is_moderation, of_status
 from datagen.models.journal import FREE, UNKNOWN
@@ -89,7 +89,7 @@ def _sorted(
     """Sort an error by its code, as the same status of HTTP would be; one without a code is tried again."""
     secrets = place[2]
     shown = error if error is not None else {"choices": None}
-    words = one_line(shown if isinstance(shown, str) else json.dumps(shown, ensure_ascii=False), secrets)
+    words = one_line(shown if isinstance(shown, str) else dumps(shown), secrets)
     said = f"HTTP 200 with an error: {words}" if error is not None else "HTTP 200 without an answer in it"
     code = code_of({"error": error} if isinstance(error, dict) else {})
     status = _status(error, f"{code} {words}".lower())

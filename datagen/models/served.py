@@ -157,7 +157,7 @@ def _check_template(port: int, model: str) -> None:
     Raises:
         ServerError: it cannot be.
     """
-    body = json.dumps({"messages": [{"role": "user", "content": "x"}]}).encode()
+    body = json.dumps({"messages": [{"role": "user", "content": "x"}]}, allow_nan=False).encode()
     request = urllib.request.Request(f"http://127.0.0.1:{port}/apply-template", body, {"Content-Type": "application/json"})
     try:
         with _opener().open(request, timeout=START_TIMEOUT_S):

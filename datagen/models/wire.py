@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
+from datagen.json_text import dumps
 from datagen.models import events
 from datagen.models.masking import masked_answer
 
@@ -134,7 +134,7 @@ def without_secrets(raw: str, secrets: Sequence[str]) -> str:
     found = masked_answer(raw, secrets)
     if secrets and events.is_stream(raw):
         with contextlib.suppress(ValueError, RecursionError):
-            whole = json.dumps(events.parsed(raw), ensure_ascii=False)
+            whole = dumps(events.parsed(raw))
             if (told := masked_answer(whole, secrets)) != whole:
                 return told
     return found

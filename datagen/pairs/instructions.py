@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from datagen.errors import DataError
 from datagen.formats.read import records
+from datagen.json_text import dumps
 from datagen.languages import name_of
 from datagen.pairs.options import PairOptions
 from datagen.pairs.phrasings import Phrasing
@@ -42,7 +42,7 @@ def pairs_of(options: PairOptions) -> Iterator[Pair]:
             fields = fields or ", ".join(map(str, record))
             left, right = record.get(one), record.get(other)
             if not isinstance(left, str) or not isinstance(right, str):
-                yield Pair(json.dumps(record, ensure_ascii=False, default=str), "", place, name, f"no {one} or no {other}")
+                yield Pair(dumps(record, default=str), "", place, name, f"no {one} or no {other}")
                 continue
             good += 1
             if (stored := (left + right).encode("utf-8", "backslashreplace").decode()) != left + right:
@@ -88,7 +88,7 @@ def _row(
     told = {"direction": f"{source}-{target}", "phrasing": phrasing.name, "examples": [p.place for p in shown]}
     return new_row(
         instruction=phrasing.filled(text, *names, examples), output=answer, source=pair.file, language=target,
-        parents=[pair.place], extra=json.dumps(told, ensure_ascii=False),
+        parents=[pair.place], extra=dumps(told),
     )  # fmt: skip
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from datagen.json_text import dumps
+
 
 def parsed_calls(text: str | None) -> list[Any] | None:
     """Return tool calls in OpenAI form, arguments as an object; None if there are none or they are unreadable."""
@@ -26,10 +28,7 @@ def parsed_calls(text: str | None) -> list[Any] | None:
 
 def with_text_arguments(calls: list[Any]) -> list[Any]:
     """Return calls with their arguments as JSON text, for templates that join them to text without serialising them."""
-    return [
-        {**c, "function": {**c["function"], "arguments": json.dumps(c["function"]["arguments"], ensure_ascii=False)}}
-        for c in calls
-    ]
+    return [{**c, "function": {**c["function"], "arguments": dumps(c["function"]["arguments"])}} for c in calls]
 
 
 def parsed_tools(text: str) -> list[Any] | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from datagen.errors import DataError
+from datagen.json_text import dumps
 from datagen.render.calls import parsed_calls, parsed_tools, with_text_arguments
 from datagen.render.marks import split_calls, split_reasoning, without_response_marks
 from datagen.render.options import Reasoning
@@ -90,7 +90,7 @@ def _read_marks(one: Turn, *, calls: bool) -> None:
     if calls and not one["tool_calls"]:
         said, found = split_calls(one["content"] or "")
         if found:
-            one["calls"] = parsed_calls(json.dumps(found))
+            one["calls"] = parsed_calls(dumps(found))
             one["content"], one["whole"] = (said, None) if one["calls"] else (one["content"], one["whole"])
 
 

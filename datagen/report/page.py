@@ -6,15 +6,16 @@ anywhere else, and the page forbids itself scripts and requests.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from datagen.json_text import dumps
 from datagen.report import charts, flow, generation, numbers, samples, texts
 from datagen.rows import LEDGER
 from datagen.shards import count_rows, read_json, read_shards, write_text
+from datagen.visible import visible
 
 KEPT_SAMPLES = 8
 TABLE_ROWS = 20  # of the tables by source and by language
@@ -76,7 +77,7 @@ def _lang(language: Any) -> str:
 
 def _visible(value: Any) -> str:
     """Any value as a short text, control characters made visible."""
-    return texts.cut(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))
+    return texts.cut(value if isinstance(value, str) else dumps(value, default=str))
 
 
 def _palette(names: Sequence[str]) -> dict[str, int]:
@@ -103,7 +104,7 @@ def _head(out: Path, summary: Mapping[str, Any], found: Sequence[samples.Group])
         if told != there:
             wrong.append(f"{stage} counted {told:,} rows dropped as {reason}, but dropped/ holds {there:,}")
     facts = {k: summary[k] for k in ("datagen", "rows_in", "rows_kept", "rows_dropped", "seconds")}
-    return {**facts, "name": texts.visible(out.resolve().name), "wrong": wrong}
+    return {**facts, "name": visible(out.resolve().name), "wrong": wrong}
 
 
 def _stage(stage: Mapping[str, Any], widest: int, palette: Mapping[str, int]) -> dict[str, Any]:
@@ -223,6 +224,14 @@ def _noise(grid: Mapping[str, Any]) -> str:
     return f"{said}: within the noise{others}."
 
 
+def _losses(before: Mapping[str, Any], after: Mapping[str, Any], name: str) -> tuple[str, str, str]:
+    """A loss before and after training, and its change; one that is no number is null in run.json, and said here."""
+    was, now = before.get(name), after.get(name)
+    change = "" if was is None or now is None else f"{now - was:+.4f}".replace("-", "−")
+    told = [("not a number" if f[name] is None else f"{f[name]:.4f}") if name in f else "" for f in (before, after)]
+    return told[0], told[1], change
+
+
 def _training(out: Path, stages: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     """The loss curve, the losses before and after, and how to load what was trained."""
     step = next((s for s in reversed(stages) if s.get("training")), None)
@@ -235,11 +244,11 @@ def _training(out: Path, stages: Sequence[Mapping[str, Any]]) -> dict[str, Any] 
     before, after = told.get("eval_before") or {}, told.get("eval_after") or {}
     was, now = before.get("by_source", {}), after.get("by_source", {})
     names = list(dict.fromkeys([*was, *now]))
-    evals = [("all sources", before.get("loss"), after.get("loss"))] if before or after else []
+    evals = [("all sources", *_losses(before, after, "loss"))] if before or after else []
     if len(names) > 1:  # with one source its line would repeat the first
-        evals += [(n, was.get(n), now.get(n)) for n in names]
+        evals += [(n, *_losses(was, now, n)) for n in names]
     folder = told.get("adapter")
-    path = json.dumps(f"{out.resolve().name}/{folder}", ensure_ascii=False)
+    path = dumps(f"{out.resolve().name}/{folder}")
     loader = "peft.AutoPeftModelForCausalLM" if folder == "adapter" else "transformers.AutoModelForCausalLM"
     imports = "import peft, transformers" if folder == "adapter" else "import transformers"
     tokenizer = f"tokenizer = transformers.AutoTokenizer.from_pretrained({path})"

@@ -10,6 +10,8 @@ from typing import Any
 
 import regex
 
+from datagen.visible import visible
+
 LIMIT = 600  # characters of a text that are shown
 TURNS = 6  # turns of a conversation that are shown
 _COMPARED = 20_000  # characters in which the first difference is looked for
@@ -18,18 +20,9 @@ _CLOSE = 0.25  # share of words two texts must have in common for marks to say a
 
 Pieces = list[tuple[str, bool]]  # text, and whether it is marked
 
-# Control characters would be dropped or replaced by a browser, and those of direction would let a row show itself as
-# what it is not: all are shown as what they are.
-_PICTURES = {c: chr(0x2400 + c) for c in range(32) if c not in (9, 10, 13)} | {0x7F: "\u2421"}
-_PICTURES |= {c: f"[U+{c:04X}]" for c in (*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))}
 _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
 _SPACED = rf"[\p{{L}}\p{{M}}\p{{N}}_]--[{_UNSPACED}]"
 _WORD = regex.compile(rf"(?=[{_UNSPACED}])\X|[{_SPACED}]+|[^\S\n]+|\X", flags=regex.VERSION1)
-
-
-def visible(text: str) -> str:
-    """Return a text with control characters as pictures (␀, [U+202E]) and lone surrogates as escapes."""
-    return text.translate(_PICTURES).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def cut(text: str, start: int = 0, limit: int = LIMIT) -> str:

@@ -18,6 +18,8 @@ import time
 
 import regex
 
+from datagen.json_text import dumps
+
 LIMIT_S = 10.0  # seconds that two formulas may take
 START_S = 120.0  # seconds that the worker may take to load sympy
 MEMORY = 4 << 30  # bytes of the worker's address space
@@ -41,7 +43,7 @@ def same_formula(one: str, other: str, *, limit_s: float = LIMIT_S) -> bool:
     if not (_MATHEMATICS.search(one) or _MATHEMATICS.search(other)):
         return False
     with _lock:
-        return _asked(json.dumps([one, other]).encode() + b"\n", limit_s)
+        return _asked(dumps([one, other], ensure_ascii=True).encode() + b"\n", limit_s)
 
 
 def is_formula(text: str) -> bool:

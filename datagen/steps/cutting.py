@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -15,6 +14,7 @@ from datagen.documents.options import PassageOptions
 from datagen.documents.passages import passages
 from datagen.documents.reading import documents, files_of, others_beside
 from datagen.errors import DataError
+from datagen.json_text import dumps
 from datagen.language import identify
 from datagen.recipe import Step
 from datagen.rows import Row, dropped_row, new_row
@@ -69,5 +69,5 @@ def _row(document: Document, text: str, span: tuple[int, int], headings: tuple[s
         extra["headings"] = list(headings)
     return new_row(
         output=text, source=document.source, language=identify(text)[0] or "", parents=[document.id],
-        extra=json.dumps(extra, ensure_ascii=False), instruction="",
+        extra=dumps(extra), instruction="",
     )  # fmt: skip

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from datagen.formats.shape import KEY as SHAPE
+from datagen.json_text import dumps
 from datagen.languages import of_prompts
 from datagen.models.chat import Chat
 from datagen.models.completion import Completion
@@ -99,7 +100,7 @@ def with_extra(row: Row, without: Sequence[str] = (), **fields: Any) -> str:
     except ValueError:
         before = {"raw": row["extra"]}
     kept = {k: v for k, v in before.items() if k not in (SHAPE, *without)} if isinstance(before, dict) else {"raw": before}
-    return json.dumps({**kept, **{k: v for k, v in fields.items() if v is not None}}, ensure_ascii=False)
+    return dumps({**kept, **{k: v for k, v in fields.items() if v is not None}})
 
 
 def with_reference(row: Row, **fields: Any) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datagen.errors import ModelError
+from datagen.json_text import dumps
 from datagen.models.weights import quiet
 
 if TYPE_CHECKING:
@@ -119,4 +119,4 @@ def save_full(model: Any, tokenizer: Any, folder: Path, base: str, base_id: str)
 def write_base(folder: Path, base: str, base_id: str) -> None:
     """Write `base.json`: which weights this was trained from."""
     facts = {"base": base, "base_id": base_id}
-    (folder / "base.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    (folder / "base.json").write_text(dumps(facts, indent=1, ensure_ascii=True) + "\n", encoding="utf-8")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datagen import folders
+from datagen.json_text import dumps
 from datagen.train.batches import Sample
 from datagen.train.evaluate import Evaluation
 
@@ -39,7 +40,7 @@ class Progress:
 
 def fingerprint(options: Mapping[str, Any], base_id: str, groups: Iterable[Iterable[Sample]]) -> str:
     """Return the identity of a run: its options, its base, and each sample of its groups (training, evaluation)."""
-    digest = hashlib.blake2b(json.dumps([sorted(options.items()), base_id]).encode(), digest_size=16)
+    digest = hashlib.blake2b(dumps([sorted(options.items()), base_id], ensure_ascii=True).encode(), digest_size=16)
     for group in groups:
         digest.update(b"group")
         for s in group:
@@ -67,7 +68,7 @@ def save(out: Path, mark: str, progress: Progress, trained: Mapping[str, Tensor]
     folder = out / "checkpoint"
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / ".state.safetensors"
-    save_file(tensors, temporary, metadata={"mark": mark, "progress": json.dumps(vars(progress))})
+    save_file(tensors, temporary, metadata={"mark": mark, "progress": dumps(vars(progress), ensure_ascii=True)})
     with temporary.open("rb") as file:
         os.fsync(file.fileno())
     temporary.replace(folder / "state.safetensors")

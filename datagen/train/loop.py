@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from datagen import folders
 from datagen.errors import DataError, ModelError
+from datagen.json_text import dumps
 from datagen.models.causal_lm import computes_in_bfloat16, load, pick_device, resolve
 from datagen.render import with_template
 from datagen.render.answered import all_up_to_last_answer, untaught_turns
@@ -280,7 +280,7 @@ def _metrics(out: Path | None, kept: int) -> Iterator[Callable[[dict[str, Any]],
     with path.open("a", encoding="utf-8") as file:
 
         def write(line: dict[str, Any]) -> None:
-            file.write(json.dumps(line) + "\n")
+            file.write(dumps(line) + "\n")
             file.flush()
 
         yield write

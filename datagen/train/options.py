@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 from datagen.errors import UsageError, did_you_mean
+from datagen.json_text import dumps
 from datagen.render.options import ControlTokens, Reasoning, Rendering
 
 Method = Literal["lora", "full"]
@@ -89,7 +89,7 @@ class TrainOptions:
     @property
     def rendering(self) -> Rendering:
         """How rows become training text."""
-        values = json.dumps(self.chat_template_kwargs, sort_keys=True) if self.chat_template_kwargs else ""
+        values = dumps(self.chat_template_kwargs, sort_keys=True, ensure_ascii=True) if self.chat_template_kwargs else ""
         return Rendering(self.reasoning, self.control_tokens, values)
 
     @property
