@@ -12,13 +12,16 @@ import regex
 
 from datagen.scores.same_formula import same_formula
 
-_NUMBER = r"[-−–]?(?:\d{1,3}(?:[,，]\d{3})+|\d+)?(?:\.\d+)?(?<=\d)(?:\s?/\s?\d+(?![\d/]))?"
-_FOUND = regex.compile(rf"(?<![\w.])(?:(?<=^[ \t]*)[-−–] )?(?P<value>{_NUMBER})", flags=regex.M)  # a bullet is no minus
+_NUMBER = r"[-−–]?(?:\d{1,3}(?:[,，]\d{3})++|\d++)?(?:\.\d++)?(?<=\d)(?:\s?/\s?\d++(?!/))?"
+_FOUND = regex.compile(
+    rf"(?<![\w.])(?:(?=[-−–] )(?<=^[ \t]*)[-−–] )?(?P<value>{_NUMBER})", flags=regex.M
+)  # a bullet is no minus
 _MARKED = (
     # `#### 72`, `#### 72 apples`, or some words at the very end; `#### 3. The third reason` is a heading.
     regex.compile(
-        rf"(?<=^|\s)####[ \t]*((?:[^\w\s#]{{1,4}}[ \t]*)?{_NUMBER}(?:[ \t]*[^\s\d.)、:：][^\s:：]{{0,20}}){{0,2}}[.。]?)[ \t]*$"
-        r"|(?<=^|\n)[ \t]*####[ \t]*([^\n#]{1,40})\s*\Z",
+        rf"(?<=^|\s)####[ \t]*+((?:[^\w\s#]{{1,4}}[ \t]*+)?{_NUMBER}"
+        r"(?:[ \t]*+[^\s\d.)、:：][^\s:：]{0,20}){0,2}[.。]?)[ \t]*+$"
+        r"|(?<=^|\n)[ \t]*####[ \t]*+([^\s#][^\n#]{0,39})\s*+\Z",
         flags=regex.M,
     ),
     regex.compile(
@@ -55,7 +58,7 @@ _SIZE_OF_BRACKET = regex.compile(r"\\(?:left|right|[bB]ig{1,2}[lr]?)(?=\s*[()\[\
 _NAME = regex.compile(
     r"\s*\(?[A-Za-z](?:_?\{?\w{1,3}\}?)?(?:\s*\(\s*-?\w{1,4}\s*\)|(?:\s*,\s*[A-Za-z]){1,3})?\)?\s*"
 )  # x, y_1, f(2), (x, y)
-_DEGREES = regex.compile(r"\^\s*\{?\s*\\circ\s*\}?")
+_DEGREES = regex.compile(r"\^\s*+\{?\s*+\\circ\s*+\}?")
 _PLAIN = regex.compile(r"-?\d+(?:/\d+)?|[-\d]+")  # a number, or a date
 _LONGEST_BOX = 2_000  # characters; more is no answer
 
@@ -123,7 +126,7 @@ def _whole(said: str) -> str | None:
         tail = braced[1].strip()
     if hit := _ONE.fullmatch(tail):
         return _valued(hit)
-    return _folded(regex.sub(r"\s+(?=[^\w\s])|(?<=[^\w\s])\s+", "", tail))
+    return _folded(regex.sub(r"(?<!\s)\s++(?=[^\w\s])|(?<=[^\w\s])\s++", "", tail))
 
 
 def _said(said: str) -> str | None:
