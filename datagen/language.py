@@ -71,9 +71,9 @@ TERM = 1 / 3  # of a unit: what a Latin word counts beside another script when n
 
 _CODE = regex.compile(r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]*`", flags=regex.S)
 _CODE_LINE = regex.compile(
-    r"^[ \t]*(?:(?:def|class|for|while|if|elif|else|try|except|with)\b[^\n]*:|(?:import|from|using|package|#include)\b[^\n]*"
+    r"^[ \t]*+(?:(?:def|class|for|while|if|elif|else|try|except|with)\b[^\n]*:|(?:import|from|using|package|#include)\b[^\n]*"
     r"|(?:return|print|var|let|const|function|public|private|static|void|int|async|await|echo)\b[^\n]*[(){}=;][^\n]*"
-    r"|(?:SELECT|INSERT INTO|UPDATE|DELETE FROM|CREATE TABLE)\b[^\n]*|[^\n]*(?:\)[ \t]*\{|\);)|[{}()\];,]+)[ \t]*$",
+    r"|(?:SELECT|INSERT INTO|UPDATE|DELETE FROM|CREATE TABLE)\b[^\n]*|[^\n]*+(?<=(?:\)[ \t]*\{|\);)[ \t]*)|[{}()\];,]+)[ \t]*$",
     flags=regex.M,
 )
 # File names, paths, snake_case, camelCase, calls and what holds a digit.
@@ -84,7 +84,8 @@ _NAME_IN_CODE = regex.compile(
 _MAYBE_NAME = re.compile(r"[0-9_(]|[./\\:>][A-Za-z]|[a-z][A-Z]")  # what each of them holds
 _LINK = regex.compile(r"(?:https?|ftp)://[^\s\p{Han}\p{Thai}<>\"']+|\bwww\.[^\s\p{Han}\p{Thai}]+|(?<![\w.+-])[\w.+-]++@[\w.-]+")
 _LATEX = regex.compile(
-    r"\$\$.+?\$\$|\$(?=\S)[^$\n]+?(?<=\S)\$(?!\d)|\\\(.+?\\\)|\\\[.+?\\\]|\\begin\{(\w+\*?)\}.*?\\end\{\1\}|\\[A-Za-z]+",
+    r"\$\$.+?\$\$|\$(?=\S)[^$\n]+?(?<=\S)\$(?!\d)|\\\([^\\]*+(?:\\[^()][^\\]*+)*+\\\)|\\\[[^\\]*+(?:\\[^\[\]][^\\]*+)*+\\\]"
+    r"|\\begin\{(\w+\*?)\}[^\\]*+(?:\\(?!(?:begin|end)\{\1\})[^\\]*+)*+\\end\{\1\}|\\[A-Za-z]+",
     flags=regex.S,
 )
 _TAG = regex.compile(r"</?[A-Za-z][^<>\n]{0,200}>")

@@ -39,7 +39,7 @@ _FORMAL = regex.compile(r"[ \t]*+[|+{}<>#/*=_\-•\[\]();$]|[ \t]{2,}+\S")
 _ASKED = regex.compile(
     r"repeat|\btimes\b|lyric|\bsong|chant|mantra|chorus|refrain|rhyme|nursery|poem|over and over|again and again"
     r"|stutter|echo|tongue.twister"
-    r"|重复|重複|歌|[0-9一二三四五六七八九十百千两]+\s?[遍次]|童谣|诗|口号|เพลง|ซ้ำ|กลอน|ครั้ง|รอบ|บทสวด|繰り返",
+    r"|重复|重複|歌|[0-9一二三四五六七八九十百千两]\s?[遍次]|童谣|诗|口号|เพลง|ซ้ำ|กลอน|ครั้ง|รอบ|บทสวด|繰り返",
     flags=regex.I,
 )
 

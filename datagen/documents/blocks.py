@@ -19,7 +19,6 @@ _RULE = regex.compile(r"^[ \t]*+(?:[-=_*]{3,}+|[-*_](?:[ \t]*+[-*_]){2,}+)[ \t]*
 _LIST = regex.compile(
     r"^[ \t]*(?:(?:[-*+]|\d{1,3}[.)])[ \t]+|[•·][ \t]*|(?:\d{1,3}、|[（(]?[一二三四五六七八九十]{1,3}[）)、])[ \t]*)\S"
 )
-_TABLE = regex.compile(r"^[ \t]*\|.*\|[ \t]*$")
 _FRONT = regex.compile(r"\A---\n.*?\n---\n", flags=regex.S)
 _COMMENT = regex.compile(r"<!--(?:(?!-->|<!--).){0,5000}+-->", flags=regex.S)  # bounded: pages are not ours
 _IMAGE = regex.compile(r"\[?!\[[^\]\[]{0,500}+\]\([^()]{0,2000}+\)(?:\]\([^()]{0,2000}+\))?")
@@ -96,7 +95,7 @@ def _kind(line: str, own_lines: bool) -> str:
         return "blank"
     if _HEADING.match(line):
         return "heading"
-    if _TABLE.match(line):
+    if len(bare := line.strip(" \t")) > 1 and bare[0] == bare[-1] == "|":
         return "table"
     if _RULE.match(line) or _TARGET.match(line):
         return "junk"

@@ -14,7 +14,7 @@ from datagen.formats.streams import stem, whole_file
 from datagen.rows import Row
 
 MARK = "<!-- written by datagen for {name}; edit freely and delete this line to keep your edits -->"
-_MARKED = re.compile(r"<!-- written by datagen for (.+?);")
+_MARKED = re.compile(r"<!-- written by datagen for ([^;\n]{1,300});")
 _CODE = re.compile(r"[a-z]{2,3}$")  # the codes that the hub accepts as a language
 SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"))
 

@@ -25,7 +25,7 @@ from datagen.formats.tools import without_nulls
 _MEDIA = tuple(f"{kind}{plural}" for kind in ("image", "audio", "video") for plural in ("", "s"))
 _PLACEHOLDER = re.compile(r"<(?:image|audio|video)>")
 _PLAIN = frozenset({"instruction", "input", "output"})
-_GAP = re.compile(r"\}\s*\n\s*\{")  # how NumPy prints a list of maps: without commas
+_GAP = re.compile(r"\}[^\S\n]*+\n\s*+\{")  # how NumPy prints a list of maps: without commas
 
 
 def understood(record: Record) -> list[Record]:

@@ -17,7 +17,7 @@ FAMILIES = {
     "test": ("test", "testing", "eval", "evaluation"),
 }
 _FAMILY = {word: family for family, words in FAMILIES.items() for word in words}
-_SHARD = re.compile(r"[-_.]?\d+(?:[-_]of[-_]\d+)?$")
+_SHARD = re.compile(r"(?:[-_.]|(?<!\d))\d++(?:[-_]of[-_]\d++)?$")
 _WORD = re.compile(rf"(?:^|[-_. ])({'|'.join(_FAMILY)})(?=$|[-_. 0-9])")
 _told: set[tuple[str, str]] = set()
 

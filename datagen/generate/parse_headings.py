@@ -33,7 +33,7 @@ _NUMBER = (
 )
 BULLET = rf"(?:[-*+•‣▪◦–]{PAD}++)"
 # A line of a code fence, or one that ends with an opening fence: "Output: ```python".
-_FENCE = re.compile(rf"^(?:[^\n`]{{1,60}}[:：][*_]{{0,3}})?{PAD}*+(?P<fence>`{{3,}}|~{{3,}}){PAD}*+(?P<info>[^\n`]*)$", re.M)
+_FENCE = re.compile(rf"^(?:[^\n`]{{1,60}}[:：][*_]{{0,3}})?{PAD}*+(?P<fence>`{{3,}}+|~{{3,}}+){PAD}*+(?P<info>[^\n`]*)$", re.M)
 
 
 class Heading(NamedTuple):

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 LONGEST = 200  # characters of a name
 
-_BETWEEN = regex.compile(r"\s*(?:\t|／|(?:(?<=\s)|^)/(?=\s|$))\s*")  # TCP/IP is one name, `science / physics` is two
+# TCP/IP is one name, `science / physics` is two. Looked for once in each stretch of blanks: at its start.
+_BETWEEN = regex.compile(r"(?:(?<!\s)|\G)(?:\s*+(?:／|(?:(?<=\s)|^)/(?=\s|$))|[^\S\t]*+\t)\s*+")
 _NULL = "tag:yaml.org,2002:null"
 
 

@@ -29,11 +29,12 @@ _NUMBER = (
     r"|[ก-ฮ](?:\.(?=\s)|\))|[a-zA-Z]\)|[①-⑳❶-❿]|\p{Nd}\ufe0f?\u20e3)\s*"
 )
 _MARKED = regex.compile(rf"(?P<indent>\s*)(?:#{{1,6}}\s+)?(?P<mark>(?:{_BULLET})?{_NUMBER}|{_BULLET})(?P<name>.*)")
-_INLINE = regex.compile(r"(?<=\S)[\s,;，；、]+(?=\(?\p{Nd}{1,3}[.．、)）]\s*\p{L})")
-_EXPLAINED = regex.compile(r"\s*(?:[:：](?=\s|$)|：|——|—|\s[-–－](?=\s)).*")
+# Each is tried once in a stretch of blanks and commas: at its start.
+_INLINE = regex.compile(r"(?:(?<=[^\s,;，；、])|(?<=^\s*[,;，；、]))[\s,;，；、]++(?=\(?\p{Nd}{1,3}[.．、)）]\s*+\p{L})")
+_EXPLAINED = regex.compile(r"(?<!\s)(?:\s*+(?:[:：](?=\s|$)|：|—)|\s++[-–－](?=\s)).*")
 _SPACES = regex.compile(r"(?<=\S)\s{2,}+")
 LINE = 2000  # characters of a line that are read
-_MARKUP = regex.compile(r"\*\*|__|`|</?(?:b|i|em|strong|li|br) ?/?>|\[(?=[^\]]*\]\()|\]\([^)]*\)")
+_MARKUP = regex.compile(r"\*\*|__|`|</?(?:b|i|em|strong|li|br) ?/?>|\[(?=[^\[\]]*+\]\()|\]\((?:[^()]|\([^()]*+\))*+\)")
 
 
 class Topics:

@@ -30,7 +30,7 @@ _EMAIL = regex.compile(
     rf"|(?<!{_LOCAL}){_LOCAL}++(?<=[{_DENSE}])@(?:{_LABEL_SPACED}++\.)+{_TOP}",
     flags=regex.V1,
 )
-_NOBODYS = regex.compile(r"@(?:[\w-]+\.)*example\.(?:com|org|net)$|@(?:[\w-]+\.)*(?:test|invalid|localhost)$", flags=regex.I)
+_NOBODYS = regex.compile(r"[@.](?:example\.(?:com|org|net)|test|invalid|localhost)$", flags=regex.I)
 
 _IPV4 = r"\d{1,3}(?:\.\d{1,3}){3}"
 _IP = regex.compile(

@@ -90,7 +90,7 @@ _BEFORE = 40  # characters in which a word announces a number
 _ENDS = regex.compile(r"[ \t]*\n|[ \t]+[(/]|[ \t]{2,}|[ \t]-[ \t]")  # after a whole number begins something else
 _NO_PHONE = regex.compile(
     r"(?:1[5-9]|20)\d\d[-./](?:0?[1-9]|1[0-2])[-./](?:[0-2]?\d|3[01])(?:\D.*)?|(?:[0-2]?\d|3[01])[-./](?:0?[1-9]|1[0-2])[-./](?:19|20)\d\d"
-    r"|(?:1[5-9]|20)\d\d\s?[-/]\s?(?:1[5-9]|20)\d\d|\d+\.\d+|\d(?:\s+\d){4,}(?:\s+\d+)*",
+    r"|(?:1[5-9]|20)\d\d\s?[-/]\s?(?:1[5-9]|20)\d\d|\d+\.\d+|\d(?:\s++\d){4}(?:\s++\d++)*+",
     flags=regex.S,
 )  # a date, a span of years, a fraction, digits one by one
 _THOUSANDS = regex.compile(r"[1-9]\d{0,2}(?:[ .]\d{3})+")

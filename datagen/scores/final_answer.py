@@ -31,8 +31,9 @@ _LABELS = (
 _MARKED = (
     # `#### 72`, `#### 72 apples`, or some words at the very end; `#### 3. The third reason` is a heading.
     regex.compile(
-        rf"(?<=^|\s)####[ \t]*((?:[^\w\s#]{{1,4}}[ \t]*)?{_NUMBER}(?:[ \t]*[^\s\d.)、:：][^\s:：]{{0,20}}){{0,2}}[.。]?)[ \t]*$"
-        r"|(?<=^|\n)[ \t]*####[ \t]*([^\n#]{1,40})\s*\Z",
+        rf"(?<=^|\s)####[ \t]*+((?:[^\w\s#]{{1,4}}[ \t]*+)?{_NUMBER}"
+        r"(?:[ \t]*+[^\s\d.)、:：][^\s:：]{0,20}){0,2}[.。]?)[ \t]*+$"
+        r"|(?<=^|\n)[ \t]*####[ \t]*+([^\s#][^\n#]{0,39})\s*+\Z",
         flags=regex.M,
     ),
     regex.compile("|".join(rf"{label}([^\n]{{1,200}})" for label in _LABELS), flags=regex.I),
@@ -64,7 +65,7 @@ _DOUBLED = regex.compile(  # \\frac where a text went through JSON once too ofte
 _LAST_ROW = regex.compile(r"\\\\\s*(?=\\end\b)")  # a matrix may end its last row too
 _SPACED = regex.compile(r"\d{1,3}(?: \d{3})+(?:\.\d+)?")
 _THIN = regex.compile(r"(?<=\d)[\u00a0\u2009\u202f](?=\d{3}(?!\d))")
-_DEGREES = regex.compile(r"\^\s*\{?\s*\\circ\s*\}?")
+_DEGREES = regex.compile(r"\^\s*+\{?\s*+\\circ\s*+\}?")
 _PLAIN = regex.compile(r"-?\d+(?:/\d+)?|[-\d]+")  # a number, or a date
 
 
@@ -159,7 +160,7 @@ def _whole(said: str) -> str | None:
         tail = tail.replace(" ", "")
     if hit := _ONE.fullmatch(tail):
         return _valued(hit)
-    return _folded(regex.sub(r"\s+(?=[^\w\s])|(?<=[^\w\s])\s+", "", tail))
+    return _folded(regex.sub(r"(?<!\s)\s++(?=[^\w\s])|(?<=[^\w\s])\s++", "", tail))
 
 
 def _said(said: str) -> str | None:

@@ -55,10 +55,10 @@ _ALONE = (
 )
 # `on a scale of 1 to 5`, `(1-5)`, `1 到 5 分`, `ตั้งแต่ 1 ถึง 5`: the question, not the answer.
 _SCALE = (
-    r"(?:(?:on|in|using|from|within)\s+)?(?:an?\s+)?(?:\w{1,12}[- ]point\s+)?(?:scale|range)\s*(?:of|from|:|is)?\s*"
+    r"(?:(?:on|in|using|from|within)\s++)?(?:an?\s++)?(?:\w{1,12}[- ]point\s++)?(?:scale|range)\s*+(?:(?:of|from|:|is)\s*+)?"
     rf"{_VALUE}\s*(?:-|–|—|~|to|through|/)\s*{_VALUE}"
-    rf"|[(（\[]\s*{_VALUE}\s*(?:-|–|—|~|to|至|到|ถึง)\s*{_VALUE}\s*(?:分|points?|คะแนน)?\s*[)）\]]"
-    rf"|(?:从|在|按|以)\s*{_VALUE}\s*(?:分)?\s*(?:-|–|—|~|到|至)\s*{_VALUE}\s*(?:分)?(?:的?(?:范围|量表|标准|分制)?)?(?:内|中|之间)?"
+    rf"|[(（\[]\s*{_VALUE}\s*(?:-|–|—|~|to|至|到|ถึง)\s*{_VALUE}\s*+(?:(?:分|points?|คะแนน)\s*+)?[)）\]]"
+    rf"|(?:从|在|按|以)\s*{_VALUE}\s*+(?:分\s*+)?(?:-|–|—|~|到|至)\s*{_VALUE}\s*(?:分)?(?:的?(?:范围|量表|标准|分制)?)?(?:内|中|之间)?"
     rf"|(?:ตั้งแต่|ระหว่าง|ระดับ|สเกล|ช่วง)\s*{_VALUE}\s*(?:-|–|—|~|ถึง|และ)\s*{_VALUE}"
     rf"|(?:between|from)\s+{_VALUE}\s+(?:and|to)\s+{_VALUE}|{_VALUE}\s*(?:分制|-point\s+scale)"
 )

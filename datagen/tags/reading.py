@@ -17,7 +17,7 @@ _DECODER = json.JSONDecoder(strict=False)
 _OPEN = re.compile(r"[\[{]")
 _FIELD = re.compile(r'["\']?(?:tag|title|标签|แท็ก)["\']?\s*[:：]\s*["“\']([^"”\'\n]{1,200})["”\']', re.IGNORECASE)
 _MARK = re.compile(r"^\s*(?:[-*+•·]|\(?\d{1,3}[.)、:：])\s*")
-_EXPLAINED = re.compile(r"\s*(?:[:：]\s|：|\s[-–—]\s|——).*")
+_EXPLAINED = re.compile(r"(?<!\s)(?:\s*+(?:[:：]\s|：|——)|\s++[-–—]\s).*")
 _BLANKS = re.compile(r"[ \t\x0b\x0c]{2,}+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _TRIM = " \t\r\n*_`#\"'“”‘’「」.,;，。；、"

@@ -19,7 +19,10 @@ _PREAMBLE = regex.compile(
     r"[^\n:：]{0,20}[:：]\s*\n+)",
     flags=regex.I,
 )
-_AFTER = regex.compile(r"\n+[\s*_#>]*(?:answer|response|回答|答案|คำตอบ)\s*[*_]*[:：].*", flags=regex.I | regex.S)
+# Tried at the first line's end of a stretch of blanks and marks only.
+_AFTER = regex.compile(
+    r"(?<!\n(?:[^\S\n]|[*_#>])*+)\n++[\s*_#>]*+(?:answer|response|回答|答案|คำตอบ)\s*+[*_]*+[:：].*", flags=regex.I | regex.S
+)
 _QUOTES = {'"': '"', "“": "”", "「": "」", "『": "』", "'": "'", "‘": "’", "«": "»"}
 
 

@@ -32,9 +32,10 @@ LOCAL_TOKENS = 384
 NAME = 3  # tokens of a text that may be the same in two languages, as a name or a letter is
 # What is the same in every language: code, formulas, addresses, and the mark of a worked answer.
 _KEPT = regex.compile(
-    r"```.*?```|`[^`\n]+`|\$\$(?=[^$]*[\\^_{}=])[^$]+\$\$|⟦\s?\d+\s?⟧|\\\(.+?\\\)|\\\[.+?\\\]"
+    r"```.*?```|`[^`\n]+`|\$\$(?=[^$]*[\\^_{}=])[^$]+\$\$|⟦\s?\d+\s?⟧|\\\([^\\]*+(?:\\[^()][^\\]*+)*+\\\)"
+    r"|\\\[[^\\]*+(?:\\[^\[\]][^\\]*+)*+\\\]"
     # A formula between dollar signs, but no sum of money: it begins with no number and holds no two words in a row.
-    r"|\$(?![\s\d])(?![^$\n]*[A-Za-z]{2,}\s+[A-Za-z]{2,})[^$\n]*?[\\^_{}=][^$\n]*?\$"
+    r"|\$(?![\s\d])(?![^$\n]*[A-Za-z]{2}\s+[A-Za-z]{2})(?=[^$\n]*[\\^_{}=])[^$\n]*+\$"
     r"|https?://[^\s\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}，。、；：！？（）「」]+|<<[^<>\n]*>>"
     r"|^####[ \t]*[-$€£¥฿]{0,2}\p{Nd}[\p{Nd}.,/%]*+[ \t]*$",
     flags=regex.S | regex.M,
