@@ -48,6 +48,41 @@ def test_copies_with_another_telephone_address_and_order_number_in_their_signatu
     assert judged(rows, name) == ([1, 2, 3, 4, 5, 6], {})
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Case {0} — call 1-800-555-01{1}.",
+        "Last updated: 2024-05-{1}",
+        "Generated on {1} May 2024 at 10:{1}",
+        "© 20{1} Example Corp. All rights reserved.",
+        "更新时间：2024-05-{1}",
+        "อัปเดตล่าสุด: {1} พฤษภาคม 2567",
+        "Page {1} of 30",
+    ],
+)
+@pytest.mark.parametrize("name", ["minhash", "rouge"])
+def test_copies_with_another_line_at_the_foot_of_the_page_are_copies(line: str, name: str) -> None:
+    task, answer, _ = ANSWERS["en"]
+    rows = [new_row(instruction=task, output=f"{answer}\n\n{line.format(48200 + n, 11 + n)}") for n in range(3)]
+    assert judged(rows, name) == ([1, 2], {})
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "#### {0}",
+        "So the total cost was {0} dollars.",
+        "Updated: {0}",
+        "The page was last updated on 2024-05-{0}.",
+        "return {0}",
+    ],
+)
+def test_a_line_that_many_rows_share_but_for_its_number_is_an_answer(line: str) -> None:
+    task, answer, _ = ANSWERS["en"]
+    rows = [new_row(instruction=task, output=f"{answer}\n\n{line.format(11 + n)}") for n in range(12)]
+    assert judged(rows, "rouge")[0] == []
+
+
 def test_a_signature_under_the_task_does_not_make_another_task() -> None:
     letter = (
         "I ordered a lamp last month and it came with a broken foot. I would like to send it back and get the money for it."
