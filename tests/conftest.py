@@ -21,8 +21,7 @@ from local_endpoint import LocalEndpoint
 from tiny_model import TINY
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background ignores it, and so would its children
-if "PYTEST_XDIST_WORKER" in os.environ:
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # a worker a core: more threads only wait for each other
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # a worker a core, or others at work: more threads only wait for each other
 
 settings.register_profile("machine", deadline=None)  # the first call of a kernel compiles it
 settings.load_profile("machine")

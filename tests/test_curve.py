@@ -39,7 +39,7 @@ def test_a_curve_says_what_a_run_at_that_threshold_keeps(name: str, tmp_path: Pa
     assert (told["curve"]["option"], told["curve"]["at"]) == ("threshold", 0.7)
     points = dict(map(tuple, told["curve"]["points"]))
     assert points[0.7] == told["rows_kept"] and len({*points.values()}) > 2
-    for value, kept in points.items():
+    for value, kept in sorted(points.items())[::4]:
         stages = [{name: {**options, "threshold": value}}]
         again = dg.filter(rows, stages, out=tmp_path / str(value), curve=False, allow_wipeout=True).summary["stages"][-1]
         assert again["rows_kept"] == kept and "curve" not in again

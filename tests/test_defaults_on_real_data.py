@@ -120,9 +120,12 @@ def repeated(done: Finished) -> list[tuple[list[str], list[str]]]:
     return list(zip(answers_of([p[0] for p in pairs]), answers_of([p[1] for p in pairs]), strict=True))
 
 
+@pytest.mark.parametrize("most", [400, pytest.param(None, marks=pytest.mark.slow)], ids=["some", "all"])
 @pytest.mark.parametrize(("source", "target"), [("en", "zh"), ("en", "th"), ("zh", "ja")])
-def test_no_translation_is_dropped_for_one_with_another_answer(source: str, target: str, filtered: Filtered) -> None:
-    parallel = records("parallel/ntrex_en_zh_th_ja.jsonl.gz")
+def test_no_translation_is_dropped_for_one_with_another_answer(
+    source: str, target: str, most: int | None, filtered: Filtered
+) -> None:
+    parallel = records("parallel/ntrex_en_zh_th_ja.jsonl.gz")[:most]
     done = filtered([{"instruction": f"Translate into {target}.", "input": r[source], "output": r[target]} for r in parallel])
     assert [pair for pair in repeated(done) if _score_lcs(*pair).fmeasure <= 0.7] == []
     assert len(done.kept) >= len(parallel) - 20

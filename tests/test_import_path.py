@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small_gguf import write_small_gguf
 
 SHADOWS = (
     "org", "click", "json", "numpy", "pyarrow", "yaml", "regex", "filelock", "tqdm", "signal", "pickle", "struct", "typing",
@@ -73,19 +74,19 @@ if __name__ == "__main__":
     try:
         with served.served(sys.argv[1]):
             pass
-    except served.ServerError:  # there is no model in the folder; the server started, and looked
+    except served.ServerError:  # of a folder without a model; the server started, and looked
         pass
 """
 
 
+@pytest.mark.parametrize("server", ["llama.cpp", pytest.param("transformers", marks=pytest.mark.slow)])
 def test_processes_of_a_pool_and_servers_import_nothing_of_the_current_folder(
-    shadowed: Path, tmp_path_factory: pytest.TempPathFactory
+    server: str, shadowed: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     script = tmp_path_factory.mktemp("bin") / "pool.py"
     script.write_text(POOL)
-    done = subprocess.run(
-        [sys.executable, str(script), str(shadowed)], cwd=shadowed, capture_output=True, text=True, timeout=300
-    )
+    model = write_small_gguf(shadowed / "small.gguf") if server == "llama.cpp" else shadowed
+    done = subprocess.run([sys.executable, str(script), str(model)], cwd=shadowed, capture_output=True, text=True, timeout=300)
     assert (done.returncode, (shadowed / "ran").exists()) == (0, False), done.stderr
 
 

@@ -202,7 +202,7 @@ def test_another_chain_or_a_stage_that_looks_back_is_refused(tmp_path: Path, wri
 
 def test_a_stage_that_drops_most_of_a_source_stops_and_drops_nothing(tmp_path: Path, write_jsonl: Any, datagen: Any) -> None:
     mine = [{"instruction": "Same.", "output": f"{STORY} {i}", "source": "mine"} for i in range(120)]
-    write_jsonl("in.jsonl", *mine, *({**r, "source": "other"} for r in records(0, 200)))
+    write_jsonl("in.jsonl", *mine, *({**r, "source": "other"} for r in records(0, 20)))
     command = ["filter", "in.jsonl", "-o", "out", "--stage", "minhash:same_answer=off"]
     done = datagen(*command)
     assert (done.returncode, done.stderr.count("\n")) == (3, 1)

@@ -60,14 +60,14 @@ def at_a_terminal(folder: Path, env: dict[str, str], keys: str, *more: str) -> s
 
 
 def test_a_key_per_row_and_the_next_call_goes_on(out: Path, clean_environment: dict[str, str]) -> None:
-    said = at_a_terminal(out.parent, clean_environment, "aarq", "--sample", "6")
-    assert "1 of 6" in said and "accepted 2, edited 0, rejected 1; 3 of this sample left" in said
+    said = at_a_terminal(out.parent, clean_environment, "arq", "--sample", "4")
+    assert "1 of 4" in said and "accepted 1, edited 0, rejected 1; 2 of this sample left" in said
     assert [json.loads(line)["decision"] for line in (out / "review" / "judgements.jsonl").read_text().splitlines()] == [
-        "accept", "accept", "reject",
+        "accept", "reject",
     ]  # fmt: skip
-    said = at_a_terminal(out.parent, clean_environment, "aaa", "--sample", "6")
-    assert "4 of 6" in said and "accepted 5, edited 0, rejected 1; 0 of this sample left" in said
-    assert pq.read_table(out / "review" / "kept").num_rows == 5
+    said = at_a_terminal(out.parent, clean_environment, "aa", "--sample", "4")
+    assert "3 of 4" in said and "accepted 3, edited 0, rejected 1; 0 of this sample left" in said
+    assert pq.read_table(out / "review" / "kept").num_rows == 3
     [lost] = pq.read_table(out / "review" / "dropped").to_pylist()
     assert (lost["stage"], lost["reason"]) == ("review", "rejected")
 

@@ -15,7 +15,7 @@ import pytest
 
 from datagen.recipe import make
 from datagen.run import Result, execute
-from datagen.shards import SHARD_ROWS, count_rows, iterate_rows, read_json, write_json
+from datagen.shards import count_rows, iterate_rows, read_json, write_json
 
 TEXTS = [
     ("Name the capital of France.", "Paris"),
@@ -183,26 +183,27 @@ def test_equal_runs_in_two_folders_give_equal_bytes(source: Path, tmp_path: Path
 
 
 def test_a_large_input_makes_several_shards_of_one_schema_in_input_order(
-    tmp_path: Path, folder_bytes: Callable[..., Any]
+    tmp_path: Path, folder_bytes: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    big = tmp_path / "big.jsonl"
-    n = 2 * SHARD_ROWS + 100
+    big, shard = tmp_path / "big.jsonl", 500
+    monkeypatch.setattr("datagen.shards.SHARD_ROWS", shard)
+    n = 2 * shard + 100
     with big.open("w") as f:
         for i in range(n):
-            row = {"instruction": f"Say {i}.", "output": "" if i % 2 and i < SHARD_ROWS else f"{i}"}
+            row = {"instruction": f"Say {i}.", "output": "" if i % 2 and i < shard else f"{i}"}
             f.write(json.dumps(row) + "\n")
     for out, workers in ((tmp_path / "one", 1), (tmp_path / "pool", 2)):
         run(big, out, ["rules"], workers=workers)
         for part in ("kept", "dropped", "00-input/rows"):
             shards = sorted((out / part).glob("*.parquet"))
             assert len({str(pq.read_schema(s)) for s in shards}) == 1
-            assert all(pq.read_metadata(s).num_rows == SHARD_ROWS for s in shards[:-1])
+            assert all(pq.read_metadata(s).num_rows == shard for s in shards[:-1])
         assert len(list((out / "00-input" / "rows").glob("*.parquet"))) == 3
         assert len(list((out / "kept").glob("*.parquet"))) == 2
     assert folder_bytes(tmp_path / "one") == folder_bytes(tmp_path / "pool")
     kept = [int(r["output"]) for r in iterate_rows(tmp_path / "pool" / "kept")]
-    assert kept == [i for i in range(n) if not (i % 2 and i < SHARD_ROWS)]
-    assert count_rows(tmp_path / "pool" / "dropped") == SHARD_ROWS // 2
+    assert kept == [i for i in range(n) if not (i % 2 and i < shard)]
+    assert count_rows(tmp_path / "pool" / "dropped") == shard // 2
 
 
 def test_a_second_process_on_the_same_folder_is_refused(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import itertools
 import json
 
 import pytest
@@ -26,9 +28,14 @@ REAL = [
 ]
 
 
+@pytest.mark.parametrize("most", [1000, pytest.param(None, marks=pytest.mark.slow)], ids=["some", "all"])
 @pytest.mark.parametrize(("name", "to"), REAL)
-def test_real_data_comes_back_equal(data, records_of, tmp_path, name, to):
+def test_real_data_comes_back_equal(data, records_of, tmp_path, name, to, most):
     path = data(name)
+    if most:
+        with gzip.open(path) as lines:
+            path = tmp_path / "some.jsonl.gz"
+            path.write_bytes(gzip.compress(b"".join(itertools.islice(lines, most))))
     rows = list(read(str(path), name="a-source"))
     assert not [r for r in rows if "reason" in r]
     export(rows, to, tmp_path / "out.jsonl.gz", with_card=False)

@@ -24,7 +24,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, tiny_dir: Path) -> Path:
         for word, score in (("good", 5), ("bad", 1))
     ]
     (folder / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    how = {"steps": 200, "lr": 0.005, "batch_size": 16, "schedule": "constant"}
+    how = {"steps": 100, "lr": 0.005, "batch_size": 16, "schedule": "constant"}
     dg.train(folder / "rows.jsonl", folder / "out", model=str(tiny_dir), **how)
     return folder / "out" / "adapter"
 

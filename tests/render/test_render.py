@@ -98,7 +98,7 @@ def test_an_answer_that_ends_as_the_end_token_does_gets_one_end(answer: str, smo
     assert taught(new_row(instruction="Which sign?", output=answer), with_template(endless)) == answer + END
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     question=st.text(max_size=20),
     answer=st.text(st.characters(max_codepoint=0x2FFFF, exclude_categories=["Cs"]), max_size=20).filter(str.strip),

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
+import shutil
 import signal
-import subprocess
-import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +15,30 @@ from safetensors.torch import load_file
 from datagen.rows import Row
 from datagen.train.loop import TrainOptions, train
 
-KILLED_RUN = """
-import json, os, signal, sys
-from pathlib import Path
-from datagen.train.loop import TrainOptions, train
+# One process imports torch and peft; each run that is to be killed is a fork of it, which takes milliseconds to start.
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["datagen.train.loop", "peft", "transformers.models.llama.modeling_llama"])
 
-def die(line):
-    if line["step"] == 7:
-        os.kill(os.getpid(), signal.SIGKILL)
 
-rows, options, out = json.loads(sys.argv[1]), json.loads(sys.argv[2]), Path(sys.argv[3])
-train(rows, TrainOptions(**options), out, eval_rows=rows[:3], on_step=die)
-"""
+def killed_run(rows: list[Row], facts: dict[str, Any], out: Path) -> None:
+    """Train until the process kills itself in its fifth step."""
+
+    def die(line: dict[str, Any]) -> None:
+        if line["step"] == 5:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    train(rows, TrainOptions(**facts), out, eval_rows=rows[:3], on_step=die)
+
+
+def slow_run(rows: list[Row], facts: dict[str, Any], out: Path, stepped: Any, errors: Path) -> None:
+    """Train with a step that takes a minute, which it says has begun."""
+    os.dup2(os.open(errors, os.O_CREAT | os.O_WRONLY), 2)
+
+    def wait(line: dict[str, Any]) -> None:
+        stepped.set()
+        time.sleep(60)
+
+    train(rows, TrainOptions(**facts), out, on_step=wait)
 
 
 def metrics(out: Path) -> list[dict[str, Any]]:
@@ -33,21 +47,23 @@ def metrics(out: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("method", ["lora", "full"])
-def test_a_run_killed_at_step_7_and_resumed_is_the_unbroken_run(
+def test_a_run_killed_at_step_5_and_resumed_is_the_unbroken_run(
     method: str, tiny_dir: Path, sums: list[Row], tmp_path: Path
 ) -> None:
-    facts: dict[str, Any] = {"model": str(tiny_dir), "method": method, "steps": 20, "batch_size": 5, "lr": 1e-2}
-    facts |= {"save_every": 3, "weight_decay": 0.1, "device": "cpu"}
+    facts: dict[str, Any] = {"model": str(tiny_dir), "method": method, "steps": 9, "batch_size": 5, "lr": 1e-2}
+    facts |= {"save_every": 2, "weight_decay": 0.1, "device": "cpu"}
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     expected = train(sums, TrainOptions(**facts), whole, eval_rows=sums[:3])
-    command = [sys.executable, "-c", KILLED_RUN, json.dumps(sums), json.dumps(facts), str(broken)]
-    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
-    assert len(metrics(broken)) == 7
+    child = FORKS.Process(target=killed_run, args=(sums, facts, broken))
+    child.start()
+    child.join(60)
+    assert child.exitcode == -signal.SIGKILL
+    assert len(metrics(broken)) == 5
     (broken / "checkpoint" / ".state.safetensors").write_bytes(b"a save that was killed half way")
 
     steps: list[int] = []
     found = train(sums, TrainOptions(**facts), broken, eval_rows=sums[:3], on_step=lambda line: steps.append(line["step"]))
-    assert steps == list(range(7, 21))  # the last checkpoint was after step 6
+    assert steps == list(range(5, 10))  # the last checkpoint was after step 4
     assert found.losses == expected.losses
     assert (found.eval_before, found.eval_after) == (expected.eval_before, expected.eval_after)
     assert (found.tokens, found.label_tokens) == (expected.tokens, expected.label_tokens)
@@ -72,57 +88,42 @@ def test_a_checkpoint_of_other_rows_or_options_is_not_resumed(tiny_dir: Path, su
     options = TrainOptions(model=str(tiny_dir), steps=6, save_every=2)
     other = TrainOptions(model=str(tiny_dir), steps=6, save_every=2, lr=1e-3)
     fresh = TrainOptions(model=str(tiny_dir), steps=6, save_every=2, fresh=True)
+    stopped(sums, options, tmp_path / "stopped")
     for number, (rows, again, first) in enumerate(
         [(sums, options, 3), (sums[:-1], options, 1), (sums, other, 1), (sums, fresh, 1)]
     ):
-        stopped(sums, options, tmp_path / str(number))
+        shutil.copytree(tmp_path / "stopped", tmp_path / str(number))
         seen: list[dict[str, Any]] = []
         train(rows, again, tmp_path / str(number), on_step=seen.append)
         assert seen[0]["step"] == first
         assert [line["step"] for line in metrics(tmp_path / str(number))] == [1, 2, 3, 4, 5, 6]
 
 
-SLOW_RUN = """
-import json, sys, time
-from pathlib import Path
-from datagen.train.loop import TrainOptions, train
-
-def wait(line):
-    print(line["step"], flush=True)
-    time.sleep(0.2)
-
-rows, options, out = json.loads(sys.argv[1]), json.loads(sys.argv[2]), Path(sys.argv[3])
-try:
-    train(rows, TrainOptions(**options), out, eval_rows=rows[:3], on_step=wait)
-except KeyboardInterrupt as e:
-    print(e, flush=True)
-    sys.exit(e.exit_code)
-"""
-
-
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_that_hears_a_signal_saves_its_step_and_goes_on_from_the_next(
-    how: signal.Signals, tiny_dir: Path, sums: list[Row], tmp_path: Path
+    how: signal.Signals, tiny_dir: Path, sums: list[Row], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    facts: dict[str, Any] = {"model": str(tiny_dir), "steps": 12, "batch_size": 5, "lr": 1e-2, "device": "cpu"}
+    options = TrainOptions(model=str(tiny_dir), steps=6, batch_size=5, lr=1e-2, device="cpu")
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    expected = train(sums, TrainOptions(**facts), whole, eval_rows=sums[:3])
-    command = [sys.executable, "-c", SLOW_RUN, json.dumps(sums), json.dumps(facts), str(broken)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
-        assert child.stdout is not None
-        while child.stdout.readline() != "4\n":
-            pass
-        child.send_signal(how)
-        said, complained = child.communicate(timeout=120)
-    assert child.returncode == 128 + how
-    *lines, last = said.splitlines()
-    done = int(lines[-1]) if lines else 4
-    assert last == f"stopped after step {done} of 12, which a checkpoint holds; the same command goes on from step {done + 1}"
-    assert "stopping after this step" in complained
+    expected = train(sums, options, whole, eval_rows=sums[:3])
+
+    def hear(line: dict[str, Any]) -> None:
+        if line["step"] == 3:
+            os.kill(os.getpid(), how)  # as one that comes while the step is taken
+
+    before = signal.signal(signal.SIGTERM, lambda *_: None)  # so that one nobody hears does not end the tests
+    try:
+        with pytest.raises(KeyboardInterrupt) as ended:
+            train(sums, options, broken, eval_rows=sums[:3], on_step=hear)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert ended.value.exit_code == 128 + how
+    assert str(ended.value) == "stopped after step 3 of 6, which a checkpoint holds; the same command goes on from step 4"
+    assert "stopping after this step" in capfd.readouterr().err
 
     steps: list[int] = []
-    found = train(sums, TrainOptions(**facts), broken, eval_rows=sums[:3], on_step=lambda line: steps.append(line["step"]))
-    assert steps[0] == done + 1
+    found = train(sums, options, broken, eval_rows=sums[:3], on_step=lambda line: steps.append(line["step"]))
+    assert steps == [4, 5, 6]
     assert found.losses == expected.losses
     assert metrics(broken) == metrics(whole)
     name = "adapter/adapter_model.safetensors"
@@ -131,16 +132,16 @@ def test_a_run_that_hears_a_signal_saves_its_step_and_goes_on_from_the_next(
 
 def test_the_second_signal_ends_a_run_at_once(tiny_dir: Path, sums: list[Row], tmp_path: Path) -> None:
     facts = {"model": str(tiny_dir), "steps": 12, "batch_size": 5, "device": "cpu"}
-    slow = SLOW_RUN.replace("0.2", "60")  # as a step that takes long
-    command = [sys.executable, "-c", slow, json.dumps(sums), json.dumps(facts), str(tmp_path / "out")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
-        assert child.stdout is not None and child.stderr is not None
-        assert child.stdout.readline() == "1\n"
-        child.send_signal(signal.SIGINT)
-        while "stopping after this step" not in child.stderr.readline():
-            pass
-        child.send_signal(signal.SIGINT)
-        assert child.wait(30) == -signal.SIGINT
+    stepped, errors = FORKS.Event(), tmp_path / "errors"
+    child = FORKS.Process(target=slow_run, args=(sums, facts, tmp_path / "out", stepped, errors))
+    child.start()
+    assert child.pid is not None and stepped.wait(60)
+    os.kill(child.pid, signal.SIGINT)
+    while "stopping after this step" not in errors.read_text():
+        time.sleep(0.01)
+    os.kill(child.pid, signal.SIGINT)
+    child.join(30)
+    assert child.exitcode == -signal.SIGINT
 
 
 def test_checkpoints_by_time_change_nothing(
