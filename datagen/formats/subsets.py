@@ -1,4 +1,4 @@
-"""The subsets (configs) that the card of a set on the Hub names, such as `main` and `socratic` of GSM8K: one of them is read."""
+"""Subsets (configs) that the card of a set on the Hub names, such as `main` and `socratic` of GSM8K: one of them is read."""
 
 from __future__ import annotations
 
