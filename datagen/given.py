@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from datagen.errors import UsageError
+from datagen.errors import UsageError, writing
 from datagen.json_text import dumps
 
 
@@ -28,7 +28,8 @@ def paths_of(inputs: Any, table: Path) -> list[str]:
         except pa.ArrowException:  # a column of several types: one odd value costs its row, not the set
             inputs = inputs.to_dict("records")
     if isinstance(inputs, pa.Table):
-        pq.write_table(inputs, table)
+        with writing(table):
+            pq.write_table(inputs, table)
         return [str(table)]
     if not isinstance(inputs, Iterable):
         raise UsageError(f"rows are given as paths, a table or a list of maps, not as {type(inputs).__name__}")
@@ -38,7 +39,8 @@ def paths_of(inputs: Any, table: Path) -> list[str]:
     table = table.with_suffix(".jsonl")
     # Line by line, as a file would hold them: rows need not have the same fields, and a bad one is a ledger row.
     lines = (dumps(dict(row) if isinstance(row, Mapping) else row, ensure_ascii=True, default=_plain) for row in inputs)
-    table.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+    with writing(table):
+        table.write_text("".join(f"{line}\n" for line in lines), "utf-8")
     return [str(table)]
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import regex
 
-from datagen.errors import DataError, UsageError
+from datagen.errors import DataError, UsageError, writing
 from datagen.json_text import dumps
 from datagen.rows import LEDGER, ROW, Row, dropped_row, new_row
 from datagen.shards import ShardWriter, iterate_rows, read_table, schema_of, shard_paths
@@ -67,10 +67,14 @@ class Review:
         """Write a judgement down; raises UsageError for an edit that leaves nothing to be asked."""
         if one.decision == "edit" and not (one.instruction + one.input).strip():
             raise UsageError("an edit without an instruction; reject the row instead")
-        self.folder.mkdir(exist_ok=True)
         text = self._path.read_bytes() if self._path.is_file() else b""
+        with writing(self._path):
+            self.folder.mkdir(exist_ok=True)
+            self._append("\n" if text and not text.endswith(b"\n") else "", one)
+
+    def _append(self, before: str, one: Judgement) -> None:
         with self._path.open("a", encoding="utf-8") as f:
-            f.write("\n" if text and not text.endswith(b"\n") else "")
+            f.write(before)
             f.write(dumps(one.__dict__) + "\n")
 
     def sample(self, n: int, seed: int, source: str | None = None) -> list[Row]:
@@ -125,7 +129,7 @@ class Review:
         A text that a spreadsheet would run as a formula has an apostrophe before it, which `take` takes off again.
         """
         judged = self.judged
-        with path.open("w", encoding="utf-8-sig", newline="") as f:
+        with writing(path), path.open("w", encoding="utf-8-sig", newline="") as f:
             writer = csv.writer(f)
             writer.writerow(COLUMNS)
             for row in rows:

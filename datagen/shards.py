@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from datagen import folders
-from datagen.errors import DataError
+from datagen.errors import DataError, writing
 from datagen.json_text import dumps
 from datagen.rows import Row
 
@@ -71,7 +71,8 @@ class ShardWriter:
     def _write(self, n: int) -> None:
         whole = pa.concat_tables(self._tables)
         path = self._temporary / f"{self._shard:05d}.parquet"
-        pq.write_table(whole.slice(0, n).combine_chunks(), path, compression="zstd")
+        with writing(self.folder):
+            pq.write_table(whole.slice(0, n).combine_chunks(), path, compression="zstd")
         self._tables = [whole.slice(n)] if len(whole) > n else []
         self._waiting -= n
         self._shard += 1
@@ -178,8 +179,9 @@ def write_json(path: Path, value: Any) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write a text under a temporary name and rename it; a file's name that is not UTF-8 is in it as JSON's escapes."""
     temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
-    temporary.replace(path)
+    with writing(path):
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+        temporary.replace(path)
 
 
 def read_json(path: Path) -> Any:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import errno
+import json
+import os
 import resource
+import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +23,17 @@ import pytest
 
 from datagen.curate.rules import Rules
 from datagen.errors import DataError, writing
+from datagen.formats.read import read
+from datagen.formats.sources import files
 from datagen.formats.streams import whole_file
+from datagen.formats.write import export
+from datagen.given import paths_of
+from datagen.models.journal import Journal, Tokens
+from datagen.recipe import make
+from datagen.report.page import write_report
+from datagen.reviews import Judgement, Review
+from datagen.run import execute
+from datagen.shards import read_json
 from datagen.stage import Context, scored
 
 LARGE = [{"instruction": f"Say {i}.", "output": f"{i * 7919} and {i * 31}, " * 20} for i in range(500)]
@@ -23,10 +41,90 @@ LARGE = [{"instruction": f"Say {i}.", "output": f"{i * 7919} and {i * 31}, " * 2
 
 def limited() -> None:
     """Let no file of this process grow over 16 KiB: as on a full disk, a write fails in the middle."""
-    import signal
-
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 14, 1 << 14))
+
+
+@contextlib.contextmanager
+def nearly_full(most: int = 1 << 14) -> Iterator[None]:
+    """Let no file of this very process grow over so many bytes for a while."""
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a run whose files are larger than what the disk takes."""
+    folder = tmp_path_factory.mktemp("full")
+    (folder / "rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in LARGE))
+    execute(make(["rules"], input=(str(folder / "rows.jsonl"),)), folder / "out", workers=1)
+    return folder / "out"
+
+
+def reviewed(out: Path) -> None:
+    review = Review(out)
+    for row in review.sample(500, 1):
+        review.judge(Judgement(row["id"], "accept"))
+
+
+async def many_answers(journal: Journal) -> None:
+    for n in range(200):
+        number = await journal.asked(f"key{n}", "m", "/v1", {"prompt": "x" * 2000}, 0, "here", Tokens(1, 1))
+        await journal.answered(number, f"key{n}", "y" * 2000, None)
+
+
+def journalled(out: Path) -> None:
+    journal = Journal(out / "journal.sqlite")
+    try:
+        asyncio.run(many_answers(journal))
+    finally:
+        journal.close()
+
+
+WRITERS: dict[str, tuple[Callable[[Path], object], str, str]] = {
+    "report": (lambda out: write_report(out, read_json(out / "run.json")), "report.html", "ulimit -f"),
+    "review": (reviewed, "review/judgements.jsonl", "ulimit -f"),
+    "review as CSV": (lambda out: Review(out).export(out / "x.csv", Review(out).sample(500, 1)), "x.csv", "ulimit -f"),
+    "what a review keeps": (lambda out: Review(out).write(), "review/kept", "ulimit -f"),
+    "mix": (lambda out: execute(make([{"mix": {"sources": {"a": str(out)}}}]), out / "mixed"), "mixed/01-mix", "ulimit -f"),
+    "journal": (journalled, "journal.sqlite", "nothing more is bought; free some space"),
+    "new journal": (lambda out: Journal(out / "again" / "journal.sqlite"), "again/journal.sqlite", "free some space"),
+    "copy of standard input": (lambda out: files(str(out / "pipe"), out / ".stdin"), ".stdin", "ulimit -f"),
+    "table": (lambda out: paths_of(LARGE, out / "given" / "table.parquet"), "given/table.jsonl", "ulimit -f"),
+    "CSV": (lambda out: export(read(str(out)), "alpaca", out / "x.csv"), tempfile.gettempdir(), "ulimit -f"),
+    "LLaMA-Factory": (lambda out: export(read(str(out)), "llamafactory", out / "x.json"), tempfile.gettempdir(), "ulimit -f"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_every_writer_names_its_path_and_what_to_do(finished: Path, name: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(finished, out)
+    work, place, advice = WRITERS[name]
+    if name == "what a review keeps":
+        reviewed(out)
+    if name == "copy of standard input":
+        os.mkfifo(out / "pipe")
+        threading.Thread(target=lambda: sink(out / "pipe"), daemon=True).start()
+    with (
+        pytest.raises(DataError) as told,
+        nearly_full(1 << 18 if name == "journal" else 1 << 14),
+    ):  # SQLite has files of 32 KiB beside
+        work(out)
+    assert str(told.value).startswith(str(out / place)) and advice in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+def sink(pipe: Path) -> None:
+    """Write more into a pipe than the disk takes."""
+    with contextlib.suppress(BrokenPipeError):
+        pipe.write_bytes(b'{"instruction": "Say it.", "output": "It."}\n' * 1000)
 
 
 @pytest.mark.parametrize(

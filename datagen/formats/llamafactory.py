@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from datagen import json_text
-from datagen.errors import DataError
+from datagen.errors import DataError, writing
 from datagen.formats import alpaca, jsonl, sharegpt
 from datagen.formats.conversation import is_pair
 from datagen.formats.shape import Record, dumps
@@ -54,6 +54,7 @@ def write(rows: Iterable[Row], target: Path) -> tuple[list[Path], Record, int]:
     flat, singles, pairs = True, 0, 0
     used: dict[str, bool] = {}
     with (
+        writing(tempfile.gettempdir()),
         tempfile.TemporaryFile() as as_alpaca,
         tempfile.TemporaryFile() as as_sharegpt,
         tempfile.TemporaryFile() as as_pair,

@@ -9,7 +9,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from datagen.errors import DataError
+from datagen.errors import DataError, writing
 from datagen.formats import splits, subsets
 
 SUFFIXES = tuple(
@@ -38,7 +38,7 @@ def files(path: str, stdin_copy: Path | None = None, split: str | None = None) -
     if path == "-":
         if stdin_copy is None:
             raise DataError("-: standard input cannot be read here; save it to a file and name that file")
-        with stdin_copy.open("wb") as copy:
+        with writing(stdin_copy), stdin_copy.open("wb") as copy:
             shutil.copyfileobj(sys.stdin.buffer, copy)
         return [stdin_copy]
     if path.startswith("hf://"):
@@ -51,7 +51,7 @@ def files(path: str, stdin_copy: Path | None = None, split: str | None = None) -
     if is_pipe(path):
         if stdin_copy is None:
             raise DataError(f"{path}: a pipe can be read once only, which is too little here; save it to a file and name that")
-        with place.open("rb") as pipe, stdin_copy.open("wb") as copy:
+        with writing(stdin_copy), place.open("rb") as pipe, stdin_copy.open("wb") as copy:
             shutil.copyfileobj(pipe, copy)
         return [stdin_copy]
     if not place.is_file():

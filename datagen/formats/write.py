@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from datagen import json_text
-from datagen.errors import UsageError, did_you_mean
+from datagen.errors import UsageError, did_you_mean, writing
 from datagen.formats import (
     alpaca,
     axolotl,
@@ -147,7 +147,7 @@ def _to_stdout(texts: Iterable[str]) -> None:
 
 def _to_csv(texts: Iterable[str], fields: dict[str, None], target: Path, *, tabs: bool) -> None:
     """Write records as CSV; they wait in a temporary file until all columns are known."""
-    with tempfile.TemporaryFile() as spool:
+    with writing(tempfile.gettempdir()), tempfile.TemporaryFile() as spool:
         jsonl.write(texts, spool, array=False)
         spool.seek(0)
         records = (json.loads(line) for line in spool)

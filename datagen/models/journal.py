@@ -91,7 +91,7 @@ class Journal:
             self._db.executescript(f"{_TABLES} PRAGMA user_version = {VERSION};")
             self._next = 1 + (self._db.execute("SELECT max(id) FROM attempt").fetchone()[0] or 0)
         except sqlite3.Error as e:
-            fix = "free some space" if "full" in str(e) else "restore it"
+            fix = "free some space" if "full" in str(e) or "I/O" in str(e) else "restore it"
             raise DataError(f"{path} cannot be used as a journal: {e}; {fix}, or give another -o") from None
         self._writer = Writer(path)
 

@@ -78,6 +78,6 @@ class Writer:
                 for one in work:
                     self._commit(db, [one])
             else:
-                fix = "; free some space, and give the same command again" if "full" in str(e) else ""
+                fix = "; free some space, and give the same command again" if "full" in str(e) or "I/O" in str(e) else ""
                 for _, done in work:
                     done.set_exception(DataError(f"{self._path} cannot be written: {e}; nothing more is bought{fix}"))

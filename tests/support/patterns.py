@@ -16,6 +16,7 @@ import regex
 import datagen
 from datagen.curate import rules
 from datagen.scores import parse
+from datagen.similarity import questions
 from datagen.teach import evolve
 
 ENGINES: dict[str, Any] = {"re": re, "regex": regex}
@@ -29,11 +30,13 @@ MADE = {
         ("_RANGE", parse._compiled(parse._RANGE), "match"), ("_PART", parse._compiled(parse._PART), "match"),
     ],
     "datagen.curate.rules": [("toxic", rules._pattern("toxic"), "search")],
+    "datagen.similarity.questions": [("question_words", questions._question_words(), "finditer")],
     "datagen.teach.evolve": [("stop_words", evolve._stop_words()[1], "fullmatch")],
 }  # fmt: skip
-# Their patterns are those of module constants, or never see a row: one character, the words of a command, our own source.
+# Their patterns are those of module constants, or never see a row: one character, the words of a command, our own source, the
+# names of files.
 HELD = {"datagen.similarity.signatures", "datagen.generate.parse_headings"}
-NO_ROWS = {"datagen.formats.encodings", "datagen.cli.terminal", "datagen.options"}
+NO_ROWS = {"datagen.formats.encodings", "datagen.cli.terminal", "datagen.options", "datagen.formats.subsets"}
 
 
 @dataclass(frozen=True)
