@@ -20,7 +20,7 @@ _NAME = regex.compile(
     rf"|\\[cdt]?frac\s?\{{{_ONE}\}}\s?\{{{_ONE}\}}"
 )
 _OPERATORS = regex.compile(r"\\(?:frac|sqrt|cdot|times|div|pm|mp|sin|cos|tan|log|ln|exp|infty|sum|int|lim)(?![a-zA-Z])")
-_PAIR = regex.compile(r"\s*(?P<name>[^=<>≤≥≠]{1,60}?)\s*=\s*(?P<value>[^=<>≤≥≠]+?)\s*")
+_PAIR = regex.compile(r"(?P<name>[^=<>≤≥≠]++)=(?P<value>[^=<>≤≥≠]++)")
 
 
 def is_name(text: str) -> bool:
@@ -52,11 +52,11 @@ def named(text: str) -> list[tuple[str, str]] | None:
     if "=" not in text or len(parts := items(text)) < 2:
         return None
     pairs = [_PAIR.fullmatch(part) for part in parts]
-    has = [pair is not None and is_name(pair["name"]) for pair in pairs]
+    has = [pair is not None and is_name(pair["name"]) and not pair["value"].isspace() for pair in pairs]
     if not has[0] or any("=" in part and not yes for part, yes in zip(parts, has, strict=True)):
         return None
     found = [
-        ("".join(pair["name"].split()) if pair and yes else "", pair["value"] if pair and yes else part)
+        ("".join(pair["name"].split()) if pair and yes else "", pair["value"].strip() if pair and yes else part)
         for part, pair, yes in zip(parts, pairs, has, strict=True)
     ]
     names = {name for name, _ in found if name}

@@ -15,12 +15,14 @@ from datagen.scores.answer_list import is_name, items, named
 from datagen.scores.formulas import FORMULA, boxed, formulas_at, inside
 from datagen.scores.same_formula import LIMIT_S, is_formula, same_formula
 
-_NUMBER = r"[-−–]?(?:\d{1,3}(?:[,，]\d{3})+|\d+)?(?:\.\d+)?(?<=\d)(?:\s?/\s?\d+(?![\d/]))?"
+_NUMBER = r"[-−–]?(?:\d{1,3}(?:[,，]\d{3})++|\d++)?(?:\.\d++)?(?<=\d)(?:\s?/\s?\d++(?!/))?"
+# One of several, where a comma may be a mark of thousands or part two of them.
+_EACH = r"[-−–]?(?:\d{1,3}(?:[,，]\d{3}){1,4}|\d{1,30})?(?:\.\d{1,30})?(?<=\d)(?:\s?/\s?\d{1,30}(?![\d/]))?"
 # A bullet is no minus, and what is raised or stands below is no value. (1, 2) is one answer; 1,5 is 1.5 or 1 and 5, and stays.
 _FOUND = regex.compile(
-    rf"(?P<several>[(\[]\s?{_NUMBER}(?:\s?,\s?{_NUMBER}){{1,9}}\s?[)\]])"
+    rf"(?P<several>[(\[]\s?{_EACH}(?:\s?,\s?{_EACH}){{1,9}}\s?[)\]])"
     r"|(?<![\w.,])(?P<listed>(?!\d{1,3}(?:[,，]\d{3})+(?![,，]?\d))\d{1,30}(?:[,，]\d{1,30}){1,9})(?![,，.]?\d)"
-    rf"|(?<![\w.^]|[\^_]\{{)(?:(?<=^[ \t]*)[-−–] )?(?P<value>{_NUMBER})",
+    rf"|(?<![\w.^]|[\^_]\{{)(?:(?=[-−–] )(?<=^[ \t]*)[-−–] )?(?P<value>{_NUMBER})",
     flags=regex.M,
 )
 _LABELS = (
@@ -63,7 +65,7 @@ _DOUBLED = regex.compile(  # \\frac where a text went through JSON once too ofte
     r"(?<!\\)\\\\(?=(?:boxed|[cdt]?frac|sqrt|text|left|right|leq?|geq?|neq?|cdot|times|pi|infty|in|cup|begin|end)(?![a-zA-Z]))"
 )
 _LAST_ROW = regex.compile(r"\\\\\s*(?=\\end\b)")  # a matrix may end its last row too
-_SPACED = regex.compile(r"\d{1,3}(?: \d{3})+(?:\.\d+)?")
+_SPACED = regex.compile(r"\d{1,3}(?: \d{3})++(?:\.\d++)?")
 _THIN = regex.compile(r"(?<=\d)[\u00a0\u2009\u202f](?=\d{3}(?!\d))")
 _DEGREES = regex.compile(r"\^\s*+\{?\s*+\\circ\s*+\}?")
 _PLAIN = regex.compile(r"-?\d+(?:/\d+)?|[-\d]+")  # a number, or a date
