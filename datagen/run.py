@@ -166,6 +166,9 @@ def _finish(run: Run) -> Result:
     before = run.before
     if before and before.get("fingerprint") == mark and not run.worked and _whole(run.out, before):
         return Result(run.out, before, worked=False)
+    from datagen.personal_data import counts
+    from datagen.report.page import write_report
+
     run.begin()
     run.replacing = True
     started = time.monotonic()
@@ -180,13 +183,12 @@ def _finish(run: Run) -> Result:
         "rows_in": made,
         "rows_kept": count_rows(run.out / "kept"),
         "rows_dropped": count_rows(run.out / "dropped"),
+        "personal_data": counts.of_folder(run.out / "kept"),
         "seconds": 0.0,
         "stages": [{k: v for k, v in s.items() if k not in ("makes_rows", "new_rows_in")} for s in run.stages],
         "marks": run.marks,
         "fingerprint": mark,
     }
-    from datagen.report.page import write_report
-
     run.progress.step("report", None, "rows")
     summary["seconds"] = round(sum(s["seconds"] for s in run.stages) + time.monotonic() - started, 3)
     write_report(run.out, summary)

@@ -50,6 +50,7 @@ def of_run(out: str, summary: dict[str, Any]) -> None:
     """Say where the rows of a run are and what comes after its last step."""
     out = _pasted(out)
     made(rows=Path(out, "kept"), drops=Path(out, "dropped"), report=Path(out, "report.html"))
+    _of_personal_data(out, summary.get("personal_data", {}))
     last = summary["stages"][-1] if summary["stages"] else {}
     if name := last.get("training", {}).get("adapter"):  # or `model`, where the whole of it was trained
         made(**{name: Path(out, name)})
@@ -57,6 +58,16 @@ def of_run(out: str, summary: dict[str, Any]) -> None:
         say(f"why a row went: {command_line('explain', out, example[:12])}")
     if summary["rows_kept"] and not last.get("stopped"):
         after(out, last)
+
+
+def _of_personal_data(out: str, found: dict[str, int]) -> None:
+    """Say what the kept rows hold of personal data, and what masks it."""
+    if not any(found.values()):
+        return
+    from datagen.personal_data.counts import COMMAND, said
+
+    say(f"personal data in {found['rows']:,} kept rows: {said(found)}; masked by:")
+    say(f"  {command_line('filter', out, '-o', beside(out, 'masked'), *COMMAND.split())}")
 
 
 def after(out: str, last: dict[str, Any]) -> None:

@@ -7,11 +7,13 @@ anywhere else, and the page forbids itself scripts and requests.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from datagen.json_text import dumps
+from datagen.personal_data import counts
 from datagen.report import charts, flow, generation, numbers, samples, texts
 from datagen.rows import LEDGER
 from datagen.shards import count_rows, read_json, read_shards, write_text
@@ -39,6 +41,7 @@ def write_report(out: Path, summary: dict[str, Any]) -> Path:
         "groups": flow.by_group(out, stages),
         "drops": _drops(out, found, palette),
         "kept": _kept(out / "kept"),
+        "personal": _personal(out, summary),
         "mixture": _mixture(read_json(out / "mix.json")),
         "training": _training(out, stages),
         "generation": [generation.told(s, palette) for s in stages if "requests" in s],
@@ -155,6 +158,14 @@ def _kept(folder: Path) -> dict[str, Any]:
         "samples": [{"row": r, "blocks": texts.alone(r), "added": _added(r)} for r in rows.values()],
         **_counts(folder),
     }
+
+
+def _personal(out: Path, summary: Mapping[str, Any]) -> dict[str, Any]:
+    """What the kept rows hold of personal data, in words, and the command that masks it."""
+    found = summary.get("personal_data") or counts.of_folder(out / "kept")  # an older run.json has none
+    name = out.resolve().name
+    command = shlex.join(["datagen", "filter", name, "-o", f"{name}-masked", *shlex.split(counts.COMMAND)])
+    return {"said": counts.said(found), "rows": found["rows"], "command": command}
 
 
 def _counts(folder: Path) -> dict[str, Any]:
