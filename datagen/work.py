@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -284,6 +284,7 @@ def _sizes(folder: Path) -> dict[str, int]:
     return {p.relative_to(folder).as_posix(): p.stat().st_size for p in files}
 
 
+@cache  # a version is read by the parser of e-mails, and each step writes all of them
 def installed(package: str = "datagen") -> str:
     """Return the version of an installed package, "" where it is not there."""
     from importlib.metadata import PackageNotFoundError, version  # it loads the parser of e-mails

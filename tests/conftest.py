@@ -31,6 +31,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", action="store_true", help="the whole of each series of kills, not a few")
 
 
+WAITS = {  # seconds, in the place of those that are right between machines
+    "datagen.models.chat.BACK_OFF_S": 0.02, "datagen.models.batch_exchange.BACK_OFF_S": 0.02,
+    "datagen.models.batch_exchange.FIRST_POLL_S": 0.01, "datagen.models.batches.QUIET_S": 0.1,
+    "datagen.models.probe_client.BACK_OFF_S": 0.05,
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait less between attempts, and before a batch is sent: the endpoints of the tests are on this machine."""
+    for name, seconds in WAITS.items():
+        monkeypatch.setattr(name, seconds)
+
+
 @pytest.fixture
 def moments(request: pytest.FixtureRequest) -> int:
     """How many moments a series of kills is spread over."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import Any
 
 from datagen import assets
@@ -19,13 +20,12 @@ class Prompt:
 
     def __init__(self, name: str, language: str, own: str | None = None) -> None:
         """Read and compile it, the user's own first; raises UsageError where there is none, or it is no template."""
-        from jinja2 import StrictUndefined, TemplateSyntaxError
-        from jinja2.sandbox import SandboxedEnvironment
+        from jinja2 import TemplateSyntaxError
 
         source = assets.prompt(name, language, own)
         self.hash, self._name = prompt_hash(source), f"{name}.{language}.jinja"
         try:
-            self._template = SandboxedEnvironment(trim_blocks=True, undefined=StrictUndefined).from_string(source)
+            self._template = _compiled(source)
         except TemplateSyntaxError as e:
             raise UsageError(f"{self._name}, line {e.lineno}: not a template: {e.message}") from None
 
@@ -34,7 +34,7 @@ class Prompt:
         from jinja2 import TemplateError
 
         try:
-            return self._template.render(**values).strip()
+            return str(self._template.render(**values)).strip()
         except (TemplateError, TypeError, ValueError, ArithmeticError) as e:
             known = ", ".join(sorted(values))
             raise UsageError(f"{self._name}: {' '.join(str(e).split())}; the values are {known}") from None
@@ -42,3 +42,11 @@ class Prompt:
     def messages(self, **values: Any) -> list[dict[str, str]]:
         """Return the prompt as the one user message of a chat request."""
         return [{"role": "user", "content": self.text(**values)}]
+
+
+@lru_cache(maxsize=64)  # the steps of a run share their prompts
+def _compiled(source: str) -> Any:
+    from jinja2 import StrictUndefined
+    from jinja2.sandbox import SandboxedEnvironment
+
+    return SandboxedEnvironment(trim_blocks=True, undefined=StrictUndefined).from_string(source)

@@ -83,7 +83,9 @@ def client(url: str, key: str | None, timeout_s: float, most_mb: float = MOST_MB
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
     # Classic Azure has a header of its own for the key, and takes the usual one for a token of another kind.
     azure = key is not None and "api-version" in query and "/deployments/" in parts.path
-    transport = Bounded(trust_env=parts.hostname not in LOOPBACK, follow_redirects=False)
+    here = parts.hostname in LOOPBACK
+    # Plain HTTP to this machine meets no certificate, and reading those of the system takes longer than some requests.
+    transport = Bounded(trust_env=not here, verify=not here or parts.scheme != "http", follow_redirects=False)
     timeout = openai.Timeout(timeout_s, connect=min(CONNECT_TIMEOUT_S, timeout_s))
     address = url.partition("?")[0] if parts.query else url
     return openai.AsyncOpenAI(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from datagen.errors import UsageError
@@ -106,13 +107,19 @@ def first_word(text: str) -> str:
 
 def panel(d: Mapping[str, Any]) -> str:
     """Return the section of the report that shows what `diversity` counted: HTML, everything in it escaped."""
+    from markupsafe import Markup
+
+    return Markup(_template().render(d=d, kinds=list(KINDS.items())))  # noqa: S704 - the template escaped it
+
+
+@cache
+def _template() -> Any:
     from jinja2 import StrictUndefined
     from jinja2.sandbox import SandboxedEnvironment
-    from markupsafe import Markup
 
     env = SandboxedEnvironment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     env.filters.update(count=numbers.count, percent=numbers.percent, visible=texts.cut)
-    return Markup(env.from_string(_PANEL).render(d=d, kinds=list(KINDS.items())))  # noqa: S704 - the template escaped it
+    return env.from_string(_PANEL)
 
 
 def _words(group: Iterable[str], pairs: Sequence[tuple[str, str]]) -> dict[str, Counter[str]]:

@@ -47,15 +47,15 @@ def test_where_requests_look_at_the_kept_rows_concurrency_and_faults_change_noth
     tmp_path: Path, options: dict[str, Any], folder_bytes: Callable[..., Any]
 ) -> None:
     with LocalEndpoint() as server:
-        made(tmp_path / "a", server, n=60, concurrency=1, window=4, **options)
+        made(tmp_path / "a", server, n=30, concurrency=1, window=4, **options)
     with LocalEndpoint({2: "429", 3: "500", 7: "hang_up", 11: "500"}, delay_s=0.01) as server:
-        made(tmp_path / "b", server, n=60, concurrency=16, window=4, **options)
+        made(tmp_path / "b", server, n=30, concurrency=16, window=4, **options)
     assert folder_bytes(tmp_path / "a") == folder_bytes(tmp_path / "b")
     assert bodies(tmp_path / "a") == bodies(tmp_path / "b"), "the same requests were bought"
 
 
 def test_prompts_show_rows_of_the_run_as_the_window_left_them(tmp_path: Path, endpoint: LocalEndpoint) -> None:
-    kept, _ = made(tmp_path / "out", endpoint, n=60, machine_examples=2, window=4)
+    kept, _ = made(tmp_path / "out", endpoint, n=30, machine_examples=2, window=4)
     own = {r["id"] for r in kept}
     shown = [[p for p in r["parents"] if p in own] for r in kept]
     assert shown[0] == [] and any(len(s) == 2 for s in shown)
@@ -66,18 +66,18 @@ def test_prompts_show_rows_of_the_run_as_the_window_left_them(tmp_path: Path, en
 
 
 def test_a_larger_n_buys_only_the_rest_though_prompts_look_at_the_rows(tmp_path: Path, endpoint: LocalEndpoint) -> None:
-    few, _ = made(tmp_path / "out", endpoint, n=30, machine_examples=2)
-    many, _ = made(tmp_path / "out", endpoint, n=60, machine_examples=2)
-    assert [r["id"] for r in many[:30]] == [r["id"] for r in few]
+    few, _ = made(tmp_path / "out", endpoint, n=15, machine_examples=2)
+    many, _ = made(tmp_path / "out", endpoint, n=30, machine_examples=2)
+    assert [r["id"] for r in many[:15]] == [r["id"] for r in few]
     sent = [json.dumps(b, sort_keys=True) for b in endpoint.bodies]
     assert len(set(sent)) == len(sent)
 
 
 def test_a_changed_filter_buys_nothing_more_than_its_rows_need(tmp_path: Path, endpoint: LocalEndpoint) -> None:
-    made(tmp_path / "out", endpoint, n=60)
+    made(tmp_path / "out", endpoint, n=30)
     bought = endpoint.requests
-    looser, _ = made(tmp_path / "out", endpoint, n=40, threshold=0.9, rules="off")
-    assert len(looser) == 40
+    looser, _ = made(tmp_path / "out", endpoint, n=20, threshold=0.9, rules="off")
+    assert len(looser) == 20
     assert endpoint.requests == bought
 
 
@@ -85,26 +85,26 @@ def test_the_last_requests_are_not_more_than_what_is_missing_needs(tmp_path: Pat
     made(tmp_path / "out", endpoint, n=60, concurrency=32, window=32)
     requests = read_json(tmp_path / "out" / "run.json")["stages"][0]["requests"]
     assert requests["recorded"] <= requests["judged"] + 64
-    made(tmp_path / "more", endpoint, n=600, concurrency=32, window=32)
+    made(tmp_path / "more", endpoint, n=300, concurrency=32, window=32)
     requests = read_json(tmp_path / "more" / "run.json")["stages"][0]["requests"]
     assert requests["recorded"] - requests["judged"] <= 16, "64 were under way, and the end was foreseen"
 
 
 def test_a_cap_ends_with_what_was_made_and_a_larger_one_goes_on(tmp_path: Path, endpoint: LocalEndpoint) -> None:
     cap = {**PRICES, "max_output_tokens": 400}
-    few, _ = made(tmp_path / "out", endpoint, n=200, budget_usd=0.02, **cap)
+    few, _ = made(tmp_path / "out", endpoint, n=100, budget_usd=0.01, **cap)
     entry = read_json(tmp_path / "out" / "run.json")["stages"][0]
     assert entry["stopped"]["exit_code"] == BudgetError.exit_code
-    assert "budget of $0.02 is reached" in entry["stopped"]["message"]
-    assert 0 < len(few) < 200
-    assert 0.008 < entry["cost"]["usd"] <= 0.02
+    assert "budget of $0.01 is reached" in entry["stopped"]["message"]
+    assert 0 < len(few) < 100
+    assert 0.004 < entry["cost"]["usd"] <= 0.01
     bought = endpoint.requests
-    same, _ = made(tmp_path / "out", endpoint, n=200, budget_usd=0.02, **cap)
+    same, _ = made(tmp_path / "out", endpoint, n=100, budget_usd=0.01, **cap)
     assert endpoint.requests == bought
     assert [r["id"] for r in same] == [r["id"] for r in few]
-    many, _ = made(tmp_path / "out", endpoint, n=200, budget_usd=2, **cap)
+    many, _ = made(tmp_path / "out", endpoint, n=100, budget_usd=2, **cap)
     assert [r["id"] for r in many[: len(few)]] == [r["id"] for r in few]
-    assert len(many) == 200
+    assert len(many) == 100
     assert read_json(tmp_path / "out" / "run.json")["stages"][0]["stopped"] is None
 
 
@@ -159,7 +159,7 @@ def test_an_estimate_buys_the_first_requests_of_the_run_and_quotes_the_rest(
     tmp_path: Path, datagen: Callable[..., Any]
 ) -> None:
     with LocalEndpoint() as server:
-        command = ["self-instruct", "-n", 300, "-o", "out", "--model", "local", "--base-url", server.base_url]
+        command = ["self-instruct", "-n", 150, "-o", "out", "--model", "local", "--base-url", server.base_url]
         prices = ["--price-in", 1, "--price-out", 2]
         done = datagen(*command, *prices, "--estimate", "--probes", 10, "--json")
         assert done.returncode == 0, done.stderr
@@ -178,24 +178,24 @@ def test_an_estimate_buys_the_first_requests_of_the_run_and_quotes_the_rest(
     assert told["requests"][1] * 0.7 <= entry["requests"]["judged"] <= told["requests"][2] * 1.5
 
 
-@pytest.mark.parametrize("wait_s", [0.3, 1.5])
-def test_ctrl_c_ends_with_every_answer_saved(tmp_path: Path, clean_environment: dict[str, str], wait_s: float) -> None:
-    with LocalEndpoint(delay_s=0.2) as server:
+def test_ctrl_c_ends_with_every_answer_saved(tmp_path: Path, clean_environment: dict[str, str]) -> None:
+    with LocalEndpoint(delay_s=0.05) as server:
         command = [sys.executable, "-m", "datagen", "self-instruct", "-n", "5000", "-o", "out", "--model", "local"]
         child = subprocess.Popen(
             [*command, "--base-url", server.base_url], cwd=tmp_path, env=clean_environment, stderr=subprocess.PIPE, text=True
         )
         while server.requests < 16:
             time.sleep(0.02)
-        time.sleep(wait_s)
+        time.sleep(0.3)
         child.send_signal(signal.SIGINT)
         _, said = child.communicate(timeout=60)  # 5,000 rows take longer
         asked = server.requests
     assert child.returncode == 130 and said.splitlines()[-1].startswith("datagen: stopped"), said
     with closing(sqlite3.connect(tmp_path / "out" / "journal.sqlite")) as db:
         counts = dict(db.execute("SELECT coalesce(outcome, 'cut off'), count(*) FROM attempt GROUP BY outcome"))
-    assert sum(counts.values()) == asked
-    assert counts["answered"] >= asked - 1  # an answer takes 0.2 s, and GRACE_S is waited for those under way
+    # What is recorded may not have left this machine; what left it is recorded.
+    assert asked <= sum(counts.values()) <= asked + counts.get("cut off", 0)
+    assert counts["answered"] >= asked - 1  # an answer takes 0.05 s, and GRACE_S is waited for those under way
 
 
 def test_topics_steer_the_prompts_and_are_counted(tmp_path: Path, endpoint: LocalEndpoint, write_jsonl: Any) -> None:
@@ -213,14 +213,14 @@ def test_topics_steer_the_prompts_and_are_counted(tmp_path: Path, endpoint: Loca
 
 def test_the_command_that_a_cap_prints_goes_on(tmp_path: Path, datagen: Callable[..., Any]) -> None:
     with LocalEndpoint() as server:
-        command = ["self-instruct", "-n", 40, "-o", "out", "--model", "local", "--base-url", server.base_url]
+        command = ["self-instruct", "-n", 25, "-o", "out", "--model", "local", "--base-url", server.base_url]
         done = datagen(*command, "--max-requests=5")
         assert done.returncode == 5
         printed = done.stderr.strip().rpartition("go on with: datagen ")[2].split()
         assert printed[-1] == "--max-requests=10"
         again = datagen(*printed[:-1], "--max-requests=100")
         assert again.returncode == 0, again.stderr
-    assert len(list(iterate_rows(tmp_path / "out" / "kept"))) == 40
+    assert len(list(iterate_rows(tmp_path / "out" / "kept"))) == 25
 
 
 def test_a_stop_sends_nothing_that_was_only_waiting(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def _no_endpoint_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def made(out: Path, server: LocalEndpoint, kind: str = "self_instruct", **options: Any) -> tuple[list[Row], list[Row]]:
-    settings = {"n": 20, "model": "local", "base_url": server.base_url, "concurrency": 4, **options}
+    settings = {"n": 10, "model": "local", "base_url": server.base_url, "concurrency": 4, **options}
     execute(make([{kind: settings}]), out)
     return list(iterate_rows(out / "kept")), list(iterate_rows(out / "dropped"))
 
@@ -44,7 +44,7 @@ def test_original_asks_for_tasks_then_their_kind_then_their_instances(
     tmp_path: Path, endpoint: LocalEndpoint, language: str
 ) -> None:
     kept, dropped = made(tmp_path / "out", endpoint, method="original", language=language)
-    assert len(kept) == 20
+    assert len(kept) == 10
     assert {r["language"] for r in kept} == {language}
     assert all(r["instruction"] and r["output"] for r in kept)
     temperatures = [b.get("temperature") for b in endpoint.bodies]
@@ -54,7 +54,7 @@ def test_original_asks_for_tasks_then_their_kind_then_their_instances(
 
 
 def test_original_shows_two_tasks_of_the_run_beside_six_of_the_seeds(tmp_path: Path, endpoint: LocalEndpoint) -> None:
-    kept, _ = made(tmp_path / "out", endpoint, method="original", n=60, window=2)
+    kept, _ = made(tmp_path / "out", endpoint, method="original", n=40, window=2)
     own = {r["id"] for r in kept}
     shown = [len(own & set(r["parents"])) for r in kept]
     assert {len(r["parents"]) for r in kept} == {8}
@@ -62,7 +62,7 @@ def test_original_shows_two_tasks_of_the_run_beside_six_of_the_seeds(tmp_path: P
 
 
 def test_a_task_of_a_list_that_repeats_costs_no_further_request(tmp_path: Path, endpoint: LocalEndpoint) -> None:
-    _, dropped = made(tmp_path / "out", endpoint, method="original", n=60, window=2)
+    _, dropped = made(tmp_path / "out", endpoint, method="original", n=40, window=2)
     early = [r for r in dropped if r["reason"] == "too_similar" and not r["output"]]
     assert early, "a repeated task was seen before its instances were asked for"
     assert all(r["witness_id"] for r in early)
@@ -88,7 +88,7 @@ def test_the_instance_filters_of_self_instruct_each_say_their_name() -> None:
 
 def test_upper_case_stays_upper_case(tmp_path: Path, endpoint: LocalEndpoint) -> None:
     """Self-Instruct's `.capitalize()` makes "Write a SQL query for NASA" to "Write a sql query for nasa"."""
-    kept, _ = made(tmp_path / "out", endpoint, method="original", n=30)
+    kept, _ = made(tmp_path / "out", endpoint, method="original")
     texts = "".join(b["messages"][-1]["content"] for b in endpoint.bodies)
     assert all(r["instruction"] in texts for r in kept)
 
@@ -96,7 +96,7 @@ def test_upper_case_stays_upper_case(tmp_path: Path, endpoint: LocalEndpoint) ->
 @pytest.mark.parametrize("language", ["en", "zh", "th"])
 def test_one_asks_for_a_task_and_then_for_its_answer(tmp_path: Path, endpoint: LocalEndpoint, language: str) -> None:
     kept, _ = made(tmp_path / "out", endpoint, method="one", language=language)
-    assert len(kept) == 20
+    assert len(kept) == 10
     answers = [b for b in endpoint.bodies if b["messages"][0]["role"] == "system"]
     asked = {said(b) for b in answers}
     assert {f"{r['instruction']}\n\n{r['input']}".strip() for r in kept} <= asked
@@ -104,7 +104,7 @@ def test_one_asks_for_a_task_and_then_for_its_answer(tmp_path: Path, endpoint: L
 
 
 def test_one_buys_no_answer_to_a_repeated_task(tmp_path: Path, endpoint: LocalEndpoint) -> None:
-    kept, dropped = made(tmp_path / "out", endpoint, method="one", n=60, window=2)
+    kept, dropped = made(tmp_path / "out", endpoint, method="one", n=40, window=2)
     early = [r for r in dropped if r["reason"] == "too_similar" and not r["output"]]
     assert early
     answers = sum(b["messages"][0]["role"] == "system" for b in endpoint.bodies)

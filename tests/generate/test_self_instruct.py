@@ -17,6 +17,7 @@ from local_endpoint import LocalEndpoint
 from datagen import assets
 from datagen.errors import ModelError
 from datagen.formats.read import read
+from datagen.generate.options import SelfInstructOptions
 from datagen.generate.parse import items
 from datagen.recipe import make
 from datagen.rows import Row
@@ -99,7 +100,7 @@ def test_a_repeated_task_names_the_row_or_the_seed_that_it_repeats(
     seeds = [{"instruction": f"Write word number {i} of the list", "output": str(i)} for i in range(8)]
     path = write_jsonl("seeds.jsonl", {"instruction": "Name three fruits that grow in winter", "output": "Kiwi"}, *seeds)
     for name, options in (("own", {}), ("given", {"seeds": str(path)})):
-        kept, dropped = made(tmp_path / name, endpoint, n=90, **options)
+        kept, dropped = made(tmp_path / name, endpoint, n=50, **options)
         ids = {r["id"]: r["instruction"] for r in kept}
         repeats = [r for r in dropped if r["reason"] == "too_similar"]
         assert repeats
@@ -115,7 +116,7 @@ def test_a_repeated_task_names_the_row_or_the_seed_that_it_repeats(
 
 
 def test_no_two_kept_rows_are_alike(tmp_path: Path, endpoint: LocalEndpoint) -> None:
-    kept, _ = made(tmp_path / "out", endpoint, n=40)
+    kept, _ = made(tmp_path / "out", endpoint, n=25)
     pool = RougePool(0.7)
     for row in [*read(str(assets.seed_file("en"))), *kept]:
         if row.get("generation"):
@@ -148,9 +149,9 @@ def test_the_order_in_which_answers_come_changes_nothing(tmp_path: Path, folder_
 def test_a_larger_n_buys_only_the_rest(tmp_path: Path, endpoint: LocalEndpoint) -> None:
     few, _ = made(tmp_path / "out", endpoint, n=10)
     bought = endpoint.requests
-    many, _ = made(tmp_path / "out", endpoint, n=90)
+    many, _ = made(tmp_path / "out", endpoint, n=40)
     assert [r["id"] for r in many[:10]] == [r["id"] for r in few]
-    assert len(many) == 90
+    assert len(many) == 40
     sent = [json.dumps(b, sort_keys=True) for b in endpoint.bodies]
     assert len(sent) > bought
     assert len(set(sent)) == len(sent), "a recorded request was sent again"
@@ -275,12 +276,13 @@ def test_the_embedded_model_refuses_other_languages_and_names_the_way(datagen: C
     assert not (tmp_path / "out").exists()
 
 
-def test_a_hundred_requests_in_a_row_that_keep_nothing_stop_the_run(tmp_path: Path) -> None:
+def test_requests_in_a_row_that_keep_nothing_stop_the_run(tmp_path: Path) -> None:
+    assert SelfInstructOptions().stall == 100
     with LocalEndpoint() as server:
-        _, dropped = made(tmp_path / "out", server, n=5000, threshold=0.0)
+        _, dropped = made(tmp_path / "out", server, n=5000, threshold=0.0, stall=20)
     stopped = read_json(tmp_path / "out" / "run.json")["stages"][0]["stopped"]
     assert stopped["exit_code"] == 4
-    assert stopped["message"].startswith("the last 100 requests kept nothing")
+    assert stopped["message"].startswith("the last 20 requests kept nothing")
     assert "too_similar" in stopped["message"]
-    assert len(answers(tmp_path / "out")) >= 100
-    assert len(dropped) > 100
+    assert len(answers(tmp_path / "out")) >= 20
+    assert len(dropped) > 20

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -74,38 +76,33 @@ def killed_after_it_was_sent(command: list[str], server: LocalEndpoint, cwd: Pat
         batch.left = 1
 
 
-@pytest.mark.parametrize("how", [["--via", "batch"], []])
 def test_a_batch_that_a_kill_left_behind_is_taken_up_and_nothing_is_bought_twice(
-    words: Any, datagen: Any, tmp_path: Path, clean_environment: dict[str, str], how: list[str]
-) -> None:
-    with LocalEndpoint() as server:
-        server.batches.polls = 1000
-        killed_after_it_was_sent(words(server, "out", "--via", "batch"), server, tmp_path, clean_environment)
-        assert attempts(tmp_path / "out") == {"cut off": 20}
-        done = datagen(*words(server, "out", *how))
-        assert done.returncode == 0, done.stderr
-        # Online the batch is ended, half of it done, and the rest is asked for.
-        assert len(server.batches.batches) == 1 and server.requests == 20
-    told = attempts(tmp_path / "out")
-    assert told["answered"] == 20 and "cut off" not in told
-
-
-def test_a_batch_whose_name_was_never_heard_is_found_by_its_mark(
     words: Any, datagen: Any, tmp_path: Path, clean_environment: dict[str, str]
 ) -> None:
     with LocalEndpoint() as server:
         server.batches.polls = 1000
         killed_after_it_was_sent(words(server, "out", "--via", "batch"), server, tmp_path, clean_environment)
-        with closing(sqlite3.connect(tmp_path / "out" / "journal.sqlite")) as db:
-            db.execute("UPDATE batch SET id = NULL")
-            db.commit()
-        assert datagen(*words(server, "out", "--via", "batch")).returncode == 0
-        assert len(server.batches.batches) == 1 and server.requests == 20
+        assert attempts(tmp_path / "out") == {"cut off": 20}
+        left = copy.deepcopy(server.batches.batches)
+        for name, how in (("batch", ["--via", "batch"]), ("online", []), ("unheard", ["--via", "batch"])):
+            out, before = tmp_path / name, server.requests
+            shutil.copytree(tmp_path / "out", out)
+            server.batches.batches = copy.deepcopy(left)
+            if name == "unheard":  # killed before the endpoint's name of the batch came: it is found by its mark
+                with closing(sqlite3.connect(out / "journal.sqlite")) as db:
+                    db.execute("UPDATE batch SET id = NULL")
+                    db.commit()
+            done = datagen(*words(server, name, *how))
+            assert done.returncode == 0, done.stderr
+            # Online the batch is ended, half of it done, and the rest is asked for.
+            assert len(server.batches.batches) == 1 and server.requests - before == 20
+            told = attempts(out)
+            assert told["answered"] == 20 and "cut off" not in told
         # One that never reached the endpoint is let go.
-        with closing(sqlite3.connect(tmp_path / "out" / "journal.sqlite")) as db:
+        with closing(sqlite3.connect(tmp_path / "unheard" / "journal.sqlite")) as db:
             db.execute("INSERT INTO batch (mark, path, endpoint) VALUES ('lost', 'chat/completions', ?)", (server.base_url,))
             db.commit()
-        assert datagen(*words(server, "out", "--samples", "2")).returncode == 0
+        assert datagen(*words(server, "unheard", "--samples", "2")).returncode == 0
 
 
 @pytest.mark.parametrize(

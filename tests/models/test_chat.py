@@ -99,7 +99,7 @@ def test_a_request_that_no_retry_helps_is_given_up_and_asked_again_only_when_tol
 
 def test_an_endpoint_that_never_answers_is_left_after_the_timeout(journal: Journal) -> None:
     with LocalEndpoint({1: "hang"}) as server:
-        assert used(journal, server, one, timeout_s=2.0).text
+        assert used(journal, server, one, timeout_s=0.8).text
     assert outcomes(journal) == ["unknown", "answered"]
 
 
@@ -119,8 +119,8 @@ def test_a_rate_limit_holds_back_every_request_for_as_long_as_it_asks(journal: J
         await asyncio.gather(*(chat.complete("chat/completions", BODY, i) for i in range(8)))
         return time.monotonic() - started
 
-    with LocalEndpoint({1: "429"}, retry_after="1") as server:
-        assert used(journal, server, eight, concurrency=1) > 1.0
+    with LocalEndpoint({1: "429"}, retry_after="0.4") as server:
+        assert used(journal, server, eight, concurrency=1) > 0.4
         assert server.requests == 9
 
 

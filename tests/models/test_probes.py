@@ -90,8 +90,8 @@ def test_a_parameter_that_is_refused_does_not_work_in_the_endpoints_words(parame
 
 
 def test_a_probe_that_hangs_stops_no_other() -> None:
-    findings = found(ModelServer(hangs="logprobs n"), timeout_s=2.0)
-    assert {f.probe for f in findings.probes if f.words.startswith("no answer within 2 s")} == {"n", "logprobs"}
+    findings = found(ModelServer(hangs="logprobs n"), timeout_s=1.0)
+    assert {f.probe for f in findings.probes if f.words.startswith("no answer within 1 s")} == {"n", "logprobs"}
     assert findings.of("logprobs").verdict == "unknown"
     assert findings.of("JSON schema").verdict == findings.of("latency").verdict == "works"
     assert findings.uncounted == 2  # they may have been worked on
@@ -178,7 +178,7 @@ def test_a_connection_that_the_endpoint_closed_after_an_error_is_made_again() ->
 
     threading.Thread(target=serve, daemon=True).start()
     with listener:
-        findings = examine(f"http://127.0.0.1:{listener.getsockname()[1]}/v1", "m", timeout_s=3)
+        findings = examine(f"http://127.0.0.1:{listener.getsockname()[1]}/v1", "m", timeout_s=1)
     assert (findings.of("reachable").verdict, findings.of("chat").verdict) == ("works", "works")
 
 
@@ -187,7 +187,7 @@ def test_a_rate_limit_that_passes_within_a_probe_is_waited_for() -> None:
 
 
 def test_a_rate_limit_that_does_not_pass_says_nothing_about_the_endpoint() -> None:
-    findings = found(ModelServer(limited=999), timeout_s=2.0)
+    findings = found(ModelServer(limited=999), timeout_s=0.4)
     assert (findings.of("chat").verdict, findings.of("chat").words) == ("unknown", "HTTP 429: slow down")
     assert not findings.usable
 

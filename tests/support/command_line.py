@@ -59,9 +59,10 @@ def _text(stream: io.TextIOWrapper) -> str:
 def _forgotten(folder: Path) -> Iterator[None]:
     """Forget the modules of the folder afterwards: another test has others of the same name."""
     importlib.invalidate_caches()
+    places = (str(folder), str(folder.resolve()))
     try:
         yield
     finally:
         for name, module in list(sys.modules.items()):
-            if (getattr(module, "__file__", None) or "").startswith((str(folder), str(folder.resolve()))):
+            if (getattr(module, "__file__", None) or "").startswith(places):
                 del sys.modules[name]

@@ -16,7 +16,7 @@ from datagen.errors import UsageError
 from datagen.recipe import make
 from datagen.report.explain import fates
 from datagen.rows import Row
-from datagen.run import Result, execute
+from datagen.run import Result, estimate, execute
 from datagen.shards import read_all
 from datagen.teach.reading import instruction_of
 
@@ -200,6 +200,16 @@ def test_pairs_that_fit_worst_go_before_they_are_judged(tmp_path: Path, saying: 
     assert "tyres" in worst["output"] and len(kept) == 2
     assert all(r["input_output_cosine"] > worst["score"] for r in kept)
     assert not any("Score: N" in text and "tyres" in text for text in asked), "what goes is not paid for"
+
+
+def test_where_pairs_go_that_fit_worst_only_the_others_are_quoted_for_the_judge(tmp_path: Path, saying: Any) -> None:
+    (tmp_path / "pages").mkdir()
+    for page in range(6):
+        (tmp_path / "pages" / f"{page}.txt").write_text(f"The soil of lake {page} is {page} metres below. {GARDEN}", "utf-8")
+    with saying(says) as server:
+        given = {"model": "tiny-chat", "base_url": server.base_url, "fit": 0.4, "price_in": 1.0, "price_out": 4.0}
+        told = estimate(make(steps((str(tmp_path / "pages"),), given)), tmp_path / "out", 5)
+    assert told["not_counted"] == ["semantic"] and told["sent"] == len(server.bodies) == 5 + 2
 
 
 def test_fit_by_the_embedded_model_is_refused_for_other_languages_before_anything_is_paid_for(

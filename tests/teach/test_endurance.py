@@ -37,7 +37,7 @@ ROWS = [
         "instruction": f"Tell me what happens when number {i} meets the garden and the river.",
         "output": f"Then {i} of them turn green.",
     }
-    for i in range(24)
+    for i in range(12)
 ]
 
 
@@ -95,9 +95,9 @@ def test_a_cap_is_never_passed_and_the_rest_is_named_until_the_next_run(
 ) -> None:
     less = ["--rounds", "1"] if name == "evolve" else []  # so that some rows are done before the cap
     with LocalEndpoint() as server:
-        stopped = datagen(*words(name, server, "out", *less, "--max-requests", "15", "--concurrency", "2"))
-        assert (stopped.returncode, server.requests) == (5, 15), stopped.stderr
-        assert "go on with: datagen" in stopped.stderr and "--max-requests 30" in stopped.stderr
+        stopped = datagen(*words(name, server, "out", *less, "--max-requests", "9", "--concurrency", "2"))
+        assert (stopped.returncode, server.requests) == (5, 9), stopped.stderr
+        assert "go on with: datagen" in stopped.stderr and "--max-requests 18" in stopped.stderr
         if name != "judge":
             dropped = pq.read_table(tmp_path / "out" / "dropped").to_pylist()
             kept = pq.read_table(tmp_path / "out" / "kept").to_pylist()

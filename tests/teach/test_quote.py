@@ -107,5 +107,3 @@ def test_a_backtranslation_is_quoted_with_its_judge(tmp_path: Path) -> None:
         assert told["usd"][1] <= spent <= told["usd"][2], (told["usd"], spent)
         again = estimate(recipe.make(steps([str(tmp_path / "pages")], {**given, "rounds": 2})), tmp_path / "rounds", 5)
         assert again["not_counted"] == ["forward_model", "judge_2"], "a model that the run itself tunes is asked nothing"
-        fit = estimate(recipe.make(steps([str(tmp_path / "pages")], {**given, "fit": 0.4})), tmp_path / "fit", 5)
-        assert fit["not_counted"] == ["semantic"] and fit["sent"] == 5 + 2, "only the judged share is quoted for the judge"
