@@ -7,22 +7,21 @@ other's: `answers.other_question`. A word more in one of them, or one letter of 
 
 from __future__ import annotations
 
+import re
 from functools import cache
+from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import regex
 
-from datagen.similarity.columns import encoded
-from datagen.similarity.tokenised import Tokenised
+from datagen.similarity.tokenised import Tokenised, tokenised
 from datagen.text import Units, is_unspaced, tokens
 from datagen.wordlists import entries
 
 LONGEST = 200  # tokens of a question; in a longer text one more word makes no other question
-OF_LETTERS = regex.compile(
-    r"[\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
-)  # a cluster is a letter; elsewhere it is a syllable or a word
+# A cluster of Thai, Lao, Burmese or Khmer is a letter; of Han and kana it is a syllable or a word.
+OF_LETTERS = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]")
 LEAST_LETTERS, LEAST_SYLLABLES = 2, 1  # tokens of each, in the place of the other's
 WORDS_OF_LETTERS = 2  # times as many letters as `short_answer` are still a short answer
 
@@ -39,34 +38,39 @@ def question_columns(
         short: tokens of an answer that is not short any more.
         units: what `tasks` and `lengths` are counted in.
     """
-    n = len(contexts)
-    asked: list[list[str]] = [[] for _ in range(n)]
-    least = np.zeros(n, np.int8)
     unspaced = np.array([is_unspaced(t) for t in tasks.vocabulary], bool)
     held = np.concatenate([[0], np.cumsum(unspaced[tasks.ids])])
     some = held[tasks.offsets[1:]] > held[tasks.offsets[:-1]]
     longer = WORDS_OF_LETTERS if units == "graphemes" else 1
-    for row in np.flatnonzero(some & (lengths < longer * short) & (tasks.counts <= LONGEST)).tolist():
-        found = tasks.of(row) if units == "graphemes" else tokens(contexts[row])
-        letters = any(map(OF_LETTERS.match, found))
+    wanted = some & (lengths < longer * short) & (tasks.counts <= LONGEST)
+    if units != "graphemes":  # words of a dictionary: the rows that are wanted, in letters
+        tasks = tokenised([text if yes else "" for text, yes in zip(contexts, wanted.tolist(), strict=True)])
+    least, left = np.zeros(len(contexts), np.int8), np.zeros(len(tasks.ids), bool)
+    for row in np.flatnonzero(wanted).tolist():
+        found = tasks.of(row)
+        letters = OF_LETTERS.search("".join(found)) is not None
         if letters or lengths[row] < short:
-            asked[row] = without_question_words(found)
+            start = tasks.offsets[row]
+            left[start : tasks.offsets[row + 1]] = True
+            for begin, end in question_words(found):
+                left[start + begin : start + end] = False
             least[row] = LEAST_LETTERS if letters else LEAST_SYLLABLES
-    return {"asked_tokens": encoded(asked), "asked_least": pa.array(least)}
+    ends = np.concatenate([[0], np.cumsum(left)])[tasks.offsets]
+    asked = Tokenised(tasks.ids[left], ends.astype(np.int64), tasks.vocabulary)
+    return {"asked_tokens": asked.column(), "asked_least": pa.array(least)}
 
 
-def without_question_words(found: list[str]) -> list[str]:
-    """Return the tokens of a question that are in none of the words that ask, the longest words first."""
-    text, starts = "".join(found), np.cumsum([0, *map(len, found)]).tolist()
-    places = {start: place for place, start in enumerate(starts)}
-    gone: set[int] = set()
-    for hit in _question_words().finditer(text):
-        if hit.start() in places and hit.end() in places:  # not a part of a character with its marks
-            gone.update(range(places[hit.start()], places[hit.end()]))
-    return [token for place, token in enumerate(found) if place not in gone]
+def question_words(found: list[str]) -> list[tuple[int, int]]:
+    """Return where in the tokens of a question the words stand that ask, the longest words first: begin and end of each."""
+    spans = [hit.span() for hit in _question_words().finditer("".join(found))]
+    if not spans:
+        return []
+    places = {start: place for place, start in enumerate(accumulate(map(len, found), initial=0))}
+    # One that begins or ends inside a character with its marks is no word.
+    return [(places[a], places[b]) for a, b in spans if a in places and b in places]
 
 
 @cache
-def _question_words() -> regex.Pattern[str]:
+def _question_words() -> re.Pattern[str]:
     words = {"".join(tokens(word)) for word in entries("question_words")}
-    return regex.compile("|".join(map(regex.escape, sorted(words, key=lambda w: (-len(w), w)))))
+    return re.compile("|".join(map(re.escape, sorted(words, key=lambda w: (-len(w), w)))))
