@@ -35,10 +35,10 @@ _BLANK: Row = {
 
 
 def text_of(value: Any) -> str:
-    """Return a value as column text: text unchanged, null as "", anything else as its JSON text."""
+    """Return a value as column text: text unchanged; null, NaN and infinity as ""; anything else as its JSON text."""
     if isinstance(value, str):
         return value
-    return "" if value is None else dumps(value)
+    return "" if json_text.finite(value) is None else dumps(value)
 
 
 def dumps(value: Any) -> str:
