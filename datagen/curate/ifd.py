@@ -33,8 +33,9 @@ class Ifd(Stage):
     IFD = mean loss of the answer given the whole context / its mean loss alone, over the same tokens (`ratio=ppl`: of the
     perplexities). Without `keep` nothing is dropped. With it the share `keep` of the eligible rows stays, hardest first, within
     each language or source if asked; not eligible are `ifd_above_1` (the instruction makes the answer less likely), `too_long`,
-    `no_answer` and `unread_language`. run.json says how IFD goes with length, and the bits per byte of each language; the run
-    ends where more than 1 % of the rows are in languages that the model does not read.
+    `no_answer`, `control_tokens` (the row holds one of the model's, as in training) and `unread_language`. run.json says how
+    IFD goes with length, and the bits per byte of each language; the run ends where more than 1 % of the rows are in languages
+    that the model does not read.
     Source: Cherry (Li et al. 2024, arXiv 2308.12032); for ppl Superfiltering (2024, arXiv 2402.00530).
     """
 
@@ -49,7 +50,9 @@ class Ifd(Stage):
     version: ClassVar[int] = 2
     parallel: ClassVar[Literal["rows", "device"]] = "device"
     chunk: ClassVar[int] = 256
-    reasons: ClassVar[frozenset[str]] = frozenset({"ifd_above_1", "too_long", "no_answer", "unread_language", "easier"})
+    reasons: ClassVar[frozenset[str]] = frozenset(
+        {"ifd_above_1", "too_long", "no_answer", "control_tokens", "unread_language", "easier"}
+    )
     decides: ClassVar[frozenset[str]] = frozenset({"keep", "ratio", "within"})
 
     def __post_init__(self) -> None:
@@ -100,7 +103,8 @@ class Ifd(Stage):
             "loss_given_context": pa.array(given, mask=nothing), "loss_alone": pa.array(alone, mask=nothing),
             "tokens": pa.array([a.end - a.start for a in answers], pa.int64()),
             "bytes": pa.array([a.bytes for a in answers], pa.int64()),
-            "why": pa.array([a.reason for a in answers], pa.string()), "spoken": pa.array(languages, pa.string()),
+            "why": pa.array([a.reason for a in answers], pa.string()),
+            "token": pa.array([a.token for a in answers], pa.string()), "spoken": pa.array(languages, pa.string()),
             "from": rows.column("source").combine_chunks(),
         }  # fmt: skip
 
@@ -136,6 +140,7 @@ class Ifd(Stage):
             pa.array(reason, pa.string()),
             marks["ifd"],
             pa.array(threshold, mask=np.isnan(threshold)),
+            evidence=columns.column("token").combine_chunks(),
             columns=marks,
             notes=notes,
         )

@@ -17,9 +17,10 @@ import numpy.typing as npt
 from datagen.errors import DataError
 from datagen.models.adapter import loaded
 from datagen.models.causal_lm import computes_in_bfloat16, pick_device
-from datagen.render import rendered
+from datagen.render import Rendering, unforged
 from datagen.render.answered import up_to_last_answer
 from datagen.render.marks import split_reasoning
+from datagen.render.today import MEASURED_ON
 from datagen.rows import Row, conversation_turns
 
 if TYPE_CHECKING:
@@ -33,13 +34,17 @@ _PROBE = [{"role": "user", "content": "x"}]
 
 @dataclass(frozen=True)
 class Answer:
-    """A row as token ids, its final answer at `ids[start:end]`; or the reason why it has none: `too_long`, `no_answer`."""
+    """A row as token ids, its final answer at `ids[start:end]`; or the reason why it has none.
+
+    The reasons are `too_long`, `no_answer` and `control_tokens`: the row holds `token`, which would be read as a mark of turns.
+    """
 
     ids: list[int]
     start: int = 0
     end: int = 0
     bytes: int = 0  # of the answer's text
     reason: str | None = None
+    token: str | None = None
 
 
 class AnswerLoss:
@@ -75,9 +80,11 @@ class AnswerLoss:
         if not content.strip():
             return Answer([], reason="no_answer")
         try:
-            texts = rendered(row, tokenizer)
+            texts = unforged(row, tokenizer, Rendering(date=MEASURED_ON))
         except DataError as e:  # of this row alone: the others are scored
             raise ValueError(str(e)) from None
+        if isinstance(texts, str):
+            return Answer([], reason="control_tokens", token=texts)
         if not texts or not texts[-1].spans:
             return Answer([], reason="no_answer")
         shown = texts[-1]

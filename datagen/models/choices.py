@@ -11,6 +11,10 @@ import numpy.typing as npt
 from datagen.errors import ModelError
 from datagen.models.adapter import loaded
 from datagen.models.causal_lm import computes_in_bfloat16, pick_device
+from datagen.render import Rendering
+from datagen.render.control_tokens import escaped_text
+from datagen.render.template import template_of
+from datagen.render.today import MEASURED_ON
 
 TOKENS = {"cpu": 2048}  # of a batch, padding included
 MOST_TOKENS = 16_384  # elsewhere
@@ -77,10 +81,11 @@ class Choices:
 
     def _encoded(self, prompt: str, lead: str) -> list[int]:
         tokenizer: Any = self.tokenizer
+        prompt = escaped_text(prompt, tokenizer)  # what is judged must not end its turn and answer for the judge
         if not tokenizer.chat_template:
             return self._ids(f"### Instruction:\n{prompt}\n\n### Response:\n{lead}")
-        turns = [{"role": "user", "content": prompt}]
-        return self._ids(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True) + lead)
+        template = template_of(tokenizer, Rendering(date=MEASURED_ON))
+        return self._ids(template.render([{"role": "user", "content": prompt}], prompt=True) + lead)
 
     def _read(self, sequences: Sequence[list[int]], tokens: list[int]) -> Floats:
         """Return a batch's probabilities; it is padded on the right, where causal attention never looks."""

@@ -5,10 +5,10 @@ its end-of-turn token, and nothing that stands before it when a server asks for 
 the answer, and the end token is the last that the model must say.
 """
 
-from datagen.render.labels import IGNORED, Encoded, encode
+from datagen.render.labels import IGNORED, Encoded, encode, unforged
 from datagen.render.options import Rendering
 from datagen.render.sequences import rendered
 from datagen.render.spans import Rendered
 from datagen.render.template import Tokenizer, with_template
 
-__all__ = ["IGNORED", "Encoded", "Rendered", "Rendering", "Tokenizer", "encode", "rendered", "with_template"]
+__all__ = ["IGNORED", "Encoded", "Rendered", "Rendering", "Tokenizer", "encode", "rendered", "unforged", "with_template"]

@@ -47,12 +47,12 @@ def control_token_in(conversation: Conversation, tokenizer: Tokenizer) -> str | 
 
 def escaped(conversation: Conversation, tokenizer: Tokenizer) -> Conversation:
     r"""Return a conversation with a backslash after the first character of each control token: `<|im_end|>` → `<\|im_end|>`."""
-    known = sorted({text.strip() for text in control_tokens(tokenizer).values()}, key=len, reverse=True)
+    return conversation.changed(lambda text: escaped_text(text, tokenizer))
 
-    def shown(text: str) -> str:
-        for token in known:
-            if token in text:
-                text = text.replace(token, f"{token[0]}\\{token[1:]}")
-        return text
 
-    return conversation.changed(shown)
+def escaped_text(text: str, tokenizer: Tokenizer) -> str:
+    """Return a text with its control tokens as `escaped` shows them."""
+    for token in sorted({t.strip() for t in control_tokens(tokenizer).values()}, key=len, reverse=True):
+        if token in text:
+            text = text.replace(token, f"{token[0]}\\{token[1:]}")
+    return text

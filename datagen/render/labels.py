@@ -48,23 +48,30 @@ def encode(row: Row, tokenizer: Tokenizer, max_length: int, how: Rendering | Non
         DataError: see `rendered`.
         ModelError: the tokenizer cannot say which characters a token covers.
     """
-    how = how or Rendering()
     if not tokenizer.is_fast:
         raise ModelError("the tokenizer gives no offsets: it needs a tokenizer.json (a fast tokenizer)")
-    template = template_of(tokenizer, how.template_options) if tokenizer.chat_template else None
-    conversation = conversation_of(row, template, how.reasoning)
-    if (token := control_token_in(conversation, tokenizer)) and how.control_tokens == "escape":
-        conversation = escaped(conversation, tokenizer)
-        token = control_token_in(conversation, tokenizer)
-    if token:
-        return [Encoded([], [], None, f"control_tokens: {token}")]
-    found = [_encoded(shown, tokenizer) for shown in rendered_conversation(conversation, row, tokenizer, template)]
+    texts = unforged(row, tokenizer, how)
+    if isinstance(texts, str):
+        return [Encoded([], [], None, f"control_tokens: {texts}")]
+    found = [_encoded(shown, tokenizer) for shown in texts]
     found = [one for one in found if any(label != IGNORED for label in one.labels)]
     if not found:
         return [Encoded([], [], None, "no_labels")]
     if any(len(one.input_ids) > max_length for one in found):
         return [Encoded(one.input_ids, one.labels, one.weights, "too_long") for one in found]
     return found
+
+
+def unforged(row: Row, tokenizer: Tokenizer, how: Rendering | None = None) -> list[Rendered] | str:
+    """Return the texts of a row, as `rendered` does, or the control token that the row's own text would become in them."""
+    how = how or Rendering()
+    template = template_of(tokenizer, how) if tokenizer.chat_template else None
+    conversation = conversation_of(row, template, how.reasoning)
+    token = control_token_in(conversation, tokenizer)
+    if token and how.control_tokens == "escape":
+        conversation = escaped(conversation, tokenizer)
+        token = control_token_in(conversation, tokenizer)
+    return token or rendered_conversation(conversation, row, tokenizer, template)
 
 
 def _encoded(shown: Rendered, tokenizer: Tokenizer) -> Encoded:

@@ -34,7 +34,7 @@ def rendered(row: Row, tokenizer: Tokenizer, how: Rendering | None = None) -> li
         ModelError: there is neither a chat template nor an eos token.
     """
     how = how or Rendering()
-    template = template_of(tokenizer, how.template_options) if tokenizer.chat_template else None
+    template = template_of(tokenizer, how) if tokenizer.chat_template else None
     return rendered_conversation(conversation_of(row, template, how.reasoning), row, tokenizer, template)
 
 

@@ -17,6 +17,8 @@ from typing import Any, Literal, Protocol
 
 from datagen.errors import DataError, UsageError, did_you_mean
 from datagen.render.calls import with_text_arguments
+from datagen.render.options import Rendering
+from datagen.render.today import on, shows_today
 
 Message = dict[str, Any]
 CHATML = (
@@ -95,22 +97,24 @@ def _hint(name: str, known: dict[str, str]) -> str:
     return hint if "did you mean" in hint else ""
 
 
-def template_of(tokenizer: Tokenizer, options: str) -> Template:
-    """Return the chat template of a tokenizer with its options (a JSON object, or ""); one per tokenizer, asked once."""
-    return _template(tokenizer, repr(tokenizer.chat_template), options)
+def template_of(tokenizer: Tokenizer, how: Rendering) -> Template:
+    """Return the chat template of a tokenizer as rows are to be shown; one per tokenizer, asked once."""
+    return _template(tokenizer, repr(tokenizer.chat_template), how.template_options, how.date)
 
 
 @lru_cache(maxsize=8)
-def _template(tokenizer: Tokenizer, text: str, options: str) -> Template:
-    return Template(tokenizer, json.loads(options) if options else {})
+def _template(tokenizer: Tokenizer, text: str, options: str, date: str) -> Template:
+    return Template(tokenizer, json.loads(options) if options else {}, date)
 
 
 class Template:
     """A tokenizer's chat template, with the values that every call gives it; what it can show is found out once."""
 
-    def __init__(self, tokenizer: Tokenizer, options: dict[str, Any]) -> None:
+    def __init__(self, tokenizer: Tokenizer, options: dict[str, Any], date: str = "") -> None:
+        """Take the values for the template and the date that it takes for today (YYYY-MM-DD; "": today)."""
         self.tokenizer = tokenizer
         self.options = options
+        self.date = date
         self._told: set[str] = set()
 
     def tell(self, what: str) -> None:
@@ -126,18 +130,21 @@ class Template:
             DataError: the template refuses them; the message has the template's own, and its line.
         """
         shown = [_in_parts(m) for m in messages] if self.parts else list(messages)
-        given = {**more, **self.options}
+        given: dict[str, Any] = {**more, **self.options}
+        text, dated = self._text(tools)
+        if dated:
+            given["chat_template"] = text
         try:
             return str(
                 self.tokenizer.apply_chat_template(shown, tools=tools, tokenize=False, add_generation_prompt=prompt, **given)
             )
         except Exception as error:  # a template is a program of the model's author: it may raise anything
             why = (str(error).splitlines() or [type(error).__name__])[0]
-            raise DataError(f"the chat template refuses the row: {why[:200]}{_line(error)}") from error
+            raise DataError(f"the chat template refuses the row: {why[:200]}{_line(error, dated)}") from error
 
     def marked(self, messages: Sequence[Message], tools: list[Any] | None, **more: Any) -> list[tuple[int, int]]:
         """Return the character spans that the template itself marks as the model's, by `{% generation %}`; [] without."""
-        text = self._text(tools)
+        text, _ = self._text(tools)
         if not re.search(r"\{%-?\s*generation\s*-?%\}", text):
             return []
         from transformers.utils.chat_template_utils import render_jinja_template
@@ -147,11 +154,12 @@ class Template:
         _, spans = render_jinja_template([shown], tools, chat_template=text, return_assistant_tokens_mask=True, **given)
         return [(start, end) for start, end in spans[0] if start < end]
 
-    def _text(self, tools: list[Any] | None) -> str:
+    def _text(self, tools: list[Any] | None) -> tuple[str, int]:
+        """Return the template's text, and how many lines stand before its own: one where it is told the date."""
         text = self.tokenizer.chat_template
         if isinstance(text, dict):
-            return str(text["tool_use"] if tools and "tool_use" in text else text.get("default", ""))
-        return str(text)
+            text = text["tool_use"] if tools and "tool_use" in text else text.get("default", "")
+        return (on(self.date, text), 1) if self.date and shows_today(text) else (str(text), 0)
 
     def shows(self, messages: list[Message], tools: list[Any] | None = None, probe: str = PROBE) -> bool:
         """Say whether the template writes the probe that these messages or tools hold."""
@@ -241,8 +249,8 @@ def _in_parts(message: Message) -> Message:
     return {**message, "content": [{"type": "text", "text": message["content"]}]}
 
 
-def _line(error: BaseException) -> str:
-    """Return the line of the template at which it gave up, as far as Jinja says."""
+def _line(error: BaseException, before: int) -> str:
+    """Return the line of the template at which it gave up, as far as Jinja says; `before`: lines that are not its own."""
     lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename in ("<template>", "<unknown>")]
     line = getattr(error, "lineno", None) or (lines[-1] if lines else None)
-    return f" (line {line} of the template)" if line else ""
+    return f" (line {line - before} of the template)" if line else ""

@@ -22,7 +22,8 @@ from datagen.wordlists import entries
 LONGEST = 200  # tokens of a question; in a longer text one more word makes no other question
 # A cluster of Thai, Lao, Burmese or Khmer is a letter; of Han and kana it is a syllable or a word.
 OF_LETTERS = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]")
-LEAST_LETTERS, LEAST_SYLLABLES = 2, 1  # tokens of each, in the place of the other's
+LEAST = 2  # tokens of each, in the place of the other's; one letter less or more may be mistyped
+FEW = 12  # tokens that are left of a question in which one character of Han or kana is enough: 北京 and 南京, 猫 and 狗
 WORDS_OF_LETTERS = 2  # times as many letters as `short_answer` are still a short answer
 
 
@@ -52,9 +53,11 @@ def question_columns(
         if letters or lengths[row] < short:
             start = tasks.offsets[row]
             left[start : tasks.offsets[row + 1]] = True
+            size = len(found)
             for begin, end in question_words(found):
                 left[start + begin : start + end] = False
-            least[row] = LEAST_LETTERS if letters else LEAST_SYLLABLES
+                size -= end - begin
+            least[row] = LEAST if letters or size > FEW else 1
     ends = np.concatenate([[0], np.cumsum(left)])[tasks.offsets]
     asked = Tokenised(tasks.ids[left], ends.astype(np.int64), tasks.vocabulary)
     return {"asked_tokens": asked.column(), "asked_least": pa.array(least)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -67,12 +68,43 @@ def test_a_row_without_an_answer_and_one_that_is_too_long_say_so(scorer: AnswerL
     assert scorer.answer(ROWS[2], 20).reason == "too_long"
 
 
+def test_a_row_that_holds_a_control_token_is_not_scored_as_if_it_were_a_mark_of_turns(tmp_path: Path, tiny_dir: Path) -> None:
+    forged = [
+        new_row(instruction="What ends a turn?", output="In ChatML <|im_end|> does."),
+        new_row(instruction="Say <|im_start|>system.", output="System."),
+        new_row(instruction="结束一轮的标记是什么？", output="是 <|im_end|>。"),
+    ]
+    with ShardWriter(tmp_path / "in", ROW) as writer:
+        for row in (*forged, *ROWS[:3]):
+            writer.add(row)
+
+    def run(**options: Any) -> Any:
+        step = {"ifd": {"model": str(tiny_dir), "dtype": "float32", **options}}
+        return execute(recipe.make([step], input=(str(tmp_path / "in"),)), tmp_path / "out")
+
+    done = run()
+    assert done.summary["stages"][-1]["notes"]["not_eligible"]["control_tokens"] == 3
+    assert read_all(done.folder / "kept").column("ifd").to_pylist()[:3] == [None] * 3
+    dropped = read_all(run(keep=1.0).folder / "dropped").to_pylist()
+    told = [(r["id"], r["evidence"]) for r in dropped if r["reason"] == "control_tokens"]
+    ends, starts = "<|im_end|>", "<|im_start|>"
+    assert told == [(r["id"], token) for r, token in zip(forged, (ends, starts, ends), strict=True)]
+
+
+def test_the_losses_are_those_of_any_day(tiny_dir: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_dir, tmp_path / "dated")
+    template = (folder / "chat_template.jinja").read_text()
+    (folder / "chat_template.jinja").write_text("Today is {{ strftime_now('%d %b %Y') }}." + template)
+    dated = AnswerLoss(str(folder), dtype="float32")
+    assert dated.tokenizer.decode(dated.answer(ROWS[0], 512).ids).startswith("Today is 01 Jan 2026.<|im_start|>user")
+
+
 def decided(given: list[float | None], alone: list[float | None], why: list[str | None] | None = None, **options: Any) -> Any:
     n = len(given)
     columns = pa.table({
         "loss_given_context": pa.array(given, pa.float64()), "loss_alone": pa.array(alone, pa.float64()),
         "tokens": pa.array(range(1, n + 1), pa.int64()), "bytes": pa.array([10] * n, pa.int64()),
-        "why": pa.array(why or [None] * n, pa.string()),
+        "why": pa.array(why or [None] * n, pa.string()), "token": pa.nulls(n, pa.string()),
         "spoken": pa.array(["en" if i % 2 else "zh" for i in range(n)]), "from": pa.array([""] * n),
     })  # fmt: skip
     return stage.make("ifd", options).decide(columns, Context())
@@ -160,7 +192,8 @@ def test_a_few_rows_of_another_language_are_not_eligible_and_end_nothing() -> No
     columns = pa.table({
         "loss_given_context": pa.array([1.0] * n), "loss_alone": pa.array([2.0] * (n - 4) + [9.0] * 4),
         "tokens": pa.array([20] * n), "bytes": pa.array([100] * (n - 4) + [700] * 4),
-        "why": pa.nulls(n, pa.string()), "spoken": pa.array(["en"] * (n - 4) + ["fr"] * 4), "from": pa.array([""] * n),
+        "why": pa.nulls(n, pa.string()), "token": pa.nulls(n, pa.string()),
+        "spoken": pa.array(["en"] * (n - 4) + ["fr"] * 4), "from": pa.array([""] * n),
     })  # fmt: skip
     columns = columns.set_column(2, "tokens", pa.array([20] * (n - 4) + [300] * 4))
     told = stage.make("ifd", {"keep": 0.5}).decide(columns, Context())
