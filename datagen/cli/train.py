@@ -25,6 +25,7 @@ from datagen.cli.input_options import input_options
 @click.option("--reasoning", help="keep (default): taught with every answer that has some; last: with the last only; drop.")
 @click.option("--chat-template", metavar="FILE|NAME", help="Instead of the tokenizer's own; chatml is known by name.")
 @click.option("--chat-template-kwargs", metavar="JSON", help='Values for the template, such as {"enable_thinking": false}.')
+@click.option("--date", metavar="YYYY-MM-DD", help="What templates take for today. Default: the day the run began.")
 @click.option("--control-tokens", help="In a row's text: drop (default) leaves the row out, escape shows them escaped.")
 @click.option("--lora-r", type=int, help="Rank of the LoRA matrices. Default 16.")
 @click.option("--lora-alpha", type=int, help="LoRA updates are scaled by alpha / r. Default 32.")

@@ -31,9 +31,9 @@ def with_pair(record: Record) -> Record:
     if held == ["rejected"]:
         raise ValueError("there is a rejected answer, and none that was chosen")
     texts = all(isinstance(record[name], str) for name in held)
-    conversation = next((n for n in ("messages", "conversations") if isinstance(record.get(n), list)), None)
+    conversation = next((n for n in ("messages", "conversations") if isinstance(record.get(n), list) and record[n]), None)
     task = next((name for name in PROMPTS if name in record), None)
-    if conversation is None and task is None and texts:
+    if conversation is None and task is None and (texts or len(held) < len(SIDES)):
         return record  # no shape knows it, and says so
     if texts and conversation is None and isinstance(record[task or ""], str):
         return _alone(record, held, task) if len(held) < len(SIDES) else record

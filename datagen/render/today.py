@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
+
+from datagen.json_text import dumps
 
 # Texts that are only measured (IFD, a judge's choice) show this day: equal rows have equal scores on every day.
 MEASURED_ON = "2026-01-01"
@@ -23,7 +24,7 @@ def on(date: str, template: str) -> str:
     line of its own, the first.
     """
     moment = datetime.fromisoformat(date)
-    table = json.dumps({mark: moment.strftime(mark) for mark in _DIRECTIVES} | {"%%": "%"})
+    table = dumps({mark: moment.strftime(mark) for mark in _DIRECTIVES} | {"%%": "%"}, ensure_ascii=True)
     return (
         "{% macro strftime_now(format) %}{% set shown = namespace(text=format) %}"
         f"{{% for mark, value in {table}.items() %}}"

@@ -111,13 +111,14 @@ def _proxies(run: Run, step: Step, folder: Path) -> Callable[..., Any]:
 
     def trainer() -> Trainer:
         from datagen.models.causal_lm import load
+        from datagen.render.today import MEASURED_ON
         from datagen.train.loop import train as fit
         from datagen.train.options import TrainOptions
 
         base = load(options.model)
 
         def loss(rows: list[Row], held_out: list[Row], steps: int, seed: int) -> dict[str, float]:
-            settings = TrainOptions(model=options.model, steps=steps, batch_size=8, seed=seed)
+            settings = TrainOptions(model=options.model, steps=steps, batch_size=8, seed=seed, date=MEASURED_ON)
             after = fit(rows, settings, None, held_out, base=base).eval_after
             assert after is not None  # rows to evaluate on were given
             return dict(after["by_source"])

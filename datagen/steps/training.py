@@ -111,6 +111,7 @@ def told(trained: Any) -> dict[str, Any]:
         "first_loss": round(trained.first_loss, 4), "last_loss": round(trained.last_loss, 4), "dtype": trained.dtype,
         "eval_before": _loss(trained.eval_before), "eval_after": _loss(trained.eval_after),
         "adapter": None if trained.folder is None else trained.folder.name,
+        **({"date": trained.date} if trained.date else {}),
         **({"untaught": dict(trained.untaught)} if trained.untaught else {}),
     }  # fmt: skip
 

@@ -28,7 +28,10 @@ _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 @dataclass(frozen=True)
 class Progress:
-    """What a run has done so far; `losses` has one mean label loss per step, `before` the evaluation at step 0."""
+    """What a run has done so far.
+
+    `losses` has one mean label loss per step, `before` is the evaluation at step 0, `date` the day that its texts show.
+    """
 
     step: int
     losses: list[float]
@@ -36,6 +39,7 @@ class Progress:
     label_tokens: int
     seconds: float
     before: Evaluation | None
+    date: str = ""
 
 
 def fingerprint(options: Mapping[str, Any], base_id: str, groups: Iterable[Iterable[Sample]]) -> str:
@@ -72,6 +76,18 @@ def save(out: Path, mark: str, progress: Progress, trained: Mapping[str, Tensor]
     with temporary.open("rb") as file:
         os.fsync(file.fileno())
     temporary.replace(folder / "state.safetensors")
+
+
+def read_mark(out: Path) -> tuple[str, str] | None:
+    """Return the fingerprint and the date of the run whose checkpoint is in a folder; None where there is none."""
+    from safetensors import safe_open
+
+    path = out / "checkpoint" / "state.safetensors"
+    if not path.is_file():
+        return None
+    with safe_open(path, framework="pt") as file:
+        facts = file.metadata()
+    return str(facts.get("mark")), str(json.loads(facts["progress"]).get("date", ""))
 
 
 def restore(out: Path, mark: str, trained: Mapping[str, Tensor], optimiser: Optimizer) -> Progress | None:

@@ -16,20 +16,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datagen import folders
-from datagen.errors import DataError, ModelError
+from datagen.errors import ModelError
 from datagen.json_text import dumps
 from datagen.models.causal_lm import computes_in_bfloat16, load, pick_device, resolve
 from datagen.render import with_template
-from datagen.render.answered import all_up_to_last_answer, untaught_turns
 from datagen.rows import Row
 from datagen.train import checkpoint
 from datagen.train.adapters import check_moved, lora, save_adapter, save_full, seeded
-from datagen.train.backward import all_turned_round
-from datagen.train.batches import MICRO_TOKENS, Plan, Sample, micro_batches, padded, samples_of
+from datagen.train.batches import MICRO_TOKENS, Plan, Sample, micro_batches, padded
 from datagen.train.evaluate import Evaluation, evaluate_samples
 from datagen.train.interrupt import Heard, heard, stopped
 from datagen.train.loss import LabelHead, label_head, label_loss
 from datagen.train.options import TrainOptions
+from datagen.train.prepare import Prepared, begun_in, prepared
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -61,6 +60,7 @@ class Trained:
     samples: int  # texts of these rows: more than rows where the chat template rewrites earlier turns
     left_out: list[tuple[str, str]]
     untaught: Mapping[str, int]  # turns of the rows used that are not learned: `turns_cut`, `empty_answers`
+    date: str  # that the chat template shows as today, "" where it shows none
     seconds: float  # of the steps and evaluations, over all resumptions
     dtype: str  # of the arithmetic
     folder: Path | None  # the adapter or model that was written
@@ -95,20 +95,13 @@ def train(
     model, tokenizer = base or load(options.model, device, dtype)
     tokenizer = with_template(tokenizer, options.chat_template)  # it is saved with the adapter, so that a server shows the same
     most = min(options.max_length, getattr(model.config, "max_position_embeddings", None) or options.max_length)
-    fit = all_turned_round if options.direction == "backward" else all_up_to_last_answer
-    untaught = untaught_turns(rows) if fit is all_up_to_last_answer else {}
-    rows, unfit = fit(rows)
-    samples, left_out = samples_of(rows, tokenizer, most, options.rendering)
-    left_out = [*unfit, *left_out]
-    _check_not_empty(samples, left_out)
-    measured = samples_of(fit(eval_rows)[0], tokenizer, most, options.rendering) if eval_rows else None
-    _check_vocabulary(model, samples)
-    plan = Plan(samples, options.seed, options.batch_size, options.steps, options.epochs)
-    machine = _Machine(device, half, options.micro_tokens or (MICRO_TOKENS if device == "cpu" else 8192))
     loads, identity = resolve(options.model) if out else ("", "")
-    mark = checkpoint.fingerprint(options.results(), identity, [samples, measured[0] if measured else []]) if out else ""
+    ready = prepared(rows, eval_rows, tokenizer, most, options, begun_in(out, options), identity)
+    _check_vocabulary(model, ready.samples)
+    plan = Plan(ready.samples, options.seed, options.batch_size, options.steps, options.epochs)
+    machine = _Machine(device, half, options.micro_tokens or (MICRO_TOKENS if device == "cpu" else 8192))
     with _trainable(model, options, shared=base is not None) as network:
-        progress, after = _run(network, plan, options, machine, measured, out, mark, on_step)
+        progress, after = _run(network, plan, options, machine, ready, out, on_step)
         folder = _written(network, tokenizer, options, out, loads, identity) if out else None
     if out:
         checkpoint.remove(out)
@@ -117,8 +110,9 @@ def train(
         losses=progress.losses, eval_before=progress.before, eval_after=after,
         first_loss=sum(progress.losses[:quarter]) / quarter, last_loss=sum(progress.losses[-quarter:]) / quarter,
         steps=plan.steps, tokens=progress.tokens, label_tokens=progress.label_tokens,
-        rows_used=sum(s.part == 0 for s in samples), samples=len(samples), left_out=left_out, untaught=untaught,
-        seconds=progress.seconds, dtype="bfloat16" if half else "float32", folder=folder,
+        rows_used=sum(s.part == 0 for s in ready.samples), samples=len(ready.samples), left_out=ready.left_out,
+        untaught=ready.untaught, date=ready.date, seconds=progress.seconds, dtype="bfloat16" if half else "float32",
+        folder=folder,
     )  # fmt: skip
 
 
@@ -129,13 +123,6 @@ class _Machine:
     device: str
     half: bool
     micro_tokens: int
-
-
-def _check_not_empty(samples: Sequence[Sample], left_out: Sequence[tuple[str, str]]) -> None:
-    """Check that something is left to train on; raises DataError with the reasons why not."""
-    if not samples:
-        why = ", ".join(sorted({reason for _, reason in left_out})) or "there were none"
-        raise DataError(f"no row can be trained on: all {len(left_out)} were left out ({why})")
 
 
 def _check_vocabulary(model: Any, samples: Sequence[Sample]) -> None:
@@ -161,19 +148,19 @@ def _run(
     plan: Plan,
     options: TrainOptions,
     machine: _Machine,
-    measured: tuple[list[Sample], list[tuple[str, str]]] | None,
+    ready: Prepared,
     out: Path | None,
-    mark: str,
     on_step: Callable[[dict[str, Any]], None] | None,
 ) -> tuple[checkpoint.Progress, Evaluation | None]:
     """Evaluate, take every step that a checkpoint has not taken, evaluate again."""
     started = time.monotonic()
+    measured, mark = ready.measured, ready.mark
     trained = {name: p for name, p in network.named_parameters() if p.requires_grad}
     optimiser = _optimiser(network, trained, options)
     progress = checkpoint.restore(out, mark, trained, optimiser) if out and not options.fresh else None
     if progress is None:
         before = evaluate_samples(network, *measured, machine.micro_tokens) if measured else None
-        progress = checkpoint.Progress(0, [], 0, 0, 0.0, before)
+        progress = checkpoint.Progress(0, [], 0, 0, 0.0, before, ready.date)
     earlier = progress.seconds
     network.train()
     head = label_head(network)
@@ -183,14 +170,10 @@ def _run(
             line = _step(head, plan, step, options, machine, trained, optimiser)
             if step == 0 and options.method == "lora":
                 check_moved(network)
-            progress = checkpoint.Progress(
-                step + 1,
-                [*progress.losses, line["loss"]],
-                progress.tokens + line["tokens"],
-                progress.label_tokens + line["label_tokens"],
-                earlier + time.monotonic() - started,
-                progress.before,
-            )
+            progress = replace(
+                progress, step=step + 1, losses=[*progress.losses, line["loss"]], tokens=progress.tokens + line["tokens"],
+                label_tokens=progress.label_tokens + line["label_tokens"], seconds=earlier + time.monotonic() - started,
+            )  # fmt: skip
             line["seconds"] = round(progress.seconds, 3)
             write(line)
             if on_step:

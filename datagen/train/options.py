@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from datetime import date
 from typing import Any, Literal, get_args
 
 from datagen.errors import UsageError, did_you_mean
@@ -44,6 +45,7 @@ class TrainOptions:
     reasoning: Reasoning = "keep"  # keep: taught with every answer that has some; last: with the last answer; drop: never
     chat_template: str | None = None  # a file, a name among the tokenizer's own, or chatml; null: the tokenizer's
     chat_template_kwargs: dict[str, Any] | None = None  # values for the chat template, such as {"enable_thinking": false}
+    date: str | None = None  # that chat templates take for today, YYYY-MM-DD; null: the day on which the run began
     control_tokens: ControlTokens = "drop"  # those in a row's text: drop: leave the row out; escape: show them escaped
     lora_r: int = 16  # rank of the LoRA matrices
     lora_alpha: int = 32  # LoRA updates are scaled by alpha / r
@@ -79,10 +81,15 @@ class TrainOptions:
                 span = f"above {least:g}" if above else f"at least {least:g}"
                 top = "" if most == math.inf else f" and at most {most:g}"
                 raise UsageError(f"train: option '{name}' must be a number {span}{top}, not {value!r}")
+        self._check_values()
+
+    def _check_values(self) -> None:
         if not isinstance(self.model, str) or not self.model:
             raise UsageError("train: option 'model' must be smollm2, a directory or a Hub id")
         if not isinstance(self.chat_template_kwargs, dict | None):
             raise UsageError(f"train: option 'chat_template_kwargs' must be names and values: {self.chat_template_kwargs!r}")
+        if self.date is not None and not _is_date(self.date):
+            raise UsageError(f"train: option 'date' must be a date such as '2026-01-31', a text, not {self.date!r}")
         if not isinstance(self.seed, int):
             raise UsageError(f"train: option 'seed' must be a whole number, not {self.seed!r}")
 
@@ -109,6 +116,13 @@ class TrainOptions:
     def results(self) -> dict[str, Any]:
         """Return the options that change the result: what a checkpoint must share with the run that resumes it."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("fresh", "save_every")}
+
+
+def _is_date(value: object) -> bool:
+    try:
+        return isinstance(value, str) and date.fromisoformat(value).isoformat() == value
+    except ValueError:
+        return False
 
 
 def _within(value: Any, least: float, most: float, above: bool) -> bool:

@@ -6,6 +6,8 @@ import os
 import shutil
 import signal
 import time
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +75,40 @@ def test_a_run_killed_at_step_5_and_resumed_is_the_unbroken_run(
     assert ours.keys() == theirs.keys()
     assert all(ours[k].equal(theirs[k]) for k in ours)
     assert not (broken / "checkpoint").exists()
+
+
+def test_a_run_that_goes_on_on_another_day_shows_the_day_that_it_began(
+    tiny_dir: Path, sums: list[Row], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    template = tmp_path / "dated.jinja"
+    template.write_text("Today: {{ strftime_now('%d %B %Y') }}\n" + (tiny_dir / "chat_template.jinja").read_text())
+    options = TrainOptions(model=str(tiny_dir), steps=6, save_every=2, chat_template=str(template))
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Later:
+            return cls(2031, 5, 6)
+
+    today = datetime.now().astimezone().date().isoformat()
+    stopped(sums, options, tmp_path / "broken")
+    expected = train(sums, options, tmp_path / "whole")
+    assert expected.date == today
+    monkeypatch.setattr("datagen.train.prepare.datetime", Later)
+    steps: list[int] = []
+    caplog.clear()
+    found = train(sums, options, tmp_path / "broken", on_step=lambda line: steps.append(line["step"]))
+    assert (steps, found.losses, found.date) == ([3, 4, 5, 6], expected.losses, today)
+    assert [r.getMessage() for r in caplog.records] == [
+        f"every text of this run shows {today} as today, for the chat template asks for the date; --date gives another"
+    ]
+    other = train(sums, options, tmp_path / "later")
+    assert other.date == "2031-05-06" and other.losses != expected.losses
+    caplog.clear()
+    again = train(sums, replace(options, date=today), tmp_path / "again")
+    assert (again.losses, caplog.records) == (expected.losses, [])
+    # A checkpoint of other rows is not gone on from, and its day is not taken.
+    stopped(sums, replace(options, seed=1), tmp_path / "other")
+    assert train(sums, options, tmp_path / "other").date == "2031-05-06"
 
 
 def stopped(rows: list[Row], options: TrainOptions, out: Path) -> None:
