@@ -17,7 +17,7 @@ from datagen.options import between
 from datagen.rows import said
 from datagen.stage import Context, Stage, Verdict
 from datagen.text import words
-from datagen.wordlists import entries, file_of
+from datagen.wordlists import entries, file_of, stamp
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -121,7 +121,7 @@ class Decontaminate(Stage):
         return Verdict(reason, coverage, threshold, evidence=columns.column("evidence").combine_chunks())
 
     def _items(self) -> _Items:
-        return _indexed(self.against, self.fields, self.ngram, self.common)
+        return _indexed(self.against, self.fields, self.ngram, self.common, _state(self.against, self.common))
 
 
 class _Vocabulary(dict[str, int]):
@@ -197,9 +197,19 @@ def prompts(record: Mapping[str, Any], fields: tuple[str, ...]) -> Iterator[str]
                 yield text
 
 
+def _state(paths: tuple[str, ...], common: str | None) -> tuple[Any, ...]:
+    """Return what changes when a file of the benchmarks does: an index of what they held before is of no use."""
+    from datagen.formats.sources import files
+
+    local = [str(file) for path in paths if not path.startswith("hf://") for file in files(path, split="all")]
+    return tuple((file, *stamp(file)) for file in [*local, *([common] if common else [])])
+
+
 @lru_cache(maxsize=2)
-def _indexed(paths: tuple[str, ...], fields: tuple[str, ...], n: int, common: str | None) -> _Items:
-    """Read the benchmarks and index their prompts; kept for the process.
+def _indexed(
+    paths: tuple[str, ...], fields: tuple[str, ...], n: int, common: str | None, state: tuple[Any, ...]
+) -> _Items:  # fmt: skip
+    """Read the benchmarks and index their prompts; kept for the process, as long as the files are in one state.
 
     Raises:
         DataError: no benchmark is named, an item cannot be read, or a file has none with such a field.

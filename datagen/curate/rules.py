@@ -281,14 +281,14 @@ def boilerplate(row: Row, words: str) -> str | None:
 def listed(row: Row, words: str) -> str | None:
     """Task, input or answer hold an entry of a word list, as whole words. Example: any line of `wordlists/toxic.txt`."""
     text = "\n".join((row.task, row.input, row.answer))
-    hit = _pattern(words).search(text)
+    hit = _pattern(entries(words)).search(text)
     return hit.group() if hit else None
 
 
 @lru_cache(maxsize=8)
-def _pattern(words: str) -> regex.Pattern[str]:
-    spaced = [regex.escape(w) for w in entries(words) if not _UNSPACED.search(w)]
-    unspaced = [regex.escape(w) for w in entries(words) if _UNSPACED.search(w)]
+def _pattern(words: tuple[str, ...]) -> regex.Pattern[str]:
+    spaced = [regex.escape(w) for w in words if not _UNSPACED.search(w)]
+    unspaced = [regex.escape(w) for w in words if _UNSPACED.search(w)]
     either = [rf"(?<!\w)(?:{'|'.join(spaced)})(?!\w)"] if spaced else []
     return regex.compile("|".join([*either, *unspaced]) or r"(?!)", flags=regex.I)
 

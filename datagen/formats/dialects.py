@@ -16,6 +16,7 @@ from typing import Any, TypeGuard
 from datagen.formats.answers import with_answer
 from datagen.formats.names import ANSWERS, CONVERSATIONS, PROMPTS, SIDES, known_name
 from datagen.formats.parts import NeedsImages, plain_turns, text_of_parts
+from datagen.formats.preferences import with_pair
 from datagen.formats.roles import CALLS, role_of
 from datagen.formats.shape import Record, dumps
 from datagen.formats.tools import without_nulls
@@ -52,7 +53,7 @@ def understood(record: Record) -> list[Record]:
     if is_maps(instances) and "instruction" in record and "output" not in record:
         others = {key: value for key, value in record.items() if key != "instances"}
         return [plain for one in instances for plain in understood({**others, **one})]
-    plain = _tools(_turns(_parsed(_named(record))))
+    plain = with_pair(_tools(_turns(_parsed(_named(record)))))
     if not any(is_maps(plain.get(name)) for name in CONVERSATIONS[:2]):
         plain = _sides(with_answer(plain))
     _check_media(plain)
@@ -150,11 +151,8 @@ def _tools(record: Record) -> Record:
 
 
 def _sides(record: Record) -> Record:
-    """Return a record whose prompt or answers are lists of messages with lists on both sides."""
-    prompt, sides = record.get("prompt"), [record.get(name) for name in SIDES]
-    begun = all(is_maps(side) and side[0].get("role") == "assistant" for side in sides)
-    if begun and isinstance(prompt, str) and prompt:
-        return {**record, "prompt": [{"role": "user", "content": prompt}]}
+    """Return a record whose prompt is a list of messages with its answer as a list, too."""
+    prompt = record.get("prompt")
     if not is_maps(prompt) or any(name in record for name in SIDES):
         return record
     name = next((name for name in ANSWERS if record.get(name) not in (None, "")), "completion")

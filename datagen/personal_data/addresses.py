@@ -41,7 +41,7 @@ _IP = regex.compile(
 _IPV4_ALONE = regex.compile(rf"(?<![A-Za-z0-9_.]){_IPV4}(?![A-Za-z0-9_]|[.\-][A-Za-z]|\.\d)")
 # Four numbers that count something else: a version, a section of a text.
 _VERSION = regex.compile(
-    r"(?:version|versión|versão|versione|версия|версии|release|build|revision|firmware|section|chapter|clause|(?<![a-z])v|ver\.?"
+    r"(?:version|versión|versão|versione|версия|версии|release|build|revision|firmware|section|chapter|clause|(?<![a-z])(?:v|ver\.?)"
     r"|バージョン|버전|เวอร์ชัน|เวอร์ชั่น|รุ่น|ข้อ|หมวด|版本|版|[第图圖表节節§])[号號]?[\s:：=#]*$",
     flags=regex.I,
 )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from datagen.errors import DataError
+from datagen.remnants import is_visible
 from datagen.render.calls import parsed_calls, parsed_tools, with_text_arguments
 from datagen.render.marks import split_calls, split_reasoning, without_response_marks
 from datagen.render.options import Reasoning
@@ -220,4 +221,4 @@ def loss_weight(one: Mapping[str, Any]) -> float:
 
 def is_empty(one: Mapping[str, Any]) -> bool:
     """Say whether an assistant turn says nothing: from its end token alone a model would learn to be silent."""
-    return not (one["content"] or "").strip() and not one["tool_calls"] and not one.get("calls")
+    return not is_visible(one["content"] or "") and not one["tool_calls"] and not one.get("calls")

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from datagen.remnants import is_visible
 from datagen.rows import Row, said
 
 
@@ -61,4 +62,4 @@ def _end(turns: Sequence[Mapping[str, Any]]) -> int:
 
 
 def _is_empty_answer(turn: Mapping[str, Any]) -> bool:
-    return turn["role"] == "assistant" and not said(turn).strip()
+    return turn["role"] == "assistant" and not is_visible(said(turn))

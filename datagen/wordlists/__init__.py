@@ -10,13 +10,28 @@ from datagen.errors import DataError
 COMMENT = "#"
 
 
-@lru_cache(maxsize=32)
 def entries(name_or_path: str) -> tuple[str, ...]:
     """Return the entries of a list that comes with datagen, by its name, or of a file; comments and empty lines left out.
+
+    A file that was changed since it was last asked for is read again.
 
     Raises:
         DataError: there is no such file, or it is not text.
     """
+    return _entries(name_or_path, stamp(name_or_path))
+
+
+def stamp(name_or_path: str) -> tuple[int, int]:
+    """Return what tells a file from a changed one of the same name, for caches: when it was changed, and its size."""
+    try:
+        state = Path(name_or_path).stat()
+    except OSError:
+        return 0, 0  # a shipped list, or none: reading it says so
+    return state.st_mtime_ns, state.st_size
+
+
+@lru_cache(maxsize=32)
+def _entries(name_or_path: str, state: tuple[int, int]) -> tuple[str, ...]:
     path = file_of(name_or_path)
     try:
         lines = path.read_text(encoding="utf-8").splitlines()

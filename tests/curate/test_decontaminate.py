@@ -124,6 +124,15 @@ def test_a_field_inside_another_can_be_named(tmp_path: Path) -> None:
         judged(rows, against, fields=["question.body"])
 
 
+def test_a_benchmark_that_was_changed_is_read_again(tmp_path: Path) -> None:
+    first, second = "How many bowls are left on the shelf at noon?", "Where do the swallows of the harbour build nests?"
+    rows = [new_row(instruction=first, output="9"), new_row(instruction=second, output="Under roofs.")]
+    path = items(tmp_path, {"question": first})
+    assert [at for at, *_ in judged(rows, path)] == [0]
+    items(tmp_path, {"question": second})
+    assert [at for at, *_ in judged(rows, path)] == [1]
+
+
 def test_an_item_that_cannot_be_read_is_an_error_not_a_leak_that_is_missed(tmp_path: Path) -> None:
     path = items(tmp_path, {"question": DUCKS})
     with Path(path).open("a", encoding="utf-8") as f:

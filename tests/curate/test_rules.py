@@ -261,6 +261,8 @@ def test_a_word_list_of_ones_own_takes_the_place_of_ours(tmp_path: Path) -> None
     (tmp_path / "mine.txt").write_text("mill\n", encoding="utf-8")
     rows = [new_row(instruction="x", output=LONG), new_row(instruction="x", output="You are an asshole.")]
     assert reasons(rows, use="toxic", toxic=str(tmp_path / "mine.txt")) == ["toxic", None]
+    (tmp_path / "mine.txt").write_text("asshole\n", encoding="utf-8")  # changed since: it is read again
+    assert reasons(rows, use="toxic", toxic=str(tmp_path / "mine.txt")) == [None, "toxic"]
 
 
 def test_biased_wording_is_told_by_any_line_of_its_list() -> None:

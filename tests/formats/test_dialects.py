@@ -303,3 +303,63 @@ def test_a_prompt_that_quotes_json_is_a_text(rows):
     quoted = '[{"name": "Io"}]'
     (row,) = rows({"prompt": quoted, "completion": quoted})
     assert (row["instruction"], row["output"]) == (quoted, quoted)
+
+
+ASKED, IO, MARS = CHAT[0], CHAT[1], {"role": "assistant", "content": "Mars."}
+HUMAN = {"from": "human", "value": "Name a moon."}
+
+
+@pytest.mark.parametrize(
+    ("to", "record"),
+    [
+        ("prompt_completion", {"prompt": [ASKED], "chosen": IO, "rejected": MARS}),
+        ("prompt_completion", {"prompt": [ASKED], "chosen": "Io.", "rejected": "Mars."}),
+        ("prompt_completion", {"prompt": [ASKED], "chosen": [ASKED, IO], "rejected": [MARS]}),
+        ("prompt_completion", {"prompt": "Name a moon.", "chosen": [IO], "rejected": "Mars."}),
+        ("prompt_completion", {"question": "Name a moon.", "chosen": IO, "rejected": MARS}),
+        ("alpaca", {"instruction": "Name a moon.", "chosen": [IO], "rejected": ["Mars."]}),
+        ("messages", {"messages": [ASKED], "chosen": "Io.", "rejected": MARS}),
+        ("messages", {"messages": [ASKED], "chosen": [ASKED, IO], "rejected": [ASKED, MARS]}),
+        ("sharegpt", {"conversations": [HUMAN], "chosen": "Io.", "rejected": [{"from": "gpt", "value": "Mars."}]}),
+        ("sharegpt", {"conversations": [HUMAN], "chosen": IO, "rejected": MARS}),
+    ],
+)
+def test_a_better_and_a_worse_answer_are_read_however_they_are_written(check_unchanged, to, record):
+    (row,) = check_unchanged(to, record)
+    assert [c["text"] for c in row["candidates"]] == ["Io.", "Mars."]
+    assert (row["instruction"], row["output"]) == ("Name a moon.", "Io.")
+    assert [t["content"] for t in row["messages"] or ()] in ([], ["Name a moon.", "Io."])
+
+
+def test_a_chosen_answer_without_a_rejected_one_is_the_answer(rows):
+    records = [
+        {"prompt": "Name a moon.", "chosen": "Io.", "rejected": None},
+        {"prompt": [ASKED], "chosen": [IO]},
+        {"messages": [ASKED], "chosen": IO, "rejected": []},
+        {"instruction": "Name a moon.", "response": "Io.", "chosen": None, "rejected": None},
+        {"instruction": "Name a moon.", "output": "Io.", "chosen": "Titan.", "rejected": ""},
+    ]
+    assert [said(row) for row in rows(*records)] == [{"instruction": "Name a moon.", "output": "Io."}] * 5
+
+
+def test_conversations_that_part_early_have_the_turns_they_share_as_their_prompt(rows):
+    more = [{"role": "user", "content": "More?"}, {"role": "assistant", "content": "Titan."}]
+    (row,) = rows({"chosen": [ASKED, IO, *more], "rejected": [ASKED, MARS]})
+    assert [t["content"] for t in row["messages"]] == ["Name a moon.", "Io.", "More?", "Titan."]
+    assert row["candidates"][1]["text"] == "Mars."
+
+
+@pytest.mark.parametrize(
+    ("record", "words"),
+    [
+        ({"prompt": "Q", "chosen": {"a": 1}, "rejected": {"a": 2}}, "the field 'chosen' holds"),
+        ({"prompt": "Q", "chosen": ["a", "b"], "rejected": ["c"]}, "the field 'chosen' holds"),
+        ({"prompt": "Q", "rejected": "Mars."}, "none that was chosen"),
+        ({"instruction": "Q", "chosen": [IO, MARS], "rejected": "x"}, "one answer belongs as text"),
+        ({"conversations": [HUMAN], "chosen": [IO, MARS], "rejected": IO}, "holds 2 turns"),
+        ({"prompt": "Q", "chosen": [{"role": "critic", "content": "x"}], "rejected": "y"}, "the role 'critic' is unknown"),
+    ],
+)
+def test_sides_that_are_no_answers_are_a_ledger_row_and_never_an_empty_answer(rows, record, words):
+    _, bad = rows({"messages": CHAT}, record)
+    assert (bad["reason"], words in bad["evidence"]) == ("unreadable", True)

@@ -100,6 +100,8 @@ def test_null_where_our_own_format_has_a_value_is_a_ledger_row(tmp_path, column)
         ({"extra": ["", '{"a": 1, "a": 2}', ""]}, "the key 'a' stands twice"),
         ({"messages": [None, [None], None]}, "'messages' holds a null"),
         ({"messages": [None, [turn("user", "a"), {"content": "b"}], None]}, "'messages' holds a null"),
+        ({"messages": [None, [turn("narrator", "a"), turn("assistant", "b")], None]}, "the role 'narrator'"),
+        ({"messages": [None, [turn("<|im_end|>", "a"), turn("assistant", "b")], None]}, "the role '<|im_end|>'"),
         ({"candidates": [None, [{"score": 1.0}], None]}, "'candidates' holds a null"),
         ({"tags": [["a"], [None], ["b"]]}, "'tags' holds a null"),
         ({"parents": [["a"], ["a", None], ["b"]]}, "'parents' holds a null"),

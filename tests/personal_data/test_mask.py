@@ -64,6 +64,8 @@ def test_words_beside_an_address_stay_where_no_blank_parts_them() -> None:
     ("text", "better"),
     [
         ("ping 8.8.8.8:53 or 10.0.0.1:8080", "ping [IP]:53 or 10.0.0.1:8080"),
+        ("Server 8.8.4.4:8080 is down, driver 8.8.4.4 is not", "Server [IP]:8080 is down, driver [IP] is not"),
+        ("v8.8.4.4, ver. 8.8.4.4, Ver 8.8.4.4", "v8.8.4.4, ver. 8.8.4.4, Ver 8.8.4.4"),
         ("http://8.8.4.4/x?y=1 and https://8.8.4.4:443/", "http://[IP]/x?y=1 and https://[IP]:443/"),
         ("服务器8.8.8.8的地址，IP:8.8.8.8。", "服务器[IP]的地址，IP:[IP]。"),
         ("เซิร์ฟเวอร์8.8.8.8ล่ม", "เซิร์ฟเวอร์[IP]ล่ม"),

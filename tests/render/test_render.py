@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from datagen.errors import DataError, ModelError
 from datagen.models.weights import smollm2_dir
+from datagen.remnants import is_visible
 from datagen.render import encode, rendered
 from datagen.rows import Row, new_row, turn
 
@@ -101,7 +102,7 @@ def test_an_answer_that_ends_as_the_end_token_does_gets_one_end(answer: str, smo
 @settings(max_examples=60, deadline=None)
 @given(
     question=st.text(max_size=20),
-    answer=st.text(st.characters(max_codepoint=0x2FFFF, exclude_categories=["Cs"]), max_size=20).filter(str.strip),
+    answer=st.text(st.characters(max_codepoint=0x2FFFF, exclude_categories=["Cs"]), max_size=20).filter(is_visible),
 )
 def test_any_text_keeps_its_span(question: str, answer: str, smollm2: Any) -> None:
     (shown,) = rendered(new_row(instruction=question, output=answer), smollm2)

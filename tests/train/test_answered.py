@@ -36,6 +36,13 @@ def test_an_empty_answer_in_the_middle_is_shown_but_not_learned_and_counted() ->
     assert untaught_turns([row]) == {"empty_answers": 1}
 
 
+def test_an_answer_that_nobody_can_see_is_empty() -> None:
+    row = chat(ASK, ANSWER, ("user", "And?"), ("assistant", " \u200b\ufeff"))
+    (found,), _ = all_up_to_last_answer([row])
+    assert [t["content"] for t in found["messages"]] == ["Name a moon.", "Io."]
+    assert all_up_to_last_answer([alone := chat(ASK, ("assistant", "\u3164"))]) == ([], [(alone["id"], "unanswered_turn")])
+
+
 def test_a_call_is_an_answer_and_plain_rows_stay_the_same() -> None:
     call = new_row(messages=[turn("user", "x?"), turn("assistant", None, tool_calls='{"name": "f"}')])
     plain = new_row(instruction="Name a moon.", output="Io.")
