@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from datagen.cli.input_options import input_options
+from datagen.cli.say import say, say_json
+
+if TYPE_CHECKING:
+    from datagen.recipe import Recipe
 
 
 @click.command("train")
@@ -36,6 +40,7 @@ from datagen.cli.input_options import input_options
 @click.option("--map", "mapping", metavar="OURS=THEIRS,...", help="Field names, such as instruction=question,output=answer.")
 @click.option("--roles", metavar="THEIRS=OURS,...", help="Names of roles, such as agent=assistant.")
 @click.option("--fresh", is_flag=True, help="Train from the start, not from a checkpoint.")
+@click.option("--dry-run", is_flag=True, help="Say what can be trained on and show the first text; write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print run.json on one line instead of the table.")
 @input_options
 def command(
@@ -47,6 +52,7 @@ def command(
     encoding: str | None,
     eval_: str | None,
     fresh: bool,
+    dry_run: bool,
     as_json: bool,
     **options: Any,
 ) -> int:
@@ -63,4 +69,41 @@ def command(
         split=split,
         encoding=encoding or "",
     )
+    if dry_run:
+        return _look(recipe, as_json=as_json)
     return terminal.run(recipe, out, fresh=fresh, as_json=as_json)
+
+
+def _look(recipe: Recipe, *, as_json: bool) -> int:
+    """Print what a run would train on; nothing is written."""
+    import dataclasses
+    import textwrap
+
+    from datagen import options as option_fields
+    from datagen.formats.read import read
+    from datagen.train.dry_run import look
+    from datagen.train.options import TrainOptions
+
+    settings = {k: v for k, v in option_fields.values(recipe.steps[0].options).items() if k != "eval"}
+    rows = read(
+        recipe.input[0],
+        mapping=recipe.mapping,
+        roles=recipe.roles,
+        split=recipe.split,
+        encoding=recipe.encoding,
+        answers="needed",
+    )
+    found = look(rows, TrainOptions(**settings))
+    if as_json:
+        say_json(dataclasses.asdict(found))
+        return 0
+    texts = "" if found.texts == found.used else f" as {found.texts:,} texts"
+    counts = f"{found.tokens:,} tokens, {found.label_tokens:,} of them taught"
+    say(f"{found.rows:,} rows: {found.used:,} can be trained on{texts}, {counts}")
+    for what, kinds in (("left out", found.left_out), ("not taught", found.untaught)):
+        if kinds:
+            told = ", ".join(f"{name} {n:,}" for name, n in kinds.items())
+            say(textwrap.fill(f"{what}: {told}", 80, subsequent_indent=" " * 4))
+    say(f"\nthe first text, what is taught in ⟦ ⟧:\n\n{found.first}\n")
+    say("dry run: nothing was written")
+    return 0

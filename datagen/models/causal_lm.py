@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import socket
 import urllib.request
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from datagen.errors import ModelError, did_you_mean
@@ -14,6 +15,14 @@ from datagen.models.weights import SMOLLM2, SMOLLM2_SHA256, quiet, sha256_of, sm
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+class Reader(Protocol):
+    """Reads a model's parts from this machine alone, or also over the network."""
+
+    def __call__(self, *, local: bool) -> tuple[Any, Any]:
+        """Return them; raises ModelError where they cannot be read."""
+
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 DTYPES = ("auto", "bfloat16", "float16", "float32")
@@ -100,14 +109,33 @@ def load(model: str, device: str = "auto", dtype: str = "auto") -> tuple[PreTrai
     name = ("bfloat16" if place.startswith("cuda") else "float32") if dtype == "auto" else dtype
     path, _ = resolve(model)
     with quiet():
-        if Path(path).is_dir():
-            network, tokenizer = _from_pretrained(path, getattr(torch, name), local=True)
-        else:
-            network, tokenizer = _from_hub(path, getattr(torch, name))
+        network, tokenizer = _found(path, partial(_from_pretrained, path, getattr(torch, name)))
         network.to(place)
     if tokenizer.eos_token_id is None:
         raise ModelError(f"model '{model}': its tokenizer has no eos token, so no answer could ever end")
     return network.eval(), tokenizer
+
+
+def load_tokenizer(model: str) -> tuple[PreTrainedTokenizerBase, int | None]:
+    """Return the tokenizer of a model, and how many tokens the model reads where it says so; its weights are not read.
+
+    Raises:
+        ModelError: as `load`.
+    """
+    from transformers import AutoConfig, AutoTokenizer
+
+    path, _ = resolve(model)
+
+    def read(*, local: bool) -> tuple[Any, Any]:
+        options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": local}
+        try:
+            return AutoTokenizer.from_pretrained(path, **options), AutoConfig.from_pretrained(path, **options)
+        except Exception as error:  # as in `_from_pretrained`
+            raise ModelError(f"model '{path}' cannot be loaded: {_first_line(error)}") from error
+
+    with quiet():
+        tokenizer, config = _found(path, read)
+    return tokenizer, getattr(config, "max_position_embeddings", None)
 
 
 def pick_device(device: str) -> str:
@@ -151,7 +179,7 @@ def computes_in_bfloat16(dtype: str, device: str) -> bool:
     return dtype == "bfloat16"
 
 
-def _from_pretrained(path: str, dtype: Any, local: bool) -> tuple[Any, Any]:
+def _from_pretrained(path: str, dtype: Any, *, local: bool) -> tuple[Any, Any]:
     """Read model and tokenizer, whatever transformers thinks of the reason why it cannot."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -164,17 +192,19 @@ def _from_pretrained(path: str, dtype: Any, local: bool) -> tuple[Any, Any]:
     return network, tokenizer
 
 
-def _from_hub(name: str, dtype: Any) -> tuple[Any, Any]:
-    """Read a Hub model: from the local cache where it is there, else over the network."""
+def _found(name: str, read: Reader) -> tuple[Any, Any]:
+    """Read a folder, or a Hub model from the local cache where it is there, else over the network."""
     try:
-        return _from_pretrained(name, dtype, local=True)
+        return read(local=True)
     except ModelError:
+        if Path(name).is_dir():
+            raise
         hint = did_you_mean(name, [SMOLLM2]) if "/" not in name else ""
         if not _hub_reachable():  # the Hub's own client would retry for most of a minute before it says so
             tip = hint or "; smollm2 needs no network"
             raise ModelError(f"no such model: '{name}' is not a directory and the Hub cannot be reached{tip}") from None
         try:
-            return _from_pretrained(name, dtype, local=False)
+            return read(local=False)
         except ModelError as error:
             raise ModelError(f"{error}{hint if 'did you mean' in hint else ''}") from error.__cause__
 
