@@ -102,7 +102,7 @@ def fitted(conversation: Conversation, template: Template) -> Conversation:
     text goes before the user's next, and turns of the user in a row are joined where the template wants them in turn.
 
     Raises:
-        DataError: a turn has a role that does not exist.
+        DataError: a turn has a role that does not exist, or more calls than the template shows.
     """
     turns, tools = [dict(one) for one in conversation.turns], conversation.tools
     for one in turns:
@@ -117,6 +117,12 @@ def fitted(conversation: Conversation, template: Template) -> Conversation:
     native = bool(called) and template.calls is not None and all(one["calls"] for one in called)
     if called and not native:
         turns = [{**one, "content": _with_calls(one), "calls": None, "tool_calls": None, "whole": None} for one in turns]
+    most = max((len(one["calls"]) for one in called), default=0) if native else 0
+    if most > 1 and template.loses_calls:
+        # Taken apart, the second would come after the result of the first, which whoever made both had not seen.
+        raise DataError(
+            f"the chat template shows one call of a turn, and a turn of the row has {most} ({template.loses_calls})"
+        )
     if native and not template.reads_any_id:
         _renumber(turns)
     if any(one["role"] == "tool" for one in turns) and not template.reads_results(called=native):

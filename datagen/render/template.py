@@ -194,6 +194,21 @@ class Template:
         return None
 
     @cached_property
+    def loses_calls(self) -> str:
+        """Where it shows only one of two calls of a turn and says nothing: its line, as far as that can be found; else ""."""
+        other = {
+            "id": "987654321",
+            "type": "function",
+            "function": {"name": f"{PROBE}2", "arguments": {"datagen_key": "other"}},
+        }
+        text = self._try([_ASK, {"role": "assistant", "content": "", "tool_calls": self._calls([_CALL, other])}])
+        if text is None or "other" in text or self.calls is None:
+            return ""  # what refuses them says so itself, of each row
+        own, _ = self._text(_TOOLS)
+        lines = [n for n, line in enumerate(own.splitlines(), 1) if re.search(r"tool_calls\s*(\[0\]|\|\s*first)", line)]
+        return f"line {lines[0]} of the template" if lines else "the template does not say where"
+
+    @cached_property
     def reads_any_id(self) -> bool:
         """Whether it takes calls whose id is not nine letters or digits."""
         return self.shows([_ASK, {"role": "assistant", "content": "", "tool_calls": self._calls([{**_CALL, "id": "call_1"}])}])

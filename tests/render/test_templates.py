@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from datagen.errors import DataError
-from datagen.models.weights import smollm2_dir
-from datagen.render import IGNORED, Rendering, encode, rendered
+from datagen.render import Rendering, encode
 from datagen.rows import Row, new_row, turn
 
 OPEN = "{% if add_generation_prompt %}<|bot|>{% endif %}"
@@ -62,15 +60,18 @@ DEVELOPER = (
     "{% for m in messages %}{% if m.role == 'developer' %}<|dev|>{{ m.content }}<|e|>{% elif m.role != 'system' %}"
     "<|{{ m.role }}|>{{ m.content }}<|e|>{% endif %}{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
-TEXT_ARGUMENTS = (  # DeepSeek: arguments are joined as text
-    "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{% for c in m.tool_calls or [] %}"
-    "{{ '[' + c.function.name + ' ' + c.function.arguments + ']' }}{% endfor %}<|e|>{% endfor %}"
-    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+MERGES_SYSTEM = (  # Gemma 3: the system text before the first turn of the user; contents trimmed
+    "{% set first = messages[0].content + '\\n\\n' if messages[0].role == 'system' else '' %}"
+    "{% for m in messages if m.role != 'system' %}<|{{ 'bot' if m.role == 'assistant' else m.role }}|>"
+    "{{ first if loop.first else '' }}{{ m.content | trim }}<|e|>\n{% endfor %}" + OPEN
 )
-OBJECT_ARGUMENTS = (  # GLM, Qwen3-Coder: a pair of tags per argument
-    "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{% for c in m.tool_calls or [] %}[{{ c.function.name }}"
-    "{% for k, v in c.function.arguments.items() %} {{ k }}={{ v }}{% endfor %}]{% endfor %}<|e|>{% endfor %}"
-    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+GOES_ON = (  # a last answer is a beginning that the model is to go on with, so nothing ends it
+    "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{% if not (loop.last and m.role == 'assistant') %}<|e|>{% endif %}"
+    "{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+ANY_NAME = (  # reasoning under the third of its names
+    "{% for m in messages %}<|{{ m.role }}|>{% if m.reasoning is defined and m.reasoning %}<r>{{ m.reasoning }}</r>{% endif %}"
+    "{{ m.content }}<|e|>{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
 DATED = (
     "<|system|>Today: {{ strftime_now('%Y') }}{% if messages[0].role == 'system' %} {{ messages[0].content }}{% set messages ="
@@ -82,37 +83,6 @@ THINKING_PARTS = (  # Magistral
     "{% if p.type == 'thinking' %}[THINK]{{ p.thinking[0].text }}[/THINK]{% else %}{{ p.text }}{% endif %}{% endfor %}"
     "{% endif %}<|e|>{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
-
-
-@pytest.fixture(scope="module")
-def tokenizer() -> Any:
-    from transformers import AutoTokenizer
-
-    return AutoTokenizer.from_pretrained(smollm2_dir())
-
-
-@pytest.fixture
-def shown(tokenizer: Any) -> Iterator[Callable[..., list[str]]]:
-    """Give a function: the texts of a row under a template, what is taught between `[[` and `]]`."""
-    own = tokenizer.chat_template
-
-    def show(template: str, row: Row, how: Rendering | None = None) -> list[str]:
-        tokenizer.chat_template = template
-        texts = []
-        for one in rendered(row, tokenizer, how):
-            text, at = "", 0
-            for start, end, _ in one.spans:
-                text, at = f"{text}{one.text[at:start]}[[{one.text[start:end]}]]", end
-            texts.append(text + one.text[at:])
-        for encoded, text in zip(encode(row, tokenizer, 9999, how), texts, strict=True):
-            plain = text.replace("[[", "").replace("]]", "")
-            assert encoded.input_ids == tokenizer(plain, add_special_tokens=False)["input_ids"]  # as a server makes them
-            assert encoded.reason is None
-            assert set(encoded.labels) > {IGNORED}
-        return texts
-
-    yield show
-    tokenizer.chat_template = own
 
 
 def asked(*answers: dict[str, Any], **fields: Any) -> Row:
@@ -238,34 +208,21 @@ def test_reasoning_as_a_part_of_the_content(shown: Any) -> None:
     assert text == "<|user|>q1<|e|><|assistant|>[[[THINK]r1[/THINK]one<|e|>]]"
 
 
-@pytest.mark.parametrize(
-    ("template", "call"), [(TEXT_ARGUMENTS, '[look {"at": "กx"}]'), (OBJECT_ARGUMENTS, "[look at=กx]")], ids=["text", "object"]
-)
-@pytest.mark.parametrize(
-    "row_call",
-    [
-        turn("assistant", None, tool_calls='{"name": "look", "arguments": {"at": "กx"}}'),
-        turn("assistant", None, tool_calls='[{"function": {"name": "look", "arguments": "{\\"at\\": \\"กx\\"}"}}]'),
-        turn("assistant", '<tool_call>\n{"name": "look", "arguments": {"at": "กx"}}\n</tool_call>'),
-    ],
-    ids=["an object", "a text", "in the content"],
-)
-def test_arguments_in_the_form_that_the_template_joins(template: str, call: str, row_call: Any, shown: Any) -> None:
-    row = new_row(messages=[turn("user", "q1"), row_call, turn("tool", "seen"), ONE])
-    assert shown(template, row) == [f"<|user|>q1<|e|><|assistant|>[[{call}<|e|>]]<|tool|>seen<|e|><|assistant|>[[one<|e|>]]"]
+def test_a_system_text_that_the_template_puts_before_the_question_and_white_space_that_it_trims(shown: Any) -> None:
+    row = asked(turn("assistant", "\n one\n\n"), TWO, system="S")
+    assert shown(MERGES_SYSTEM, row) == ["<|user|>S\n\nq1<|e|>\n<|bot|>[[one<|e|>]]\n<|user|>q2<|e|>\n<|bot|>[[two<|e|>]]\n"]
 
 
-def test_ids_of_calls_become_what_the_template_demands(shown: Any) -> None:
-    strict = (
-        "{% for m in messages %}{% for c in m.tool_calls or [] %}{% if c.id is not defined or c.id | length != 9 %}"
-        "{{ raise_exception('ids have 9 characters') }}{% endif %}{% endfor %}<{{ m.role }}>{{ m.content }}{{ m.tool_call_id }}"
-        "{% for c in m.tool_calls or [] %}{{ c.function.name }} {{ c.function.arguments | tojson }} {{ c.id }}{% endfor %}</s>"
-        "{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
-    )
-    call = turn("assistant", None, tool_calls='[{"id": "call_abc", "function": {"name": "look", "arguments": {}}}]')
-    row = new_row(messages=[turn("user", "q1"), call, turn("tool", "seen", tool_call_id="call_abc"), ONE])
-    (text,) = shown(strict, row)
-    assert text == "<user>q1</s><assistant>[[look {} 000000001</s>]]<tool>seen000000001</s><assistant>[[one</s>]]"
+def test_a_last_answer_that_the_template_leaves_open_is_ended_by_the_tokenizers_own(shown: Any) -> None:
+    assert shown(GOES_ON, asked(ONE)) == ["<|user|>q1<|e|><|assistant|>[[one<|im_end|>]]"]
+    assert shown(GOES_ON, asked(ONE, TWO)) == [
+        "<|user|>q1<|e|><|assistant|>[[one<|im_end|>]]",
+        "<|user|>q1<|e|><|assistant|>one<|e|><|user|>q2<|e|><|assistant|>[[two<|im_end|>]]",
+    ]
+
+
+def test_reasoning_under_its_third_name(shown: Any) -> None:
+    assert shown(ANY_NAME, asked(THOUGHT_ONE)) == ["<|user|>q1<|e|><|assistant|>[[<r>r1</r>one<|e|>]]"]
 
 
 def test_an_empty_answer_in_the_middle_carries_no_loss_and_one_alone_has_no_labels(shown: Any, tokenizer: Any) -> None:
