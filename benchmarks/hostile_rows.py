@@ -228,7 +228,10 @@ def main() -> None:
                 f"{file:<16}{given:>8,}{kept:>8,}{dropped.total():>9,}{seconds:>7.0f}  {dict(dropped.most_common(5))}",
                 flush=True,
             )
-            rows, lost, errors = rows + given, lost + abs(given - kept - dropped.total()), errors + dropped["error"]
+            held = kept + dropped.total()
+            taken = json.loads((out / "run.json").read_text())["rows_in"]
+            rows, errors = rows + given, errors + dropped["error"]
+            lost += abs(taken - held) + max(0, given - held)  # a damaged line may hold two values, and be two
             for to in FORMATS:
                 target = out / f"export.{to}.{'parquet' if to == 'parquet' else 'jsonl'}"
                 code, _, told = command("export", out, "--to", to, "-o", target)

@@ -211,6 +211,7 @@ class _File:
     def _unreadable(self, piece: Piece, problem: str, reason: str = "unreadable") -> Row:
         raw = piece.raw or (b"" if piece.record is None else dumps(piece.record).encode("utf-8", "backslashreplace"))
         text = raw.decode("utf-8", "backslashreplace")
+        problem = problem.encode("utf-8", "backslashreplace").decode()  # it may quote half a character
         self.understood = self.understood or piece.fault
         if "UTF-8" in problem and not piece.fault:
             problem = problem.replace("UTF-8", self.encoding or "UTF-8") + (f"; {self.hint}" if not self.encoding else "")

@@ -14,7 +14,7 @@ import zstandard
 from datagen.errors import DataError
 from datagen.formats import json_values, jsonl
 from datagen.formats.read import read
-from datagen.rows import ROW, new_row, table_of, turn
+from datagen.rows import ROW, ledger_of, new_row, table_of, turn
 
 GOOD = '{"instruction": "Name a lake.", "output": "Baikal."}\n'
 
@@ -209,3 +209,14 @@ def test_an_arrow_stream_and_file_are_rows(tmp_path):
     cut = (tmp_path / "s.arrow").read_bytes()[:-60]
     rows = of(tmp_path / "cut.arrow", cut)
     assert (rows[0]["output"], "the file breaks off" in rows[-1]["evidence"]) == ("1", True)
+
+
+HALF = [r'"half a \ud800 character"', r'{"instruction": "Name a moon.", "output": [{"a": "\ud800"}, 1]}']
+
+
+@pytest.mark.parametrize("line", HALF)
+def test_half_a_character_in_what_is_wrong_costs_its_row_alone(tmp_path, line):
+    (tmp_path / "in.jsonl").write_text('{"instruction": "Name a moon.", "output": "Io."}\n' + line + "\n")
+    kept, lost = read(str(tmp_path / "in.jsonl"))
+    assert lost["reason"] == "unreadable" and "\\ud800" in lost["evidence"] and kept["output"] == "Io."
+    ledger_of([lost])
