@@ -15,6 +15,7 @@ import asyncio
 import heapq
 import itertools
 import json
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,7 @@ from datagen.models.prices import Price
 
 TEMPLATE_TOKENS = 256  # more than a chat template adds around the messages
 ABSURD = 16  # times the worst case: more tokens than that were not used, whatever an endpoint reports
+UNTOLD = 3  # answers without usage, and none with it, after which that is said
 LEEWAY, LEEWAY_TOKENS = 1.05, 16  # over what was asked: some endpoints count the marks around an answer too
 
 
@@ -187,6 +189,11 @@ class Budget:
         self._settle(attempt)
         if self._width is not None and reported is not None:
             self._watch(reported, attempt.most)
+        elif self._width == 1 and self.without_usage == UNTOLD and attempt.outcome == ANSWERED and self.used == Tokens(0, 0):
+            logging.getLogger(__name__).warning(
+                "the endpoint says of no answer how many tokens it used: under --budget-usd one request is sent at a time, and"
+                " each is held at its worst case; --max-requests caps without that"
+            )
         self._serve()
 
     def _watch(self, reported: Tokens, most: Tokens) -> None:
@@ -209,3 +216,5 @@ class Budget:
             f" ${self.spent:,.4f} of the budget of ${self.usd:g} spent{more}; ask the provider,"
             " or go on with a larger --budget-usd"
         )
+        if not self._line and not n:  # nobody waits who would be told
+            logging.getLogger(__name__).warning("%s", self._closed)

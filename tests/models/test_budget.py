@@ -94,7 +94,7 @@ def test_a_cap_without_a_price_is_refused_before_anything_is_bought() -> None:
         Budget(None, 1.0, None)
 
 
-def ended(budget: Budget, room: Room, used: Tokens) -> None:
+def ended(budget: Budget, room: Room, used: Tokens | None) -> None:
     budget.settle(room, Attempt(MOST, "answered", used), used)
 
 
@@ -126,6 +126,28 @@ def test_each_answer_that_keeps_to_what_was_asked_lets_one_more_be_under_way() -
         assert str(asked[-1].exception()).partition("spent; ")[2].startswith("5 in flight may cost $100.0000 more at that rate")
 
     asyncio.run(use())
+
+
+def test_an_endpoint_that_reports_no_usage_is_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    async def use() -> None:
+        budget = Budget(PRICE, 1e6, None)
+        asked = [budget.ask(MOST, turn) for turn in range(9)]
+        for k in range(6):
+            ended(budget, asked[k].result(), None)
+            assert sum(a.done() for a in asked) == k + 2  # one at a time
+            assert len(caplog.records) == (k >= 2)
+        assert "--max-requests caps without that" in caplog.messages[0]
+
+    asyncio.run(use())
+
+
+def test_the_last_request_that_overbills_is_told_of_though_nothing_waits(caplog: pytest.LogCaptureFixture) -> None:
+    async def use() -> None:
+        budget = Budget(PRICE, 1e6, None)
+        ended(budget, budget.ask(MOST).result(), Tokens(900_000, 5_000_000))
+
+    asyncio.run(use())
+    assert caplog.messages[0].startswith("the endpoint bills more than was asked for: 5,000,000 output tokens")
 
 
 def test_a_run_that_goes_on_after_that_reserves_what_the_endpoint_bills() -> None:
