@@ -135,6 +135,8 @@ def _whole(prompt: str, full: str, one: Turn, template: Template, marks: list[tu
     begun = _begun(text, len(prompt), one)
     spans: list[Span] = [(max(start, begun), min(until, end), 1.0) for start, until in marks]
     spans = [span for span in spans if span[0] < span[1]] or [(begun, end, 1.0)]
+    # What stands between the prompt and the first mark no server shows, so the model must say it.
+    spans[0] = (begun, *spans[0][1:])
     spans[-1] = (spans[-1][0], end, 1.0)  # the end token is taught whether the marks have it or not
     return _Answered(prompt, text, end, spans)
 

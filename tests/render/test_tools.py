@@ -108,3 +108,13 @@ def test_tools_in_the_system_turn_and_results_in_one_turn_of_the_user(shown: Any
     opens = "{% if add_generation_prompt %}<assistant>{% endif %}"
     (told,) = shown(plain + opens, new_row(messages=[turn("user", "q1"), ONE], tools='[{"name": "look"}]'))
     assert told == '<system>[{"name": "look"}]</s><user>q1</s><assistant>[[one</s>]]'
+
+
+def test_what_no_prompt_shows_is_taught_though_the_template_marks_the_answer_only(shown: Any) -> None:
+    goes_on = (  # after a result the model opens its turn itself
+        "{% for m in messages %}{% if m.role == 'assistant' %}<|bot|>{% generation %}{{ m.content }}<|e|>{% endgeneration %}"
+        "{% else %}<|{{ m.role }}|>{{ m.content }}<|e|>{% endif %}{% endfor %}"
+        "{% if add_generation_prompt and messages[-1].role != 'tool' %}<|bot|>{% endif %}"
+    )
+    (text,) = shown(goes_on, new_row(messages=[turn("user", "q1"), ONE, turn("tool", "seen"), ONE]))
+    assert text == "<|user|>q1<|e|><|bot|>[[one<|e|>]]<|tool|>seen<|e|>[[<|bot|>one<|e|>]]"
