@@ -156,6 +156,8 @@ def _steps(run: Run) -> None:
         steps.read_input(run)
     for position, step in enumerate(run.recipe.steps, start=1):
         steps.kind_of(step)(run, step, run.folder(position, step.name))
+        if not run.stopped and (told := steps.passed(run, step)):
+            run.stages[-1] = {**run.stages[-1], "stopped": told}
         if run.stopped:  # the steps after it wait for all of its rows
             return
 

@@ -49,6 +49,7 @@ class Context:
     offline: bool = False  # models answer from the journal alone
     opened: Callable[[Any, Sequence[int]], None] = _untold  # told of a stage's chat before it asks, and of the rows' places
     at: Callable[[int, str], None] = _untold  # told how many rows of a batch are done, and what of it, where that takes long
+    say: Callable[[str], None] = _untold  # told of what a person should know while it works
 
 
 @dataclass(frozen=True)

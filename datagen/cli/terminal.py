@@ -82,7 +82,8 @@ STOPS_AGAIN = ("the last ", "the endpoint bills more")
 def _all_saved(summary: dict[str, Any], out: str) -> str:
     """What an early stop leaves, and the command that goes on."""
     step = summary["stages"][-1]
-    told = f"{step['rows_kept']:,} rows are in {out}/kept, and {step['dropped'].get('not_reached', 0):,} were not reached"
+    late = step["dropped"].get("not_reached", 0)
+    told = f"{step['rows_kept']:,} rows are in {out}/kept{f', and {late:,} were not reached' if late else ''}"
     if "n" in step["options"]:
         told = f"{step['rows_kept']:,} of {step['options']['n']:,} rows are in {out}/kept"
     message = step["stopped"]["message"]

@@ -223,7 +223,7 @@ class Judge(ModelOptions, Stage):
         from datagen.models.recorded import recorded
 
         sampling = {**self.sampling(), "max_tokens": self.max_output_tokens or JUDGE_TOKENS}
-        with recorded(self.name, self, ctx.folder, offline=ctx.offline) as chat:
+        with recorded(self.name, self, ctx.folder, offline=ctx.offline, say=ctx.say) as chat:
             ctx.opened(chat, places)
             asks = self.probabilities if self.high <= HIGHEST else "off"
             read = {"auto": "auto", "on": "logprobs", "off": "samples"}[asks]

@@ -205,15 +205,15 @@ class Tag(ModelOptions, Stage):
         tags: dict[str, list[str]] = {}
         errors: dict[str, str] = {}
         with (
-            recorded(self.name, self, ctx.folder, offline=ctx.offline) as chat,
+            recorded(self.name, self, ctx.folder, offline=ctx.offline, say=ctx.say) as chat,
             contextlib.closing(answers(chat, bodies)) as come,
         ):
             for done, (at, answer) in enumerate(come, start=1):
-                found = tags_of(answer.text or "")
+                found = [] if answer.cut else tags_of(answer.text or "")
                 if found:
                     tags[different[at]] = found
                 else:
-                    errors[different[at]] = answer.error or "the answer names no tag"
+                    errors[different[at]] = answer.error or answer.cut_words or "the answer names no tag"
                 spent = f"${chat.budget.spent:.4f}, " if chat.budget.price else ""
                 ctx.at(done, f"{spent}{chat.sent:,} asked")
         keys = [shown(text) for text in texts]

@@ -27,7 +27,7 @@ from datagen.models.prices import Price
 
 TEMPLATE_TOKENS = 256  # more than a chat template adds around the messages
 ABSURD = 16  # times the worst case: more tokens than that were not used, whatever an endpoint reports
-UNTOLD = 3  # answers without usage, and none with it, after which that is said
+UNTOLD = 3  # answers without usage, and none with it, after which nobody waits for one that has
 LEEWAY, LEEWAY_TOKENS = 1.05, 16  # over what was asked: some endpoints count the marks around an answer too
 
 
@@ -88,6 +88,8 @@ class Budget:
         self._factor = 1.0  # how far an endpoint once passed the worst case that it was asked for
         self._width = 1 if usd is not None else None  # attempts that may be under way; None = as many as there are
         self._over = 1.0  # times the tokens asked for, that an answer of this run or an earlier one reported
+        self._untold = 0  # answers of this run that told no usage, until one does
+        self._excess = 0.0  # dollars that attempts of this run and earlier ones cost beyond their worst cases
         self.growth = 1  # by how many it grows with each answer that keeps to what was asked
         for attempt in attempts:
             self.requests += 1
@@ -105,6 +107,7 @@ class Budget:
             spent = attempt.usd if attempt.usd is not None else self.cost(attempt.used) or 0.0
             self.spent += spent
             self.used = Tokens(self.used.input + attempt.used.input, self.used.output + attempt.used.output)
+            self._excess += max(0.0, spent - usual)
             if usual > 0:
                 self._factor = max(self._factor, spent / usual)
         elif attempt.outcome != FREE:
@@ -188,13 +191,32 @@ class Budget:
             self._reserved = 0.0  # no crumbs of rounding
         self._settle(attempt)
         if self._width is not None and reported is not None:
+            self._untold = -1
             self._watch(reported, attempt.most)
-        elif self._width == 1 and self.without_usage == UNTOLD and attempt.outcome == ANSWERED and self.used == Tokens(0, 0):
-            logging.getLogger(__name__).warning(
-                "the endpoint says of no answer how many tokens it used: under --budget-usd one request is sent at a time, and"
-                " each is held at its worst case; --max-requests caps without that"
-            )
+        elif self._untold >= 0 and attempt.outcome == ANSWERED:
+            self._untold += 1
         self._serve()
+
+    def held_back(self) -> str:
+        """Say, once, that a cap in dollars lets one request go at a time because no answer tells what it used; else ""."""
+        if self._width != 1 or self._untold * self.growth < UNTOLD:
+            return ""
+        self._untold = -1
+        return (
+            "the endpoint reports no usage: under --budget-usd requests go one at a time, each held at its worst case;"
+            " --max-requests in its place is a cap that waits for none"
+        )
+
+    @property
+    def passed(self) -> str:
+        """Why the cap in dollars is passed: the endpoint billed more than was asked for; "" where it is not."""
+        if self.usd is None or self.spent <= self.usd or self.spent - self._excess > self.usd:  # the last: it was larger once
+            return ""
+        return (
+            f"the endpoint bills more than was asked for: ${self.spent:,.4f} of the budget of ${self.usd:g} spent,"
+            f" ${self._excess:,.4f} of it beyond what was due; nothing is left to be asked; ask the provider, or take the"
+            " result with a larger --budget-usd"
+        )
 
     def _watch(self, reported: Tokens, most: Tokens) -> None:
         """Let one more be under way where an answer kept to what was asked; let nothing in where it did not."""
@@ -216,5 +238,5 @@ class Budget:
             f" ${self.spent:,.4f} of the budget of ${self.usd:g} spent{more}; ask the provider,"
             " or go on with a larger --budget-usd"
         )
-        if not self._line and not n:  # nobody waits who would be told
+        if not self._line and not n and not self.passed:  # nobody waits who would be told
             logging.getLogger(__name__).warning("%s", self._closed)

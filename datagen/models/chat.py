@@ -235,6 +235,8 @@ class Chat:
         outcome = failure.outcome if failure else ANSWERED
         if room is not None and (failure is None or used is not None):
             self.budget.settle(room, Attempt(most, outcome, used), reported)
+        if self.concurrency > 1 and (words := self.budget.held_back()):
+            self.say(words)
         return used
 
     async def _recorded(

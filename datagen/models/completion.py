@@ -45,6 +45,12 @@ class Completion:
         """Whether the answer ended before its end: at a limit, by a filter, or by an error."""
         return self.cut_by is not None
 
+    @property
+    def cut_words(self) -> str | None:
+        """What cut the answer, in the endpoint's own word too, and what there is of it, on one line; None where it is whole."""
+        said = " ".join((self.text or "").split())[:200]
+        return f"{self.cut_by} ({self.finish_reason}): {said}" if self.cut else None
+
 
 def read(key: str, raw: str) -> Completion:
     """Read a raw answer; one that cannot be read is a completion without text, never an exception."""

@@ -134,7 +134,7 @@ def _refuses_logprobs(answer: Completion) -> bool:
 def _without(answers: Sequence[Completion]) -> Judgement:
     """The judgement where no answer has a score."""
     if cut := next((a for a in reversed(answers) if a.cut), None):
-        why = f"{cut.cut_by} ({cut.finish_reason}): {' '.join((cut.text or '').split())[:200]}"
+        why = cut.cut_words
         return Judgement(None, error=why, answers=tuple(answers))
     said = next((a.text for a in reversed(answers) if a.text), None)
     why = f"no score in: {' '.join(said.split())[:200]}" if said else next((a.error for a in answers if a.error), "no answer")

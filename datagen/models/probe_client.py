@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from datagen.models import completion
+from datagen.models import completion, events
 from datagen.models.failures import QUOTA, retry_after
 from datagen.models.journal import Tokens
 from datagen.models.masking import one_line
@@ -90,6 +89,7 @@ class Visit:
         self.has_key, self.local = has_key, local
         self.limit, self.room, self.first_room = "max_tokens", ROOM, ROOM
         self.varies: bool | None = None
+        self.streams = False  # whether it has answered with an event stream, which nobody asked for
         self.requests = self.uncounted = 0
         self.used = Tokens(0, 0)
         self.answers: list[Answer] = []
@@ -190,7 +190,10 @@ class Visit:
         else:
             self.uncounted += 1
         if dig(answer.body, "choices", 0, kind) is None:
-            return Answer(answer.status, answer.body, "HTTP 200 without a choice in it", answer.headers, answer.seconds)
+            words = "HTTP 200 without a choice in it"
+            if dig(answer.body, "error"):
+                words = one_line(f"HTTP 200 with an error: {_said(answer.body, str(answer.body))}", self.secrets)
+            return Answer(answer.status, answer.body, words, answer.headers, answer.seconds)
         self.answers.append(answer)
         return answer
 
@@ -212,6 +215,7 @@ class Visit:
             lost = type(e.__cause__).__name__ in LOST
             return Answer(None, None, one_line(f"no connection: {_cause(e)}", self.secrets), lost=lost)
         seconds = time.perf_counter() - started
+        self.streams = self.streams or events.is_stream(raw.text)
         body = _parsed(raw.text)
         words = "" if isinstance(body, dict) else f"HTTP {raw.status_code}, but {_said(body, raw.text)}"
         return Answer(raw.status_code, body, one_line(words, self.secrets), dict(raw.headers), seconds)
@@ -225,7 +229,7 @@ def is_quota(answer: Answer) -> bool:
 
 def _parsed(text: str) -> Any:
     try:
-        return json.loads(text)
+        return events.parsed(text)
     except (ValueError, RecursionError):
         return None
 

@@ -140,7 +140,8 @@ async def chat(visit: Visit) -> Finding:
         return failed("chat", answer)
     if not (answer.text or answer.thought):
         return Finding("chat", "does not", f"the answer holds no text, even with {visit.room} tokens of room")
-    return Finding("chat", "works", f"{answer.seconds:.2f} s for the first answer")
+    note = "; as an event stream that nobody asked for, which is read" if visit.streams else ""
+    return Finding("chat", "works", f"{answer.seconds:.2f} s for the first answer{note}")
 
 
 async def completions(visit: Visit) -> Finding:

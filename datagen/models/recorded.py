@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,9 @@ from datagen.models.options import TRAVEL, ModelOptions
 
 
 @contextlib.contextmanager
-def recorded(stage: str, options: ModelOptions, folder: Path | None, *, offline: bool) -> Iterator[Chat]:
+def recorded(
+    stage: str, options: ModelOptions, folder: Path | None, *, offline: bool, say: Callable[[str], None]
+) -> Iterator[Chat]:  # fmt: skip
     """Open the journal of a run folder and the model on it.
 
     Raises:
@@ -27,6 +29,7 @@ def recorded(stage: str, options: ModelOptions, folder: Path | None, *, offline:
         raise UsageError(f"stage '{stage}' asks a model through the journal of a run; it needs a run folder")
     journal = Journal(folder / "journal.sqlite")
     with contextlib.closing(journal), opened(options, journal, offline=offline) as chat:
+        chat.say = say
         yield chat
 
 

@@ -13,6 +13,7 @@ from datagen.formats import sources, splits
 from datagen.recipe import FORWARD_MODEL, GENERATORS, PRE_EXPERIENCE, TEACHERS, TRAINED, Step
 from datagen.stage import Stage
 from datagen.steps.earlier import opened
+from datagen.steps.model import passed
 from datagen.steps.reading import read_input
 from datagen.work import Run
 
@@ -84,4 +85,4 @@ def _files_of(path: str, documents: bool) -> list[Path]:
     return files_of(path)
 
 
-__all__ = ["check", "kind_of", "read_input"]
+__all__ = ["check", "kind_of", "passed", "read_input"]

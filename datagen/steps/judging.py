@@ -32,7 +32,7 @@ CURVE_ROWS = 20_000  # so many rows get their retention curves unasked: they tak
 def judge(run: Run, step: Step, folder: Path) -> None:
     """Score every row, decide on those that are left, and add the verdict as a layer."""
     stage, data, able = step.options, run.datasets[-1], with_its_model(run, step)
-    ctx = Context(folder=run.out, offline=run.offline)
+    ctx = Context(folder=run.out, offline=run.offline, say=run.progress.say)
     run.watch(f"{step.name}.prompts", prompt_files(stage))
     again = []
     if getattr(stage, "retry_failed", False):  # only a stage that asks a model: its modules are not for all others to load

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from datagen.errors import DataError
+from datagen.errors import BudgetError, DataError
 from datagen.recipe import Step
 from datagen.work import Run
 
@@ -44,6 +45,25 @@ def prompt_files(options: Any) -> list[Path]:
     """Return the files of the user's own prompts that a step may use; [] where it names no folder of them."""
     own = getattr(options, "prompts", None)
     return sorted(Path(own).glob("*.jinja")) if own else []
+
+
+def passed(run: Run, step: Step) -> dict[str, Any] | None:
+    """Return why the run stops after a step whose last requests passed its cap, as its entry tells it; else None.
+
+    Whatever is asked after an answer that bills too much is refused its room; after the last answer nothing is asked.
+    """
+    options, path = step.options, run.out / "journal.sqlite"
+    if run.offline or not path.is_file() or getattr(options, "budget_usd", None) is None:
+        return None
+    from datagen.models.budget import Budget
+    from datagen.models.journal import Journal
+    from datagen.models.opening import price_of
+
+    if (price := price_of(replace(options, budget_usd=None))) is None:
+        return None
+    with contextlib.closing(Journal(path)) as journal:
+        told = Budget(price, options.budget_usd, None, journal.attempts()).passed
+    return {"exit_code": BudgetError.exit_code, "message": told} if told else None
 
 
 def spent(chat: Chat, kept: int) -> str:

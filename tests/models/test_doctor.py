@@ -45,6 +45,31 @@ def test_a_key_is_masked_whole_in_pieces_and_where_words_are_cut() -> None:
     assert one_line("\x1b[31mred\u202e\ud800\n\tline", []) == "[31mred line"
 
 
+class Streams(Handler):
+    """Answers with an event stream that nobody asked for."""
+
+    def send(self, status: int, content: Any, headers: dict[str, str] | None = None) -> None:
+        if status != 200 or "choices" not in content:
+            super().send(status, content, headers)
+            return
+        first = content["choices"][0]
+        said = first.get("message", {}).get("content") or first.get("text", "")
+        pieces = [{"delta": {"content": p}} if "message" in first else {"text": p} for p in (said[:9], said[9:])]
+        ends = {"choices": [{"index": 0, "finish_reason": first["finish_reason"], "delta": {}}], "usage": content["usage"]}
+        lines = [*({"choices": [{"index": 0, **p}]} for p in pieces), ends]
+        self.send_bytes(200, "".join(f"data: {json.dumps(one)}\n\n" for one in [*lines, "[DONE]"]).encode(), headers)
+
+
+def test_an_event_stream_that_nobody_asked_for_is_read_and_told() -> None:
+    with ModelServer() as server:
+        server._server.RequestHandlerClass = type("Handler", (Streams,), {"model": server})
+        findings = examine(server.base_url, "tiny-chat", timeout_s=5.0)
+    assert findings.of("chat").verdict == "works"
+    assert findings.of("chat").words.endswith("; as an event stream that nobody asked for, which is read")
+    assert [findings.of(p).verdict for p in ("max_tokens", "stop", "usage", "temperature")] == ["works"] * 4
+    assert next(a for a in findings.generators if a.generator == "self-instruct --method one").allowed
+
+
 def test_an_unknown_model_is_answered_with_the_nearest_one() -> None:
     findings = found(ModelServer(models=("tiny-chat", "large-chat")), "tiny-chta")
     assert findings.of("model").words == "tiny-chta is not among its 2 models; did you mean 'tiny-chat'?"

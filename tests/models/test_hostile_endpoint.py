@@ -178,7 +178,7 @@ def test_a_request_that_was_only_waiting_when_a_run_ends_is_not_held(journal: Jo
         await chat.close()
 
     with Endpoint(lambda n: encoded(answer("fine"))) as endpoint:
-        options = ModelOptions(model="m", base_url=endpoint.url, rpm=30, price_in=1.0, price_out=1.0)
+        options = ModelOptions(model="m", base_url=endpoint.base_url, rpm=30, price_in=1.0, price_out=1.0)
         with opened(options, journal) as chat:
             asyncio.run(work(chat))
     assert (chat.budget.held, journal.counts()["cut_off"]) == (0.0, 0)

@@ -217,8 +217,8 @@ def test_the_query_of_a_classic_azure_address_goes_with_every_request(
     journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
     with Endpoint(lambda n: encoded(answer("fine"))) as endpoint:
-        address = f"{endpoint.url.removesuffix('/v1')}/openai/deployments/m"
-        monkeypatch.setattr(endpoint, "url", f"{address}?api-version=2024-10-21")
+        address = f"{endpoint.base_url.removesuffix('/v1')}/openai/deployments/m"
+        monkeypatch.setattr(endpoint, "base_url", f"{address}?api-version=2024-10-21")
         assert asked(journal, endpoint, monkeypatch, draws=2)[0][1].text == "fine"
     assert endpoint.paths == ["/openai/deployments/m/chat/completions?api-version=2024-10-21"] * 2
     assert endpoint.keys == [(None, KEY)] * 2, "Azure has a header of its own for a key"

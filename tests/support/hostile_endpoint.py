@@ -57,7 +57,7 @@ class Endpoint:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/v1"
+        self.base_url = f"http://127.0.0.1:{self.server.server_address[1]}/v1"
 
     def __enter__(self) -> Endpoint:
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
@@ -80,5 +80,5 @@ def asked(
         finally:
             await chat.close()
 
-    with opened(ModelOptions(model="m", base_url=endpoint.url, **options), journal) as chat:
+    with opened(ModelOptions(model="m", base_url=endpoint.base_url, **options), journal) as chat:
         return asyncio.run(work(chat)), chat

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hostile_endpoint import Endpoint, encoded
 from local_endpoint import LocalEndpoint
 
+from datagen import recipe
 from datagen.errors import ModelError
 from datagen.models.asking import Stall
 from datagen.rows import Row
+from datagen.run import execute
 
 Taught = Callable[..., tuple[list[Row], list[Row], Any]]
 ROWS = [
@@ -46,6 +49,51 @@ def test_a_cut_judgement_is_no_score(taught: Taught, probabilities: str, fault: 
     assert not kept
     assert {r["reason"] for r in dropped} == {"no_score"}
     assert all(r["evidence"].startswith(("cut_off", "filtered", "endpoint_error")) for r in dropped)
+
+
+MAKERS: dict[str, dict[str, Any]] = {
+    "one": {"self_instruct": {"method": "one"}}, "alpaca": {"self_instruct": {}}, "magpie": {"magpie": {"template": "llama3"}},
+    "original": {"self_instruct": {"method": "original"}},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def ends_oddly() -> Iterator[Endpoint]:
+    """Give an endpoint whose every answer is good, and ends for a reason that nobody has heard of."""
+    text = "1. Instruction: Name a river that flows to the sea.\nInput: <noinput>\nOutput: The Mekong. Score: 5"
+    choice = {"text": text, "message": {"content": text}, "finish_reason": "something_new"}
+    with Endpoint(lambda n: encoded({"choices": [choice], "usage": {"prompt_tokens": 9, "completion_tokens": 9}})) as server:
+        yield server
+
+
+@pytest.mark.parametrize("kind", OPTIONS)
+def test_an_end_that_nobody_has_heard_of_is_a_cut_for_every_teacher(taught: Taught, ends_oddly: Any, kind: str) -> None:
+    kept, dropped, _ = taught(kind, ROWS, ends_oddly, **OPTIONS[kind])
+    assert [r["instruction"] for r in kept] == ([r["instruction"] for r in ROWS] if kind in ("evolve", "translate") else [])
+    assert {r["reason"] for r in dropped} == {"cut_off"}
+    assert all(r["evidence"].startswith("(something_new) 1. Instruction") for r in dropped)
+
+
+@pytest.mark.parametrize("probabilities", ["on", "off"])
+def test_it_is_one_for_a_judge(taught: Taught, ends_oddly: Any, probabilities: str) -> None:
+    kept, dropped, _ = taught("judge", ROWS, ends_oddly, min_score=1, probabilities=probabilities)
+    assert not kept and all(r["evidence"].startswith("cut_off (something_new): 1. Inst") for r in dropped)
+
+
+def test_it_is_one_where_rows_are_tagged(taught: Taught, ends_oddly: Any) -> None:
+    kept, _, result = taught("tag", ROWS, ends_oddly)
+    assert len(kept) == len(ROWS) and not any(r["tags"] for r in kept)
+    assert "cut_off (something_new): 1. Inst" in str(result.summary["stages"][1]["notes"])
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_it_is_one_for_every_generator(tmp_path: Path, ends_oddly: Any, kind: str) -> None:
+    [(name, options)] = MAKERS[kind].items()
+    given = {"n": 2, "model": "m", "base_url": ends_oddly.base_url, "stall": 2, **options}
+    result = execute(recipe.make([{name: given}]), tmp_path / "out")
+    told = result.summary["stages"][0]
+    assert (told["rows_kept"], set(told["dropped"])) == (0, {"cut_off"})
+    assert told["stopped"]["message"].startswith("the last 2 requests kept nothing")
 
 
 def many(n: int) -> list[dict[str, Any]]:
