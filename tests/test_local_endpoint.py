@@ -113,7 +113,8 @@ def test_usage_is_what_was_asked_and_said_and_never_above_the_limit(endpoint: Lo
         ("429", openai.RateLimitError), ("quota", openai.RateLimitError), ("500", openai.InternalServerError),
         ("503", openai.InternalServerError), ("401", openai.AuthenticationError), ("404", openai.NotFoundError),
         ("context", openai.BadRequestError), ("echo", openai.BadRequestError), ("hang", openai.APITimeoutError),
-        ("hang_up", openai.APIConnectionError), ("reset", openai.APIConnectionError), ("broken", json.JSONDecodeError),
+        ("moderated", openai.PermissionDeniedError), ("hang_up", openai.APIConnectionError),
+        ("reset", openai.APIConnectionError), ("broken", json.JSONDecodeError),
     ],
 )  # fmt: skip
 def test_a_scripted_failure_reaches_the_client_and_the_next_request_does_not_meet_it(fault: str, error: Any) -> None:
@@ -159,7 +160,8 @@ def test_a_rate_limit_says_how_long_to_wait(asks: str | None, headers: dict[str,
 
 
 def test_answers_that_are_not_as_they_should_be() -> None:
-    faults = ["cut", "no_choices", "null_text", "no_usage", "reasoning", "think", "think_cut", "huge"]
+    faults = ["cut", "no_choices", "null_text", "no_usage", "reasoning", "think", "think_cut", "huge", "null_choices"]
+    faults += ["think_left", "overbilled"]
     found = {}
     with LocalEndpoint() as server:
         whole = client(server).chat.completions.create(model="local", messages=ASK)
@@ -180,6 +182,15 @@ def test_answers_that_are_not_as_they_should_be() -> None:
     assert "</think>" not in found["think_cut"].choices[0].message.content
     assert found["think_cut"].choices[0].finish_reason == "length"
     assert found["huge"].usage.completion_tokens == 50 * used
+    assert found["overbilled"].usage.completion_tokens == 14 * 100
+    assert found["null_choices"].choices is None and found["null_choices"].error["code"] == 429
+    assert found["think_left"].choices[0].message.content == f"{aloud}\n</think>\n\n{text}"
+    with LocalEndpoint(always="stream") as server:
+        raw = client(server).chat.completions.with_raw_response.create(model="local", messages=ASK)
+    assert raw.headers["content-type"] == "text/event-stream" and raw.text.endswith("data: [DONE]\n\n")
+    parts = [json.loads(line[6:]) for line in raw.text.split("\n\n")[:-2]]
+    assert "".join(p["choices"][0]["delta"]["content"] for p in parts[:2]) == text
+    assert parts[-1]["usage"]["completion_tokens"] == used
 
 
 def test_what_it_lacks_is_refused_and_what_it_ignores_is_not_done() -> None:

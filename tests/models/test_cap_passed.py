@@ -59,7 +59,8 @@ def test_the_steps_after_it_wait_for_a_larger_cap(datagen: Any, tmp_path: Path, 
 input: rows.jsonl
 steps:
 - judge:
-    {{model: m, base_url: {url}, price_in: 1, price_out: 1000, max_output_tokens: 1000, probabilities: "off", budget_usd: {usd}}}
+    {{model: m, base_url: {url}, price_in: 1, price_out: 1000, max_output_tokens: 1000, probabilities: "off",
+     budget_usd: {usd}}}
 - rules
 """
     with Endpoint(lambda n: encoded(answer("Score: 4", OVER))) as server:

@@ -26,6 +26,8 @@ REFUSALS: dict[str, tuple[int, str | None, str]] = {
     "504": (504, None, "scripted 504"),
     "401": (401, "invalid_api_key", "scripted 401"),
     "404": (404, "model_not_found", "The model does not exist or you do not have access to it."),
+    "moderated": (403, None, "Your input was flagged by our moderation."),
+    "null_choices": (200, None, "Provider returned error"),  # HTTP 200 with choices null, and the code 429 in it
     "echo": (400, None, "Incorrect API key provided: {authorization}"),
     "context": (
         400,
@@ -34,11 +36,13 @@ REFUSALS: dict[str, tuple[int, str | None, str]] = {
     ),
 }
 # Those that pass: the same body, sent again, meets none sooner or later. All other faults stay with the body.
-PASSING = {"429", "500", "502", "503", "504", "hang", "hang_up", "reset", "slow"}
+PASSING = {"429", "500", "502", "503", "504", "hang", "hang_up", "reset", "slow", "null_choices"}
 ENDINGS = {"cut": "length", "filtered": "content_filter", "broke_off": "error"}  # fault -> finish_reason of half an answer
-ANSWERS = {*ENDINGS, "broken", "no_choices", "null_text", "no_usage", "reasoning", "think", "think_cut", "huge"}
+ANSWERS = {*ENDINGS, "broken", "no_choices", "null_text", "no_usage", "reasoning", "think", "think_cut", "think_left"}
+ANSWERS |= {"huge", "overbilled", "stream"}
 MISBEHAVIOUR = {*REFUSALS, *PASSING, *ANSWERS}
 BILLED = {"504", "hang", "hang_up", "reset", "slow", *ANSWERS, ""}
+OVERBILLED = 14  # times the tokens that an answer may have
 REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 429: "Too Many Requests"}
 IN_A_ROW = 3  # faults that pass, at most
 PARAMETERS = {"n", "seed", "logprobs", "max_tokens", "stop"}
@@ -85,10 +89,11 @@ class Reply:
     data: bytes
     billed: tuple[int, int] = (0, 0)
     headers: list[str] = field(default_factory=list)
+    kind: str = "application/json"
 
     def response(self) -> bytes:
         """Return the HTTP response."""
-        head = [f"HTTP/1.1 {self.status} {REASONS.get(self.status, 'Error')}", "Content-Type: application/json"]
+        head = [f"HTTP/1.1 {self.status} {REASONS.get(self.status, 'Error')}", f"Content-Type: {self.kind}"]
         return "\r\n".join([*head, f"Content-Length: {len(self.data)}", *self.headers, "", ""]).encode() + self.data
 
 
@@ -96,6 +101,8 @@ def refusal(name: str, retry_after: str | None, authorization: str = "") -> Repl
     """Return the refusal of that name."""
     status, code, message = REFUSALS[name]
     error = {"message": message.format(authorization=authorization), "type": code, "param": None, "code": code}
+    if status == 200:
+        return Reply(200, json.dumps({"id": None, "choices": None, "usage": None, "error": {**error, "code": 429}}).encode())
     return Reply(status, json.dumps({"error": error}).encode(), headers=wait_headers(retry_after))
 
 
@@ -162,6 +169,8 @@ def answer(body: Body, path: str, fault: str, length: Callable[[random.Random], 
     went_in = count(prompt_of(body))
     if fault == "huge":
         went_in, came_out = 50 * went_in, 50 * came_out
+    if fault == "overbilled":
+        came_out = OVERBILLED * int(body.get("max_completion_tokens") or body.get("max_tokens") or 100)
     content: dict[str, Any] = {
         "id": name, "object": "chat.completion" if chat else "text_completion", "created": int(time.time()),
         "model": body.get("model"), "choices": [] if fault == "no_choices" else choices,
@@ -170,8 +179,20 @@ def answer(body: Body, path: str, fault: str, length: Callable[[random.Random], 
         content["usage"] = {"prompt_tokens": went_in, "completion_tokens": came_out, "total_tokens": went_in + came_out}
         if thought:
             content["usage"]["completion_tokens_details"] = {"reasoning_tokens": thought}
+    if fault == "stream":
+        return Reply(200, _streamed(content, chat), (went_in, came_out), kind="text/event-stream")
     data = json.dumps(content).encode()
     return Reply(200, data[: len(data) // 2] if fault == "broken" else data, (went_in, came_out))
+
+
+def _streamed(content: Mapping[str, Any], chat: bool) -> bytes:
+    """Return an answer as an event stream: the text of its choice in two pieces, why it ended, its usage."""
+    choice = content["choices"][0]
+    said = choice["message"]["content"] if chat else choice["text"]
+    pieces = [{"delta": {"content": p}} if chat else {"text": p} for p in (said[: len(said) // 2], said[len(said) // 2 :])]
+    parts = [{"choices": [{"index": 0, **p}]} for p in (*pieces, {"finish_reason": choice["finish_reason"]})]
+    events = [*map(json.dumps, [*parts, {"choices": [], "usage": content["usage"]}]), "[DONE]"]
+    return "".join(f"data: {one}\n\n" for one in events).encode()
 
 
 def _said(body: Body, draw: random.Random, drawn: int | None, fault: str) -> tuple[dict[str, str], str, int, int]:
@@ -184,7 +205,7 @@ def _said(body: Body, draw: random.Random, drawn: int | None, fault: str) -> tup
     finish = "stop"
     if fault in ENDINGS:
         text, finish = _cut(text, draw), ENDINGS[fault]
-    thought = language_of(prompt_of(body)).text(draw, 3) if fault in ("reasoning", "think", "think_cut") else ""
+    thought = language_of(prompt_of(body)).text(draw, 3) if fault.startswith(("reasoning", "think")) else ""
     reasoning = min(count(thought), limit)
     tokens = max(count(text), drawn or 0) if fault not in ENDINGS else count(text)
     if reasoning + tokens > limit or fault == "think_cut":
@@ -195,6 +216,8 @@ def _said(body: Body, draw: random.Random, drawn: int | None, fault: str) -> tup
         return {"content": f"<think>\n{thought}"}, finish, reasoning, reasoning
     if fault == "think":
         return {"content": f"<think>\n{thought}\n</think>\n\n{text}"}, finish, reasoning + tokens, reasoning
+    if fault == "think_left":
+        return {"content": f"{thought}\n</think>\n\n{text}"}, finish, reasoning + tokens, reasoning
     return {"content": text, **({"reasoning_content": thought} if thought else {})}, finish, reasoning + tokens, reasoning
 
 

@@ -3,15 +3,16 @@
 `LocalEndpoint(script={2: "429"})` answers the second request that arrives with 429 and every other one normally; `faults` gives
 shares of requests instead: `{"429": 0.1, "cut": 0.05}`. Names of misbehaviours:
 
-- refusals: 429, 500, 502, 503, 504, 401, 404, quota, context (too long a prompt), echo (the API key in the message);
+- refusals: 429, 500, 502, 503, 504, 401, 404, quota, context (too long a prompt), echo (the API key in the message),
+  moderated (403: the input was flagged), null_choices (HTTP 200, no choices, a 429 in it);
 - connections: hang (no answer), hang_up (closed without one), reset (RST in mid-body), slow (in drips, `slow_s` in all);
 - answers: cut (finish_reason length), filtered (content_filter), broke_off (error), broken (half of the JSON), no_choices,
-  null_text, no_usage, reasoning (reasoning_content), think (in the content), think_cut (that never ends), huge (50 times the
-  real usage).
+  null_text, no_usage, reasoning (reasoning_content), think (in the content), think_cut (that never ends), think_left (that
+  only its closing mark tells), huge (50 times the real usage), overbilled (14 times the limit), stream (an event stream).
 
-Of `faults` the first two kinds but context and what stops a run depend on (seed, body, how often it came) and never meet a body
-four times in a row; the others on (seed, body) alone. `lacks` (of completions, chat, n, seed, logprobs, max_tokens, stop,
-json_schema) answers 400 or 404; what it `ignores` it takes no notice of. Response ids and times differ with every answer.
+Of `faults` the first two kinds but context, moderated and what stops a run depend on (seed, body, how often it came) and never
+meet a body four times in a row; the others on (seed, body) alone. `lacks` (of completions, chat, n, seed, logprobs, max_tokens,
+stop, json_schema) answers 400 or 404; what it `ignores` it takes no notice of. Response ids and times differ with every answer.
 
 As a process: `python tests/support/local_endpoint.py --port-file P --log L …`; the log has a JSON line for each request that
 arrives (n, pid, time, path, body: its hash, fault, billed: tokens in and out) and one when its answer is sent or lost (n, pid,
