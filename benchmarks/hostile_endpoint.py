@@ -98,7 +98,8 @@ class Theirs:
         """Start it and wait until it listens."""
         self.log, port = folder / "endpoint.jsonl", folder / "port"
         support = PROJECT / "tests" / "support"
-        self.process = subprocess.Popen([sys.executable, "-c", LOGGED, SHARED, mode, port, self.log, support])
+        command = [sys.executable, "-c", LOGGED, SHARED, mode, port, self.log, support]
+        self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL)  # it prints each connection that a kill cut
         while not port.exists():
             assert self.process.poll() is None, "the endpoint of the shared cases did not start"
             time.sleep(0.01)
