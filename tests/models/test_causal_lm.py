@@ -4,12 +4,14 @@ import logging
 import os
 import subprocess
 import sys
+import time
 import warnings
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from small_gguf import write_small_gguf
 
 from datagen.errors import ModelError
 from datagen.models import weights
@@ -74,23 +76,29 @@ def test_the_converted_weights_are_the_values_of_the_gguf(smollm2: tuple[Any, An
         assert torch.equal(smollm2[0].state_dict()[ours], expected.reshape(smollm2[0].state_dict()[ours].shape))
 
 
-CONVERT = "from datagen.models.weights import smollm2_dir; print(smollm2_dir())"
+# Of a small model in the place of the shipped one: what is tested is how a copy comes to be, not how long it takes.
+CONVERT = """
+import pathlib, sys
+from datagen.models import weights
+weights.smollm2_source = lambda: pathlib.Path(sys.argv[1])
+print(weights.smollm2_dir())
+"""
 
 
 @pytest.mark.slow
 def test_two_processes_convert_at_once_and_a_killed_one_leaves_nothing(tmp_path: Path) -> None:
     place = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
-    killed = subprocess.Popen([sys.executable, "-c", CONVERT], env=place, stdout=subprocess.PIPE)
+    command = [sys.executable, "-c", CONVERT, str(write_small_gguf(tmp_path / "small.gguf"))]
+    killed = subprocess.Popen(command, env=place, stdout=subprocess.PIPE)
     cache = tmp_path / "datagen"
-    while not list(cache.glob(".smollm2-*/*")):  # it has begun to write
+    while not (begun := list(cache.glob(".smollm2-*"))):
         assert killed.poll() is None
+        time.sleep(0.01)
     killed.kill()
     killed.wait()
+    (begun[0] / "model.safetensors").write_bytes(b"half")
     assert not list(cache.glob("smollm2-*/config.json"))
-    both = [
-        subprocess.Popen([sys.executable, "-c", CONVERT], env=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        for _ in range(2)
-    ]
+    both = [subprocess.Popen(command, env=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(2)]
     said = [process.communicate() for process in both]
     assert said[0] == said[1]
     assert said[0][1] == b""

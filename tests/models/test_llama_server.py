@@ -120,9 +120,9 @@ def test_the_mark_of_the_beginning_stands_once_before_a_text(tmp_path: Path, beg
     assert turn_of_model(path, None).stop == ("<|im_end|>",)
     with served(str(path)) as running:
         raw = post(running, "completions", prompt=turn_of_model(path, None).head, max_tokens=1)["usage"]
-        asked = post(running, "chat/completions", messages=[{"role": "user", "content": "abc"}], max_tokens=1)["usage"]
+        asked = post(running, "chat/completions", messages=[{"role": "user", "content": "xyz"}], max_tokens=1)["usage"]
     assert raw["prompt_tokens"] == 1 + 1 + len("user\n")
-    assert asked["prompt_tokens"] == 1 + (1 + len("user\nabc") + 1 + 1) + (1 + len("assistant\n"))
+    assert asked["prompt_tokens"] == 1 + (1 + len("user\nxyz") + 1 + 1) + (1 + len("assistant\n"))
 
 
 @pytest.mark.parametrize(

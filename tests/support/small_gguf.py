@@ -26,7 +26,9 @@ def write_small_gguf(path: Path, *, template: str | None = CHATML, architecture:
     from gguf import GGUFWriter, TokenType
 
     letters = _letters()
-    tokens = [*letters, "<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    a, b = letters[ord("a")], letters[ord("b")]
+    plain = [*letters, a + b]
+    tokens = [*plain, "<|endoftext|>", "<|im_start|>", "<|im_end|>"]
     out = GGUFWriter(path, architecture)
     out.add_name("small")
     out.add_context_length(CONTEXT)
@@ -40,8 +42,8 @@ def write_small_gguf(path: Path, *, template: str | None = CHATML, architecture:
     out.add_tokenizer_model("gpt2")
     out.add_tokenizer_pre("qwen2")
     out.add_token_list(tokens)
-    out.add_token_types([TokenType.NORMAL] * len(letters) + [TokenType.CONTROL] * 3)
-    out.add_token_merges([f"{letters[ord('a')]} {letters[ord('b')]}"])
+    out.add_token_types([TokenType.NORMAL] * len(plain) + [TokenType.CONTROL] * 3)
+    out.add_token_merges([f"{a} {b}"])
     out.add_eos_token_id(len(tokens) - 1)
     out.add_pad_token_id(len(tokens) - 3)
     out.add_bos_token_id(len(tokens) - 3)
