@@ -154,21 +154,32 @@ def bodies(out: Path, table: str) -> Counter[str]:
     with closing(sqlite3.connect(out / "journal.sqlite")) as db:
         if not db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone():
             return Counter()
-        return Counter(body_hash(body) for (body,) in db.execute(f"SELECT body FROM {table} JOIN request USING (key)"))
+        of = "request" if table == "request" else f"{table} JOIN request USING (key)"
+        return Counter(body_hash(body) for (body,) in db.execute(f"SELECT body FROM {of}"))
 
 
 def ran(folder: Path, words: list[str], log: Path, kills: int, draw: random.Random) -> tuple[int, int, int]:
-    """Run a command, killed so often before; return its exit code, kills that struck, and requests bought again."""
-    hits = again = 0
+    """Run a command, killed so often before; return its exit code, kills that struck, and requests bought again.
+
+    Equal bodies of several draws are several requests: of each body a start may buy as many as were not recorded before it.
+    """
+    hits, starts = 0, list[tuple[int, Counter[str]]]()
     for left in range(kills, -1, -1):
-        before, paid = len(arrivals(log)) if log.exists() else 0, bodies(folder / "out", "answer")
+        starts.append((len(arrivals(log)) if log.exists() else 0, bodies(folder / "out", "answer")))
         child = started(folder, words)
         if left:
             hits += struck(child, log, draw.randint(1, max(2, ROWS // (kills + 1))), draw.uniform(0, 0.1))
         else:
             code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        again += sum(paid[a.body] > 0 for a in arrivals(log)[before:]) if log.exists() else 0
+    came, wanted, again = arrivals(log), bodies(folder / "out", "request"), 0
+    for (before, paid), (until, _) in zip(starts, [*starts[1:], (len(came), None)], strict=True):
+        again += (Counter(a.body for a in came[before:until] if in_full(a)) - (wanted - paid)).total()
     return code, hits, again
+
+
+def in_full(arrival: Arrival) -> bool:
+    """Whether a request was answered to the end, with a choice."""
+    return arrival.status == 200 and arrival.fault not in NO_ANSWER
 
 
 def checked(folder: Path, command: str, log: list[Arrival], hits: int, cap: bool, over: bool) -> tuple[list[float], list[Any]]:
@@ -180,7 +191,7 @@ def checked(folder: Path, command: str, log: list[Arrival], hits: int, cap: bool
         raws: dict[str, str] = dict(db.execute("SELECT key, raw FROM answer"))
         given_up = {key for (key,) in db.execute("SELECT key FROM given_up")}
         attempts = db.execute("SELECT key, outcome, usd, most_usd FROM attempt").fetchall()
-    full = Counter(a.body for a in log if a.status == 200 and a.fault not in NO_ANSWER)
+    full = Counter(a.body for a in log if in_full(a))
     got = Counter(body_of[key] for key in raws)
     lost = (full - got).total()
     billed, most = (
