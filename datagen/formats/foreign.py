@@ -39,7 +39,8 @@ _PAGE = re.compile(rb"<(?:!doctype html|html[\s>]|head[\s>])", re.IGNORECASE)
 _XML = re.compile(rb"<(?:\?xml\s|!--|[a-z][\w.:-]*(?:\s[^<>]*)?>\s*<[a-z])", re.IGNORECASE)
 _REMARKS = re.compile(r"\A(?:\s*#.*\n|\s*\n)+")
 _LINE = r"(?:- +)?[\w-]+ *:(?: .*|\s*)"  # of YAML: a name and a colon
-_YAML = re.compile(rf"(?:---\s*\n)?(?:- +[\w-]+ *: .*|[\w-]+ *:\s*|- *)\n(?:\s+|- +){_LINE}(?:\n|$)|{_LINE}\n{_LINE}(?:\n|$)")
+_YAML = re.compile(rf"(?:---\s*\n)?(?:- +[\w-]+ *: .*|[\w-]+ *:\s*|- *)\n(?:\s+|- +){_LINE}(?:\n|$)")
+_YAML_NAMED = re.compile(rf"(?:---\s*\n)?{_LINE}(?:\n|$)")  # of a file whose name says it
 
 
 def told(start: bytes, path: Path) -> str:
@@ -101,7 +102,9 @@ def likely(start: bytes, path: Path) -> str:
     """Return the same of what a table could begin with as well: asked where no row could be read."""
     text = start.removeprefix(b"\xef\xbb\xbf")
     lines = text[: text.rfind(b"\n", 0, 8192) + 1 or 8192].decode("utf-8", "replace").replace("\r\n", "\n")
-    if not _YAML.match(_REMARKS.sub("", lines)):
+    lines = _REMARKS.sub("", lines)
+    named = path.suffix.lower() in (".yaml", ".yml") and _YAML_NAMED.match(lines)
+    if not named and not _YAML.match(lines):
         return ""
     way = "json.dump(yaml.safe_load(sys.stdin), sys.stdout, default=str)"
     way = f'python -c "import json, sys, yaml; {way}" < {path.name} > {path.name.partition(".")[0]}.json'

@@ -21,6 +21,7 @@ from datagen.formats.records import checked_map, mapped, rows_of, without_index
 from datagen.formats.roles import checked_roles
 from datagen.formats.shape import dumps
 from datagen.formats.sources import files
+from datagen.formats.splits import tell
 from datagen.formats.streams import PARQUET, head
 from datagen.json_text import finite
 from datagen.rows import Row, dropped_row, new_row
@@ -32,6 +33,7 @@ EXPECTED = (
 )
 Answers = Literal["any", "named", "needed"]
 MOST_FIELDS = 200  # whose names are remembered
+NO_ROW = "nothing to read, not one row; check the input"
 HELD = 1000  # rows held back until a file has shown that it can be read
 
 
@@ -54,6 +56,7 @@ def read(
     answers: Answers = "any",
     split: str | None = None,
     encoding: str = "",
+    needs_rows: bool = False,
 ) -> Iterator[Row]:
     """Yield the rows of a source, and a ledger row (it has the key `reason`) for every piece that cannot be read.
 
@@ -68,6 +71,7 @@ def read(
             a field of another name could hold them.
         split: the part of a folder or set with train, validation and test parts; null for train, `all` for each.
         encoding: of texts, such as `gb18030`; by default what their mark says, else UTF-8.
+        needs_rows: a text without any row is an error: most likely what wrote it failed. A Parquet file without rows is one.
 
     Raises:
         DataError: nothing is there, no row of a file could be read, a mapped field is in no record, or no answer.
@@ -76,13 +80,30 @@ def read(
     names, known_roles = checked_map(mapping), checked_roles(roles)
     encoding = encodings.checked(encoding) if encoding else ""
     found = files(path, stdin_copy, split)
-    labels = ("stdin" if path == "-" else named(file) for file in found)
-    rows = (
-        row
-        for file, label in zip(found, labels, strict=True)
-        for row in _File(file, label, names, name, known_roles, answers, encoding).rows()
-    )
+    labels = ["stdin" if path == "-" else named(file) for file in found]
+    opened = (
+        _File(file, label, names, name, known_roles, answers, encoding) for file, label in zip(found, labels, strict=True)
+    )  # fmt: skip
+    rows = _rows_of(path, opened, needs_rows=needs_rows and not any(label.endswith(".parquet") for label in labels))
     return rows if limit is None else islice(rows, limit)
+
+
+def _rows_of(path: str, opened: Iterator[_File], *, needs_rows: bool) -> Iterator[Row]:
+    """Yield the rows of files, and say which of several hold none."""
+    empty, count = [], 0
+    for file in opened:
+        count += 1
+        came = False
+        for row in file.rows():
+            came = True
+            yield row
+        if not came:
+            empty.append(file.label)
+    if needs_rows and len(empty) == count:
+        raise DataError(f"{path}: {NO_ROW}")
+    texts = [label for label in empty if not label.endswith(".parquet")]
+    if texts and count > 1:
+        tell(path, f"{path}: {len(texts):,} of its {count:,} files hold no row: {shown(texts, 3)}")
 
 
 def records(path: str, split: str | None = None) -> Iterator[tuple[str, Piece]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from types import ModuleType
 
@@ -128,11 +129,11 @@ def _row(plain: Record, record: Record, source: str) -> Row:
             if source:
                 fields["source"] = source
             return new_row(**fields)
-    raise ValueError(_unknown(plain))
+    raise ValueError(_unknown(plain, record))
 
 
-def _unknown(record: Record) -> str:
-    """Say why no shape knows a record, and the map that would help."""
+def _unknown(record: Record, own: Record) -> str:
+    """Say why no shape knows a record, and the map that would help; `own` is the record under the names of the file."""
     for name in CONVERSATIONS:
         if is_maps(record.get(name)):
             inside = ", ".join(map(str, record[name][0])) or "nothing"
@@ -148,12 +149,13 @@ def _unknown(record: Record) -> str:
             "an answer of a batch without what was asked; put the messages of the request with the same custom_id beside"
             " it, and the answer behind them"
         )
-    found = leaves(record)
+    found = leaves(own)
     there = shown([name for name, _ in found])
     if turns := next((name for name, value in found if is_turns(value)), None):
         return f"no known fields; it has: {there}; name the turns with --map messages={turns}"
     asked, said = _likely({name: value for name, value in found if isinstance(value, str) and value.strip()})
-    return f"no known fields; it has: {there}; name them with --map instruction={asked},output={said}"
+    deep = "; a number takes that one of a list, and no other" if re.search(r"\.\d", f"{asked} {said}") else ""
+    return f"no known fields; it has: {there}; name them with --map instruction={asked},output={said}{deep}"
 
 
 def _likely(texts: Record) -> tuple[str, str]:

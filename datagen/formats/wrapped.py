@@ -32,11 +32,17 @@ def unwrapped(pieces: Iterator[Piece], names: Mapping[str, str], place: str) -> 
         place: the file.
     """
     first = list(islice(pieces, 2))
-    found = _listed(first[0].record, names) if len(first) == 1 and isinstance(first[0].record, dict) else None
-    if found is None:
+    found = _listed(first[0].record, names) if len(first) == 1 and isinstance(first[0].record, dict) else {}
+    if not found:
         yield from map(_row, chain(first, pieces))
         return
-    name, records = found
+    if len(found) > 1:
+        lists = ", ".join(f"{name} ({len(records):,})" for name, records in found.items())
+        way = f"jq '.{next(iter(found))}' {place} > one.json"
+        problem = f"one object with several lists of records: {lists}; write one of them as a file of its own: {way}"
+        yield first[0]._replace(record=None, problem=problem)
+        return
+    ((name, records),) = found.items()
     beside = [key for key in first[0].record if key != name.partition(".")[0]]
     others = f", not what stands beside it ({shown(beside, 5)})" if beside else ""
     tell(place, f"{place}: of its one object the list '{name}' is read as the rows ({len(records):,}){others}")
@@ -57,14 +63,13 @@ def _row(piece: Piece) -> Piece:
     return Piece(piece.position, record["row"], piece.raw, "")
 
 
-def _listed(value: Record, names: Mapping[str, str]) -> tuple[str, list[Any]] | None:
-    """Return the dotted name of the one list that is the records, and them; None where the object is a row, or in doubt."""
+def _listed(value: Record, names: Mapping[str, str]) -> dict[str, list[Any]]:
+    """Return the lists that may be the records, by their dotted names; none where the object is a row, or no such list."""
     if _is_row(value, names):
-        return None
+        return {}
     lists = dict(_lists("", value, 0))
     good = {name: found for name, found in lists.items() if any(_is_row(_bare(one), names) for one in found[:SAMPLE])}
-    good = good or {name: found for name, found in lists.items() if len(lists) == 1 and name.rpartition(".")[2] in LISTS}
-    return next(iter(good.items())) if len(good) == 1 else None
+    return good or {name: found for name, found in lists.items() if len(lists) == 1 and name.rpartition(".")[2] in LISTS}
 
 
 def _lists(name: str, value: Record, depth: int) -> Iterator[tuple[str, list[Any]]]:
