@@ -248,7 +248,7 @@ def write(
     """
     _check_limit(limit)
     found = read_rows(
-        str(rows), mapping=mapping, roles=roles, limit=limit, answers="named", split=split, encoding=encoding
+        str(rows), mapping=mapping, roles=roles, limit=limit, answers="named", split=split, encoding=encoding, needs_rows=True
     )  # fmt: skip
     return export(found, to, Path(target))
 

@@ -192,6 +192,8 @@ def scored(stage: Stage, rows: pa.Table, ctx: Context) -> pa.Table:
         return pa.table({**columns, ERROR: pa.nulls(len(rows), pa.string())})
     except DatagenError:
         raise
+    except ImportError as e:  # it would fail at each row
+        raise not_importable(stage, e) from None
     except (Exception, SystemExit) as e:  # whatever a row does to a stage, the row is a ledger row
         if isinstance(e, OSError) and e.errno in LASTING:  # a full disk is no fault of any row
             raise
@@ -201,6 +203,13 @@ def scored(stage: Stage, rows: pa.Table, ctx: Context) -> pa.Table:
         half = len(rows) // 2
         parts = [scored(stage, rows.slice(0, half), ctx), scored(stage, rows.slice(half), ctx)]
         return pa.concat_tables(parts, promote_options="default")
+
+
+def not_importable(stage: Stage, error: ImportError) -> UsageError:
+    """Return what is said of a stage at work that cannot import what it needs."""
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return UsageError(f"stage '{stage.name}' needs the module '{error.name}': pip install {error.name}")
+    return UsageError(f"stage '{stage.name}' cannot import what it needs: {error}")
 
 
 def apply(
@@ -249,11 +258,14 @@ def _verdict(
         return Verdict(pa.nulls(0, pa.string()), columns={name: pa.nulls(0, kind) for name, kind in stage.marks.items()})
     # Where all rows are seen nothing is copied.
     mine = columns.drop_columns([ERROR]) if len(seen) == len(columns) else columns.drop_columns([ERROR]).take(pa.array(seen))
-    if reference is None or not len(reference.ids):
-        return stage.decide(mine, ctx)
-    head = len(reference.ids)
-    both = pa.concat_tables([reference.columns.select(mine.column_names), mine], promote_options="default")
-    return stage.decide(both, replace(ctx, pinned=head)).without_head(head)
+    try:
+        if reference is None or not len(reference.ids):
+            return stage.decide(mine, ctx)
+        head = len(reference.ids)
+        both = pa.concat_tables([reference.columns.select(mine.column_names), mine], promote_options="default")
+        return stage.decide(both, replace(ctx, pinned=head)).without_head(head)
+    except ImportError as e:
+        raise not_importable(stage, e) from None
 
 
 def _dropped(

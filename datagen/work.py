@@ -22,7 +22,7 @@ from datagen.rows import Row
 from datagen.shards import file_digest, read_json, write_json, write_text
 from datagen.stage import Reference
 
-_SUFFIX = re.compile(r"(?:\.(?:jsonl?|csv|tsv|parquet|arrow|txt))?(?:\.(?:gz|zst))?$")
+_SUFFIX = re.compile(r"(?:\.(?:jsonl?|csv|tsv|parquet|arrow|txt))?(?:\.(?:gz|zst|bz2|xz))?$")
 PACKAGES = (
     "datagen",
     "numpy",

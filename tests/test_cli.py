@@ -278,3 +278,37 @@ def test_ctrl_c_is_one_line_and_the_same_command_goes_on(
     assert done.returncode == 0
     stamp = (tmp_path / "out" / "00-input" / "_done.json").stat().st_mtime_ns
     assert (tmp_path / "out" / "run.json").stat().st_mtime_ns > stamp
+
+
+def test_what_an_export_leaves_out_is_said_with_its_line_and_reason(
+    datagen: Callable[..., Any], write_jsonl: Callable[..., Path]
+) -> None:
+    write_jsonl("in.jsonl", ROWS[0], "{oops", ROWS[2], '"说"', "[1]", '{"colour": "red"}')
+    done = datagen("export", "in.jsonl", "--to", "alpaca", "-o", "out.jsonl")
+    assert (done.returncode, done.stderr.count("\n")) == (0, 5)
+    for said in (
+        "4 pieces of the input could not be read",
+        "in.jsonl: line 2: not JSON",
+        "in.jsonl: line 4: expected an object",
+        "in.jsonl: line 5: expected an object",
+        "1 more; dropped/ of `datagen filter` has each",
+    ):
+        assert said in done.stderr
+    done = datagen("stats", "in.jsonl")
+    assert "not read: in.jsonl: line 2: not JSON" in done.stderr
+
+
+@pytest.mark.parametrize("content", ["", "[]", "instruction,output\n", "\0" * 100, '{"instruction": "a", "outp'])
+@pytest.mark.parametrize("command", ["export", "filter", "plan"])
+def test_an_input_without_rows_is_one_line_and_exit_code_3(
+    datagen: Callable[..., Any], tmp_path: Path, content: str, command: str
+) -> None:
+    (tmp_path / "in.jsonl").write_text(content)
+    words = {
+        "export": ("export", "in.jsonl", "--to", "alpaca", "-o", "out"), "filter": ("filter", "in.jsonl", "-o", "out"),
+        "plan": ("filter", "in.jsonl", "-o", "out", "--dry-run"),
+    }[command]  # fmt: skip
+    done = datagen(*words)
+    assert (done.returncode, done.stderr.count("\n")) == (3, 1)
+    assert "datagen: in.jsonl: " in done.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["in.jsonl"]

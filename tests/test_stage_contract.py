@@ -300,6 +300,31 @@ def test_a_stage_that_every_row_breaks_loses_no_row(user_stage: str, tmp_path: P
     assert "words" in kept.schema.names
 
 
+@pytest.mark.parametrize("at_work", ["score", "decide", "rewrite"])
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("import no_such_module_here", "needs the module 'no_such_module_here': pip install no_such_module_here"),
+        ("from json import no_such_name", "cannot import what it needs: cannot import name 'no_such_name'"),
+    ],
+)
+def test_a_stage_that_cannot_import_what_it_needs_at_work_ends_the_run_at_once(
+    user_stage: str, tmp_path: Path, datagen: Callable[..., Any], write_jsonl: Callable[..., Path], at_work: str, line: str,
+    said: str,
+) -> None:  # fmt: skip
+    code = {
+        "score": BREAKS.replace("        texts = [", f"        {line}\n        texts = ["),
+        "decide": BREAKS.replace("        lists = ", f"        {line}\n        lists = "),
+        "rewrite": f"{BREAKS}\n    rewrites: ClassVar[bool] = True\n\n    def rewrite(self, rows):\n        {line}\n",
+    }[at_work]
+    (tmp_path / user_stage.partition(".")[0] / "breaks.py").write_text(code)
+    write_jsonl("in.jsonl", *({"instruction": t, "output": "ok"} for t in TASKS))
+    done = datagen("filter", "in.jsonl", "-o", "out", "--stage", user_stage)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"datagen: stage '{user_stage}' {said}" in done.stderr and done.stderr.count("\n") == 1
+    assert not (tmp_path / "out" / "run.json").exists()
+
+
 def test_a_stage_that_breaks_on_an_empty_batch_does_not_hang(user_stage: str, tmp_path: Path) -> None:
     kept, dropped = kept_and_dropped(run_of(tmp_path, [user_stage], []))
     assert (len(kept), len(dropped)) == (0, 0)

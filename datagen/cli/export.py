@@ -31,6 +31,7 @@ def command(
     from pathlib import Path
 
     from datagen.cli import endings, terminal
+    from datagen.cli.unreadable import Unreadable
     from datagen.errors import UsageError, did_you_mean
     from datagen.formats.read import files, read
     from datagen.formats.write import FORMATS, export
@@ -44,13 +45,20 @@ def command(
     if out and Path(out).exists() and any(Path(out).samefile(f) for f in files(rows, split="all")):
         raise UsageError(f"{out} is what is being read; give another -o")
     names, known = terminal.pairs(mapping, "--map"), terminal.pairs(roles, "--roles")
-    found = read(rows, mapping=names, roles=known, answers="named", split=split, encoding=encoding or "")
+    lost = Unreadable()
+    found = read(
+        rows, mapping=names, roles=known, answers="named", split=split, encoding=encoding or "", needs_rows=True
+    )  # fmt: skip
+    found = lost.noted(found)
     with contextlib.ExitStack() as stack:
         if out:  # else the terminal shows the rows themselves
             found = stack.enter_context(shown("export")).counted(found)
         done = export(found, to, Path(out) if out else None)
     for note in done.notes:
         say(f"datagen: {note}", err=True)
+    lost.say()
+    if not done.rows:
+        say(f"datagen: {rows} holds no row", err=True)
     if out:
         say(f"{done.records:,} records -> {', '.join(map(str, done.files))}")
         endings.then("stats", out)

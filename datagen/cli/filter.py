@@ -124,7 +124,9 @@ def _plan(recipe: Recipe, out: str | None) -> int:
         found = [path] if once else files(path, split=recipe.split)
         say(f"{path}: {len(found)} file{'s' * (len(found) != 1)}")
         if not once:
-            rows = read(path, mapping=recipe.mapping, roles=recipe.roles, split=recipe.split, encoding=recipe.encoding)
+            rows = read(
+                path, mapping=recipe.mapping, roles=recipe.roles, split=recipe.split, encoding=recipe.encoding, needs_rows=True
+            )  # fmt: skip
             for row in islice(rows, 3):
                 text = row.get("evidence") if "reason" in row else f"{row['instruction']} -> {row['output']}"
                 say(f"  {row.get('reason', 'row')}: {in_a_line(str(text)[:400])[:66]}")

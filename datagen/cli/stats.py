@@ -20,13 +20,16 @@ def command(rows: tuple[str, ...], limit: int | None, as_json: bool, split: str 
     from itertools import chain
 
     from datagen.cli import endings
+    from datagen.cli.unreadable import Unreadable
     from datagen.formats.read import read
     from datagen.progress import shown
     from datagen.report.compare import stats
 
+    lost = Unreadable()
     with shown("stats") as bar:
         several = (read(path, limit=limit, split=split, encoding=encoding or "") for path in rows)
-        found = stats(bar.counted(chain.from_iterable(several)))
+        found = stats(bar.counted(lost.noted(chain.from_iterable(several))))
+    lost.say()
     if as_json:
         say_json(found)
         return 0

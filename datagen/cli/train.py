@@ -80,6 +80,7 @@ def _look(recipe: Recipe, *, as_json: bool) -> int:
     import textwrap
 
     from datagen import options as option_fields
+    from datagen.cli.unreadable import Unreadable
     from datagen.formats.read import read
     from datagen.train.dry_run import look
     from datagen.train.options import TrainOptions
@@ -92,8 +93,11 @@ def _look(recipe: Recipe, *, as_json: bool) -> int:
         split=recipe.split,
         encoding=recipe.encoding,
         answers="needed",
+        needs_rows=True,
     )
-    found = look(rows, TrainOptions(**settings))
+    lost = Unreadable()
+    found = look(lost.noted(rows), TrainOptions(**settings))
+    lost.say()
     if as_json:
         say_json(dataclasses.asdict(found))
         return 0

@@ -15,14 +15,13 @@ from datagen.formats.json_values import LONGEST
 from datagen.formats.jsonl import KEEP, too_long
 from datagen.formats.read import records
 from datagen.formats.sources import SUFFIXES as RECORDS
-from datagen.formats.streams import CHUNK, Unpacked
+from datagen.formats.streams import CHUNK, PACKED, Unpacked
 
 TEXTS: dict[str, Markup] = {
     ".txt": "text", ".text": "text", ".md": "markdown", ".markdown": "markdown", ".html": "html", ".htm": "html",
     ".xhtml": "html",
 }  # fmt: skip
 OTHERS = (".pdf", ".doc", ".docx", ".odt", ".rtf", ".epub", ".pptx")  # documents, but of a kind that is not read here
-PACKED = (".gz", ".zst")
 _CHARSET = re.compile(rb"<meta[^>]{0,200}charset=[\"']?([A-Za-z0-9_.:-]{2,40})", flags=re.I)
 _NOT_READ = "is not read; turn it into text, Markdown or HTML first (pandoc, pdftotext)"
 _KNOWN = (*TEXTS, *RECORDS, *OTHERS)

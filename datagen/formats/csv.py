@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from datagen.formats.shape import Record, dumps
 from datagen.formats.streams import CHUNK, Unpacked, head
 
 DELIMITERS = ",;\t|"
+_SEPARATOR = re.compile(rb'(?:\xef\xbb\xbf)?"?sep=([\t -/:-@\[-`{-~])"?\r?\n')  # Excel's first line: no header
+_UNDECODED = re.compile("[\udc80-\udcff]")
 
 
 def pieces(path: Path, known: Iterable[str] = (), encoding: str = "") -> Iterator[Piece]:
@@ -29,16 +32,23 @@ def pieces(path: Path, known: Iterable[str] = (), encoding: str = "") -> Iterato
         encoding: of the file; "" is that of its mark, without one UTF-8.
     """
     csv.field_size_limit(LONGEST)
-    delimiter = _delimiter(head(path, 1 << 16, encoding), set(known))
+    start = head(path, 1 << 16, encoding)
+    said = _SEPARATOR.match(start)
+    delimiter = said[1].decode() if said else _delimiter(start, set(known))
     unpacked = Unpacked(path, encoding)
     # Bytes that are not UTF-8 travel as lone surrogates, which make the one row unreadable, not the file.
     with io.TextIOWrapper(
         io.BufferedReader(unpacked, CHUNK), encoding="utf-8-sig", errors="surrogateescape", newline=""
     ) as text:
         found = Records(text, delimiter)
+        if said:
+            next(found)
         header = next(found.records(), None)
         if header and header.problem:
             yield Piece("the header", None, header.raw.encode("utf-8", "surrogateescape"), header.problem)
+            return
+        if header and any(map(_UNDECODED.search, header.cells)):
+            yield Piece("the header", None, header.raw.encode("utf-8", "surrogateescape"), "bytes that are not UTF-8")
             return
         columns = _distinct(header.cells if header else [])
         found.expect(columns, header.raw if header else "")

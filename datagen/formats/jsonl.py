@@ -10,12 +10,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
-from datagen.formats.json_values import LONGEST, Decoder
+from datagen.formats.json_values import LONGEST, Decoder, loads
 from datagen.formats.pieces import Piece
 from datagen.formats.streams import CHUNK, Unpacked, head
 
 SPACE = " \t\n\r"
 BOM = "\ufeff"
+START = 1 << 16  # bytes by which a container is told
+FIRST_LINES = 20  # by which JSON Lines are told from a table
 KEEP = 1 << 20  # characters of a broken stretch that are kept
 _NEXT_ELEMENT = re.compile(r"\}\s*,\s*(?=\{)")
 _NEXT_OBJECT = re.compile(r"\}\s*(?=\{)|\n(?=\{)")
@@ -23,13 +25,31 @@ _SPACES = re.compile(r"[ \t\n\r]*")
 
 
 def pieces(path: Path, encoding: str = "") -> Iterator[Piece]:
-    """Yield the records of a JSON or JSON Lines file whose first character is `[` or `{`."""
+    """Yield the records of a JSON or JSON Lines file."""
     start = head(path, 1 << 20, encoding).removeprefix(codecs.BOM_UTF8).lstrip()
     if start.startswith(b"["):
         return _Stream(path, encoding, array=True).pieces()
     if _spans_lines(start):
         return _Stream(path, encoding, array=False).pieces()
     return lines(path, encoding)
+
+
+def is_json(start: bytes) -> bool:
+    """Whether a file with this beginning is JSON or JSON Lines; a broken first line does not hide the records after it."""
+    text = start.removeprefix(codecs.BOM_UTF8).lstrip()
+    if not text or text[:1] in (b"[", b"{"):
+        return True
+    some = [line for line in text.splitlines(keepends=True)[:FIRST_LINES] if line.strip()]
+    if len(some) > 1 and len(start) >= START and not some[-1].endswith(b"\n"):  # cut off
+        some.pop()
+    return 2 * sum(map(_is_object, some)) >= len(some)
+
+
+def _is_object(line: bytes) -> bool:
+    try:
+        return line.lstrip()[:1] == b"{" and isinstance(loads(line.decode()), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def lines(path: Path, encoding: str = "") -> Iterator[Piece]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
@@ -13,14 +12,16 @@ from pathlib import Path
 from typing import Literal
 
 from datagen.errors import DataError
-from datagen.formats import csv, encodings, json_table, jsonl, parquet, tables
+from datagen.formats import csv, encodings, foreign, json_table, jsonl, parquet, tables, wrapped
 from datagen.formats.dialects import has_answer, is_maps, parsed_turns
+from datagen.formats.dotted import NOTHING, leaves, shown, value_at
 from datagen.formats.names import KNOWN, PROMPTS, known_name
 from datagen.formats.pieces import Piece
-from datagen.formats.records import checked_map, mapped, rows_of
+from datagen.formats.records import checked_map, mapped, rows_of, without_index
 from datagen.formats.roles import checked_roles
 from datagen.formats.shape import dumps
 from datagen.formats.sources import files
+from datagen.formats.splits import tell
 from datagen.formats.streams import PARQUET, head
 from datagen.json_text import finite
 from datagen.rows import Row, dropped_row, new_row
@@ -31,6 +32,8 @@ EXPECTED = (
     "Alpaca (instruction, output), ShareGPT (conversations), messages, prompt/completion, CSV with such columns, or Parquet"
 )
 Answers = Literal["any", "named", "needed"]
+MOST_FIELDS = 200  # whose names are remembered
+NO_ROW = "nothing to read, not one row; check the input"
 HELD = 1000  # rows held back until a file has shown that it can be read
 
 
@@ -53,6 +56,7 @@ def read(
     answers: Answers = "any",
     split: str | None = None,
     encoding: str = "",
+    needs_rows: bool = False,
 ) -> Iterator[Row]:
     """Yield the rows of a source, and a ledger row (it has the key `reason`) for every piece that cannot be read.
 
@@ -67,6 +71,7 @@ def read(
             a field of another name could hold them.
         split: the part of a folder or set with train, validation and test parts; null for train, `all` for each.
         encoding: of texts, such as `gb18030`; by default what their mark says, else UTF-8.
+        needs_rows: a text without any row is an error: most likely what wrote it failed. A Parquet file without rows is one.
 
     Raises:
         DataError: nothing is there, no row of a file could be read, a mapped field is in no record, or no answer.
@@ -75,13 +80,30 @@ def read(
     names, known_roles = checked_map(mapping), checked_roles(roles)
     encoding = encodings.checked(encoding) if encoding else ""
     found = files(path, stdin_copy, split)
-    labels = ("stdin" if path == "-" else named(file) for file in found)
-    rows = (
-        row
-        for file, label in zip(found, labels, strict=True)
-        for row in _File(file, label, names, name, known_roles, answers, encoding).rows()
-    )
+    labels = ["stdin" if path == "-" else named(file) for file in found]
+    opened = (
+        _File(file, label, names, name, known_roles, answers, encoding) for file, label in zip(found, labels, strict=True)
+    )  # fmt: skip
+    rows = _rows_of(path, opened, needs_rows=needs_rows and not any(label.endswith(".parquet") for label in labels))
     return rows if limit is None else islice(rows, limit)
+
+
+def _rows_of(path: str, opened: Iterator[_File], *, needs_rows: bool) -> Iterator[Row]:
+    """Yield the rows of files, and say which of several hold none."""
+    empty, count = [], 0
+    for file in opened:
+        count += 1
+        came = False
+        for row in file.rows():
+            came = True
+            yield row
+        if not came:
+            empty.append(file.label)
+    if needs_rows and len(empty) == count:
+        raise DataError(f"{path}: {NO_ROW}")
+    texts = [label for label in empty if not label.endswith(".parquet")]
+    if texts and count > 1:
+        tell(path, f"{path}: {len(texts):,} of its {count:,} files hold no row: {shown(texts, 3)}")
 
 
 def records(path: str, split: str | None = None) -> Iterator[tuple[str, Piece]]:
@@ -144,13 +166,15 @@ class _File:
             magic = file.read(8)
         if magic.startswith((tables.ARROW_FILE, tables.ARROW_STREAM)):
             return tables.arrow_pieces(self.path), False
-        start = head(self.path, 1 << 16, self.encoding)
+        start = head(self.path, jsonl.START, self.encoding)
         if start.startswith(PARQUET):
             native = parquet.is_native(self.path) and not self.names
             return parquet.pieces(self.path, native=native), native
-        text = start.removeprefix(codecs.BOM_UTF8).lstrip()
-        if not text or text[:1] in (b"[", b"{"):
-            return json_table.unfolded(jsonl.pieces(self.path, self.encoding), self.names), False
+        if kind := foreign.told(start, self.path):
+            raise DataError(f"{self.path}: {kind}")
+        if jsonl.is_json(start):
+            found = json_table.unfolded(jsonl.pieces(self.path, self.encoding), self.names)
+            return wrapped.unwrapped(found, self.names, str(self.path)), False
         return csv.pieces(self.path, self.names, self.encoding), False
 
     @cached_property
@@ -165,6 +189,7 @@ class _File:
         try:
             record = finite(piece.record)  # NaN is what pandas has for a missing value
             if isinstance(record, dict):
+                record = without_index(record, self.names)
                 self._note(record)
                 if self.names or self.roles:
                     record = mapped(record, self.names, self.roles)
@@ -185,19 +210,27 @@ class _File:
         """Remember the fields of a record for the message about what is missing."""
         if not self.missing and self.answered:
             return
-        self.missing -= record.keys()
+        self._find(record)
         for value in record.values() if self.missing else ():
             turns = parsed_turns(value, self.names) if isinstance(value, str) else value
             for turn in turns if is_maps(turns) else ():
-                self.missing -= turn.keys()
+                self._find(turn)
         for name, value in record.items():
-            self.fields[str(name)] = self.fields.get(str(name), 0) + (len(value) if isinstance(value, str) else 0)
+            own = str(name)
+            for inner, text in [(own, value)] if known_name(own) in KNOWN else leaves({own: value}):
+                if inner in self.fields or len(self.fields) < MOST_FIELDS:
+                    self.fields[inner] = self.fields.get(inner, 0) + (len(text) if isinstance(text, str) else 0)
+
+    def _find(self, record: Mapping[str, object]) -> None:
+        """Cross off the mapped fields that a record or turn has."""
+        self.missing -= record.keys()
+        self.missing -= {name for name in self.missing if "." in name and value_at(record, name) is not NOTHING}
 
     def _native_row(self, piece: Piece) -> Row:
         if piece.problem:
             return self._unreadable(piece, piece.problem)
         try:
-            row = parquet.read_native(piece.record)
+            row = parquet.read_native(without_index(piece.record))
         except ValueError as error:
             self.understood = True
             return self._unreadable(piece, str(error))
@@ -229,10 +262,12 @@ class _File:
     def _check(self) -> None:
         if self.missing and self.fields:
             theirs = ", ".join(f"'{name}'" for name in sorted(self.missing))
-            raise DataError(f"{self.path}: no record has the mapped field {theirs}; the fields are: {', '.join(self.fields)}")
+            raise DataError(f"{self.path}: no record has the mapped field {theirs}; the fields are: {shown([*self.fields])}")
         if self.good and not self.answered:
             self._check_answers()
         if self.first_problem and not self.good and not self.understood:
+            if kind := foreign.likely(head(self.path, jsonl.START, self.encoding), self.path):
+                raise DataError(f"{self.path}: {kind}")
             raise DataError(f"{self.path}: no row could be read; expected {EXPECTED}; first problem: {self.first_problem}")
 
     def _check_answers(self) -> None:
@@ -245,4 +280,4 @@ class _File:
             mend = f"if one of them is the answer, say --map output={max(others, key=lambda name: others[name])}"
             if not any(known_name(name) in PROMPTS for name in self.fields):
                 mend = mend.replace("output=", "messages=")
-        raise DataError(f"{self.path}: no record has an answer; the fields are: {', '.join(self.fields)}; {mend}")
+        raise DataError(f"{self.path}: no record has an answer; the fields are: {shown([*self.fields])}; {mend}")

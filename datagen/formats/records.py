@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from types import ModuleType
 
 from datagen.errors import UsageError, did_you_mean
 from datagen.formats import alpaca, messages, openai, prompt_completion, sharegpt
 from datagen.formats.dialects import is_maps, parsed_turns, understood
-from datagen.formats.names import CONVERSATIONS, SIDES
+from datagen.formats.dotted import NOTHING, is_turns, leaves, shown, value_at
+from datagen.formats.names import ANSWERS, CONVERSATIONS, KNOWN, LISTS, PROMPTS, SIDES, known_name
 from datagen.formats.shape import Record, dumps, with_dialect
 from datagen.rows import Row, new_row
 
 TARGETS = ("instruction", "input", "output", "system", "messages", "conversations", "prompt", "completion", "tools")
+# What pandas names the numbers of the rows: in CSV, read back and written again, in Parquet.
+_INDEX = frozenset({"", "Unnamed: 0", "Unnamed: 0.1", "Unnamed: 0.2", *(f"__index_level_{n}__" for n in range(3))})
 TURN_TARGETS = ("role", "content")  # fields of a turn
 # In this order: whole conversations are the truth where a record also has flat fields.
 SHAPES: tuple[ModuleType, ...] = (openai, messages, sharegpt, alpaca, prompt_completion)
@@ -31,12 +35,32 @@ def checked_map(mapping: Mapping[str, str] | None) -> dict[str, str]:
     return {theirs: ours for ours, theirs in (mapping or {}).items()}
 
 
+def without_index(record: Record, names: Collection[str] = ()) -> Record:
+    """Return a record without the row numbers that pandas writes beside it, and without an empty cell that has no name.
+
+    Args:
+        record: the record of a file.
+        names: fields that stay: a map speaks of them.
+    """
+    if _INDEX.isdisjoint(record):
+        return record
+    numbers = {key for key in _INDEX & record.keys() - {*names} if _is_number(record[key])}
+    return {key: value for key, value in record.items() if key not in numbers}
+
+
+def _is_number(value: object) -> bool:
+    if isinstance(value, str):
+        return not value.strip() or value.strip().removesuffix(".0").isdecimal()
+    return value is None or isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+
+
 def mapped(record: Record, names: Mapping[str, str], roles: Mapping[str, str]) -> Record:
     """Return the record under our names; a field that already had such a name moves aside to `NAME_`.
 
     Args:
         record: the record of a file.
-        names: {the file's field: our name}; `role` and `content` are fields of its turns.
+        names: {the file's field: our name}; `role` and `content` are fields of its turns. A name that the record has not is
+            a dotted one, of what lies deeper; what it leads to is copied.
         roles: {the file's name of a role: ours}.
     """
     turn_names = {theirs: ours for theirs, ours in names.items() if ours in TURN_TARGETS}
@@ -54,12 +78,21 @@ def mapped(record: Record, names: Mapping[str, str], roles: Mapping[str, str]) -
 
 
 def _renamed(record: Record, names: Mapping[str, str]) -> Record:
-    targets = {names[key] for key in record if key in names}
+    deeper = {}
+    for theirs, ours in names.items():
+        if "." in theirs and theirs not in record and (value := value_at(record, theirs)) is not NOTHING:
+            deeper[ours] = (value, next(key for key in record if theirs.startswith(f"{key}.")))
+    targets = {names[key] for key in record if key in names} | deeper.keys()
+    # Of what lies deeper the field around it stays, but not under a name by which it would be read as well.
+    targets |= {key for _, key in deeper.values() if known_name(key) in KNOWN}
     renamed: Record = {}
     for key, value in record.items():
-        name = names.get(key) or (f"{key}_" if key in targets else key)
+        name = names.get(key, key)
+        if name == key and key in targets and key not in names:
+            while (name := f"{name}_") in record:
+                pass
         renamed[name] = value
-    return renamed
+    return renamed | {ours: value for ours, (value, _) in deeper.items()}
 
 
 def _with_role(turn: Record, roles: Mapping[str, str]) -> Record:
@@ -96,11 +129,11 @@ def _row(plain: Record, record: Record, source: str) -> Row:
             if source:
                 fields["source"] = source
             return new_row(**fields)
-    raise ValueError(_unknown(plain))
+    raise ValueError(_unknown(plain, record))
 
 
-def _unknown(record: Record) -> str:
-    """Say why no shape knows a record, and the map that would help."""
+def _unknown(record: Record, own: Record) -> str:
+    """Say why no shape knows a record, and the map that would help; `own` is the record under the names of the file."""
     for name in CONVERSATIONS:
         if is_maps(record.get(name)):
             inside = ", ".join(map(str, record[name][0])) or "nothing"
@@ -111,10 +144,36 @@ def _unknown(record: Record) -> str:
         return (
             "chosen and rejected share no message, and no prompt stands beside them; put what both answer into a field prompt"
         )
-    there = ", ".join(map(str, record)) or "none"
-    texts = [name for name, value in record.items() if isinstance(value, str) and any(map(str.isspace, value.strip()))]
-    asked, said = texts if len(texts) == 2 else ("FIELD", "FIELD")
-    return f"no known fields; it has: {there}; name them with --map instruction={asked},output={said}"
+    if "custom_id" in record and any(isinstance(record.get(name), dict) for name in ("response", "result")):
+        return (
+            "an answer of a batch without what was asked; put the messages of the request with the same custom_id beside"
+            " it, and the answer behind them"
+        )
+    found = leaves(own)
+    there = shown([name for name, _ in found])
+    if turns := next((name for name, value in found if is_turns(value)), None):
+        return f"no known fields; it has: {there}; name the turns with --map messages={turns}"
+    asked, said = _likely({name: value for name, value in found if isinstance(value, str) and value.strip()})
+    deep = "; a number takes that one of a list, and no other" if re.search(r"\.\d", f"{asked} {said}") else ""
+    return f"no known fields; it has: {there}; name them with --map instruction={asked},output={said}{deep}"
+
+
+def _likely(texts: Record) -> tuple[str, str]:
+    """Return which of some texts are most likely a task and its answer, FIELD for either that no name and no text tells."""
+    answers = (*ANSWERS, *LISTS)
+    says = [name for name in texts if _speaks_of(name, answers)]
+    asks = [name for name in texts if _speaks_of(name, PROMPTS) and name not in says]
+    prose = [name for name, value in texts.items() if any(map(str.isspace, value.strip()))]
+    if len(prose) == 2:
+        asked, said = prose
+        turned = (asked in says and said not in says) or (said in asks and asked not in asks)
+        return (said, asked) if turned else (asked, said)
+    return (asks[0] if len(asks) == 1 else "FIELD", says[0] if len(says) == 1 else "FIELD")
+
+
+def _speaks_of(name: str, known: tuple[str, ...]) -> bool:
+    """Whether a part of a dotted name is one of some known names."""
+    return any(known_name(part) in known for part in name.split("."))
 
 
 def _kind(value: object) -> str:

@@ -7,19 +7,23 @@ import json
 import re
 import shutil
 import sys
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from datagen.errors import DataError, writing
 from datagen.formats import splits, subsets
+from datagen.formats.streams import PACKED
 
-SUFFIXES = tuple(
-    name + packed
-    for name in (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".arrow")
-    for packed in ("", ".gz", ".zst")
-)
+PLAIN = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".arrow")
+SUFFIXES = tuple(name + packed for name in PLAIN for packed in ("", *PACKED))
+EXPECTED = f"expected {', '.join(PLAIN)}, each also {', '.join(PACKED)}"
 HUB = "hf://datasets/"
 # Descriptions of datasets that lie beside the data and hold no rows.
 _CACHED = re.compile(r"cache-[0-9a-f]+(?:_\d+_of_\d+)?\.arrow")  # what `datasets` keeps of a map or filter
+# What explains the data and holds none.
+_BESIDE = re.compile(
+    r"(?:(?:readme|licen[sc]e|notice|copying|changelog|citation|authors)(?:[-_.].*)?|.*\.md|checksums?.*|.*\.(?:sha256|md5|lock))",
+    re.IGNORECASE,
+)
 NOT_DATA = frozenset({"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"})
 
 
@@ -69,24 +73,61 @@ def _folder_files(folder: Path, split: str | None) -> list[Path]:
         return sorted((folder / "kept").glob("*.parquet"))
     if (folder / ".datagen").exists():
         raise DataError(f"{folder} is an unfinished run; run its command again to complete it, then read it")
-    found = sorted(
-        file
-        for file in folder.rglob("*")
-        if file.name.lower().endswith(SUFFIXES)
-        and file.name not in NOT_DATA
-        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
-        and not any((above / ".datagen").exists() for above in file.parents if folder in above.parents)
-        and file.is_file()
-        and not _CACHED.fullmatch(file.name)
-    )
+    there = [file for file in sorted(folder.rglob("*")) if _is_of_data(file, folder)]
+    found = [file for file in there if file.name.lower().endswith(SUFFIXES) and file.is_file()]
+    others = [_named(file, folder) for file in there if not file.name.lower().endswith(SUFFIXES) or not file.is_file()]
     found = _saved(found)
     if not found:
-        raise DataError(f"{folder}: no data file in this folder; expected {', '.join(SUFFIXES[::3])}, each also .gz or .zst")
+        raise DataError(f"{folder}: no data file in this folder{_holds(others)}; {EXPECTED}")
+    _tell_others(str(folder), others)
     by_name = {file.relative_to(folder).as_posix(): file for file in found}
     card = folder / subsets.CARD
     text = card.read_text("utf-8", "replace") if card.is_file() else ""
     wanted = subsets.chosen(str(folder), list(by_name), text)
-    return [by_name[name] for name in splits.chosen(str(folder), wanted, split)]
+    own = _saved_parts(folder, wanted) or subsets.parts(wanted, text)
+    return [by_name[name] for name in splits.chosen(str(folder), wanted, split, own)]
+
+
+def _is_of_data(file: Path, folder: Path) -> bool:
+    """Whether an entry of a folder may be meant as data: no hidden one, no description, not of a run that is unfinished.
+
+    A folder is none, but a link to one is: what it leads to is not looked at.
+    """
+    if file.is_dir() and not file.is_symlink():
+        return False
+    if file.name in NOT_DATA or _CACHED.fullmatch(file.name) or _BESIDE.fullmatch(file.name):
+        return False
+    if any(part.startswith(".") for part in file.relative_to(folder).parts):
+        return False
+    return not any((above / ".datagen").exists() for above in file.parents if folder in above.parents)
+
+
+def _named(file: Path, folder: Path) -> str:
+    """Return the name of an entry that is not read, and why where the name alone does not say it."""
+    name = file.relative_to(folder).as_posix()
+    if file.is_dir():
+        return f"{name} (a link to a folder)"
+    return name if file.exists() else f"{name} (a link to nothing)"
+
+
+def _holds(others: list[str]) -> str:
+    return f" (it holds {', '.join(others[:3])}{', …' * (len(others) > 3)})" if others else ""
+
+
+def _tell_others(place: str, others: list[str]) -> None:
+    """Say which files beside the data are not read."""
+    if others:
+        names = f"{', '.join(others[:3])}{', …' * (len(others) > 3)}"
+        splits.tell(place, f"{place}: {len(others):,} file{'s' * (len(others) != 1)} in it not read, by their names: {names}")
+
+
+def _saved_parts(folder: Path, names: list[str]) -> dict[str, str]:
+    """Return the part of each file of a DatasetDict that `datasets` saved."""
+    try:
+        parts = json.loads((folder / "dataset_dict.json").read_bytes())["splits"]
+        return {name: first for name in names if (first := name.partition("/")[0]) in parts}
+    except (OSError, ValueError, LookupError, TypeError):
+        return {}
 
 
 def _saved(found: list[Path]) -> list[Path]:
@@ -108,6 +149,13 @@ def _saved(found: list[Path]) -> list[Path]:
         at = min(at, len(rest))
         found = [*rest[:at], *named, *rest[at:]]
     return found
+
+
+def _is_beside(name: str) -> bool:
+    """Whether a file of a set on the Hub may be meant as data, and is not read."""
+    last = PurePosixPath(name).name
+    hidden = any(part.startswith(".") for part in PurePosixPath(name).parts)
+    return not (hidden or name.lower().endswith(SUFFIXES) or last in NOT_DATA or _BESIDE.fullmatch(last))
 
 
 def _near(place: Path) -> str:
@@ -136,13 +184,17 @@ def _hub_files(path: str, split: str | None) -> list[Path]:
         below = f"{file.rstrip('/')}/" if file else ""
         wanted = [f for f in listed if f.lower().endswith(SUFFIXES) and Path(f).name not in NOT_DATA]
         wanted = [f for f in wanted if f == file or f.startswith(below)] or [file]
+        others = [f for f in listed if whole and f.startswith(below) and _is_beside(f)]
+        own: dict[str, str] = {}
         if whole and file not in wanted:
             if not file and subsets.CARD in listed:
                 card = Path(hub.hf_hub_download(dataset, subsets.CARD, repo_type="dataset"))
                 wanted = subsets.chosen(path, wanted, card.read_text("utf-8", "replace"))
-            wanted = splits.chosen(path, wanted, split)
+                own = subsets.parts(wanted, card.read_text("utf-8", "replace"))
+            wanted = splits.chosen(path, wanted, split, own)
         if wanted == [""]:
-            raise DataError(f"{path} holds no data file; expected {', '.join(SUFFIXES[::3])}, each also .gz or .zst")
+            raise DataError(f"{path} holds no data file{_holds(others)}; {EXPECTED}")
+        _tell_others(path, others)
         return [Path(hub.hf_hub_download(dataset, f, repo_type="dataset")) for f in wanted]
     except DataError:
         raise

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
+from types import MappingProxyType
 
 from datagen.errors import DataError, did_you_mean
 from datagen.visible import in_a_line
 
 ALL, ONE = "all", "one"  # every part is read; only a set that has no parts is
+HELD_OUT = ("validation", "test")  # families of parts that nothing is trained on unless they are named
 FAMILIES = {
-    "train": ("train", "training"),
-    "validation": ("validation", "valid", "val", "dev"),
-    "test": ("test", "testing", "eval", "evaluation"),
+    "train": ("train", "training", "训练集", "训练", "訓練集", "訓練", "ชุดฝึก"),
+    "validation": ("validation", "valid", "val", "dev", "development", "验证集", "验证", "驗證集", "开发集", "ชุดตรวจสอบ"),
+    "test": (
+        *("test", "testing", "eval", "evaluation", "holdout", "heldout", "hold_out", "held_out", "hold-out", "held-out"),
+        *("测试集", "测试", "測試集", "測試", "留出集", "ชุดทดสอบ"),
+    ),
 }
 _FAMILY = {word: family for family, words in FAMILIES.items() for word in words}
 _SHARD = re.compile(r"(?:[-_.]|(?<!\d))\d++(?:[-_]of[-_]\d++)?$")
-_WORD = re.compile(rf"(?:^|[-_. ])({'|'.join(_FAMILY)})(?=$|[-_. 0-9])")
+_UNSPACED = "|".join(w for w in _FAMILY if w.endswith("集") or w.startswith("ชุด"))  # their scripts put no blank between words
+_WORD = re.compile(rf"(?:^|[-_. ])({'|'.join(_FAMILY)})(?=$|[-_. 0-9])|({_UNSPACED})")
+MOST_SHOWN = 6  # parts
 _told: set[tuple[str, str]] = set()
 
 
@@ -36,49 +43,78 @@ def part_of(name: str) -> tuple[str, str]:
         if folder in _FAMILY:
             return _FAMILY[folder], folder
     found = _WORD.search(stem)
-    return (_FAMILY[found[1]], stem) if found else ("", "")
+    return (_FAMILY[found[1] or found[2]], stem) if found else ("", "")
 
 
-def chosen(place: str, names: Sequence[str], split: str | None) -> list[str]:
+def chosen(place: str, names: Sequence[str], split: str | None, own: Mapping[str, str] = MappingProxyType({})) -> list[str]:
     """Return those of the files of a folder or set that are read: of one with parts the train part, and what is in none.
 
     Args:
         place: what the user named.
         names: paths below it.
         split: the part that is wanted instead; `all` for each, `one` where there may be no parts.
+        own: names of the parts of some of the files, where the set itself says them.
 
     Raises:
-        DataError: it has no such part.
+        DataError: it has no such part, or only parts to validate and test with, and none is named.
     """
-    parts = {name: part_of(name) for name in names}
-    families = {family for family, _ in parts.values()} - {""}
-    if split == ALL or (split in (None, ONE) and not ("train" in families and len(families) > 1)):
+    parts = {name: _own_part(own[name]) if name in own else part_of(name) for name in names}
+    families = {family for family, _ in parts.values()}
+    held = families & {*HELD_OUT}
+    if split == ALL or (split in (None, ONE) and not held):
+        if split is None:
+            _tell_parts(place, parts)
         return list(names)
     shown = _shown(parts)
+    if split in (None, ONE) and len(families) == 1:
+        if split is None:
+            tell(place, f"{place}: it has {shown} alone, which is read")
+        return list(names)
     if split == ONE:
         raise DataError(f"{place} has the parts {shown}; name the files of one of them")
+    if split is None and families == held:
+        raise DataError(f"{place} has no part to train on, only {shown}; --split NAME reads one of them, --split all each")
     wanted = split or "train"
     family = _FAMILY.get(wanted.lower(), "")
-    own = wanted.lower()
-    found = [n for n, (f, part) in parts.items() if own == part] or [n for n, (f, _) in parts.items() if f and f == family]
-    if not found:
-        known = sorted({word for f, part in parts.values() if f for word in (f, part)})
+    found = [n for n, (_, part) in parts.items() if part and part.lower() == wanted.lower()]
+    found = found or [n for n, (f, _) in parts.items() if f and f == family]
+    if not found and split:
+        known = sorted({word for f, part in parts.values() for word in (f, part) if word})
         raise DataError(f"{place} has no part '{wanted}'{did_you_mean(wanted, known)}; it has: {shown or 'no parts'}")
     if split is None:
-        found = [n for n, (f, _) in parts.items() if f in ("train", "")]
+        found = [n for n, (f, _) in parts.items() if f not in held]
         others = _shown({n: part for n, part in parts.items() if n not in found})
-        tell(place, f"{place}: only train is read, not {others}; --split NAME reads another part, --split all each")
+        mine = "only train is read" if "train" in families else f"only the rest is read ({_files(len(found))})"
+        tell(place, f"{place}: {mine}, not {others}; --split NAME reads another part, --split all each")
+        _tell_parts(place, {n: parts[n] for n in found})
     return found
 
 
-def _shown(parts: dict[str, tuple[str, str]]) -> str:
-    """The parts with their number of files."""
+def _own_part(name: str) -> tuple[str, str]:
+    """Return the family of a part that a set names itself, and its name."""
+    return part_of(name)[0], name
+
+
+def _tell_parts(place: str, parts: Mapping[str, tuple[str, str]]) -> None:
+    """Say which parts are read together, where they have several names: they may overlap, or be for different trainings."""
+    if len({part for _, part in parts.values() if part}) > 1:
+        tell(place, f"{place}: read together are {_shown(parts, own=True)}; --split NAME reads one of them")
+
+
+def _shown(parts: Mapping[str, tuple[str, str]], *, own: bool = False) -> str:
+    """The parts with their number of files, what is in none last; under their own names where asked."""
     counts: dict[str, int] = {}
     for family, part in parts.values():
-        if family:
-            name = part if family in part else family
-            counts[name] = counts.get(name, 0) + 1
-    return ", ".join(f"{name} ({n} file{'s' * (n != 1)})" for name, n in counts.items())
+        name = part if own or family in part else f"{family} '{part}'"
+        counts[name] = counts.get(name, 0) + 1
+    rest = counts.pop("", 0)
+    named = [f"{name} ({_files(n)})" for name, n in counts.items()]
+    more = [f"{len(named) - MOST_SHOWN} more"] if len(named) > MOST_SHOWN else []
+    return ", ".join(named[:MOST_SHOWN] + more + ([f"{_files(rest)} in no part"] if rest and named else []))
+
+
+def _files(count: int) -> str:
+    return f"{count:,} file{'s' * (count != 1)}"
 
 
 def tell(place: str, words: str) -> None:

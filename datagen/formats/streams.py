@@ -1,4 +1,4 @@
-"""Bytes in and out: gzip and Zstandard by their magic numbers, and files that only appear when they are whole."""
+"""Bytes in and out: compressed ones by their magic numbers, and files that only appear when they are whole."""
 
 from __future__ import annotations
 
@@ -11,16 +11,20 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from datagen.errors import DataError, writing
+from datagen.errors import DataError, UsageError, writing
 from datagen.formats import encodings
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 GZIP, ZSTD, PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"
+XZ = b"\xfd7zXZ\0"
+BZIP2 = tuple(b"BZh%d" % level + block for level in range(1, 10) for block in (b"1AY&SY", b"\x17rE8P\x90"))
+PACKED = (".gz", ".zst", ".bz2", ".xz")  # how the names of compressed files end; the first two are written, too
 CHUNK = 1 << 18  # bytes read from disk at a time
 # Bytes of Zstandard unpacked at a time: a block of 128 kB may stand in four of them, and its decompressor has no limit.
 ZSTD_STEP = 1 << 10
+XZ_MEMORY = 1 << 29  # bytes that unpacking may take; `xz -9` needs an eighth of it
 
 
 class Unpacked(io.RawIOBase):
@@ -32,12 +36,14 @@ class Unpacked(io.RawIOBase):
         What is no character of another encoding comes as bytes that are not UTF-8 either.
         """
         self._file = path.open("rb")
-        magic = self._file.read(4)
+        magic = self._file.read(len(BZIP2[0]))
         self._file.seek(0)
         if magic.startswith(GZIP):
             chunks = _decompressed(self._file, lambda: zlib.decompressobj(wbits=31), _gunzipped)
-        elif magic == ZSTD:
+        elif magic.startswith(ZSTD):
             chunks = _decompressed(self._file, _unzstd(path), _unzstandard)
+        elif magic.startswith((XZ, *BZIP2)):
+            chunks = _decompressed(self._file, _unxz(path) if magic.startswith(XZ) else _unbzip2(path), _stepwise)
         else:
             chunks = iter(lambda: self._file.read(CHUNK), b"")
         self._chunks = encodings.in_utf8(chunks, encoding)
@@ -78,6 +84,22 @@ def _unzstd(path: Path) -> Callable[[], _Zstandard]:
     return lambda: _Zstandard(zstandard.ZstdDecompressor().decompressobj())
 
 
+def _unbzip2(path: Path) -> Callable[[], Any]:
+    try:
+        import bz2
+    except ImportError as error:  # a Python that was built without it
+        raise DataError(f"{path}: this Python has no bz2; unpack the file first: bunzip2 -k FILE") from error
+    return bz2.BZ2Decompressor
+
+
+def _unxz(path: Path) -> Callable[[], Any]:
+    try:
+        import lzma
+    except ImportError as error:
+        raise DataError(f"{path}: this Python has no lzma; unpack the file first: unxz -k FILE") from error
+    return lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=XZ_MEMORY)
+
+
 def _decompressed(file: IO[bytes], make: Callable[[], Any], unpack: Callable[[Any, bytes], Iterator[bytes]]) -> Iterator[bytes]:
     """Yield the bytes of one or more compressed members, never many at a time.
 
@@ -88,7 +110,7 @@ def _decompressed(file: IO[bytes], make: Callable[[], Any], unpack: Callable[[An
     while data := file.read(CHUNK):
         while data:
             if member.eof:
-                data = data.lstrip(b"\0")  # gzip allows zero padding after a member
+                data = data.lstrip(b"\0")  # gzip and xz allow zero padding after a member
                 if not data:
                     break
                 member = make()
@@ -105,6 +127,13 @@ def _gunzipped(member: Any, data: bytes) -> Iterator[bytes]:
         data = member.unconsumed_tail
     while not member.eof and (rest := member.decompress(b"", CHUNK)):
         yield rest
+
+
+def _stepwise(member: Any, data: bytes) -> Iterator[bytes]:
+    """Yield what bytes of bzip2 or xz unpack to."""
+    yield member.decompress(data, CHUNK)
+    while not member.eof and not member.needs_input:
+        yield member.decompress(b"", CHUNK)
 
 
 class _Zstandard:
@@ -146,6 +175,8 @@ def whole_file(target: Path) -> Iterator[IO[bytes]]:
     """
     if target.is_dir():
         raise DataError(f"{target} is a folder; name a file")
+    if target.suffix in PACKED[2:]:
+        raise UsageError(f"{target}: {target.suffix} is read, not written; name the file {target.stem}.gz or {target.stem}.zst")
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         with writing(target):
@@ -176,5 +207,5 @@ def _compressed(file: IO[bytes], target: Path) -> Iterator[IO[bytes]]:
 
 def stem(path: Path) -> str:
     """Return the file name without the suffixes of its container and its compression."""
-    unpacked = Path(path.name).stem if path.suffix in (".gz", ".zst") else path.name
+    unpacked = Path(path.name).stem if path.suffix in PACKED else path.name
     return Path(unpacked).stem

@@ -91,3 +91,22 @@ def _matches(name: str, pattern: str) -> bool:
     parts = re.split(r"(\*\*/?|\*|\?)", pattern.rstrip("/"))
     words = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
     return re.fullmatch("".join(words.get(part, re.escape(part)) for part in parts) + "(?:/.*)?", name) is not None
+
+
+def parts(names: Sequence[str], card: str) -> dict[str, str]:
+    """Return the part (`train`, `test`, …) of each file whose part the card of a set says, whatever the file is called."""
+    try:
+        configs = _configs(card)
+    except ValueError:  # `chosen` has said it
+        return {}
+    found: dict[str, str] = {}
+    for one in configs:
+        files = one.get("data_files")
+        for entry in files if isinstance(files, list) else []:
+            if not isinstance(entry, dict) or not isinstance(part := entry.get("split"), str):
+                continue
+            paths = entry.get("path")
+            patterns = [p.removeprefix("./") for p in (paths if isinstance(paths, list) else [paths]) if isinstance(p, str)]
+            folder = f"{one['data_dir'].strip('/')}/" if isinstance(one.get("data_dir"), str) else ""
+            found |= {n: part for n in names if n not in found and any(_matches(n, f"{folder}{p}") for p in patterns)}
+    return found

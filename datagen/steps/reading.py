@@ -6,6 +6,7 @@ from typing import Any
 
 from datagen.dataset import Dataset, ingest
 from datagen.errors import DataError
+from datagen.formats.read import NO_ROW
 from datagen.progress import counted
 from datagen.shards import fingerprint
 from datagen.steps.entry import VERSION, made
@@ -25,7 +26,7 @@ def read_input(run: Run) -> None:
     # An empty dataset is one; an empty text is most likely a failed producer, and must not replace an earlier result.
     text = not any(name.endswith(".parquet") for name, _ in files)
     if text and next(iter(run.read("", paths)), None) is None:
-        raise DataError(f"{', '.join(paths)}: nothing to read, not one row; check the input")
+        raise DataError(f"{', '.join(paths)}: {NO_ROW}")
 
     def work() -> dict[str, Any]:
         before = [i for earlier in run.earlier for i in earlier.input_ids]

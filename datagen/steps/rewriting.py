@@ -16,7 +16,7 @@ from datagen.errors import DatagenError
 from datagen.recipe import Step
 from datagen.rows import LEDGER, REWRITTEN, ROW, row_id
 from datagen.shards import ShardWriter, fingerprint, read_shards, read_table, rows_in, shard_paths
-from datagen.stage import ERROR, Stage
+from datagen.stage import ERROR, Stage, not_importable
 from datagen.steps.entry import VERSION, entry
 from datagen.work import Run
 
@@ -89,6 +89,8 @@ def mended(stage: Stage, rows: pa.Table) -> tuple[pa.Table, list[str | None]]:
         return _identified(rows, stage.rewrite(rows)), [None] * len(rows)
     except DatagenError:
         raise
+    except ImportError as e:  # it would fail at each row
+        raise not_importable(stage, e) from None
     except Exception as e:  # noqa: BLE001 - whatever a row does to a stage, the row is a ledger row
         if len(rows) < 2:
             return rows.append_column("old_id", rows.column("id")), [f"{type(e).__name__}: {e}"] * len(rows)

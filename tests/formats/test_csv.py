@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from datagen.errors import DataError
 from datagen.formats import csv, csv_records
 from datagen.formats.read import read
 
@@ -99,3 +100,46 @@ def test_commas_in_the_rows_of_one_column_are_text(tmp_path, line):
     path = tmp_path / "in.csv"
     path.write_text(f"remark\n{line}\nPlain.\n", "utf-8")
     assert [p.record for p in csv.pieces(path)] == [{"remark": line}, {"remark": "Plain."}]
+
+
+@pytest.mark.parametrize("first", ["sep=;\n", '"sep=;"\r\n', "\ufeffsep=;\n", "sep=^\n", "sep=\t\r\n"])
+def test_the_line_by_which_excel_names_the_separator_is_no_header(tmp_path, first):
+    mark = first.strip('\ufeff"\r\n')[-1] if "\t" not in first else "\t"
+    content = first + f"instruction{mark}output\nSay it, now{mark}好\nx\n"
+    assert outcome(tmp_path, content) == [("Say it, now", "好"), ["line 4", "1 cells where the header has 2"]]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "header", "row", "named"),
+    [
+        ("gbk", "问题,答案", "光合作用是什么,植物利用阳光制造养分", "gb18030"),
+        ("gbk", "问题,output", "x,y", "gb18030"),
+        ("shift_jis", "質問,答え", "これは何ですか,これは本です", "shift_jis"),
+        ("tis-620", "คำถาม,คำตอบ", "เมืองหลวงคืออะไร,กรุงเทพมหานคร", "cp874"),
+        ("big5", "問題,答案", "什麼是光合作用的過程,植物利用陽光製造養分的過程", "big5"),
+        ("cp1251", "вопрос,ответ", "какая столица,Москва это столица", "cp1251"),
+        ("euc-kr", "질문,답변", "수도는 어디입니까,서울입니다", "euc_kr"),
+    ],
+)
+def test_a_header_in_another_encoding_names_it(tmp_path, encoding, header, row, named):
+    path = tmp_path / "in.csv"
+    path.write_bytes(f"{header}\n{row}\n".encode(encoding))
+    with pytest.raises(DataError, match=f"the header: bytes that are not UTF-8; it reads as .*: --encoding {named}"):
+        list(read(str(path)))
+
+
+def test_the_row_numbers_of_pandas_are_no_content(tmp_path):
+    path = tmp_path / "in.csv"
+    path.write_text(",instruction,Unnamed: 0,output\n0,a,7,b\n1,c,8,d\n")
+    rows = list(read(str(path)))
+    assert [(r["instruction"], r["output"]) for r in rows] == [("a", "b"), ("c", "d")]
+    assert all("Unnamed" not in r["extra"] and '"": ' not in r["extra"] for r in rows)
+    (row, _) = read(str(path), mapping={"input": "Unnamed: 0"})
+    assert row["input"] == "7"
+
+
+def test_a_column_without_a_name_that_says_something_stays(tmp_path):
+    path = tmp_path / "in.csv"
+    path.write_text("instruction,output,\na,b,a remark\nc,d,\n")
+    said, empty = read(str(path))
+    assert '"": "a remark"' in said["extra"] and '"": ' not in empty["extra"]

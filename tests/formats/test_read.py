@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
+import lzma
 import os
 import tracemalloc
 from pathlib import Path
@@ -13,6 +15,7 @@ import zstandard
 
 from datagen.errors import DataError, UsageError
 from datagen.formats.read import Source, read
+from datagen.formats.streams import head
 from datagen.rows import LEDGER, ROW, dropped_row, ledger_of, table_of
 
 A = {"instruction": "Add.", "input": "", "output": "4"}
@@ -48,6 +51,10 @@ def texts(path: str, **options):
         gzip.compress(LINES, mtime=0) + b"\0" * 100,
         zstandard.compress(LINES),
         zstandard.compress(json.dumps([A, B]).encode()),
+        bz2.compress(LINES),
+        bz2.compress(LINES[:20]) + bz2.compress(LINES[20:]),
+        lzma.compress(LINES),
+        lzma.compress(json.dumps([A, B]).encode()) + bytes(8),
         "instruction,input,output\nAdd.,,4\nลบ,,零\n".encode(),
         "\ufeffinstruction\tinput\toutput\nAdd.\t\t4\n\nลบ\t\t零\n".encode(),
         "output;instruction\n4;Add.\n零;ลบ\n".encode(),
@@ -70,6 +77,44 @@ def test_parquet_is_known_by_content(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"\n \n", b"[]", b" [\n]\n", gzip.compress(b"", mtime=0), b"instruction,output\n"])
 def test_an_empty_file_has_no_rows_and_is_no_error(tmp_path, content):
     assert list(read(write(tmp_path / "empty.jsonl", content))) == []
+
+
+def test_a_text_without_rows_is_an_error_where_rows_are_needed(tmp_path):
+    for content in (b"", b"[]", b"instruction,output\n"):
+        with pytest.raises(DataError, match=r"empty\.jsonl: nothing to read, not one row; check the input"):
+            list(read(write(tmp_path / "empty.jsonl", content), needs_rows=True))
+
+
+def test_files_of_a_folder_that_hold_no_row_are_named(tmp_path, capsys):
+    for name, content in (("a.jsonl", LINES), ("b.jsonl", b""), ("c.csv", b"instruction,output\n")):
+        write(tmp_path / name, content)
+    assert len(list(read(str(tmp_path), needs_rows=True))) == 2
+    assert "2 of its 3 files hold no row: b.jsonl, c.csv" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("pack", [bz2.compress, lzma.compress])
+def test_what_is_packed_by_bzip2_or_xz_and_cut_off_keeps_what_was_whole(tmp_path, pack):
+    packed = pack(LINES * 20)
+    rows = list(read(write(tmp_path / "in.jsonl", pack(LINES) + packed[: len(packed) // 2])))
+    assert [r["output"] for r in rows if "reason" not in r][:2] == ["4", "零"]
+    assert "the file breaks off" in rows[-1]["evidence"]
+
+
+@pytest.mark.parametrize("pack", [bz2.compress, lzma.compress])
+def test_a_bomb_of_bzip2_or_xz_is_unpacked_in_steps(tmp_path, pack):
+    path = Path(write(tmp_path / "in.jsonl", pack(b" " * (4 << 20))))
+    tracemalloc.start()
+    assert len(head(path, 10)) == 10
+    assert tracemalloc.get_traced_memory()[1] < 2 << 20
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("first", [b'"a text"', b"42", b"null", b'tion": "x", "output": "y"}', b"# exported", "“说”".encode()])
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_broken_first_line_of_json_lines_is_one_ledger_row(tmp_path, first, times):
+    bad, *good = read(write(tmp_path / "in.jsonl", first + b"\n" + LINES * times))
+    assert bad["evidence"].startswith("in.jsonl: line 1: ")
+    assert [r["output"] for r in good] == ["4", "零"] * times
 
 
 def test_a_broken_line_is_a_ledger_row_and_the_rest_is_read(tmp_path):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import hashlib
 import json
+import lzma
 import os
 import subprocess
 import sys
@@ -15,8 +17,9 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from datagen.errors import DataError
+from datagen.errors import DataError, UsageError
 from datagen.formats.read import read
+from datagen.formats.write import export
 from datagen.rows import new_row, table_of
 
 A = {"instruction": "Add.", "input": "", "output": "4"}
@@ -57,6 +60,34 @@ def test_a_folder_is_read_in_order_without_hidden_and_foreign_files(tmp_path):
         (tmp_path / name).write_bytes(content)
     (tmp_path / "dataset_info.json").write_text("{}")
     assert [t[0] for t in texts(str(tmp_path))] == ["a", "b", "c"]
+
+
+def test_files_of_a_folder_that_are_not_read_are_named_once(tmp_path, capsys):
+    for name in ("a.jsonl", "b.xlsx", "c.txt", "d.zip", "ข้อมูล.yaml", "README.md", "LICENSE", ".hidden", "dataset_info.json"):
+        write(tmp_path / name, LINES)
+    (tmp_path / "lost.jsonl").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "other").symlink_to(tmp_path.parent)
+    assert len(texts(str(tmp_path))) == len(texts(str(tmp_path))) == 2
+    said = capsys.readouterr().err
+    assert said == f"datagen: {tmp_path}: 6 files in it not read, by their names: b.xlsx, c.txt, d.zip, …\n"
+    for name in ("b.xlsx", "c.txt", "d.zip"):
+        (tmp_path / name).unlink()
+    texts(str(tmp_path))
+    assert "lost.jsonl (a link to nothing), other (a link to a folder), ข้อมูล.yaml" in capsys.readouterr().err
+
+
+def test_a_folder_without_data_names_what_it_holds(tmp_path):
+    write(tmp_path / "rows.xlsx", b"PK")
+    with pytest.raises(DataError, match=r"no data file in this folder \(it holds rows\.xlsx\); expected \.json, .*also \.gz"):
+        read(str(tmp_path))
+
+
+@pytest.mark.parametrize(("name", "pack"), [("c.jsonl.bz2", bz2.compress), ("c.jsonl.xz", lzma.compress)])
+def test_bzip2_and_xz_in_a_folder_are_read_and_not_written(tmp_path, name, pack):
+    write(tmp_path / name, pack(LINES))
+    assert texts(str(tmp_path)) == [("Add.", "4"), ("ลบ", "零")]
+    with pytest.raises(UsageError, match=r"is read, not written; name the file out\.jsonl\.gz"):
+        export([], "alpaca", tmp_path / f"out.jsonl{Path(name).suffix}")
 
 
 def test_a_result_folder_gives_its_kept_rows(tmp_path):

@@ -41,6 +41,12 @@ def names_of(path: str, **options) -> list[str]:
         ("trained.jsonl", ("", "")),
         ("contest.jsonl", ("", "")),
         ("rows.jsonl", ("", "")),
+        ("my_holdout.jsonl", ("test", "my_holdout")),
+        ("held_out/0.jsonl", ("test", "held_out")),
+        ("中文测试集.jsonl", ("test", "中文测试集")),
+        ("训练/1.jsonl", ("train", "训练")),
+        ("软件测试问答.jsonl", ("", "")),
+        ("ชุดทดสอบ-00000.jsonl", ("test", "ชุดทดสอบ")),
     ],
 )
 def test_the_name_of_a_file_or_folder_says_its_part(name, part):
@@ -52,7 +58,7 @@ def test_of_a_set_with_parts_train_alone_is_read_and_the_others_are_named(tmp_pa
     assert names_of(path) == ["more.json", "train-00000-of-00002.json", "train-00001-of-00002.json"]
     said = capsys.readouterr().err
     assert said.count("\n") == 1
-    assert "only train is read, not test (1 file), validation (1 file)" in said
+    assert "only train is read, not test (1 file), validation 'valid' (1 file); --split NAME" in said
 
 
 @pytest.mark.parametrize(
@@ -71,10 +77,66 @@ def test_a_part_that_is_not_there_is_an_error_that_names_those_that_are(tmp_path
         files(folder(tmp_path, "train.json", "test.json"), split="tset")
 
 
-@pytest.mark.parametrize("names", [("a.json", "b.json"), ("test.json", "b.json"), ("train.json", "b.json")])
+@pytest.mark.parametrize("names", [("a.json", "b.json"), ("train.json", "b.json")])
 def test_a_folder_without_parts_is_read_whole(tmp_path, names, capsys):
     assert sorted(names_of(folder(tmp_path, *names))) == sorted(names)
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("names", "left"),
+    [
+        (["rows.json", "test.json"], "test (1 file)"),
+        (["rows.json", "dev.json"], "validation 'dev' (1 file)"),
+        (["rows.json", "my_heldout.json", "留出集.json"], "test 'my_heldout' (1 file), test '留出集' (1 file)"),
+    ],
+)
+def test_what_is_held_out_is_not_read_beside_files_of_no_part(tmp_path, names, left, capsys):
+    assert names_of(folder(tmp_path, *names)) == ["rows.json"]
+    assert f"only the rest is read (1 file), not {left}; --split NAME" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "names", [("validation/0.json", "test/0.json"), ("dev.json", "测试集.json"), ("val-0.json", "eval-0.json")]
+)
+def test_a_set_with_nothing_to_train_on_asks_for_a_part(tmp_path, names):
+    path = folder(tmp_path, *names)
+    with pytest.raises(DataError, match=r"has no part to train on, only .*; --split NAME reads one of them, --split all each"):
+        files(path)
+    assert sorted(names_of(path, split="all")) == sorted(names)
+    assert len(names_of(path, split="test")) == 1
+
+
+def test_a_part_that_is_held_out_and_alone_is_read_and_said(tmp_path, capsys):
+    assert names_of(folder(tmp_path, "test-0.json", "test-1.json")) == ["test-0.json", "test-1.json"]
+    assert "it has test (2 files) alone, which is read" in capsys.readouterr().err
+
+
+def test_parts_of_one_family_that_are_read_together_are_named(tmp_path, capsys):
+    path = folder(tmp_path, "train_sft-0.json", "train_gen-0.json", "test_sft-0.json")
+    assert names_of(path) == ["train_gen-0.json", "train_sft-0.json"]
+    assert "read together are train_gen (1 file), train_sft (1 file); --split NAME" in capsys.readouterr().err
+    assert names_of(path, split="train_sft") == ["train_sft-0.json"]
+
+
+def test_the_card_of_a_set_says_the_parts_of_its_files_whatever_they_are_called(tmp_path, capsys):
+    path = folder(tmp_path, "a.json", "b.json")
+    entries = "  - {split: train, path: a.json}\n  - {split: test, path: b.json}\n"
+    card = f"---\nconfigs:\n- config_name: default\n  data_files:\n{entries}---"
+    (tmp_path / "set" / "README.md").write_text(card)
+    assert names_of(path) == ["a.json"]
+    assert "only train is read, not test (1 file)" in capsys.readouterr().err
+    assert names_of(path, split="test") == ["b.json"]
+
+
+def test_parts_that_a_saved_set_names_itself_can_be_chosen(tmp_path, capsys):
+    for part in ("zh", "th", "test"):
+        saved(tmp_path / part, ("data-00000-of-00001.arrow", [part]))
+    (tmp_path / "dataset_dict.json").write_text('{"splits": ["zh", "th", "test"]}')
+    assert names_of(str(tmp_path)) == ["th", "zh"]
+    said = capsys.readouterr().err
+    assert "not test (1 file)" in said and "read together are th (1 file), zh (1 file)" in said
+    assert names_of(str(tmp_path), split="zh") == ["zh"]
 
 
 def saved(place: Path, *parts: tuple[str, list[str]]) -> None:
