@@ -15,12 +15,14 @@ from typing import Literal
 from datagen.errors import DataError
 from datagen.formats import csv, encodings, json_table, jsonl, parquet, tables
 from datagen.formats.dialects import has_answer, is_maps, parsed_turns
-from datagen.formats.names import KNOWN, PROMPTS, known_name
+from datagen.formats.names import KNOWN, PROMPTS, answer_among, in_their_names, known_name
+from datagen.formats.notes import Notes
 from datagen.formats.pieces import Piece
 from datagen.formats.records import checked_map, mapped, rows_of
 from datagen.formats.roles import checked_roles
 from datagen.formats.shape import dumps
 from datagen.formats.sources import files
+from datagen.formats.splits import tell
 from datagen.formats.streams import PARQUET, head
 from datagen.json_text import finite
 from datagen.rows import Row, dropped_row, new_row
@@ -69,7 +71,8 @@ def read(
         encoding: of texts, such as `gb18030`; by default what their mark says, else UTF-8.
 
     Raises:
-        DataError: nothing is there, no row of a file could be read, a mapped field is in no record, or no answer.
+        DataError: nothing is there, no row of a file could be read, a mapped field is in no record, or no answer; or the
+            numbers of its right choices may count from 0 or from 1.
         UsageError: the map speaks of a name that is not ours, or the encoding is none.
     """
     names, known_roles = checked_map(mapping), checked_roles(roles)
@@ -113,6 +116,7 @@ class _File:
     first_problem: str = ""
     fields: dict[str, int] = field(default_factory=dict)  # characters of text in every field seen, while something is missing
     answered: bool = False  # whether a record had an answer
+    notes: Notes = field(default_factory=Notes)
     missing: set[str] = field(default_factory=set)  # mapped fields that no record has had yet
 
     def rows(self) -> Iterator[Row]:
@@ -136,6 +140,8 @@ class _File:
             else:
                 yield from rows
         self._check()
+        for words in self.notes.lines():
+            tell(str(self.path.resolve()), f"{self.path}: {words}")
         yield from held
 
     def opened(self) -> tuple[Iterator[Piece], bool]:
@@ -168,7 +174,7 @@ class _File:
                 self._note(record)
                 if self.names or self.roles:
                     record = mapped(record, self.names, self.roles)
-            rows = rows_of(record, self.source)
+            rows = rows_of(record, self.source, self.notes)
             self.answered = self.answered or has_answer(record)
         except UnicodeEncodeError as error:
             byte = 0xDC80 <= ord(error.object[error.start]) <= 0xDCFF
@@ -177,7 +183,8 @@ class _File:
         except RecursionError:
             return [self._unreadable(piece, "nested too deeply")]
         except (ValueError, OverflowError) as error:
-            return [self._unreadable(piece, str(error), getattr(error, "reason", "unreadable"))]
+            problem = in_their_names(str(error), self.names)
+            return [self._unreadable(piece, problem, getattr(error, "reason", "unreadable"))]
         self.good += len(rows)
         return rows
 
@@ -232,6 +239,8 @@ class _File:
             raise DataError(f"{self.path}: no record has the mapped field {theirs}; the fields are: {', '.join(self.fields)}")
         if self.good and not self.answered:
             self._check_answers()
+        if doubt := self.notes.doubt():
+            raise DataError(f"{self.path}: {doubt}")
         if self.first_problem and not self.good and not self.understood:
             raise DataError(f"{self.path}: no row could be read; expected {EXPECTED}; first problem: {self.first_problem}")
 
@@ -241,8 +250,8 @@ class _File:
         if not others and self.answers == "named":
             return
         mend = "`datagen answer` makes them"
-        if others and self.fields:
-            mend = f"if one of them is the answer, say --map output={max(others, key=lambda name: others[name])}"
-            if not any(known_name(name) in PROMPTS for name in self.fields):
-                mend = mend.replace("output=", "messages=")
+        if others:
+            target = "output" if any(known_name(name) in PROMPTS for name in self.fields) else "messages"
+            found = answer_among(others)
+            mend = f"if one of them is the answer, say --map {target}={found or 'FIELD'}"
         raise DataError(f"{self.path}: no record has an answer; the fields are: {', '.join(self.fields)}; {mend}")

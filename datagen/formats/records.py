@@ -7,8 +7,9 @@ from types import ModuleType
 
 from datagen.errors import UsageError, did_you_mean
 from datagen.formats import alpaca, messages, openai, prompt_completion, sharegpt
-from datagen.formats.dialects import is_maps, parsed_turns, understood
-from datagen.formats.names import CONVERSATIONS, SIDES
+from datagen.formats.dialects import Understood, in_own_names, is_maps, parsed_turns, understood
+from datagen.formats.names import ANSWERS, CONVERSATIONS, SIDES, is_beside, known_name, likely_answer
+from datagen.formats.notes import Notes
 from datagen.formats.shape import Record, dumps, with_dialect
 from datagen.rows import Row, new_row
 
@@ -67,12 +68,13 @@ def _with_role(turn: Record, roles: Mapping[str, str]) -> Record:
     return turn if name is None else {**turn, name: roles[turn[name].strip()]}
 
 
-def rows_of(record: object, source: str = "") -> list[Row]:
+def rows_of(record: object, source: str = "", notes: Notes | None = None) -> list[Row]:
     """Return the rows of a record: one, or one per instance of a seed task.
 
     Args:
         record: a JSON object as Python values.
         source: goes to the row's `source`; the record's own source then stays in `extra`.
+        notes: gets what a person should know of the reading.
 
     Raises:
         ValueError: the record is no object, has none of the known shapes, or holds a lone surrogate.
@@ -80,12 +82,24 @@ def rows_of(record: object, source: str = "") -> list[Row]:
     """
     if not isinstance(record, dict):
         raise ValueError(f"expected an object with fields, found {_kind(record)}")
-    said = [record] if openai.detect(record) else understood(record)
-    return [_row(plain, record if len(said) == 1 and "instances" not in record else plain, source) for plain in said]
+    try:
+        said = [Understood(record, record)] if openai.detect(record) else understood(record, notes)
+        return [_row(plain, original, source, record) for plain, original in said]
+    except UnicodeEncodeError:
+        raise
+    except ValueError as error:
+        raise type(error)(in_own_names(str(error), record)) from None
 
 
-def _row(plain: Record, record: Record, source: str) -> Row:
-    """Return the row of a plain record, which can be written as the record that it was made of."""
+def _row(plain: Record, record: Record, source: str, whole: Record) -> Row:
+    """Return the row of a plain record, which can be written as the record that it was made of.
+
+    Args:
+        plain: the record in the words of a shape.
+        record: what it is written back as.
+        source: of the row.
+        whole: the record as it stands in the file.
+    """
     for shape in SHAPES:
         if shape.detect(plain):
             fields = shape.read_record(plain)
@@ -96,11 +110,11 @@ def _row(plain: Record, record: Record, source: str) -> Row:
             if source:
                 fields["source"] = source
             return new_row(**fields)
-    raise ValueError(_unknown(plain))
+    raise ValueError(_unknown(plain, whole))
 
 
-def _unknown(record: Record) -> str:
-    """Say why no shape knows a record, and the map that would help."""
+def _unknown(record: Record, whole: Record) -> str:
+    """Say why no shape knows a record, and the map that would help; `whole` has it under the names of its file."""
     for name in CONVERSATIONS:
         if is_maps(record.get(name)):
             inside = ", ".join(map(str, record[name][0])) or "nothing"
@@ -111,10 +125,24 @@ def _unknown(record: Record) -> str:
         return (
             "chosen and rejected share no message, and no prompt stands beside them; put what both answer into a field prompt"
         )
-    there = ", ".join(map(str, record)) or "none"
-    texts = [name for name, value in record.items() if isinstance(value, str) and any(map(str.isspace, value.strip()))]
-    asked, said = texts if len(texts) == 2 else ("FIELD", "FIELD")
+    there = ", ".join(map(str, whole)) or "none"
+    asked, said = _pair_of_texts(whole) or ("FIELD", "FIELD")
     return f"no known fields; it has: {there}; name them with --map instruction={asked},output={said}"
+
+
+def _pair_of_texts(record: Record) -> list[str] | None:
+    """The names of a task and its answer where just two fields hold sentences; None where it is not plain which they are."""
+    texts = [name for name, value in record.items() if isinstance(value, str) and not is_beside(name) and _is_sentence(value)]
+    if len(texts) != 2:
+        return None
+    said = next((name for name in texts if known_name(name) in ANSWERS), None) or likely_answer(texts)
+    return texts if said is None or said == texts[1] else texts[::-1]
+
+
+def _is_sentence(text: str) -> bool:
+    """Whether a text has more than one word, or is in a script that writes words without blanks between them."""
+    text = text.strip()
+    return any(map(str.isspace, text)) or (len(text) > 3 and not text.isascii() and any(map(str.isalpha, text)))
 
 
 def _kind(value: object) -> str:
