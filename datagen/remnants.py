@@ -5,6 +5,8 @@ Each form is a whole remnant at a place where only a machine writes it, so that 
 
 from __future__ import annotations
 
+import html
+
 import regex
 
 # Fillers and blanks that Unicode counts as letters or signs (U+3164, U+2800) are as invisible as a zero-width space.
@@ -12,6 +14,17 @@ _VISIBLE = regex.compile(r"[^\p{C}\p{Z}\p{DI}\u2800]")
 _PLACEHOLDER = regex.compile(
     r"(?:<no[ _]?(?:input|output)>|\{(?:instruction|input|output)\}|n/?a\b|none|null|nan)?[\s.]*+", regex.I
 )
+# What stands for no material, in quotes, brackets and the escapes of HTML too; blanks and `_` do not matter.
+_NO_INPUT = frozenset({
+    *("noinput", "nooutput", "noinputrequired", "noinputneeded", "noinputnecessary", "noinputprovided", "noinputgiven"),
+    *("noinputisrequired", "noinputisneeded", "noinputisnecessary", "noinputwasprovided", "noadditionalinput"),
+    *("无输入", "無輸入", "没有输入", "沒有輸入", "无需输入", "無需輸入", "不需要输入", "不需要輸入"),
+    *("ไม่มีอินพุต", "ไม่มีข้อมูลนำเข้า", "ไม่มีข้อมูลป้อนเข้า", "ไม่ต้องมีอินพุต", "ไม่ต้องใช้อินพุต"),
+})  # fmt: skip
+_NOTHING = frozenset({"n/a", "none", "null", "nan", "not applicable", "不适用", "不適用"})
+_AROUND = " \t\r\n\u00a0\"'`“”‘’「」<>()[]（）《》.。;；,，"
+_WORDS = regex.compile(r"[\w/]++")
+LONGEST_MARK = 48  # characters of a cell that may be such a mark
 _EMPTY = regex.compile(
     r"<no[ _]?(?:input|output)>\.?|\{\{?\s?(?:instruction|input|output|response|answer)\s?\}\}?"
     r"|n/a\.?|none|null|nan|<na>|<null>",
@@ -77,7 +90,29 @@ def is_visible(text: str) -> bool:
 def is_placeholder(text: str) -> bool:
     """Whether a task or its material is only a placeholder: `<noinput>`, `nan`, `N/A`, `None`, `{input}`, or dots."""
     text = text.strip()
-    return bool(text) and len(text) <= 1_000_000 and _PLACEHOLDER.fullmatch(text) is not None
+    return bool(text) and len(text) <= 1_000_000 and (_PLACEHOLDER.fullmatch(text) is not None or marks_nothing(text, ""))
+
+
+def marks_nothing(material: str, task: str) -> bool:
+    """Whether the material of a task is only a mark that there is none: `<noinput>`, `No input.`, `N/A`, `nan`, `无输入`.
+
+    A word is one only where the task does not speak of that word itself (`What does NaN mean?`); in quotes or brackets of code
+    (`"null"`, `[None]`) it is a value. A bare `NA` is none: it is sodium, or Namibia.
+    """
+    if len(material) > LONGEST_MARK:
+        return False
+    text = html.unescape(material).strip()
+    bare = text.strip(_AROUND).casefold()
+    if bare.replace(" ", "").replace("_", "") in _NO_INPUT or text.replace(" ", "") in ("{input}", "{{input}}"):
+        return True
+    word = text.rstrip(".。").casefold()
+    if word.startswith("<") and word.endswith(">"):
+        word = word[1:-1].strip()
+        return word == "na" or word in _NOTHING
+    if word not in _NOTHING:
+        return False
+    asked = task.casefold()
+    return word not in (_WORDS.findall(asked) if word.isascii() and " " not in word else asked)
 
 
 def says_nothing(answer: str, prompt: str) -> bool:

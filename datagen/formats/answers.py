@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from datagen.formats.names import ANSWERS, LISTS, MATERIAL, PROMPTS, SIDES
+from datagen.formats.notes import Notes
 from datagen.formats.shape import Record, dumps, text_of
 
 _TEXTS = ("response", "text", "content", "generation", "output", "completion", "answer")  # of one of several answers
-_SCORES = ("fine-grained_score", "overall_score", "score", "rating")
+_SCORES = ("fine-grained_score", "overall_score", "pm_score", "score", "Score", "rating", "votes", "upvotes")
+_ADDRESS = re.compile(r"https?://\S++")
+_SELECTED = ("selected", "is_selected", "accepted", "is_accepted", "best", "is_best")  # flags of the one that was chosen
 
 
-def with_answer(record: Record) -> Record:
+def with_answer(record: Record, notes: Notes) -> Record:
     """Return a record of a task with its answer as a text under a known name, further ones as `candidates`, the best first.
+
+    The best is the one that was selected, then the one with the highest score; without either it is said that it is the first.
 
     Raises:
         ValueError: the task or the answer is a map or a list of something else than texts.
@@ -24,42 +30,72 @@ def with_answer(record: Record) -> Record:
     _check_task(record, task)
     if all(name in record for name in SIDES):
         return record
-    name = next((name for name in (target, *ANSWERS) if not _is_missing(record.get(name))), None)
+    name = next((name for name in (target, *ANSWERS) if not is_missing(record.get(name))), None)
     if name is not None:
         if name != target and target in record:
             record = {key: value for key, value in record.items() if key != target}
-        return _with_text(record, name)
-    several = next((name for name in LISTS if not _is_missing(record.get(name))), None)
+        return _with_text(record, name, notes)
+    several = next((name for name in LISTS if not is_missing(record.get(name))), None)
     if several is None:
         empty = {name: None for name in (target, *ANSWERS) if record.get(name) == []}
         return {**record, **empty} if empty else record
-    return _with_candidates(record, target, _listed(several, record[several], record.get("ratings")))
+    ratings = next((record[key] for key in ("ratings", "scores") if key in record), None)
+    return _with_candidates(record, target, _listed(several, record[several], ratings, notes))
 
 
-def with_material(record: Record) -> Record:
-    """Return a record of a question, and of the text that it is about, as an instruction with its input.
+def with_material(record: Record, notes: Notes) -> Record:
+    """Return a record of a task, and of the texts that it is about, as an instruction with its input.
 
     Raises:
-        ValueError: that text is a map, or a list of something else than texts.
+        ValueError: one of the texts is a map, or a list of something else than texts.
     """
     task = next((name for name in PROMPTS if name in record), None)
-    if task in (None, "instruction") or not isinstance(record[task], str):
+    if task is None or not isinstance(record[task], str):
         return record
-    name = next((name for name in MATERIAL if not _is_missing(record.get(name))), None)
-    if name is None:
+    names = [name for name in MATERIAL if _is_text(name, record.get(name))]
+    if task == "instruction" and (names in ([], ["input"]) or (names == ["context"] and "input" not in record)):
+        return record  # as Alpaca and Dolly have them
+    if task == "instruction" and (maps := [n for n in names if not _is_listed_text(record[n])]):
+        for name in maps if len(names) > 1 else ():
+            notes.add(f"the field '{name}' holds no text and is left out of the task")
+        if "input" in maps:
+            return record
+        names = [name for name in names if name not in maps]
+    texts = {name: _material(name, record[name], task) for name in names}
+    texts = {name: text for name, text in texts.items() if text not in record[task]}  # the task shows it already
+    texts = dict({text: (name, text) for name, text in texts.items()}.values())
+    if not texts:
         return record
-    value = record[name]
-    if isinstance(value, list) and all(isinstance(text, str) for text in value):
-        value = "\n\n".join(value)
-    if isinstance(value, (dict, list)):
+    if len(texts) > 1:
+        named = " and ".join(f"'{name}'" for name in texts)
+        notes.add(f"{named} are read as one text that '{task}' is about, in this order")
+    place = "input" if "input" in record else next(iter(texts))
+    ours = {task: "instruction", place: "input"}
+    joined = {place: "\n\n".join(texts.values())}
+    return {ours.get(key, key): joined.get(key, one) for key, one in record.items() if key == place or key not in texts}
+
+
+def _is_text(name: str, value: Any) -> bool:
+    """Whether a field holds a text that a task may be about: no number of a paragraph, no address of an article."""
+    if is_missing(value) or name in ("input", "context"):
+        return not is_missing(value)
+    return not isinstance(value, (int, float)) and not (isinstance(value, str) and _ADDRESS.fullmatch(value))
+
+
+def _is_listed_text(value: Any) -> bool:
+    """Whether a value is a text, what can be written as one, or a list of texts."""
+    return all(isinstance(text, str) for text in value) if isinstance(value, list) else not isinstance(value, dict)
+
+
+def _material(name: str, value: Any, task: str) -> str:
+    if isinstance(value, list) and _is_listed_text(value):
+        return "\n\n".join(value)
+    if not _is_listed_text(value):
         kind = f"a map of {', '.join(map(str, value))}" if isinstance(value, dict) else "a list of lists or maps"
         raise ValueError(
             f"the field '{name}' holds {kind}, where the text that '{task}' is about belongs; write it as one text"
         )
-    if text_of(value) in record[task]:  # the prompt shows it already
-        return record
-    ours = {task: "instruction", name: "input"}
-    return {ours.get(key, key): value if key == name else one for key, one in record.items()}
+    return text_of(value)
 
 
 def unwanted(record: Record) -> Record:
@@ -75,7 +111,7 @@ def unwanted(record: Record) -> Record:
     if turns is None:
         parts = [text_of(record.get(name)) for name in ("prompt", "question", "query", "instruction", "input")]
         asked = record["prompt"] if isinstance(record.get("prompt"), list) else None
-        said = next((record[name] for name in ANSWERS if not _is_missing(record.get(name))), None)
+        said = next((record[name] for name in ANSWERS if not is_missing(record.get(name))), None)
         turns = asked or [{"role": "user", "content": "\n\n".join(filter(None, parts))}]
         turns = [*turns, *(said if isinstance(said, list) else [{"role": "assistant", "content": text_of(said)}])]
     name = "conversations" if "conversations" in record else "messages"
@@ -83,7 +119,8 @@ def unwanted(record: Record) -> Record:
     return {name: [*turns[:-1], {**turns[-1], "train": False}], **others} if turns else record
 
 
-def _is_missing(value: Any) -> bool:
+def is_missing(value: Any) -> bool:
+    """Whether a field that holds this value has no answer, or no text."""
     if isinstance(value, dict) and value.keys() >= {"text", "answer_start"}:  # SQuAD's; a question without an answer has none
         value = value["text"]
     return value is None or value in ("", [])
@@ -97,7 +134,7 @@ def _check_task(record: Record, name: str) -> None:
         raise ValueError(f"the field '{name}' holds {kind}, where the text of a task belongs")
 
 
-def _with_text(record: Record, name: str) -> Record:
+def _with_text(record: Record, name: str, notes: Notes) -> Record:
     """Return the record with the answer under a name as a text, where it is not one yet."""
     value = record[name]
     if isinstance(value, list) and all(isinstance(one, dict) and "role" in one for one in value):
@@ -108,7 +145,7 @@ def _with_text(record: Record, name: str) -> Record:
             return {**record, name: texts[0]}
     if not isinstance(value, (dict, list)):
         return record
-    return _with_candidates(record, name, _listed(name, value, None))
+    return _with_candidates(record, name, _listed(name, value, None, notes))
 
 
 def _with_candidates(record: Record, name: str, found: list[Record]) -> Record:
@@ -117,8 +154,8 @@ def _with_candidates(record: Record, name: str, found: list[Record]) -> Record:
     return {**record, name: found[0]["text"], "candidates": found}
 
 
-def _listed(name: str, value: Any, ratings: Any) -> list[Record]:
-    """Return the answers of a field as candidates: by their scores where all have one, else in their order.
+def _listed(name: str, value: Any, ratings: Any, notes: Notes) -> list[Record]:
+    """Return the answers of a field as candidates: the selected one, then by their scores where all have one, else in order.
 
     Raises:
         ValueError: it holds something else than texts, or maps with one known text each.
@@ -129,19 +166,41 @@ def _listed(name: str, value: Any, ratings: Any) -> list[Record]:
         kind = f"a map of {', '.join(map(str, value))}" if isinstance(value, dict) else f"the value {dumps(value)[:40]}"
         raise ValueError(f"the field '{name}' holds {kind}, where the text of an answer belongs")
     rated = ratings if isinstance(ratings, list) and len(ratings) == len(value) else [None] * len(value)
-    found = [_candidate(name, one, rating) for one, rating in zip(value, rated, strict=True)]
-    if all(one["score"] is not None for one in found):
+    maps = [one for one in value if isinstance(one, dict)]
+    # One name for all: a `score` is not compared with a `rating`.
+    counts = {key: sum(_number(one.get(key)) is not None for one in maps) for key in _SCORES}
+    key = max(counts, key=lambda name: counts[name])
+    found = [_candidate(name, one, rating, key) for one, rating in zip(value, rated, strict=True)]
+    scored = all(one["score"] is not None for one in found)
+    if scored:
         found.sort(key=lambda one: -one["score"])
+    selected = _selected(value)
+    if selected is not None:
+        best = _candidate(name, value[selected], rated[selected], key)
+        found.remove(best)
+        found.insert(0, best)
+    elif len(found) > 1 and found[0]["text"] != found[1]["text"] and (not scored or found[0]["score"] == found[1]["score"]):
+        notes.add(f"several answers in '{name}', and neither a score nor a mark says which is best: the first is taught")
     return found
 
 
-def _candidate(name: str, one: Any, rating: Any) -> Record:
+def _selected(value: list[Any]) -> int | None:
+    """The place of the one answer that is marked as selected; None where there is no such one."""
+    for key in _SELECTED:
+        marked = [at for at, one in enumerate(value) if isinstance(one, dict) and one.get(key) == 1]
+        if len(marked) == 1:
+            return marked[0]
+    return None
+
+
+def _candidate(name: str, one: Any, rating: Any, key: str) -> Record:
     if isinstance(one, str):
         return {"text": one, "score": _number(rating), "source": None}
-    text = next((one[key] for key in _TEXTS if isinstance(one.get(key), str)), None) if isinstance(one, dict) else None
+    text = next((one[name] for name in _TEXTS if isinstance(one.get(name), str)), None) if isinstance(one, dict) else None
     if text is None:
         raise ValueError(f"the field '{name}' holds {dumps(one)[:40]} in its list, where the text of an answer belongs")
-    score = next((number for key in _SCORES if (number := _number(one.get(key))) is not None), _number(rating))
+    score = _number(one.get(key))
+    score = _number(rating) if score is None else score
     model = one.get("model", one.get("model_name"))
     return {"text": text, "score": score, "source": model if isinstance(model, str) else None}
 

@@ -12,46 +12,87 @@ import ast
 import json
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 from datagen.formats.answers import unwanted, with_answer, with_material
+from datagen.formats.choices import with_choices
 from datagen.formats.dialogues import with_turns
-from datagen.formats.names import ANSWERS, CONVERSATIONS, PROMPTS, SIDES, known_name, pair_in
+from datagen.formats.names import ANSWERS, CONVERSATIONS, MATERIAL, PROMPTS, SIDES, in_their_names, known_name, pair_in
+from datagen.formats.notes import Notes
 from datagen.formats.parts import NeedsImages, plain_turns, text_of_parts
 from datagen.formats.preferences import with_pair
+from datagen.formats.reasoning import with_reasoning
 from datagen.formats.roles import CALLS, role_of
 from datagen.formats.shape import Record, dumps
 from datagen.formats.tools import without_nulls
+from datagen.remnants import LONGEST_MARK, marks_nothing
 
 _MEDIA = tuple(f"{kind}{plural}" for kind in ("image", "audio", "video") for plural in ("", "s"))
 _PLACEHOLDER = re.compile(r"<(?:image|audio|video)>")
+_MARKED = frozenset({*MATERIAL, "system"})  # fields that may hold a mark that there is none
 _PLAIN = frozenset({"instruction", "input", "output"})
 _GAP = re.compile(r"\}[^\S\n]*+\n\s*+\{")  # how NumPy prints a list of maps: without commas
 
 
-def understood(record: Record) -> list[Record]:
+class Understood(NamedTuple):
+    """What a record says."""
+
+    plain: Record  # in the words of a shape
+    original: Record  # what it is written back as in its own format: the plain one where more than names were changed
+
+
+def understood(record: Record, notes: Notes | None = None) -> list[Understood]:
     """Return the plain records that a record says: itself where its shape is known, one per instance of a seed task.
+
+    Args:
+        record: of a file.
+        notes: gets what a person should know of the reading.
 
     Raises:
         NeedsImages: it says something in images, sound, video or files.
         ValueError: a field that should hold text or turns holds something else.
     """
+    notes = Notes() if notes is None else notes
+    record = _without_marks(record, notes)
     if (
         "instruction" in record
         and record.keys() <= _PLAIN
         and record.get("output")
         and all(type(value) is str for value in record.values())
     ):
-        return [record]  # most rows that there are
+        return [Understood(record, record)]  # most rows that there are
     instances = record.get("instances")
     if is_maps(instances) and "instruction" in record and "output" not in record:
         others = {key: value for key, value in record.items() if key != "instances"}
-        return [plain for one in instances for plain in understood({**others, **one})]
+        return [Understood(one.plain, one.plain) for each in instances for one in understood({**others, **each}, notes)]
     plain = with_pair(_tools(_turns(_parsed(with_turns(_named(record))))))
+    same = True
     if not any(is_maps(plain.get(name)) for name in CONVERSATIONS[:2]):
-        plain = _sides(with_answer(with_material(_paired(plain))))
+        plain = _paired(plain)
+        asked = with_choices(plain, notes)
+        same = asked is plain
+        plain = _sides(with_answer(with_material(asked, notes), notes))
     _check_media(plain)
-    return [unwanted(plain)]
+    plain = unwanted(plain)
+    thought = with_reasoning(plain, notes)
+    return [Understood(thought, record if same and thought is plain else thought)]
+
+
+def _without_marks(record: Record, notes: Notes) -> Record:
+    """Return a record without the marks for no material and no system prompt (`<noinput>`, `N/A`), as if they were null.
+
+    An input that has no task beside it is the task itself, and stays.
+    """
+    marked: list[str] = []
+    task = ""
+    for key, value in record.items():
+        if type(value) is str and 0 < len(value) <= LONGEST_MARK and known_name(key) in _MARKED:
+            task = task or " ".join(v for k, v in record.items() if known_name(k) in PROMPTS and isinstance(v, str))
+            if marks_nothing(value, task) and (known_name(key) == "system" or task.strip()):
+                marked.append(key)
+    for key in marked:
+        notes.add(f"'{key}' is only a mark that there is none (<noinput>, N/A, nan, …), and is read as empty")
+    return {key: "" if key in marked else value for key, value in record.items()} if marked else record
 
 
 def is_maps(value: Any) -> TypeGuard[list[Record]]:
@@ -61,10 +102,19 @@ def is_maps(value: Any) -> TypeGuard[list[Record]]:
 
 def _named(record: Record) -> Record:
     """Return the record with its known names in small letters and without blanks (` output`, `Answer`)."""
+    better = _better_names(record)
+    return {better.get(key, key): value for key, value in record.items()} if better else record
+
+
+def _better_names(record: Record) -> dict[str, str]:
     better = {key: name for key in record if (name := known_name(key)) != key and name not in record}
     names = [*better.values(), *(["system"] if _has_system(record) else [])]  # said once: by the turn
-    better = {key: name for key, name in better.items() if names.count(name) == 1}
-    return {better.get(key, key): value for key, value in record.items()} if better else record
+    return {key: name for key, name in better.items() if names.count(name) == 1}
+
+
+def in_own_names(problem: str, record: Record) -> str:
+    """Return what is wrong with a record in the names of its file, which a person finds there: '答案', not 'answer'."""
+    return in_their_names(problem, _better_names(record))
 
 
 def _has_system(record: Record) -> bool:
@@ -197,7 +247,7 @@ def _answers(said: Record) -> bool:
 
 def has_answer(record: Mapping[str, Any]) -> bool:
     """Whether a record has a field, or a turn, for an answer: under a known name, even if nothing is in it."""
-    for plain in understood(dict(record)):
+    for plain, _ in understood(dict(record)):
         for name in (*CONVERSATIONS[:2], "prompt"):
             turns = plain.get(name)
             if is_maps(turns) and any(_answers(turn) for turn in turns):

@@ -29,6 +29,7 @@ from datagen.formats.tools import openai_calls, tools_style, written_tools
 from datagen.rows import Row, turn
 
 NAME = "messages"
+REASONING = ("reasoning_content", "reasoning", "thinking", "thought")  # names of what was thought before a turn
 
 
 def detect(record: Record) -> bool:
@@ -129,7 +130,7 @@ def read_turn(message: Mapping[str, Any]) -> Turn:
         read["tool_calls"] = text_of(message["tool_calls"])
     if isinstance(message.get("tool_call_id"), str):
         read["tool_call_id"] = message["tool_call_id"]
-    for key in ("reasoning_content", "reasoning"):
+    for key in REASONING:
         if isinstance(message.get(key), str) and read["reasoning"] is None:
             read["reasoning"] = message[key]
     read_training(message, read)

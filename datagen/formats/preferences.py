@@ -13,6 +13,13 @@ from datagen.formats.roles import role_of
 from datagen.formats.shape import Record, dumps, text_of
 
 Message = dict[str, Any]
+# Both answers in fields of their own, and the better one by its number or letter in another (PKU-Beaver, SHP, …): the fields
+# of the two, the field that chooses, and what stands there for the first and for the second. SHP's 1 is its answer A.
+_COMPARED = (
+    (("response_0", "response_1"), "better_response_id", ("0", "1")),
+    (("human_ref_A", "human_ref_B"), "labels", ("1", "0")),
+)
+_IN_ORDER = (("response_j", "response_k"), ("chosen_response", "rejected_response"))  # the better one first
 
 
 def with_pair(record: Record) -> Record:
@@ -23,6 +30,7 @@ def with_pair(record: Record) -> Record:
     Raises:
         ValueError: a side is no answer, or there is a `rejected` alone.
     """
+    record = _compared(record)
     if not any(name in record for name in SIDES):
         return record
     held = [name for name in SIDES if record.get(name) not in (None, "", [], {})]
@@ -47,6 +55,33 @@ def with_pair(record: Record) -> Record:
     else:
         found = _after_prompt(record, task, sides)
     return _alone(found, held, task or conversation) if len(held) < len(SIDES) else found
+
+
+def _compared(record: Record) -> Record:
+    """Return a record of two answers and of which is better with them as its sides.
+
+    Raises:
+        ValueError: it does not say which is better.
+    """
+    if any(name in record for name in SIDES):
+        return record
+    for pair, field, marks in _COMPARED:
+        if not record.keys() >= {*pair, field}:
+            continue
+        said = text_of(record[field]).removesuffix(".0").strip()  # a number with a gap in its column is 1.0 for pandas
+        if said not in marks:
+            here = dumps(record[field])[:40]
+            raise ValueError(f"the field '{field}' holds {here}, which is neither {marks[0]} nor {marks[1]}")
+        return _as_sides(record, pair if said == marks[0] else pair[::-1])
+    found = next((pair for pair in _IN_ORDER if record.keys() >= set(pair)), None)
+    return _as_sides(record, found) if found else record
+
+
+def _as_sides(record: Record, pair: tuple[str, ...]) -> Record:
+    names = dict(zip(pair, SIDES, strict=True))
+    if isinstance(record.get("history"), str) and not any(name in record for name in PROMPTS):
+        names["history"] = "prompt"  # of SHP: a post, which is no exchange of earlier turns
+    return {names.get(key, key): value for key, value in record.items()}
 
 
 def _messages(name: str, side: Any) -> list[Message]:

@@ -15,7 +15,8 @@ from datagen.errors import DataError
 from datagen.formats import csv, encodings, foreign, json_table, jsonl, parquet, tables, wrapped
 from datagen.formats.dialects import has_answer, is_maps, parsed_turns
 from datagen.formats.dotted import NOTHING, leaves, shown, value_at
-from datagen.formats.names import KNOWN, PROMPTS, known_name
+from datagen.formats.names import KNOWN, PROMPTS, answer_among, in_their_names, known_name
+from datagen.formats.notes import Notes
 from datagen.formats.pieces import Piece
 from datagen.formats.records import checked_map, mapped, rows_of, without_index
 from datagen.formats.roles import checked_roles
@@ -74,7 +75,8 @@ def read(
         needs_rows: a text without any row is an error: most likely what wrote it failed. A Parquet file without rows is one.
 
     Raises:
-        DataError: nothing is there, no row of a file could be read, a mapped field is in no record, or no answer.
+        DataError: nothing is there, no row of a file could be read, a mapped field is in no record, or no answer; or the
+            numbers of its right choices may count from 0 or from 1.
         UsageError: the map speaks of a name that is not ours, or the encoding is none.
     """
     names, known_roles = checked_map(mapping), checked_roles(roles)
@@ -135,6 +137,7 @@ class _File:
     first_problem: str = ""
     fields: dict[str, int] = field(default_factory=dict)  # characters of text in every field seen, while something is missing
     answered: bool = False  # whether a record had an answer
+    notes: Notes = field(default_factory=Notes)
     missing: set[str] = field(default_factory=set)  # mapped fields that no record has had yet
 
     def rows(self) -> Iterator[Row]:
@@ -158,6 +161,8 @@ class _File:
             else:
                 yield from rows
         self._check()
+        for words in self.notes.lines():
+            tell(str(self.path.resolve()), f"{self.path}: {words}")
         yield from held
 
     def opened(self) -> tuple[Iterator[Piece], bool]:
@@ -193,7 +198,7 @@ class _File:
                 self._note(record)
                 if self.names or self.roles:
                     record = mapped(record, self.names, self.roles)
-            rows = rows_of(record, self.source)
+            rows = rows_of(record, self.source, self.notes)
             self.answered = self.answered or has_answer(record)
         except UnicodeEncodeError as error:
             byte = 0xDC80 <= ord(error.object[error.start]) <= 0xDCFF
@@ -202,7 +207,8 @@ class _File:
         except RecursionError:
             return [self._unreadable(piece, "nested too deeply")]
         except (ValueError, OverflowError) as error:
-            return [self._unreadable(piece, str(error), getattr(error, "reason", "unreadable"))]
+            problem = in_their_names(str(error), self.names)
+            return [self._unreadable(piece, problem, getattr(error, "reason", "unreadable"))]
         self.good += len(rows)
         return rows
 
@@ -265,6 +271,8 @@ class _File:
             raise DataError(f"{self.path}: no record has the mapped field {theirs}; the fields are: {shown([*self.fields])}")
         if self.good and not self.answered:
             self._check_answers()
+        if doubt := self.notes.doubt():
+            raise DataError(f"{self.path}: {doubt}")
         if self.first_problem and not self.good and not self.understood:
             if kind := foreign.likely(head(self.path, jsonl.START, self.encoding), self.path):
                 raise DataError(f"{self.path}: {kind}")
@@ -276,8 +284,8 @@ class _File:
         if not others and self.answers == "named":
             return
         mend = "`datagen answer` makes them"
-        if others and self.fields:
-            mend = f"if one of them is the answer, say --map output={max(others, key=lambda name: others[name])}"
-            if not any(known_name(name) in PROMPTS for name in self.fields):
-                mend = mend.replace("output=", "messages=")
+        if others:
+            target = "output" if any(known_name(name) in PROMPTS for name in self.fields) else "messages"
+            found = answer_among(others)
+            mend = f"if one of them is the answer, say --map {target}={found or 'FIELD'}"
         raise DataError(f"{self.path}: no record has an answer; the fields are: {shown([*self.fields])}; {mend}")

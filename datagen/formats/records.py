@@ -8,9 +8,10 @@ from types import ModuleType
 
 from datagen.errors import UsageError, did_you_mean
 from datagen.formats import alpaca, messages, openai, prompt_completion, sharegpt
-from datagen.formats.dialects import is_maps, parsed_turns, understood
+from datagen.formats.dialects import Understood, in_own_names, is_maps, parsed_turns, understood
 from datagen.formats.dotted import NOTHING, is_turns, leaves, shown, value_at
-from datagen.formats.names import ANSWERS, CONVERSATIONS, KNOWN, LISTS, PROMPTS, SIDES, known_name
+from datagen.formats.names import ANSWERS, CONVERSATIONS, KNOWN, LISTS, PROMPTS, SIDES, is_beside, known_name, likely_answer
+from datagen.formats.notes import Notes
 from datagen.formats.shape import Record, dumps, with_dialect
 from datagen.rows import Row, new_row
 
@@ -100,12 +101,13 @@ def _with_role(turn: Record, roles: Mapping[str, str]) -> Record:
     return turn if name is None else {**turn, name: roles[turn[name].strip()]}
 
 
-def rows_of(record: object, source: str = "") -> list[Row]:
+def rows_of(record: object, source: str = "", notes: Notes | None = None) -> list[Row]:
     """Return the rows of a record: one, or one per instance of a seed task.
 
     Args:
         record: a JSON object as Python values.
         source: goes to the row's `source`; the record's own source then stays in `extra`.
+        notes: gets what a person should know of the reading.
 
     Raises:
         ValueError: the record is no object, has none of the known shapes, or holds a lone surrogate.
@@ -113,12 +115,24 @@ def rows_of(record: object, source: str = "") -> list[Row]:
     """
     if not isinstance(record, dict):
         raise ValueError(f"expected an object with fields, found {_kind(record)}")
-    said = [record] if openai.detect(record) else understood(record)
-    return [_row(plain, record if len(said) == 1 and "instances" not in record else plain, source) for plain in said]
+    try:
+        said = [Understood(record, record)] if openai.detect(record) else understood(record, notes)
+        return [_row(plain, original, source, record) for plain, original in said]
+    except UnicodeEncodeError:
+        raise
+    except ValueError as error:
+        raise type(error)(in_own_names(str(error), record)) from None
 
 
-def _row(plain: Record, record: Record, source: str) -> Row:
-    """Return the row of a plain record, which can be written as the record that it was made of."""
+def _row(plain: Record, record: Record, source: str, whole: Record) -> Row:
+    """Return the row of a plain record, which can be written as the record that it was made of.
+
+    Args:
+        plain: the record in the words of a shape.
+        record: what it is written back as.
+        source: of the row.
+        whole: the record as it stands in the file.
+    """
     for shape in SHAPES:
         if shape.detect(plain):
             fields = shape.read_record(plain)
@@ -129,11 +143,11 @@ def _row(plain: Record, record: Record, source: str) -> Row:
             if source:
                 fields["source"] = source
             return new_row(**fields)
-    raise ValueError(_unknown(plain, record))
+    raise ValueError(_unknown(plain, whole))
 
 
-def _unknown(record: Record, own: Record) -> str:
-    """Say why no shape knows a record, and the map that would help; `own` is the record under the names of the file."""
+def _unknown(record: Record, whole: Record) -> str:
+    """Say why no shape knows a record, and the map that would help; `whole` has it under the names of its file."""
     for name in CONVERSATIONS:
         if is_maps(record.get(name)):
             inside = ", ".join(map(str, record[name][0])) or "nothing"
@@ -149,7 +163,7 @@ def _unknown(record: Record, own: Record) -> str:
             "an answer of a batch without what was asked; put the messages of the request with the same custom_id beside"
             " it, and the answer behind them"
         )
-    found = leaves(own)
+    found = leaves(whole)
     there = shown([name for name, _ in found])
     if turns := next((name for name, value in found if is_turns(value)), None):
         return f"no known fields; it has: {there}; name the turns with --map messages={turns}"
@@ -163,17 +177,23 @@ def _likely(texts: Record) -> tuple[str, str]:
     answers = (*ANSWERS, *LISTS)
     says = [name for name in texts if _speaks_of(name, answers)]
     asks = [name for name in texts if _speaks_of(name, PROMPTS) and name not in says]
-    prose = [name for name, value in texts.items() if any(map(str.isspace, value.strip()))]
+    prose = [name for name, text in texts.items() if not is_beside(name.rpartition(".")[2]) and _is_sentence(text)]
     if len(prose) == 2:
         asked, said = prose
         turned = (asked in says and said not in says) or (said in asks and asked not in asks)
-        return (said, asked) if turned else (asked, said)
+        return (said, asked) if turned or (not says and likely_answer(prose) == asked) else (asked, said)
     return (asks[0] if len(asks) == 1 else "FIELD", says[0] if len(says) == 1 else "FIELD")
 
 
 def _speaks_of(name: str, known: tuple[str, ...]) -> bool:
     """Whether a part of a dotted name is one of some known names."""
     return any(known_name(part) in known for part in name.split("."))
+
+
+def _is_sentence(text: str) -> bool:
+    """Whether a text has more than one word, or is in a script that writes words without blanks between them."""
+    text = text.strip()
+    return any(map(str.isspace, text)) or (len(text) > 3 and not text.isascii() and any(map(str.isalpha, text)))
 
 
 def _kind(value: object) -> str:

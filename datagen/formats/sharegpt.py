@@ -15,7 +15,7 @@ from datagen.formats.conversation import (
     split_system,
     turns_of,
 )
-from datagen.formats.messages import answer_text, answer_turns, read_training, write_training
+from datagen.formats.messages import REASONING, answer_text, answer_turns, read_training, write_training
 from datagen.formats.roles import CALLS, role_of
 from datagen.formats.shape import Record, Style, finish, restore, text_of
 from datagen.formats.tools import sharegpt_calls
@@ -98,8 +98,7 @@ def read_turn(said: Mapping[str, Any]) -> Turn:
     read = turn("assistant", None, tool_calls=text) if role in CALLS else turn(role_of(role), text)
     if isinstance(said.get("tool_call_id"), str):
         read["tool_call_id"] = said["tool_call_id"]
-    if isinstance(said.get("reasoning"), str):
-        read["reasoning"] = said["reasoning"]
+    read["reasoning"] = next((said[key] for key in REASONING if isinstance(said.get(key), str)), None)
     read_training(said, read)
     return read
 

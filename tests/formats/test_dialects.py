@@ -108,7 +108,7 @@ def test_an_export_of_a_helpdesk_is_read_by_a_map_and_roles(jsonl):
         list(read(str(jsonl({"thread": thread})), mapping={**mapping, "role": "writer"}, roles=roles))
     with pytest.raises(UsageError, match=r"'helper'.*is no role"):
         list(read(str(jsonl({"thread": thread})), mapping=mapping, roles={"agent": "helper"}))
-    with pytest.raises(DataError, match=r"turns in 'messages' have no role; they have: author, body; .*--map role=FIELD"):
+    with pytest.raises(DataError, match=r"turns in 'thread' have no role; they have: author, body; .*--map role=FIELD"):
         list(read(str(jsonl({"thread": thread})), mapping={"messages": "thread"}))
 
 
