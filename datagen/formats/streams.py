@@ -146,6 +146,8 @@ def whole_file(target: Path) -> Iterator[IO[bytes]]:
     """
     if target.is_dir():
         raise DataError(f"{target} is a folder; name a file")
+    if target.exists() and not target.is_file():  # it would be replaced: /dev/null by a file
+        raise DataError(f"{target} is a device or a pipe, which a whole file cannot replace; name a file, or -o - for a pipe")
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         with writing(target):
