@@ -264,7 +264,7 @@ def source_name(path: str) -> str:
         return "stdin"
     if path.startswith("hf://"):
         return path.removeprefix("hf://datasets/")
-    place = Path(path).resolve()
+    place = Path(os.path.realpath(path))
     name = place.parent.name if place.name == "kept" else place.name
     if name.startswith("pipe:["):  # what a shell's <(…) is has a number that is another each time
         return "pipe"

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from small_gguf import write_small_gguf
 
+from datagen.child import python
+
 SHADOWS = (
     "org", "click", "json", "numpy", "pyarrow", "yaml", "regex", "filelock", "tqdm", "signal", "pickle", "struct", "typing",
     "multiprocessing", "xllamacpp", "sqlite3", "datagen_stage",
@@ -90,6 +92,15 @@ def test_processes_of_a_pool_and_servers_import_nothing_of_the_current_folder_no
     done = subprocess.run([sys.executable, str(script), str(model)], cwd=shadowed, capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stdout) == (0, "runs once\n"), done.stderr
     assert not (shadowed / "ran").exists()
+
+
+@pytest.mark.parametrize("module", ["datagen.json_text", "datagen.remnants"])
+def test_a_child_in_python_imports_nothing_of_the_current_folder(
+    module: str, shadowed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(shadowed)
+    done = subprocess.run(python(module), capture_output=True, text=True, timeout=60)
+    assert (done.returncode, (shadowed / "ran").exists()) == (0, False), done.stderr
 
 
 def test_a_dotted_name_imports_a_module_of_the_current_folder_and_what_it_needs(

@@ -51,6 +51,8 @@ def files(path: str, stdin_copy: Path | None = None, split: str | None = None) -
     if place.is_dir():
         return _folder_files(place, split)
     if not place.exists():
+        if place.is_symlink():
+            raise DataError(f"{path} is a link to {place.readlink()}, which is not there; mend it, or name another file")
         raise DataError(f"no such file or directory: {path}{_near(place)}")
     if is_pipe(path):
         if stdin_copy is None:

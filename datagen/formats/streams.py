@@ -177,6 +177,8 @@ def whole_file(target: Path) -> Iterator[IO[bytes]]:
         raise DataError(f"{target} is a folder; name a file")
     if target.suffix in PACKED[2:]:
         raise UsageError(f"{target}: {target.suffix} is read, not written; name the file {target.stem}.gz or {target.stem}.zst")
+    if target.exists() and not target.is_file():  # it would be replaced: /dev/null by a file
+        raise DataError(f"{target} is a device or a pipe, which a whole file cannot replace; name a file, or -o - for a pipe")
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         with writing(target):

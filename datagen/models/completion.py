@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ _NAMES = "think|thinking|thought|reasoning|seed:think"
 _OPENING = re.compile(rf"<(?:{_NAMES})>|\[THINK\]|◁think▷")
 _BEGINS = re.compile(rf"\s*+(?:{_OPENING.pattern})")
 _CLOSING = re.compile(rf"</(?:{_NAMES})>|\[/THINK\]|◁/think▷")
+_THINKS = re.compile(r"think|reason|thought", re.I)  # types of parts
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -62,9 +64,9 @@ def read(key: str, raw: str) -> Completion:
             words = " ".join(str(answer["error"]).split())[:200]
             return Completion(key, None, used=used, reasoning_tokens=thought, error=f"the answer is an error: {words}")
         choice = answer["choices"][0]
-        said = choice.get("message") or {}
-        text = _joined(said.get("content")) if "message" in choice else choice["text"]
-        reasoning = said.get("reasoning_content") or said.get("reasoning")
+        said = choice.get("message") or choice.get("delta") or {}
+        text, thoughts = _joined(said.get("content") if "text" not in choice or said else choice["text"])
+        reasoning = said.get("reasoning_content") or said.get("reasoning") or thoughts
         ended = _ended(choice.get("finish_reason"))
         if not isinstance(text, str) and cut_by(ended) is None:
             why = said.get("refusal") or "the answer holds no text"
@@ -84,12 +86,29 @@ def _ended(reason: Any) -> str | None:
     return None if reason is None else _storable(str(reason))[:100]
 
 
-def _joined(content: Any) -> Any:
-    """Return a content as text: one in parts is their texts, one after the other."""
+def _joined(content: Any) -> tuple[Any, str]:
+    """Return a content as text, and the reasoning in it: one in parts is their texts, one after the other."""
     if not isinstance(content, list):
-        return content
-    texts = [part.get("text") for part in content if isinstance(part, dict)]
-    return "".join(t for t in texts if isinstance(t, str)) if any(isinstance(t, str) for t in texts) else None
+        return content, ""
+    texts: list[str] = []
+    thoughts: list[str] = []
+    for part in content:
+        kind = part.get("type") if isinstance(part, dict) else None
+        thinks = isinstance(kind, str) and _THINKS.search(kind) is not None
+        (thoughts if thinks else texts).extend(_texts(part))
+    return "".join(texts) if texts else None, "".join(thoughts)
+
+
+def _texts(part: Any) -> Iterator[str]:
+    """Yield the texts of a part: `text`, that of a thought, or where these hold parts or a `value`, theirs."""
+    if isinstance(part, str):
+        yield part
+    elif isinstance(part, list):
+        for one in part:
+            yield from _texts(one)
+    elif isinstance(part, dict):
+        names = ("text", "thinking", "reasoning", "summary", "value")
+        yield from _texts(next((part[name] for name in names if part.get(name)), None))
 
 
 def _storable(text: str) -> str:
@@ -124,6 +143,8 @@ def usage(answer: Any) -> Tokens | None:
     went_in, came_out = _count(reported.get("prompt_tokens")), _count(reported.get("completion_tokens"))
     total = _count(reported.get("total_tokens"))
     if not went_in or (came_out is None and total is None):  # no prompt is free of tokens
+        return None
+    if came_out is None and total is not None and total <= went_in:
         return None
     # Some endpoints count reasoning in the total only.
     return Tokens(went_in, max(came_out or 0, (total or 0) - went_in))

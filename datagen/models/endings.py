@@ -12,7 +12,7 @@ WHOLE = frozenset({
     "", "stop", "stopped", "stop_sequence", "stop_token", "stop_string", "eos", "eos_token", "eos_token_id", "eog",
     "end", "end_turn", "end_of_turn", "endoftext", "end_of_text", "end_of_sequence", "complete", "completed", "finish",
     "finished", "finish_reason_stop", "success", "done", "word", "tool_call", "tool_calls", "tool_use", "function_call",
-    "function_calls",
+    "function_calls", "none", "null",
 })  # fmt: skip
 _FILTERED = re.compile(
     r"filter|safety|recitation|blocklist|blocked|prohibited|spii|sensitive|moderat|guardrail|refus|toxic|polic|flagged|unsafe"

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 FIELDS = ("data:", "event:", "id:", "retry:", ":")  # what a line of an event stream begins with
 TEXTS = ("content", "reasoning_content", "reasoning", "refusal")  # of a message, told in pieces
+_BEFORE_JSON = re.compile(r"[\ufeff \t\r\n]*+(?::[^\n]*+\n[\ufeff \t\r\n]*+)*+(?=[{\[])")
 CUT_SHORT = {"error": {"message": "the event stream ended in the middle of the answer", "code": 502}}
 
 
 def is_stream(raw: str) -> bool:
     """Whether a raw answer is an event stream."""
-    return raw[:200].lstrip("\ufeff \t\r\n").startswith(FIELDS)
+    return json_of(raw)[:200].startswith(FIELDS)
+
+
+def json_of(raw: str) -> str:
+    """Return a raw answer without what may stand before its JSON: a mark of its encoding, blanks, comments of a stream."""
+    hit = _BEFORE_JSON.match(raw)
+    return raw[hit.end() :] if hit else raw.lstrip("\ufeff \t\r\n")
 
 
 def parsed(raw: str) -> Any:
@@ -26,7 +34,7 @@ def parsed(raw: str) -> Any:
         RecursionError: it is nested too deep.
     """
     if not is_stream(raw):
-        return json.loads(raw)
+        return json.loads(json_of(raw))
     whole: dict[str, Any] = {}
     choice = _Choice()
     ended = False

@@ -128,6 +128,8 @@ def of_status(
         return Failure("stop", FREE, f"{base_url}: the quota of this API key is used up ({words}); add credit, then go on")
     if 300 <= status < 400:
         target = one_line(headers.get("location", ""), secrets)
+        if not target:
+            return Failure("stop", FREE, f"{base_url} answers with a redirect to nowhere ({said}); is --base-url right?")
         return Failure("stop", FREE, f"{base_url} redirects to {target}: give that as --base-url (without /chat/completions)")
     if status == 404 and code not in THIS_ONE:
         where = "check --model" if "model" in words.lower() else "check --base-url (it usually ends in /v1), then --model"

@@ -33,8 +33,8 @@ def secrets_of(base_url: str, api_key: str | None) -> tuple[str, ...]:
         ok = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:
         raise UsageError(f"--base-url is not a URL; {example}") from None
-    if not ok:
-        raise UsageError(f"--base-url {base_url.rpartition('@')[2]} is not a URL; {example}")
+    if not ok or any(c.isspace() or not c.isprintable() for c in base_url):
+        raise UsageError(f"--base-url '{base_url.rpartition('@')[2]}' is not a URL; {example}")
     if api_key and not (api_key.isascii() and api_key.isprintable() and " " not in api_key):
         raise ModelError("OPENAI_API_KEY holds a space, a line break or a letter outside ASCII; set it without")
     # Neither `?v=1` nor Azure's `?api-version=2024-10-21` is one.
@@ -80,7 +80,8 @@ def masked_answer(text: str, secrets: Sequence[str]) -> str:
     try:
         value = json.loads(text)
         changed = _each_string(value, lambda said: masked(said, long, SECRET))
-        return text if changed == value else dumps(changed)
+        # Half a character is an escape in JSON text, which nothing else can hold.
+        return text if changed == value else dumps(changed).encode("utf-8", "backslashreplace").decode("utf-8")
     except (ValueError, RecursionError):
         return masked(text, long, SECRET)
 

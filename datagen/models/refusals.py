@@ -27,7 +27,7 @@ _WORDS: dict[int, re.Pattern[str]] = {
 }
 _MINIMAX = {1002: 429, 1004: 401, 1008: 402, 1026: 403, 1027: 403, 1039: 429, 2013: 400}
 _TOLD = ("code", "status", "status_code", "message", "msg", "title")  # where an answer itself is the error
-_NO_ERROR = (None, False, "", 0, "0", 200, "200", "success", "ok")
+_NO_ERROR = (None, False, "", 0, "0", 200, "200", "success", "ok", "none", "null", "false", "no error", "no_error")
 
 
 def in_answer(
@@ -41,18 +41,22 @@ def in_answer(
         answered: whether the endpoint has answered a request before.
         headers: of the response.
     """
-    if raw.lstrip()[:1] == "<":
+    if (text := events.json_of(raw))[:1] == "<":
         if answered:
             return Failure("retry", UNKNOWN, "HTTP 200 with a web page in place of an answer")
         return Failure("stop", FREE, f"{place[0]} answers with a web page: is --base-url right? it usually ends in /v1")
     try:
         answer = events.parsed(raw)
     except (ValueError, RecursionError):
-        return None
+        if text[:1] in ("{", "[") or events.is_stream(raw):  # half of an answer, which was paid for
+            return None
+        return _sorted(text or None, None, place, headers or {})
     if isinstance(answer, list) and answer and isinstance(answer[0], dict) and "error" in answer[0]:
         answer = answer[0]  # as Gemini's own API tells it
-    if not isinstance(answer, dict):
+    if isinstance(answer, list) and answer:  # in a form that nobody knows, and paid for
         return None
+    if not isinstance(answer, dict):
+        return _sorted(answer if isinstance(answer, str) and answer else None, None, place, headers or {})
     choice = _choice(answer)
     error = _error(answer, choice)
     if choice is not None and error is None:
@@ -78,9 +82,13 @@ def _error(answer: Mapping[str, Any], choice: Mapping[str, Any] | None) -> Any:
         places += [{name: answer[name] for name in _TOLD if name in answer}]
     for found in places:
         told = found.values() if isinstance(found, dict) else [found]
-        if any(bool(v) if isinstance(v, (dict, list)) else v not in _NO_ERROR for v in told):
+        if any(bool(v) if isinstance(v, (dict, list)) else _plain(v) not in _NO_ERROR for v in told):
             return found
     return None
+
+
+def _plain(value: Any) -> Any:
+    return value.strip(" .").casefold() if isinstance(value, str) else value
 
 
 def _sorted(

@@ -13,7 +13,6 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -21,9 +20,9 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, Any
 
+from datagen.child import python
 from datagen.errors import ModelError
 
 START_TIMEOUT_S = 180.0
@@ -73,7 +72,7 @@ def served(model: str) -> Iterator[Endpoint]:
     port = _free_port()
     with tempfile.TemporaryFile() as log:
         child = subprocess.Popen(
-            [sys.executable, *_without_current_folder(), "-m", arguments[0], str(os.getpid()), str(port), *arguments[1:]],
+            python(arguments[0], os.getpid(), port, *arguments[1:]),
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**_SLEEP, **os.environ, **_OFFLINE},
         )  # fmt: skip
         try:
@@ -84,11 +83,6 @@ def served(model: str) -> Iterator[Endpoint]:
         finally:
             child.kill()  # it holds nothing to save, and Ctrl+C must not wait for it
             child.wait()
-
-
-def _without_current_folder() -> list[str]:
-    """Return the flag that keeps the current folder off the import path, unless datagen itself lies there."""
-    return [] if Path(__file__).parents[2] == Path.cwd() else ["-P"]
 
 
 def end_with_parent(parent: int) -> None:

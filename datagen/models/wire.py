@@ -76,7 +76,8 @@ def client(url: str, key: str | None, timeout_s: float, most_mb: float = MOST_MB
             async with contextlib.AsyncExitStack() as stack:
                 stack.push_async_callback(response.aclose)
                 whole = await _read(response, most, turns, stack)
-            kept = [(k, v) for k, v in response.headers.multi_items() if k not in ("content-encoding", "content-length")]
+            # As bytes: a header may hold letters outside ASCII.
+            kept = [(k, v) for k, v in response.headers.raw if k.lower() not in (b"content-encoding", b"content-length")]
             return type(response)(response.status_code, headers=kept, content=whole, request=request)
 
     parts = urlsplit(url)

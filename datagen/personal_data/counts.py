@@ -22,7 +22,10 @@ NAMES = {  # kind -> one, several
 COMMAND = "--stage clean:do=pii"
 # Every text with personal data has one of these: an `@`; two digits and what may stand inside a number between them; the
 # middle of an IP address; the mark of a key. Of the digits and blanks of every script, as the finders have them.
-_MAY = r"@|\p{Nd}[\p{Nd}()./\p{Z}\x09-\x0d\x1c-\x1f\x{85}-]{4,}\p{Nd}|\p{Nd}\.\p{Nd}{1,3}\.\p{Nd}|:[0-9A-Fa-f]{0,4}:|" + SIGNS
+_MAY = (
+    r"@|\p{Nd}[\p{Nd}()./（）．／－\p{Z}\x09-\x0d\x1c-\x1f\x{85}-]{4,}\p{Nd}|\p{Nd}\.\p{Nd}{1,3}\.\p{Nd}|:[0-9A-Fa-f]{0,4}:|"
+    + SIGNS
+)
 
 
 def of_table(table: pa.Table) -> tuple[Counter[str], int]:

@@ -6,6 +6,7 @@ and knows no word that announces a number, and numbers of every kind are valid s
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -88,9 +89,10 @@ _REGIONS = (
 _SHAPED = regex.compile(r"1[3-9]\d{9}|0[689]\d{8}")  # mobile numbers of China and Thailand, which are written in one
 _BEFORE = 40  # characters in which a word announces a number
 _ENDS = regex.compile(r"[ \t]*\n|[ \t]+[(/]|[ \t]{2,}|[ \t]-[ \t]")  # after a whole number begins something else
+_YEAR = r"(?:1[5-9]|20|2[45])\d\d"  # of the Buddhist era too
 _NO_PHONE = regex.compile(
-    r"(?:1[5-9]|20)\d\d[-./](?:0?[1-9]|1[0-2])[-./](?:[0-2]?\d|3[01])(?:\D.*)?|(?:[0-2]?\d|3[01])[-./](?:0?[1-9]|1[0-2])[-./](?:19|20)\d\d"
-    r"|(?:1[5-9]|20)\d\d\s?[-/]\s?(?:1[5-9]|20)\d\d|\d+\.\d+|\d(?:\s++\d){4}(?:\s++\d++)*+",
+    rf"{_YEAR}[-./](?:0?[1-9]|1[0-2])[-./](?:[0-2]?\d|3[01])(?:\D.*)?|(?:[0-2]?\d|3[01])[-./](?:0?[1-9]|1[0-2])[-./]{_YEAR}"
+    rf"|{_YEAR}\s?[-/]\s?{_YEAR}(?:\s.*)?|\d+\.\d+|\d(?:\s++\d){{4}}(?:\s++\d++)*+",
     flags=regex.S,
 )  # a date, a span of years, a fraction, digits one by one
 _THOUSANDS = regex.compile(r"[1-9]\d{0,2}(?:[ .]\d{3})+")
@@ -98,8 +100,20 @@ _COUNTS = "01234567890123456789"
 _UNITS = regex.compile(r"[ \t]?(?:[元块万亿個个台部件次户人名篇%％]|บาท|เครื่อง|คน|dollars|times|people|units|users|원|円)")
 
 
+_OTHER_DIGIT = regex.compile(r"[\p{Nd}--[0-9]]", flags=regex.V1)
+_FULL_WIDTH = str.maketrans("（）＋－．／", "()+-./")
+
+
+def _in_ascii(text: str) -> str:
+    """Return a text with the digits of every script as ASCII, each in its place."""
+    if text.isascii() or not _OTHER_DIGIT.search(text):
+        return text
+    return _OTHER_DIGIT.sub(lambda hit: str(unicodedata.digit(hit.group())), text.translate(_FULL_WIDTH))
+
+
 def phones(text: str) -> Iterator[Span]:
     """Yield the phone numbers of a text: with their country, labelled, announced, or written as one and valid at that."""
+    text = _in_ascii(text)
     for found in _PHONE.finditer(text):
         number, start = found.group(), found.start()
         if number.count(".") == 3 and number.replace(".", "").isdigit():
@@ -167,7 +181,7 @@ def _is_valid(number: str, region: str | None) -> bool:
 
 def cards(text: str) -> Iterator[Span]:
     """Yield the card numbers of a text that have a right checksum."""
-    for found in _CARD.finditer(text):
+    for found in _CARD.finditer(_in_ascii(text)):
         if _checks(found.group()):
             yield found.span()
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
-from datagen.json_text import dumps
+from datagen.json_text import dumps, finite
+
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 def parsed_calls(text: str | None) -> list[Any] | None:
@@ -18,7 +21,7 @@ def parsed_calls(text: str | None) -> list[Any] | None:
         arguments = function.get("arguments", {})
         if isinstance(arguments, str):
             try:
-                arguments = json.loads(arguments)
+                arguments = _loaded(arguments) if arguments.strip() else {}  # as servers write a call without any
             except (ValueError, RecursionError):
                 return None
         known = {"id": call["id"]} if call.get("id") is not None else {}
@@ -42,7 +45,26 @@ def parsed_tools(text: str) -> list[Any] | None:
 def json_list(text: str) -> list[Any] | None:
     """Return what a JSON text holds, one value as a list of one; None where it is empty or no JSON."""
     try:
-        value = json.loads(text) if text else None
+        value = _loaded(text) if text else None
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, list) or value is None else [value]
+
+
+def _loaded(text: str) -> Any:
+    """Return what a JSON text holds, as it can be written again: NaN is null, half a character is U+FFFD.
+
+    Raises:
+        ValueError: it is no JSON.
+        RecursionError: it is nested too deep.
+    """
+    value = finite(json.loads(text))
+    return _whole(value) if "\\u" in text or _HALF.search(text) else value
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, str):
+        return _HALF.sub("\ufffd", value)
+    if isinstance(value, dict):
+        return {_whole(name): _whole(one) for name, one in value.items()}
+    return [_whole(one) for one in value] if isinstance(value, list) else value

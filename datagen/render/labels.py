@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from datagen.errors import ModelError
+from datagen.errors import DataError, ModelError
+from datagen.remnants import is_visible
 from datagen.render.control_tokens import control_token_in, escaped
 from datagen.render.conversation import conversation_of
 from datagen.render.options import Rendering
 from datagen.render.sequences import rendered_conversation
 from datagen.render.spans import Rendered
 from datagen.render.template import Tokenizer, template_of
-from datagen.rows import Row
+from datagen.rows import Row, said
 
 IGNORED = -100  # the label of a token without loss, as in torch's cross entropy
 
@@ -50,7 +51,12 @@ def encode(row: Row, tokenizer: Tokenizer, max_length: int, how: Rendering | Non
     """
     if not tokenizer.is_fast:
         raise ModelError("the tokenizer gives no offsets: it needs a tokenizer.json (a fast tokenizer)")
-    texts = unforged(row, tokenizer, how)
+    if sum(is_visible(said(one)) for one in row["messages"] or ()) > max_length:  # a token each, at least
+        return [Encoded([], [], None, "too_long")]
+    try:
+        texts = unforged(row, tokenizer, how)
+    except RecursionError:
+        raise DataError("the row's tools or calls are nested too deep") from None
     if isinstance(texts, str):
         return [Encoded([], [], None, f"control_tokens: {texts}")]
     found = [_encoded(shown, tokenizer) for shown in texts]

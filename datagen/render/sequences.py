@@ -59,6 +59,8 @@ def rendered_conversation(
         shown.append(message)
         if weight:
             _add(found, replace(answered, spans=[(start, end, weight) for start, end, _ in answered.spans]))
+    if found and template.hides_user(later=sum(one["role"] == "user" for one in fit.turns) > 1):
+        raise DataError("the chat template does not show all that the user says")
     return [Rendered(a.text, a.spans) for a in found]
 
 
@@ -125,8 +127,13 @@ def _prompt(shown: list[Message], fit: Conversation, template: Template, **more:
 
 def _holds(answer: str, one: Turn) -> bool:
     """Say whether a rendered answer has what the turn says."""
-    wanted = [one["reasoning"], one["content"], *(call["function"]["name"] for call in one["calls"] or ())]
-    return all(part.strip() in answer for part in wanted if part)
+    at = 0
+    for part in (one["reasoning"], one["content"]):  # one after the other: a short thought may stand in the content too
+        said = (part or "").strip()
+        if (at := answer.find(said, at)) < 0:
+            return False
+        at += len(said)
+    return all(call["function"]["name"].strip() in answer for call in one["calls"] or ())
 
 
 def _whole(prompt: str, full: str, one: Turn, template: Template, marks: list[tuple[int, int]]) -> _Answered:
@@ -171,7 +178,7 @@ def _composed(prompt: str | None, shown: list[Message], one: Turn, fit: Conversa
     full = template.render([*shown, bare], fit.tools)
     probed = template.render([*shown, {**bare, "content": PROBE}], fit.tools)
     start = probed.rfind(PROBE)
-    if start < 0 and prompt is not None and full.startswith(prompt):  # beside a call it shows no content
+    if start < 0 and one["calls"] and prompt is not None and full.startswith(prompt):  # beside a call it shows no content
         start = len(prompt)
     if start < 0:
         raise DataError("the chat template does not show the row's answer")

@@ -76,9 +76,11 @@ def with_template(tokenizer: Any, name: str | None) -> Any:
         if not path.is_file():
             raise UsageError(f"--chat-template: '{name}' is neither a file nor one of {', '.join(known)}{_hint(name, known)}")
         try:
-            text = path.read_text(encoding="utf-8")
+            text = _template_in(path.read_text(encoding="utf-8-sig"))
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"--chat-template {name}: {error}") from None
+    if not text.strip():
+        raise UsageError(f"--chat-template {name}: it holds no template")
     from jinja2 import TemplateSyntaxError
 
     changed = copy.copy(tokenizer)
@@ -90,6 +92,16 @@ def with_template(tokenizer: Any, name: str | None) -> Any:
     except Exception:  # noqa: BLE001, S110 - a template may refuse what a probe says; its rows will tell
         pass
     return changed
+
+
+def _template_in(text: str) -> str:
+    """Return the template of a file that is one, or of a `tokenizer_config.json` or `chat_template.json` that holds one."""
+    try:
+        held = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    template = held.get("chat_template") if isinstance(held, dict) else None
+    return template if isinstance(template, str) else ""
 
 
 def _hint(name: str, known: dict[str, str]) -> str:
@@ -135,9 +147,11 @@ class Template:
         if dated:
             given["chat_template"] = text
         try:
-            return str(
+            shown_text = str(
                 self.tokenizer.apply_chat_template(shown, tools=tools, tokenize=False, add_generation_prompt=prompt, **given)
             )
+            shown_text.encode()  # half a character, which no tokenizer takes
+            return shown_text
         except Exception as error:  # a template is a program of the model's author: it may raise anything
             why = (str(error).splitlines() or [type(error).__name__])[0]
             raise DataError(f"the chat template refuses the row: {why[:200]}{_line(error, dated)}") from error
@@ -176,7 +190,17 @@ class Template:
         """Whether contents must be lists of parts: templates of models that see often do not read a plain text."""
         self.parts = False  # of the probes below
         ask = {"role": "user", "content": PROBE}
-        return not self.shows([ask, _ANSWER]) and self.shows([_in_parts(ask), _in_parts(_ANSWER)])
+        if self.shows([ask, _ANSWER]):
+            return False
+        text = self._try([_in_parts(ask), _in_parts(_ANSWER)]) or ""
+        return PROBE in text and "'type'" not in text and '"type"' not in text  # not as Python or JSON would write the part
+
+    @lru_cache(maxsize=2)  # noqa: B019 - templates live as long as the process
+    def hides_user(self, *, later: bool) -> bool:
+        """Say whether it leaves out what the user says, in the only turn or in a later one; False where it refuses that."""
+        before = [_ASK, _ANSWER] if later else []
+        text = self._try([*before, {"role": "user", "content": PROBE}, _ANSWER])
+        return text is not None and PROBE not in text.casefold()
 
     @cached_property
     def reads_tools(self) -> bool:

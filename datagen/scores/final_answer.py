@@ -51,6 +51,11 @@ _ONE = regex.compile(
     flags=regex.I,
 )
 _GOES_ON = regex.compile(r"[:^*/×\\√_({\w--[\p{Han}\p{Thai}]]|\s?[+*×^]|[,，]\d", flags=regex.V1)  # it is not the whole answer
+_SEVERAL = regex.compile(
+    rf"[^\w\n\\−–-]{{0,6}}+(?:(?:either|between|from|从|在|ระหว่าง|ตั้งแต่)\s?)?{_NUMBER}"
+    rf"(?:\s?(?:,|、|，)?\s?(?:or|and|to|through|或者?|和|至|到|หรือ|และ|ถึง|[–—~～]|-(?=\s?\d))\s?{_NUMBER})++(?:\s?[^\W\d]{{1,20}}){{0,3}}\W{{0,6}}",
+    flags=regex.I,
+)
 _SENTENCE_END = regex.compile(r"[.!?](?=\s|$)|[。！？]")
 _RAISED = regex.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
 _VULGAR = regex.compile(r"[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒]")
@@ -171,6 +176,8 @@ def _said(said: str) -> str | None:
     if equals and _SUM.fullmatch(head):
         said = tail
     sentence = _SENTENCE_END.split(said, maxsplit=1)[0]
+    if _SEVERAL.fullmatch(sentence):  # `5 or 6`, `between 5 and 6` is neither of them
+        return _folded(sentence)
     if hit := _BEGINS.match(said):
         return _valued(hit) if not _GOES_ON.match(said, hit.end()) else _whole(sentence)
     numbers = _numbers(sentence.rpartition("=")[2]) if "=" in sentence else _numbers(sentence)[-1:]  # its result, else its last

@@ -18,6 +18,7 @@ import time
 
 import regex
 
+from datagen.child import python
 from datagen.json_text import dumps
 
 LIMIT_S = 10.0  # seconds that two formulas may take
@@ -58,7 +59,7 @@ def _asked(line: bytes, limit_s: float) -> bool:
     try:
         if _worker is None or _worker.poll() is not None:
             _worker = subprocess.Popen(
-                [sys.executable, "-m", "datagen.scores.same_formula"],
+                python("datagen.scores.same_formula"),
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0,
             )  # fmt: skip
             atexit.register(_worker.kill)
@@ -98,17 +99,21 @@ def main() -> None:
     wanted = [LatexExtractionConfig(boxed_match_priority=0)]
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # whatever a library prints is no answer
-    answers.write("ready\n")
-    for line in sys.stdin:
+
+    def same(line: str) -> bool:
         try:
             one, other = (parse(f"\\boxed{{{text}}}", wanted, parsing_timeout=3) for text in json.loads(line))
             # One is given as the right answer, which may be the value of an equation: so both ways round.
-            same = bool(one and other) and all(
+            return bool(one and other) and all(
                 verify(a, b, allow_set_relation_comp=True, timeout_seconds=3) for a, b in ((one, other), (other, one))
             )
         except Exception:  # noqa: BLE001 - whatever a formula does to the parser, it is not the same as another
-            same = False
-        answers.write("1\n" if same else "0\n")
+            return False
+
+    same('["\\\\frac{x+2}{7}", "\\\\frac{x}{7}+\\\\frac{2}{7}"]')  # loads what the first answer would wait for
+    answers.write("ready\n")
+    for line in sys.stdin:
+        answers.write("1\n" if same(line) else "0\n")
 
 
 if __name__ == "__main__":

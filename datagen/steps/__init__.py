@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -69,9 +70,10 @@ def check(run: Run) -> None:
     if paths.count("-") > 1:
         raise UsageError("standard input (-) can be read once only; save it to a file and name that")
     for path in (assets.shipped(p) for p in paths if p != "-"):
-        if not path.startswith("hf://") and run.out.resolve() in (place := Path(path).resolve(), *place.parents):
+        place, out = Path(os.path.realpath(path)), Path(os.path.realpath(run.out))  # which links that lead nowhere do not stop
+        if not path.startswith("hf://") and out in (place, *place.parents):
             raise UsageError(f"{path} lies in the run folder {run.out}, which this run rewrites; give another -o")
-        if Path(path).is_dir() and not (Path(path) / "run.json").exists() and Path(path).resolve() in run.out.resolve().parents:
+        if Path(path).is_dir() and not (Path(path) / "run.json").exists() and place in out.parents:
             raise UsageError(f"the run folder {run.out} lies in the input {path}, which would read it; give another -o")
         _files_of(path, path in documents)
 

@@ -23,6 +23,11 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "reasoning": get_args(Reasoning),
     "control_tokens": get_args(ControlTokens),
 }
+# What whoever calls a template gives it, or is told of the texts that it makes.
+_NO_VALUES = frozenset({
+    "self", "conversation", "messages", "tools", "chat_template", "add_generation_prompt", "continue_final_message", "tokenize",
+    "padding", "truncation", "max_length", "return_tensors", "return_dict", "return_assistant_tokens_mask", "tokenizer_kwargs",
+})  # fmt: skip
 _LEAST_1 = ("steps", "batch_size", "max_length", "lora_r", "lora_alpha", "micro_tokens", "save_every")
 
 
@@ -88,6 +93,8 @@ class TrainOptions:
             raise UsageError("train: option 'model' must be smollm2, a directory or a Hub id")
         if not isinstance(self.chat_template_kwargs, dict | None):
             raise UsageError(f"train: option 'chat_template_kwargs' must be names and values: {self.chat_template_kwargs!r}")
+        if taken := sorted(_NO_VALUES & (self.chat_template_kwargs or {}).keys()):
+            raise UsageError(f"train: option 'chat_template_kwargs': '{taken[0]}' is no value of a template; datagen gives it")
         if self.date is not None and not _is_date(self.date):
             raise UsageError(f"train: option 'date' must be a date such as '2026-01-31', a text, not {self.date!r}")
         if not isinstance(self.seed, int):

@@ -268,3 +268,23 @@ def test_lists_and_names_of_other_values_are_not(one: str, other: str) -> None:
 def test_a_formula_that_takes_for_ever_is_not_the_same_and_the_next_one_is_compared() -> None:
     assert same_answer(r"\boxed{2^{3}}", "#### 8")  # the worker has started
     assert not same_answer(r"\boxed{9^{9^{9^{9^{9}}}}}", r"\boxed{9^{9^{9^{9^{8}}}}}", limit_s=0.3)
+
+
+@pytest.mark.parametrize(
+    ("answer", "one"),
+    [
+        ("Answer: 5 or 6", "5"),
+        ("Answer: 5 to 6 apples", "5"),
+        ("The answer is between 5 and 6.", "6"),
+        ("答案：5或6", "5"),
+        ("คำตอบคือ ระหว่าง 5 ถึง 6", "6"),
+    ],
+)
+def test_one_of_several_numbers_is_not_the_answer(answer: str, one: str) -> None:
+    assert not same_answer(answer, one)
+    assert same_answer(answer, answer)
+
+
+def test_a_number_with_more_said_after_it_is_the_answer() -> None:
+    for answer in ("The answer is 5 and that is all.", "The answer is 5 and 3 of them are red and so on."):
+        assert same_answer(answer, "5")
