@@ -13,6 +13,7 @@ from typing import Any
 from datagen.formats.roles import CALLS, role_of
 from datagen.formats.shape import Record, dumps
 from datagen.formats.tools import without_nulls
+from datagen.tool_calls import ARGUMENTS
 
 TEXTS = ("content", "value", "text", "parts")  # names of what a turn says, the first that holds something counts
 _TEXT = frozenset({"text", "input_text", "output_text", "refusal", "summary_text", "reasoning_text"})
@@ -200,7 +201,7 @@ def _call(part: Mapping[str, Any]) -> Record:
     """Return a call as OpenAI writes it, its arguments as an object."""
     if not isinstance(part.get("name"), str):
         raise ValueError("a call of a tool without a name")
-    arguments: Any = next((part[key] for key in ("input", "args", "arguments", "parameters") if key in part), {})
+    arguments: Any = next((part[key] for key in ARGUMENTS if key in part), {})
     identity = next((part[key] for key in ("call_id", "id") if isinstance(part.get(key), str)), None)
     known = {} if identity is None else {"id": identity}
     return {**known, "type": "function", "function": {"name": part["name"], "arguments": arguments}}
