@@ -10,12 +10,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from datagen.errors import DataError
+from datagen.errors import DataError, first_line
 from datagen.folders import run_of
 from datagen.formats.json_values import loads
 from datagen.formats.pieces import Piece
 from datagen.formats.shape import KEY, dumps
-from datagen.formats.tables import STEP, first_line, records, source
+from datagen.formats.tables import STEP, records, source
 from datagen.rows import ROLES, ROW, Row, row_id
 
 NAME = "parquet"
