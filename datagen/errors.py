@@ -102,10 +102,18 @@ def writing(place: object) -> Iterator[None]:
         raise named from e
 
 
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return `; did you mean 'x'?`, or "" when nothing is close."""
+    close = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)
+    return f"; did you mean '{close[0]}'?" if close else ""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return `; did you mean 'x'?`, or the list of what is known when nothing is close."""
     names = sorted(known)
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
-    if close:
-        return f"; did you mean '{close[0]}'?"
-    return f"; known: {', '.join(names)}" if names else ""
+    return nearest(word, names) or (f"; known: {', '.join(names)}" if names else "")
+
+
+def first_line(error: BaseException, most: int = 200) -> str:
+    """Return the first line of what an error says, or its kind where it says nothing; at most so many characters."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip()[:most]

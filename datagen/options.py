@@ -9,7 +9,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
-from datagen.errors import UsageError, did_you_mean
+from datagen.errors import UsageError, did_you_mean, nearest
 
 T = TypeVar("T")
 
@@ -128,7 +128,7 @@ def _read(value: Any, kind: Any, where: str) -> Any:
     if origin is Literal:
         if value in args:
             return value
-        raise UsageError(f"{where}: '{value}' is not one of {', '.join(map(str, args))}{_close(value, args)}")
+        raise UsageError(f"{where}: '{value}' is not one of {', '.join(map(str, args))}{nearest(str(value), map(str, args))}")
     if origin is tuple:
         items = value if isinstance(value, (list, tuple)) else str(value).split(",")
         return tuple(_read(item, args[0], where) for item in items)
@@ -168,8 +168,3 @@ def _scalar(value: Any, kind: Any, where: str) -> Any:
     if kind is str:
         return str(value)
     return value
-
-
-def _close(value: Any, known: tuple[Any, ...]) -> str:
-    hint = did_you_mean(str(value), map(str, known))
-    return hint if "did you mean" in hint else ""

@@ -11,9 +11,13 @@ import regex
 
 # Fillers and blanks that Unicode counts as letters or signs (U+3164, U+2800) are as invisible as a zero-width space.
 _VISIBLE = regex.compile(r"[^\p{C}\p{Z}\p{DI}\u2800]")
-_PLACEHOLDER = regex.compile(
-    r"(?:<no[ _]?(?:input|output)>|\{(?:instruction|input|output)\}|n/?a\b|none|null|nan)?[\s.]*+", regex.I
+# What programs write where there is no text; `{output}` is a template that nobody filled in.
+_NO_TEXT = (
+    r"<no[ _]?(?:input|output)>|\{\{?\s?(?:instruction|input|output|response|answer)\s?\}\}?"
+    r"|n/a|none|null|nan|<na>|<null>"
 )
+_PLACEHOLDER = regex.compile(rf"(?:{_NO_TEXT}|na\b)?[\s.]*+", flags=regex.I)
+_EMPTY = regex.compile(rf"{_NO_TEXT}|(?:<no[ _]?(?:input|output)>|n/a)\.", flags=regex.I)  # `None.` may be an answer
 # What stands for no material, in quotes, brackets and the escapes of HTML too; blanks and `_` do not matter.
 _NO_INPUT = frozenset({
     *("noinput", "nooutput", "noinputrequired", "noinputneeded", "noinputnecessary", "noinputprovided", "noinputgiven"),
@@ -25,11 +29,6 @@ _NOTHING = frozenset({"n/a", "none", "null", "nan", "not applicable", "不适用
 _AROUND = " \t\r\n\u00a0\"'`“”‘’「」<>()[]（）《》.。;；,，"
 _WORDS = regex.compile(r"[\w/]++")
 LONGEST_MARK = 48  # characters of a cell that may be such a mark
-_EMPTY = regex.compile(
-    r"<no[ _]?(?:input|output)>\.?|\{\{?\s?(?:instruction|input|output|response|answer)\s?\}\}?"
-    r"|n/a\.?|none|null|nan|<na>|<null>",
-    flags=regex.I,
-)
 # Where the task speaks of such values, one of them may be its answer: of code, of a choice in which nothing may fit.
 _ASKS_FOR_NONE = regex.compile(
     r"\b(?:none|null|nan|n/a|not (?:applicable|available|found)|no(?:input|output)|if (?:there|no)|otherwise|any|which of"

@@ -7,11 +7,10 @@ from itertools import groupby
 
 import regex
 
-from datagen.text import tokens
+from datagen.text import is_unspaced, tokens
 
 TIMES, LINES = 20, 4  # a word so often, a line so often
 _LETTER = regex.compile(r"[\p{L}\p{M}]")
-_UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
 _CODE = regex.compile(r"```[^`]*+(?:`{1,2}(?!`)[^`]*+)*+```")
 _LAUGHTER = frozenset(
     [
@@ -105,7 +104,7 @@ def _too_often(found: Sequence[str], end: int, period: int, length: int) -> str 
     if times < LINES or whole < TIMES or not says_a_word(unit):
         return None
     # A cluster of an unspaced script is less than a word.
-    if _UNSPACED.match(unit[0]) and not (times >= TIMES or (times >= TIMES // 2 and period > 1) or period >= TIMES // 3):
+    if is_unspaced(unit[0]) and not (times >= TIMES or (times >= TIMES // 2 and period > 1) or period >= TIMES // 3):
         return None
-    said = ("" if _UNSPACED.match(unit[0]) else " ").join(unit)
+    said = ("" if is_unspaced(unit[0]) else " ").join(unit)
     return f"{times} times: {said[:80]}"

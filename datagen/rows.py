@@ -17,9 +17,10 @@ import pyarrow as pa
 View = Literal["instruction", "context", "answer", "answers", "conversation"]
 VIEWS: tuple[str, ...] = get_args(View)
 
+ROLES = ("user", "assistant", "system", "tool")
 TURN = pa.struct(
     [
-        ("role", pa.string()),  # user | assistant | system | tool
+        ("role", pa.string()),  # one of ROLES
         ("content", pa.string()),  # null where the turn is only a tool call
         ("tool_calls", pa.string()),  # JSON as the source wrote it: one call or a list of calls
         ("tool_call_id", pa.string()),

@@ -19,13 +19,14 @@ import regex
 Units = Literal["graphemes", "words", "rouge_score"]
 UNITS: tuple[str, ...] = get_args(Units)
 
-_UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+# Of a class of `regex`: the scripts that put no blank between words.
+UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
 # Alternatives in order: a number with its separators (3.14), a cluster of an unspaced script (its own digits included),
 # a word with inner apostrophes, a minus sign before a number, an operator, any other symbol with its joiners (emoji).
 _TOKEN = regex.compile(
     rf"[0-9]+(?:[.,][0-9]+)+"
-    rf"|(?=[{_UNSPACED}])\X"
-    rf"|[[\p{{L}}\p{{M}}\p{{N}}_]--[{_UNSPACED}]]+(?:['’][[\p{{L}}\p{{M}}]--[{_UNSPACED}]]+)*"
+    rf"|(?=[{UNSPACED}])\X"
+    rf"|[[\p{{L}}\p{{M}}\p{{N}}_]--[{UNSPACED}]]+(?:['’][[\p{{L}}\p{{M}}]--[{UNSPACED}]]+)*"
     rf"|[-−](?=\s?[0-9(])"
     rf"|[*/%#@&\\]"
     rf"|(?=\p{{S}})\X",
@@ -40,7 +41,7 @@ _MEANT = regex.compile(r"[\p{L}\p{M}\p{N}]")
 _SEPARATOR = re.compile(r"(?<=[0-9])[.,](?=[0-9])")
 _DIGITS = frozenset("0123456789")
 _FACT = regex.compile(r"[\p{N}_\p{S}*/%#@&\\-]")
-_UNSPACED_ANY = regex.compile(f"[{_UNSPACED}]")
+_UNSPACED_ANY = regex.compile(f"[{UNSPACED}]")
 # Invisible characters inside words (soft hyphen, zero-width space, word joiner, byte-order mark) belong to no word; the
 # typographic apostrophe is the plain one.
 # The tatweel only stretches an Arabic word. Full-width letters, digits and operators are the plain ones.

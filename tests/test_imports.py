@@ -43,6 +43,7 @@ LEVELS = {
     "kernels": -1, "visible": -1,
     "errors": 0, "language_model": 0, "progress": 0, "json_text": 0, "child": 0,
     "folders": 1, "options": 1, "rows": 1, "quotas": 1, "assets": 1, "language": 1, "verbs": 1,
+    "tool_calls": 1,
     "shards": 2, "formats": 2, "render": 2, "verdict": 2, "text": 2, "row_language": 2, "wordlists": 1, "personal_data": 3,
     "remnants": 1, "repeats": 3,
     "scores": 1, "languages": 1,

@@ -64,10 +64,11 @@ def _of_personal_data(out: str, found: dict[str, int]) -> None:
     """Say what the kept rows hold of personal data, and what masks it."""
     if not any(found.values()):
         return
-    from datagen.personal_data.counts import COMMAND, said
+    from datagen.curate.clean import MASKING
+    from datagen.personal_data.counts import said
 
     say(f"personal data in {found['rows']:,} kept rows: {said(found)}; masked by:")
-    say(f"  {command_line('filter', out, '-o', beside(out, 'masked'), *COMMAND.split())}")
+    say(f"  {command_line('filter', out, '-o', beside(out, 'masked'), '--stage', MASKING)}")
 
 
 def after(out: str, last: dict[str, Any]) -> None:

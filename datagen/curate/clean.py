@@ -17,6 +17,7 @@ from datagen.rows import ROW
 from datagen.stage import Stage
 
 MENDS = ("unicode", "html", "emoji", "pii")
+MASKING = "clean:do=pii"  # the stage that masks all personal data, as --stage takes it
 
 _PLAIN = regex.compile(r"[\t\n\x20-\x7e]*")  # nothing that unicode repair could change
 _TAG = regex.compile(

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import regex
 
 from datagen.errors import DataError, UsageError
 from datagen.options import between
 from datagen.rows import said
 from datagen.stage import Context, Stage, Verdict
-from datagen.text import words
+from datagen.text import is_unspaced, words
 from datagen.wordlists import entries, file_of, stamp
 
 if TYPE_CHECKING:
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 SHORTEST = 5  # tokens; a shorter item counts only when it is all of a field
 FIELD = 8  # tokens; an item of fewer is found as all of a field even where it is a common phrase
 PREAMBLE = 4  # items; an n-gram that more of them hold is of what stands before or around them
-_UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
 
 
 @dataclass(frozen=True)
@@ -267,5 +265,5 @@ def _read(paths: tuple[str, ...], fields: tuple[str, ...]) -> tuple[list[str], l
 
 def _joined(found: list[str]) -> str:
     """Tokens as a text again: unspaced scripts without spaces."""
-    text = "".join(t if _UNSPACED.match(t) else f" {t} " for t in found)
+    text = "".join(t if is_unspaced(t) else f" {t} " for t in found)
     return " ".join(text.split())[:400]

@@ -18,12 +18,12 @@ from datagen.repeats import asked_for, prose_lines, repeated, says_a_word
 from datagen.row_language import language_of
 from datagen.rows import said, view
 from datagen.stage import Context, Stage, Verdict
-from datagen.text import tokens
+from datagen.text import UNSPACED, tokens
 from datagen.wordlists import entries, file_of
 
 _CUT = regex.compile(r"[\p{L}\p{M}\p{N},，、;；:：(（\[「『“\-–—]\s*\Z")
 _FENCE = regex.compile(r"^[ \t]*```", regex.M)
-_UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
+_UNSPACED = regex.compile(f"[{UNSPACED}]")
 SHORT = 12  # tokens; shorter answers repeat, echo and end as they like: `Paris`, `yes yes`, a line of a list
 WORDS_AGAIN = 8  # tokens in a row that come again and again in a degenerate answer
 BEGINNING = 200  # characters in which a refusal says so

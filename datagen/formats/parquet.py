@@ -10,14 +10,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from datagen.errors import DataError
+from datagen.errors import DataError, first_line
 from datagen.folders import run_of
 from datagen.formats.json_values import loads
 from datagen.formats.pieces import Piece
-from datagen.formats.roles import KNOWN
 from datagen.formats.shape import KEY, dumps
-from datagen.formats.tables import STEP, first_line, records, source
-from datagen.rows import ROW, Row, row_id
+from datagen.formats.tables import STEP, records, source
+from datagen.rows import ROLES, ROW, Row, row_id
 
 NAME = "parquet"
 GROUP = 8192  # rows per row group
@@ -92,8 +91,8 @@ def _checked(row: Row) -> dict[str, Any]:
         for item in row[column] or ():
             if item is None or any(item[name] is None for name in needed):
                 raise ValueError(f"the column '{column}' holds a null where a value must be")
-    if unknown := next((t["role"] for t in row["messages"] or () if t["role"] not in KNOWN), None):
-        raise ValueError(f"a turn has the role '{unknown[:40]}', which is none of {', '.join(KNOWN)}")
+    if unknown := next((t["role"] for t in row["messages"] or () if t["role"] not in ROLES), None):
+        raise ValueError(f"a turn has the role '{unknown[:40]}', which is none of {', '.join(ROLES)}")
     try:
         extra = loads(row["extra"]) if row["extra"] else {}
     except (ValueError, RecursionError) as error:

@@ -13,6 +13,8 @@ from typing import Any
 from datagen.formats.roles import CALLS, role_of
 from datagen.formats.shape import Record, dumps
 from datagen.formats.tools import without_nulls
+from datagen.rows import ROLES
+from datagen.tool_calls import ARGUMENTS
 
 TEXTS = ("content", "value", "text", "parts")  # names of what a turn says, the first that holds something counts
 _TEXT = frozenset({"text", "input_text", "output_text", "refusal", "summary_text", "reasoning_text"})
@@ -20,7 +22,6 @@ _REASONING = frozenset({"thinking", "reasoning", "redacted_thinking"})
 _CALL = frozenset({"tool_use", "functionCall", "function_call", "tool_call", "server_tool_use"})
 _RESULT = frozenset({"tool_result", "functionResponse", "function_response", "function_call_output"})
 _MEDIA = ("image", "audio", "video", "file", "document", "media", "inlineData", "inline_data")
-_PLAIN = frozenset({"user", "assistant", "system", "tool"})
 _KEYS = frozenset({"role", "from", "name", "id", "lang", "language", "source", "model", "tool_call_id", "type", "recipient"})
 
 
@@ -77,7 +78,7 @@ def _is_plain(said: Any) -> bool:
         return False
     if "role" in said:
         return (
-            said["role"] in _PLAIN
+            said["role"] in ROLES
             and isinstance(said.get("content"), str)
             and not said.get("tool_calls")
             and not said.get("function_call")
@@ -200,7 +201,7 @@ def _call(part: Mapping[str, Any]) -> Record:
     """Return a call as OpenAI writes it, its arguments as an object."""
     if not isinstance(part.get("name"), str):
         raise ValueError("a call of a tool without a name")
-    arguments: Any = next((part[key] for key in ("input", "args", "arguments", "parameters") if key in part), {})
+    arguments: Any = next((part[key] for key in ARGUMENTS if key in part), {})
     identity = next((part[key] for key in ("call_id", "id") if isinstance(part.get(key), str)), None)
     known = {} if identity is None else {"id": identity}
     return {**known, "type": "function", "function": {"name": part["name"], "arguments": arguments}}

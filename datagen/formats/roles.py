@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 
 from datagen.errors import UsageError, did_you_mean
+from datagen.rows import ROLES
 
-KNOWN = ("user", "assistant", "system", "tool")
 # Only what is certain. `agent` is none of these: it is a person in one file and a model in another.
 _SPELLINGS = {
     "user": ("user", "human", "prompter", "customer", "用户", "使用者", "人类", "ผู้ใช้"),
@@ -18,7 +18,7 @@ _SPELLINGS = {
         *("observation", "ipython"),
     ),
 }
-ROLES = {spelling: role for role, spellings in _SPELLINGS.items() for spelling in spellings}
+_MEANT = {spelling: role for role, spellings in _SPELLINGS.items() for spelling in spellings}
 CALLS = frozenset({"function_call", "tool_call"})  # roles of a turn that is nothing but a call
 _NUMBERED = re.compile(r"(user|human|prompter|customer|assistant|gpt|bot|chatbot|model|ai)[ -]?\d{1,3}")
 
@@ -29,12 +29,12 @@ def role_of(name: str) -> str:
     Raises:
         ValueError: the name is of no known role.
     """
-    known = ROLES.get(name)
+    known = _MEANT.get(name)
     if known:
         return known
     plain = " ".join(name.replace("_", " ").split()).casefold().rstrip(":")
     numbered = _NUMBERED.fullmatch(plain)
-    known = ROLES.get(numbered[1] if numbered else plain)
+    known = _MEANT.get(numbered[1] if numbered else plain)
     if known is None:
         raise ValueError(f"the role '{name[:40]}' is unknown; if it is the user's, say --roles {name[:40]}=user")
     return known
@@ -47,8 +47,8 @@ def checked_roles(roles: Mapping[str, str] | None) -> dict[str, str]:
         UsageError: one of the roles is not one of ours.
     """
     for theirs, ours in (roles or {}).items():
-        if ours not in KNOWN:
+        if ours not in ROLES:
             raise UsageError(
-                f"roles: '{ours}' (for '{theirs}') is no role{did_you_mean(ours, KNOWN)}; they are {', '.join(KNOWN)}"
+                f"roles: '{ours}' (for '{theirs}') is no role{did_you_mean(ours, ROLES)}; they are {', '.join(ROLES)}"
             )
     return dict(roles or {})

@@ -9,6 +9,7 @@ from typing import IO, Any
 
 import pyarrow as pa
 
+from datagen.errors import first_line
 from datagen.formats.pieces import Piece
 from datagen.formats.shape import dumps
 from datagen.json_text import finite
@@ -133,8 +134,3 @@ def _said(error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError):
         return f"not UTF-8: byte {error.object[error.start]:#04x} in a text"
     return first_line(error)
-
-
-def first_line(error: Exception) -> str:
-    """Return the first line of what an error says."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]

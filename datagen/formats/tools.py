@@ -1,17 +1,11 @@
-"""Tool calls: one normal form for the ways that files write them.
-
-ShareGPT holds the call as JSON text (`{"name": …, "arguments": {…}}` or a list of those), OpenAI as a list of
-`{"id", "type", "function": {"name", "arguments"}}` with the arguments as JSON text. A row keeps the text of its source.
-"""
+"""Tool calls and tools as files write them; a row keeps the text of its source."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from datagen.formats.shape import Style, dumps
-
-Call = dict[str, Any]
+from datagen.tool_calls import Call, as_function, listed, parsed
 
 
 def calls(text: str | None) -> list[Call]:
@@ -19,26 +13,26 @@ def calls(text: str | None) -> list[Call]:
 
     Arguments given as JSON text are parsed; text that is not JSON stays text.
     """
-    return [{"name": call["name"], "arguments": _parsed(call["arguments"])} for call in _listed(text)]
+    return [{"name": call["name"], "arguments": parsed(call["arguments"])} for call in listed(text)]
 
 
 def openai_calls(text: str | None) -> list[Call]:
     """Return tool calls as OpenAI writes them, `arguments` as JSON text, `id` only where the source has one."""
-    listed = []
-    for call in _listed(text):
+    found = []
+    for call in listed(text):
         arguments = call["arguments"]
         function = {
             "name": call["name"],
             "arguments": arguments if isinstance(arguments, str) else dumps(arguments),
         }
         identity = {"id": call["id"]} if isinstance(call.get("id"), str) else {}
-        listed.append({**identity, "type": "function", "function": function})
-    return listed
+        found.append({**identity, "type": "function", "function": function})
+    return found
 
 
 def sharegpt_calls(text: str) -> str:
     """Return tool calls as ShareGPT writes them: the text itself, or OpenAI's list turned into name and arguments."""
-    loaded = _parsed(text)
+    loaded = parsed(text)
     if not isinstance(loaded, list) or not any(isinstance(call, dict) and "function" in call for call in loaded):
         return text
     plain = calls(text)
@@ -56,10 +50,10 @@ def without_nulls(value: Any) -> Any:
 
 def tools_list(text: str) -> list[Any] | None:
     """Return tools in OpenAI form, `[{"type": "function", "function": …}]`; null when they do not parse."""
-    loaded = _parsed(text) if text else None
+    loaded = parsed(text) if text else None
     if not isinstance(loaded, list) or not all(isinstance(tool, dict) for tool in loaded):
         return None
-    return [tool if "function" in tool or "name" not in tool else {"type": "function", "function": tool} for tool in loaded]
+    return [as_function(tool) for tool in loaded]
 
 
 def tools_style(tools: Any) -> dict[str, str]:
@@ -73,31 +67,5 @@ def tools_style(tools: Any) -> dict[str, str]:
 def written_tools(text: str, style: Style) -> Any:
     """Return the tools of a row as a list in OpenAI form, or the way that the style of its record asks for."""
     way = style.get("tools")
-    value = text if way == "text" else _parsed(text) if way == "bare" else tools_list(text)
+    value = text if way == "text" else parsed(text) if way == "bare" else tools_list(text)
     return text if value is None else value
-
-
-def _listed(text: str | None) -> list[Call]:
-    """Return the calls in a text as dicts with name, arguments and id; [] unless every item is a call."""
-    loaded = _parsed(text) if text else None
-    items = loaded if isinstance(loaded, list) else [loaded]
-    found: list[Call] = []
-    for item in items:
-        if not isinstance(item, dict):
-            return []
-        function = item["function"] if isinstance(item.get("function"), dict) else item
-        if not isinstance(function.get("name"), str):
-            return []
-        arguments = function.get("arguments", function.get("parameters", {}))
-        found.append({"name": function["name"], "arguments": arguments, "id": item.get("id")})
-    return found
-
-
-def _parsed(text: Any) -> Any:
-    """Return JSON text as a value, anything else unchanged."""
-    if not isinstance(text, str):
-        return text
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text

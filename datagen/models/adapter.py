@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from datagen.errors import ModelError, writing
+from datagen.models import cache
 from datagen.models.causal_lm import find_model, load, resolve
 from datagen.models.gguf_file import read_gguf
 from datagen.models.options import is_gguf
@@ -98,27 +99,26 @@ def servable(model: str, *, offline: bool = False) -> tuple[str, str]:
             return str(smollm2_gguf()), Q8_SHA256
     if not base_of(model):
         return resolve(model)
-    import platformdirs
     from filelock import FileLock
 
     found = identity(model)
     digest = hashlib.blake2b(found.encode(), digest_size=8).hexdigest()
-    cache = Path(platformdirs.user_cache_dir("datagen")) / "merged"
-    cache.mkdir(parents=True, exist_ok=True)
-    target = cache / digest
-    with FileLock(cache / ".lock"):
+    place = cache.folder() / "merged"
+    place.mkdir(parents=True, exist_ok=True)
+    target = place / digest
+    with FileLock(place / ".lock"):
         if not target.is_dir():
-            fresh = Path(tempfile.mkdtemp(prefix=".new-", dir=cache))
+            fresh = Path(tempfile.mkdtemp(prefix=".new-", dir=place))
             try:
                 network, tokenizer = loaded(model, "cpu", "float32")
-                with quiet(), writing(cache):
+                with quiet(), writing(place):
                     network.save_pretrained(fresh)
                     tokenizer.save_pretrained(fresh)
                 fresh.replace(target)
             finally:
                 shutil.rmtree(fresh, ignore_errors=True)
         target.touch()
-        merged = (p for p in cache.iterdir() if re.fullmatch(r"[0-9a-f]{16}|\.new-\w+", p.name) and p.is_dir())
+        merged = (p for p in place.iterdir() if re.fullmatch(r"[0-9a-f]{16}|\.new-\w+", p.name) and p.is_dir())
         for old in sorted(merged, key=lambda p: -p.stat().st_mtime)[KEPT:]:
             shutil.rmtree(old, ignore_errors=True)
     return str(target), digest

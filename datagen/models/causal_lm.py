@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
-from datagen.errors import ModelError, did_you_mean
+from datagen.errors import ModelError, did_you_mean, first_line, nearest
 from datagen.models.options import is_gguf
 from datagen.models.weights import SMOLLM2, SMOLLM2_SHA256, quiet, sha256_of, smollm2_dir
 
@@ -72,7 +72,7 @@ def find_model(model: str) -> None:
         return
     from huggingface_hub import hf_hub_download, try_to_load_from_cache
 
-    hint = did_you_mean(model, [SMOLLM2]) if "/" not in model else ""
+    hint = nearest(model, [SMOLLM2]) if "/" not in model else ""
     try:
         if isinstance(try_to_load_from_cache(model, "config.json"), str):
             return
@@ -84,8 +84,7 @@ def find_model(model: str) -> None:
     except ModelError:
         raise
     except Exception as error:
-        found = hint if "did you mean" in hint else ""
-        raise ModelError(f"no such model: '{model}' is not a directory, nor on the Hub: {_first_line(error)}{found}") from error
+        raise ModelError(f"no such model: '{model}' is not a directory, nor on the Hub: {first_line(error)}{hint}") from error
 
 
 def load(model: str, device: str = "auto", dtype: str = "auto") -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -131,7 +130,7 @@ def load_tokenizer(model: str) -> tuple[PreTrainedTokenizerBase, int | None]:
         try:
             return AutoTokenizer.from_pretrained(path, **options), AutoConfig.from_pretrained(path, **options)
         except Exception as error:  # as in `_from_pretrained`
-            raise ModelError(f"model '{path}' cannot be loaded: {_first_line(error)}") from error
+            raise ModelError(f"model '{path}' cannot be loaded: {first_line(error)}") from error
 
     with quiet():
         tokenizer, config = _found(path, read)
@@ -188,7 +187,7 @@ def _from_pretrained(path: str, dtype: Any, *, local: bool) -> tuple[Any, Any]:
         tokenizer: Any = AutoTokenizer.from_pretrained(path, **options)
         network: Any = AutoModelForCausalLM.from_pretrained(path, dtype=dtype, use_safetensors=True, **options)
     except Exception as error:  # a broken file raises whatever its reader raises; the remedy is the same
-        raise ModelError(f"model '{path}' cannot be loaded: {_first_line(error)}") from error
+        raise ModelError(f"model '{path}' cannot be loaded: {first_line(error)}") from error
     return network, tokenizer
 
 
@@ -199,14 +198,14 @@ def _found(name: str, read: Reader) -> tuple[Any, Any]:
     except ModelError:
         if Path(name).is_dir():
             raise
-        hint = did_you_mean(name, [SMOLLM2]) if "/" not in name else ""
+        hint = nearest(name, [SMOLLM2]) if "/" not in name else ""
         if not _hub_reachable():  # the Hub's own client would retry for most of a minute before it says so
             tip = hint or "; smollm2 needs no network"
             raise ModelError(f"no such model: '{name}' is not a directory and the Hub cannot be reached{tip}") from None
         try:
             return read(local=False)
         except ModelError as error:
-            raise ModelError(f"{error}{hint if 'did you mean' in hint else ''}") from error.__cause__
+            raise ModelError(f"{error}{hint}") from error.__cause__
 
 
 def _hub_reachable() -> bool:
@@ -222,8 +221,3 @@ def _hub_reachable() -> bool:
     except OSError:
         return False
     return True
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:200]

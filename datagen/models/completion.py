@@ -10,12 +10,12 @@ from typing import Any
 from datagen.models import events
 from datagen.models.endings import Cut, cut_by
 from datagen.models.journal import Tokens
+from datagen.render.marks import THOUGHTS, unwrapped
 
 # Models that think aloud in their content. Some templates write the opening mark into the prompt, so that only its end is seen.
-_NAMES = "think|thinking|thought|reasoning|seed:think"
-_OPENING = re.compile(rf"<(?:{_NAMES})>|\[THINK\]|◁think▷")
+_OPENING = re.compile("|".join(re.escape(opened) for opened, _ in THOUGHTS))
 _BEGINS = re.compile(rf"\s*+(?:{_OPENING.pattern})")
-_CLOSING = re.compile(rf"</(?:{_NAMES})>|\[/THINK\]|◁/think▷")
+_CLOSING = re.compile("|".join(re.escape(closed) for _, closed in THOUGHTS))
 _THINKS = re.compile(r"think|reason|thought", re.I)  # types of parts
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -125,7 +125,7 @@ def _without_thought(text: str) -> tuple[str, str]:
         if later and later.start() < closed.start():
             break  # it speaks of the marks, or thinks in its middle
         if opened or not _mentioned(text, closed):
-            return text[closed.end() :].lstrip(), text[start : closed.start()].strip()
+            return unwrapped(text[closed.end() :].lstrip()), text[start : closed.start()].strip()
     return ("", text[start:].strip()) if opened else (text, "")
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 import platform
 import time
 import urllib.request
@@ -21,13 +20,14 @@ from pathlib import Path
 from typing import Literal
 
 from datagen.errors import ModelError
-from datagen.json_text import dumps
-from datagen.models.served import Endpoint, served
+from datagen.models import cache
+from datagen.models.served import Endpoint, opener, served
 from datagen.models.weights import smollm2_dir, smollm2_gguf
 
 Server = Literal["llama.cpp", "transformers"]
 NAME_Q8 = "smollm2-q8_0"  # in request keys and rows: answers of the 8-bit copy, which are not those of the float32 one
 BFLOAT16 = frozenset({"avx512_bf16", "amx_bf16"})  # as Linux names what torch looks for
+KEPT = "embedded-server.json"  # in the user's cache
 AT_ONCE, ANSWER_TOKENS = 16, 24  # of the requests by which servers are timed
 
 
@@ -54,18 +54,13 @@ def way() -> Way:
 
 def chosen(installed: str, bfloat16: bool) -> Way:
     """Return the way for a version of xllamacpp ("" = not installed) on a processor with or without bfloat16."""
-    import platformdirs
-
     if not installed:
         return Way("transformers", "llama.cpp, which is faster, is not installed: pip install xllamacpp")
     mark = f"xllamacpp {installed}, transformers {_version('transformers')}, {_processor()}"
-    kept = Path(platformdirs.user_cache_dir("datagen"), "embedded-server.json")
-    try:
-        told = json.loads(kept.read_text("utf-8"))
-        if told.pop("mark") == mark:
+    told = cache.recall(KEPT) or {}
+    if told.pop("mark", None) == mark:
+        with contextlib.suppress(TypeError):  # of an older version
             return Way(**told)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):  # not there, or of an older version
-        pass
     try:
         with served(str(smollm2_gguf())) as endpoint:
             speed = tokens_per_second(endpoint, AT_ONCE, AT_ONCE, ANSWER_TOKENS) if bfloat16 else 0.0
@@ -75,11 +70,7 @@ def chosen(installed: str, bfloat16: bool) -> Way:
             return found
     else:
         found = _faster(speed) if bfloat16 else Way("llama.cpp")
-    with contextlib.suppress(OSError):  # then it is found out again
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        fresh = kept.with_suffix(f".{os.getpid()}")
-        fresh.write_text(dumps({"mark": mark, **asdict(found)}, ensure_ascii=True), "utf-8")
-        fresh.replace(kept)
+    cache.keep(KEPT, {"mark": mark, **asdict(found)})
     return found
 
 
@@ -97,7 +88,6 @@ def _faster(speed: float) -> Way:
 
 def tokens_per_second(endpoint: Endpoint, requests: int, at_once: int, tokens: int) -> float:
     """Return the tokens per second of requests, so many of them at once, each of so many tokens at most, after a first one."""
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def answered(number: int) -> int:
         said = f"Write a story about the number {number}."
@@ -106,7 +96,7 @@ def tokens_per_second(endpoint: Endpoint, requests: int, at_once: int, tokens: i
         request = urllib.request.Request(  # noqa: S310 - of this machine
             f"{endpoint.base_url}/chat/completions", data, {"Content-Type": "application/json"}
         )
-        with direct.open(request, timeout=600) as answer:
+        with opener().open(request, timeout=600) as answer:
             return int(json.load(answer)["usage"]["completion_tokens"])
 
     answered(0)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
-import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datagen.errors import ModelError
 from datagen.json_text import dumps
+from datagen.models import cache
 from datagen.models.weights import sha256_of
 
 if TYPE_CHECKING:
@@ -51,21 +50,15 @@ def read_gguf(model: str) -> GgufFile:
     Raises:
         ModelError: it is no GGUF, is cut off, is a part of one, or has no chat template.
     """
-    import platformdirs
-
     path = Path(model).expanduser().resolve()
     stat = path.stat()
     mark = dumps([str(path), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino], ensure_ascii=True)
-    kept = Path(platformdirs.user_cache_dir("datagen"), "gguf", hashlib.blake2b(mark.encode(), digest_size=12).hexdigest())
-    try:
-        return GgufFile(**json.loads(kept.read_text("utf-8")))
-    except (OSError, ValueError, TypeError):  # not there, or of an older version
-        found = _read(path)
-    with contextlib.suppress(OSError):  # a cache that cannot be written costs the next reading some seconds
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        fresh = kept.with_suffix(f".{os.getpid()}")
-        fresh.write_text(dumps(dataclasses.asdict(found), ensure_ascii=True), "utf-8")
-        fresh.replace(kept)
+    name = f"gguf/{hashlib.blake2b(mark.encode(), digest_size=12).hexdigest()}"
+    if kept := cache.recall(name):
+        with contextlib.suppress(TypeError):  # of an older version
+            return GgufFile(**kept)
+    found = _read(path)
+    cache.keep(name, dataclasses.asdict(found))
     return found
 
 

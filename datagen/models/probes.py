@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from datagen.errors import did_you_mean
+from datagen.errors import nearest
 from datagen.models.masking import without_userinfo
 from datagen.models.prices import find_price
 from datagen.models.probe_client import UNANSWERED, Answer, Visit, dig, is_quota
@@ -111,8 +111,8 @@ async def model_known(visit: Visit) -> Finding:
     if not ids:
         return Finding("model", "unknown", "nothing answers, and /models lists nothing")
     part = [name for name in ids if visit.model.lower() in name.lower()]
-    near = f"; did you mean '{part[0]}'?" if part else did_you_mean(visit.model, ids)
-    hint = near if "did you mean" in near else f"; known: {offered}"
+    near = f"; did you mean '{part[0]}'?" if part else nearest(visit.model, ids)
+    hint = near or f"; known: {offered}"
     return Finding("model", "does not", f"{visit.model} is not among its {len(ids)} models{hint}")
 
 

@@ -102,7 +102,8 @@ def _free_port() -> int:
         return int(s.getsockname()[1])
 
 
-def _opener() -> urllib.request.OpenerDirector:
+def opener() -> urllib.request.OpenerDirector:
+    """Return what opens addresses of this machine, past any proxy."""
     return urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -112,7 +113,7 @@ def _wait_until_up(child: subprocess.Popen[bytes], port: int, log: IO[bytes], mo
         if child.poll() is not None:
             break
         try:
-            with _opener().open(f"http://127.0.0.1:{port}/health", timeout=2) as answer:
+            with opener().open(f"http://127.0.0.1:{port}/health", timeout=2) as answer:
                 if answer.status == 200:
                     return
         except OSError:
@@ -154,7 +155,7 @@ def _check_template(port: int, model: str) -> None:
     body = json.dumps({"messages": [{"role": "user", "content": "x"}]}, allow_nan=False).encode()
     request = urllib.request.Request(f"http://127.0.0.1:{port}/apply-template", body, {"Content-Type": "application/json"})
     try:
-        with _opener().open(request, timeout=START_TIMEOUT_S):
+        with opener().open(request, timeout=START_TIMEOUT_S):
             return
     except urllib.error.HTTPError as e:
         said: Any = e.read().decode(errors="replace")

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from datagen.errors import ModelError, writing
+from datagen.models import cache
 
 SMOLLM2 = "smollm2"
 UNPACKED = "smollm2-135m-instruct"  # of the folder that it is unpacked to
@@ -44,19 +45,19 @@ def smollm2_dir() -> Path:
     from filelock import FileLock
 
     target = _copies()[0]
-    cache = target.parent
+    place = target.parent
     if target.is_dir():
         return target
     gguf = smollm2_source()
-    cache.mkdir(parents=True, exist_ok=True)
-    with FileLock(cache / f"{target.name}.lock"):  # the second process waits, then finds the directory
+    place.mkdir(parents=True, exist_ok=True)
+    with FileLock(place / f"{target.name}.lock"):  # the second process waits, then finds the directory
         if target.is_dir():
             return target
-        for left_behind in cache.glob(f".{target.name}-*"):  # of a conversion that was killed; we hold the lock
+        for left_behind in place.glob(f".{target.name}-*"):  # of a conversion that was killed; we hold the lock
             shutil.rmtree(left_behind, ignore_errors=True)
-        fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=cache))
+        fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=place))
         try:
-            with writing(cache):
+            with writing(place):
                 _convert(gguf, fresh)
                 fresh.replace(target)
         except BaseException:
@@ -67,10 +68,8 @@ def smollm2_dir() -> Path:
 
 def _copies() -> tuple[Path, Path]:
     """Return where the float32 folder and the 8-bit GGUF are in the user's cache, whether they are there or not."""
-    import platformdirs
-
-    cache = Path(platformdirs.user_cache_dir("datagen"))
-    return cache / f"{UNPACKED}-{SMOLLM2_SHA256[:12]}", cache / f"{UNPACKED}-q8_0-{Q8_SHA256[:12]}.gguf"
+    kept = cache.folder()
+    return kept / f"{UNPACKED}-{SMOLLM2_SHA256[:12]}", kept / f"{UNPACKED}-q8_0-{Q8_SHA256[:12]}.gguf"
 
 
 def smollm2_copy() -> Path | None:
@@ -90,12 +89,12 @@ def smollm2_gguf() -> Path:
     from filelock import FileLock
 
     target = _copies()[1]
-    cache = target.parent
-    cache.mkdir(parents=True, exist_ok=True)
-    with FileLock(cache / f"{target.name}.lock"):  # the second process waits, then finds the file
+    place = target.parent
+    place.mkdir(parents=True, exist_ok=True)
+    with FileLock(place / f"{target.name}.lock"):  # the second process waits, then finds the file
         if target.is_file() and sha256_of([target]) == Q8_SHA256:
             return target
-        fresh = cache / f".{target.name}"
+        fresh = place / f".{target.name}"
         source = smollm2_source()
         with writing(fresh):
             _requantise(source, fresh)

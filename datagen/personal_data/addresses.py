@@ -7,10 +7,12 @@ from collections.abc import Iterator
 
 import regex
 
+from datagen.text import UNSPACED
+
 Span = tuple[int, int]
 
 # Scripts that are written without a blank between an address and the words beside it (Korean particles stick to it).
-_DENSE = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Hangul}"
+_DENSE = rf"{UNSPACED}\p{{Hangul}}"
 _LOCAL = r"[\p{L}\p{M}\p{N}_.+\-]"
 _LOCAL_SPACED = rf"[[\p{{L}}\p{{M}}\p{{N}}_.+\-]--[{_DENSE}]]"
 _LABEL = r"[\p{L}\p{M}\p{N}\-]"

@@ -13,13 +13,13 @@ import pyarrow.compute as pc
 
 from datagen.personal_data.keys import SIGNS
 from datagen.personal_data.mask import KINDS, counted
+from datagen.shards import read_shards
 
 COLUMNS = ("instruction", "input", "output", "system", "messages", "candidates")
 NAMES = {  # kind -> one, several
     "email": ("e-mail address", "e-mail addresses"), "phone": ("phone number", "phone numbers"),
     "ip": ("IP address", "IP addresses"), "card": ("card number", "card numbers"), "key": ("key", "keys"),
 }  # fmt: skip
-COMMAND = "--stage clean:do=pii"
 # Every text with personal data has one of these: an `@`; two digits and what may stand inside a number between them; the
 # middle of an IP address; the mark of a key. Of the digits and blanks of every script, as the finders have them.
 _MAY = (
@@ -69,8 +69,6 @@ def _items(lists: pa.Array) -> tuple[pa.StructArray, npt.NDArray[np.int64]]:
 
 def of_folder(folder: Path) -> dict[str, int]:
     """Return the counts of a folder of shards by kind, those of 0 too, and under `rows` how many rows hold some."""
-    from datagen.shards import read_shards
-
     found: Counter[str] = Counter()
     rows = 0
     for table in read_shards(folder, list(COLUMNS)):

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
 from datagen.json_text import dumps, finite
+from datagen.tool_calls import as_function, listed, parsed
 
 _HALF = re.compile("[\ud800-\udfff]")
 
 
 def parsed_calls(text: str | None) -> list[Any] | None:
     """Return tool calls in OpenAI form, arguments as an object; None if there are none or they are unreadable."""
-    parsed = []
-    for call in json_list(text or "") or ():
-        function = call.get("function", call) if isinstance(call, dict) else None
-        if not isinstance(function, dict) or not isinstance(function.get("name"), str):
-            return None
-        arguments = function.get("arguments", {})
+    found = []
+    for call in listed(text):
+        arguments = parsed(call["arguments"])
         if isinstance(arguments, str):
-            try:
-                arguments = _loaded(arguments) if arguments.strip() else {}  # as servers write a call without any
-            except (ValueError, RecursionError):
+            if arguments.strip():
                 return None
-        known = {"id": call["id"]} if call.get("id") is not None else {}
-        parsed.append({**known, "type": "function", "function": {"name": function["name"], "arguments": arguments}})
-    return parsed or None
+            arguments = {}  # as servers write a call without any
+        known = {"id": call["id"]} if call["id"] is not None else {}
+        found.append({**known, "type": "function", "function": {"name": call["name"], "arguments": arguments}})
+    return _writable(found) or None
 
 
 def with_text_arguments(calls: list[Any]) -> list[Any]:
@@ -36,30 +32,15 @@ def with_text_arguments(calls: list[Any]) -> list[Any]:
 
 def parsed_tools(text: str) -> list[Any] | None:
     """Return the tools of a row in OpenAI form; None if there are none or they are not JSON objects."""
-    tools = json_list(text)
-    if not tools or not all(isinstance(t, dict) for t in tools):
-        return None
-    return [t if "function" in t else {"type": "function", "function": t} for t in tools]
+    loaded = parsed(text) if text else None
+    tools: list[Any] = loaded if isinstance(loaded, list) else [loaded]
+    there = bool(tools) and all(isinstance(tool, dict) for tool in tools)
+    return _writable([as_function(tool) for tool in tools]) if there else None
 
 
-def json_list(text: str) -> list[Any] | None:
-    """Return what a JSON text holds, one value as a list of one; None where it is empty or no JSON."""
-    try:
-        value = _loaded(text) if text else None
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, list) or value is None else [value]
-
-
-def _loaded(text: str) -> Any:
-    """Return what a JSON text holds, as it can be written again: NaN is null, half a character is U+FFFD.
-
-    Raises:
-        ValueError: it is no JSON.
-        RecursionError: it is nested too deep.
-    """
-    value = finite(json.loads(text))
-    return _whole(value) if "\\u" in text or _HALF.search(text) else value
+def _writable(value: Any) -> Any:
+    """Return a value of JSON as it can be written again: NaN is null, half a character is U+FFFD."""
+    return _whole(finite(value))
 
 
 def _whole(value: Any) -> Any:

@@ -14,9 +14,7 @@ from datagen.render.calls import parsed_calls, parsed_tools, with_text_arguments
 from datagen.render.marks import split_calls, split_reasoning, without_response_marks
 from datagen.render.options import Reasoning
 from datagen.render.template import Message, Template
-from datagen.rows import Row, conversation_turns, turn
-
-ROLES = ("system", "user", "assistant", "tool")
+from datagen.rows import ROLES, Row, conversation_turns, turn
 
 Turn = dict[str, Any]  # as in a row, with `calls` (OpenAI form, or None) and `whole` (the content with its marks)
 

@@ -31,7 +31,7 @@ def split_reasoning(content: str) -> tuple[str, str]:
     for opened, closed in THOUGHTS:
         if text.startswith(opened):
             thought, end, answer = text[len(opened) :].partition(closed)
-            return (thought.strip(), _unwrapped(answer.lstrip())) if end else ("", content)
+            return (thought.strip(), unwrapped(answer.lstrip())) if end else ("", content)
     if text.startswith((_START + _ANALYSIS, _ANALYSIS)):  # gpt-oss
         thought, end, answer = text.removeprefix(_START)[len(_ANALYSIS) :].partition("<|end|>")
         answer = answer.removeprefix(_START)
@@ -43,7 +43,8 @@ def split_reasoning(content: str) -> tuple[str, str]:
     return (thought.strip(), answer.lstrip()) if end and alone else ("", content)
 
 
-def _unwrapped(answer: str) -> str:
+def unwrapped(answer: str) -> str:
+    """Return an answer without the marks around all of it, which some families write after their reasoning."""
     for opened, closed in _ANSWERS:
         if answer.startswith(opened) and answer.rstrip().endswith(closed):
             return answer.strip()[len(opened) : -len(closed)].strip()

@@ -15,7 +15,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from datagen.errors import DataError, UsageError, did_you_mean
+from datagen.errors import DataError, UsageError, first_line, nearest
 from datagen.render.calls import with_text_arguments
 from datagen.render.options import Rendering
 from datagen.render.today import on, shows_today
@@ -74,7 +74,7 @@ def with_template(tokenizer: Any, name: str | None) -> Any:
     if text is None:
         path = Path(name).expanduser()
         if not path.is_file():
-            raise UsageError(f"--chat-template: '{name}' is neither a file nor one of {', '.join(known)}{_hint(name, known)}")
+            raise UsageError(f"--chat-template: '{name}' is neither a file nor one of {', '.join(known)}{nearest(name, known)}")
         try:
             text = _template_in(path.read_text(encoding="utf-8-sig"))
         except (OSError, UnicodeDecodeError) as error:
@@ -102,11 +102,6 @@ def _template_in(text: str) -> str:
         return text
     template = held.get("chat_template") if isinstance(held, dict) else None
     return template if isinstance(template, str) else ""
-
-
-def _hint(name: str, known: dict[str, str]) -> str:
-    hint = did_you_mean(name, known)
-    return hint if "did you mean" in hint else ""
 
 
 def template_of(tokenizer: Tokenizer, how: Rendering) -> Template:
@@ -153,8 +148,7 @@ class Template:
             shown_text.encode()  # half a character, which no tokenizer takes
             return shown_text
         except Exception as error:  # a template is a program of the model's author: it may raise anything
-            why = (str(error).splitlines() or [type(error).__name__])[0]
-            raise DataError(f"the chat template refuses the row: {why[:200]}{_line(error, dated)}") from error
+            raise DataError(f"the chat template refuses the row: {first_line(error)}{_line(error, dated)}") from error
 
     def marked(self, messages: Sequence[Message], tools: list[Any] | None, **more: Any) -> list[tuple[int, int]]:
         """Return the character spans that the template itself marks as the model's, by `{% generation %}`; [] without."""

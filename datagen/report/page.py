@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from datagen.curate.clean import MASKING
 from datagen.json_text import dumps
 from datagen.personal_data import counts
 from datagen.report import charts, flow, generation, numbers, samples, texts
@@ -166,7 +167,7 @@ def _personal(out: Path, summary: Mapping[str, Any]) -> dict[str, Any]:
     """What the kept rows hold of personal data, in words, and the command that masks it."""
     found = summary.get("personal_data") or counts.of_folder(out / "kept")  # an older run.json has none
     name = out.resolve().name
-    command = shlex.join(["datagen", "filter", name, "-o", f"{name}-masked", *shlex.split(counts.COMMAND)])
+    command = shlex.join(["datagen", "filter", name, "-o", f"{name}-masked", "--stage", MASKING])
     return {"said": counts.said(found), "rows": found["rows"], "command": command}
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import regex
 
+from datagen.text import UNSPACED
 from datagen.visible import visible
 
 LIMIT = 600  # characters of a text that are shown
@@ -20,9 +21,8 @@ _CLOSE = 0.25  # share of words two texts must have in common for marks to say a
 
 Pieces = list[tuple[str, bool]]  # text, and whether it is marked
 
-_UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
-_SPACED = rf"[\p{{L}}\p{{M}}\p{{N}}_]--[{_UNSPACED}]"
-_WORD = regex.compile(rf"(?=[{_UNSPACED}])\X|[{_SPACED}]+|[^\S\n]+|\X", flags=regex.VERSION1)
+_SPACED = rf"[\p{{L}}\p{{M}}\p{{N}}_]--[{UNSPACED}]"
+_WORD = regex.compile(rf"(?=[{UNSPACED}])\X|[{_SPACED}]+|[^\S\n]+|\X", flags=regex.VERSION1)
 
 
 def cut(text: str, start: int = 0, limit: int = LIMIT) -> str:

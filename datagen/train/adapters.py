@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from datagen.errors import ModelError
+from datagen.errors import ModelError, first_line
 from datagen.json_text import dumps
 from datagen.models.weights import quiet
 
@@ -51,7 +51,7 @@ def lora(model: Any, r: int, alpha: int, seed: int) -> Iterator[Any]:
         try:
             adapted = get_peft_model(model, config)
         except ValueError as error:
-            raise ModelError(f"LoRA cannot be put on this model: {str(error).splitlines()[0]}") from error
+            raise ModelError(f"LoRA cannot be put on this model: {first_line(error)}") from error
     try:
         yield adapted
     finally:

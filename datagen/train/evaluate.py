@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from typing import Any, TypedDict
 
 from datagen.errors import DataError
-from datagen.render import Rendering
-from datagen.rows import Row
-from datagen.train.batches import MICRO_TOKENS, Sample, micro_batches, padded, samples_of
+from datagen.train.batches import MICRO_TOKENS, Sample, micro_batches, padded
 from datagen.train.loss import label_head, label_loss
 
 
@@ -23,36 +21,21 @@ class Evaluation(TypedDict):
 
 def evaluate(
     model: Any,
-    tokenizer: Any,
-    rows: Sequence[Row],
-    max_length: int = 1024,
+    samples: Sequence[Sample],
+    left_out: Sequence[tuple[str, str]] = (),
     micro_tokens: int = MICRO_TOKENS,
-    how: Rendering | None = None,
 ) -> Evaluation:
     """Return the mean label loss of a model on rows, in the precision of its weights; `repeat` does not count.
 
     Args:
         model: a causal language model, in any mode; it stays in that mode.
-        tokenizer: of the model.
-        rows: what to measure on.
-        max_length: in tokens; longer rows are left out and named.
+        samples: the texts of the rows.
+        left_out: (row id, reason) of other rows, which are named in what is returned.
         micro_tokens: most padded tokens of one forward pass.
-        how: what of the rows is shown.
 
     Raises:
-        DataError: no row has a label.
+        DataError: there is no sample.
     """
-    samples, left_out = samples_of(rows, tokenizer, max_length, how)
-    return evaluate_samples(model, samples, left_out, micro_tokens)
-
-
-def evaluate_samples(
-    model: Any,
-    samples: Sequence[Sample],
-    left_out: Sequence[tuple[str, str]] = (),
-    micro_tokens: int = MICRO_TOKENS,
-) -> Evaluation:
-    """Return the mean label loss of a model on encoded rows; see `evaluate`."""
     import torch
 
     if not samples:

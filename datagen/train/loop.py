@@ -24,7 +24,7 @@ from datagen.rows import Row
 from datagen.train import checkpoint
 from datagen.train.adapters import check_moved, lora, save_adapter, save_full, seeded
 from datagen.train.batches import MICRO_TOKENS, Plan, Sample, micro_batches, padded
-from datagen.train.evaluate import Evaluation, evaluate_samples
+from datagen.train.evaluate import Evaluation, evaluate
 from datagen.train.interrupt import Heard, heard, stopped
 from datagen.train.loss import LabelHead, label_head, label_loss
 from datagen.train.options import TrainOptions
@@ -159,7 +159,7 @@ def _run(
     optimiser = _optimiser(network, trained, options)
     progress = checkpoint.restore(out, mark, trained, optimiser) if out and not options.fresh else None
     if progress is None:
-        before = evaluate_samples(network, *measured, machine.micro_tokens) if measured else None
+        before = evaluate(network, *measured, machine.micro_tokens) if measured else None
         progress = checkpoint.Progress(0, [], 0, 0, 0.0, before, ready.date)
     earlier = progress.seconds
     network.train()
@@ -186,7 +186,7 @@ def _run(
             if word.signal:
                 raise stopped(step + 1, plan.steps, word, fresh=options.fresh)
     network.eval()
-    after = evaluate_samples(network, *measured, machine.micro_tokens) if measured else None
+    after = evaluate(network, *measured, machine.micro_tokens) if measured else None
     return replace(progress, seconds=earlier + time.monotonic() - started), after
 
 

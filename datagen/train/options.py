@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any, Literal, get_args
 
-from datagen.errors import UsageError, did_you_mean
+from datagen.errors import UsageError, nearest
 from datagen.json_text import dumps
 from datagen.render.options import ControlTokens, Reasoning, Rendering
 
@@ -69,7 +69,9 @@ class TrainOptions:
         for name, known in _CHOICES.items():
             value = getattr(self, name)
             if value not in known:
-                raise UsageError(f"train: option '{name}' must be one of {', '.join(known)}{_close(str(value), known)}")
+                raise UsageError(
+                    f"train: option '{name}' must be one of {', '.join(known)}, not '{value}'{nearest(str(value), known)}"
+                )
         for name in _LEAST_1:
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
@@ -136,8 +138,3 @@ def _within(value: Any, least: float, most: float, above: bool) -> bool:
     if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
         return False
     return (value > least if above else value >= least) and value <= most
-
-
-def _close(word: str, known: tuple[str, ...]) -> str:
-    hint = did_you_mean(word, known)
-    return f", not '{word}'{hint if 'did you mean' in hint else ''}"

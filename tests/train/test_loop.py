@@ -11,7 +11,8 @@ from safetensors.torch import load_file
 
 from datagen.errors import DataError, ModelError, UsageError
 from datagen.rows import Row, new_row, turn
-from datagen.train.evaluate import evaluate
+from datagen.train.batches import MICRO_TOKENS, samples_of
+from datagen.train.evaluate import Evaluation, evaluate
 from datagen.train.loop import TrainOptions, train
 
 Loaded = tuple[Any, Any]
@@ -88,22 +89,29 @@ def test_the_report_counts_every_row_step_and_token(tiny: Loaded, sums: list[Row
     assert (ran.tokens, ran.label_tokens) == (sum(x["tokens"] for x in seen), sum(x["label_tokens"] for x in seen))
     assert (ran.first_loss, ran.last_loss) == (ran.losses[0], ran.losses[-1])
     assert all(line["lr"] > 0 for line in seen)
-    assert ran.eval_before == evaluate(model, tokenizer, sums[:4])  # the base is back as it was
+    assert ran.eval_before == evaluated(model, tokenizer, sums[:4])  # the base is back as it was
     assert ran.eval_after is not None
     assert ran.eval_after["loss"] < ran.eval_before["loss"]
     assert set(ran.eval_after["by_source"]) == {"even", "odd"}
 
 
+def evaluated(
+    model: Any, tokenizer: Any, rows: list[Row], max_length: int = 1024, micro_tokens: int = MICRO_TOKENS
+) -> Evaluation:
+    samples, left_out = samples_of(rows, tokenizer, max_length)
+    return evaluate(model, samples, left_out, micro_tokens)
+
+
 def test_evaluation_is_the_mean_over_label_tokens_and_by_source(tiny: Loaded, sums: list[Row]) -> None:
     model, tokenizer = tiny
-    whole = evaluate(model, tokenizer, sums)
-    parts = {s: evaluate(model, tokenizer, [r for r in sums if r["source"] == s]) for s in ("even", "odd")}
+    whole = evaluated(model, tokenizer, sums)
+    parts = {s: evaluated(model, tokenizer, [r for r in sums if r["source"] == s]) for s in ("even", "odd")}
     assert whole["by_source"] == pytest.approx({s: e["loss"] for s, e in parts.items()})
     assert whole["tokens"] == sum(e["tokens"] for e in parts.values())
     assert whole["loss"] == pytest.approx(sum(e["loss"] * e["tokens"] for e in parts.values()) / whole["tokens"])
-    assert evaluate(model, tokenizer, sums, micro_tokens=30)["loss"] == pytest.approx(whole["loss"], rel=1e-6)
+    assert evaluated(model, tokenizer, sums, micro_tokens=30)["loss"] == pytest.approx(whole["loss"], rel=1e-6)
     with pytest.raises(DataError, match="no row to evaluate on: all 12 were left out \\(too_long\\)"):
-        evaluate(model, tokenizer, sums, max_length=5)
+        evaluated(model, tokenizer, sums, max_length=5)
 
 
 def test_metrics_have_one_line_per_step(tiny_dir: Path, sums: list[Row], tmp_path: Path) -> None:
