@@ -9,7 +9,7 @@ from datagen.errors import UsageError, did_you_mean
 from datagen.formats import alpaca, messages, openai, prompt_completion, sharegpt
 from datagen.formats.dialects import is_maps, parsed_turns, understood
 from datagen.formats.names import CONVERSATIONS, SIDES
-from datagen.formats.shape import Record, dumps, with_dialect
+from datagen.formats.shape import Record, dumps, of_dialect
 from datagen.rows import Row, new_row
 
 TARGETS = ("instruction", "input", "output", "system", "messages", "conversations", "prompt", "completion", "tools")
@@ -81,16 +81,16 @@ def rows_of(record: object, source: str = "") -> list[Row]:
     if not isinstance(record, dict):
         raise ValueError(f"expected an object with fields, found {_kind(record)}")
     said = [record] if openai.detect(record) else understood(record)
-    return [_row(plain, record if len(said) == 1 and "instances" not in record else plain, source) for plain in said]
+    return [_row(plain, source, dialect=plain is not record and plain != record) for plain in said]
 
 
-def _row(plain: Record, record: Record, source: str) -> Row:
-    """Return the row of a plain record, which can be written as the record that it was made of."""
+def _row(plain: Record, source: str, *, dialect: bool) -> Row:
+    """Return the row of a plain record, which says what a record of a dialect says."""
     for shape in SHAPES:
         if shape.detect(plain):
             fields = shape.read_record(plain)
-            if plain is not record:
-                fields = with_dialect(fields, shape.NAME, plain, record)
+            if dialect:
+                fields = of_dialect(fields)
             if "extra" in fields:
                 fields["extra"].encode()  # the id covers the conversation only, and a surrogate may be anywhere
             if source:

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from datagen.json_text import dumps
+from datagen.tool_specs import openai_tools
 
 
 def parsed_calls(text: str | None) -> list[Any] | None:
@@ -34,9 +35,7 @@ def with_text_arguments(calls: list[Any]) -> list[Any]:
 def parsed_tools(text: str) -> list[Any] | None:
     """Return the tools of a row in OpenAI form; None if there are none or they are not JSON objects."""
     tools = json_list(text)
-    if not tools or not all(isinstance(t, dict) for t in tools):
-        return None
-    return [t if "function" in t else {"type": "function", "function": t} for t in tools]
+    return openai_tools(tools) if tools else None
 
 
 def json_list(text: str) -> list[Any] | None:
