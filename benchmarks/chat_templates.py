@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from datagen.errors import DataError
+from datagen.marks import split_reasoning
 from datagen.models.causal_lm import resolve
 from datagen.render import IGNORED, encode, rendered
-from datagen.render.marks import split_reasoning
 from datagen.rows import Row, conversation_turns, new_row, turn
 
 TOOLS = (

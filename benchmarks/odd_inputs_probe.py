@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import functools
 import gzip
+import importlib
 import inspect
 import io
 import json
@@ -168,10 +169,10 @@ def taught(case: Case, place: str) -> Outcome:
 
     rows = [r for r in rows_of(case, place) if "reason" not in r]
     left_out: list[Any] = []
-    with suppress(ImportError):
-        from datagen.render.answered import all_up_to_last_answer
-
-        rows, left_out = all_up_to_last_answer(rows)
+    for module in ("datagen.answered", "datagen.render.answered"):  # the older place
+        with suppress(ImportError):
+            rows, left_out = importlib.import_module(module).all_up_to_last_answer(rows)
+            break
     how: list[Any] = []
     if case["train"]:
         from datagen.render import Rendering

@@ -33,11 +33,6 @@ def listed(text: str | None) -> list[Call]:
     return found
 
 
-def as_function(tool: dict[str, Any]) -> dict[str, Any]:
-    """Return a tool in OpenAI form, `{"type": "function", "function": …}`; one without a name is of another kind, and stays."""
-    return tool if "function" in tool or "name" not in tool else {"type": "function", "function": tool}
-
-
 def parsed(text: Any) -> Any:
     """Return JSON text as a value, anything else unchanged."""
     if not isinstance(text, str):

@@ -41,11 +41,11 @@ MOST_LINES, MOST_FUNCTION_LINES = 300, 60
 # An import goes strictly downward, or stays in its room.
 LEVELS = {
     "kernels": -1, "visible": -1,
-    "errors": 0, "language_model": 0, "progress": 0, "json_text": 0, "child": 0,
-    "folders": 1, "options": 1, "rows": 1, "quotas": 1, "assets": 1, "language": 1, "verbs": 1,
-    "tool_calls": 1,
+    "errors": 0, "language_model": 0, "progress": 0, "json_text": 0, "child": 0, "rows": 0, "remnants": 0,
+    "folders": 1, "options": 1, "answered": 1, "marks": 1, "tool_specs": 1, "tool_calls": 1, "quotas": 1, "assets": 1,
+    "language": 1, "verbs": 1,
     "shards": 2, "formats": 2, "render": 2, "verdict": 2, "text": 2, "row_language": 2, "wordlists": 1, "personal_data": 3,
-    "remnants": 1, "repeats": 3,
+    "repeats": 3,
     "scores": 1, "languages": 1,
     "stage": 3, "models": 3, "documents": 3, "pairs": 3, "similarity": 3, "tags": 3, "dataset": 3, "reviews": 3,
     "generate": 4, "teach": 4, "curate": 4, "mix": 4, "train": 4, "engine": 4,

@@ -17,8 +17,11 @@ from datagen.formats.conversation import (
     is_plain,
     pair_of,
     preference,
+    prompt_turns,
+    unwanted,
 )
 from datagen.formats.shape import Record, Style, finish, renamed, restore, text_of
+from datagen.formats.tools import sharegpt_tools
 from datagen.rows import Row, turn
 
 NAME = "alpaca"
@@ -51,7 +54,7 @@ def read_record(record: Record) -> Row:
         fields["messages"] = _turns(history, fields)
         taken.add("history")
     theirs = {names.get(name, name) for name in taken}
-    return finish(fields, record, theirs, NAME, {"names": names} if names else {}, canonical)
+    return finish(fields, record, theirs, NAME, {}, canonical)
 
 
 def write_record(row: Mapping[str, Any]) -> Record:
@@ -63,10 +66,12 @@ def canonical(row: Mapping[str, Any], style: Style) -> Record:
     """Return the record as LLaMA-Factory would have it."""
     record: Record = {"instruction": row["instruction"], "input": row["input"], "output": row["output"]}
     turns = row["messages"]
-    if turns is not None:
+    if unwanted(row):
+        record.update(instruction=turns[0]["content"], input="", output=turns[1]["content"], kto_tag=False)
+    elif turns is not None:
         history = history_of(turns)
         if history is None:
-            record["messages"] = [chat.write_turn(t) for t in turns]
+            record["messages"] = [chat.write_turn(t) for t in (prompt_turns(turns) if is_pair(row) else turns)]
         else:
             asked, answered = turns[-2]["content"], turns[-1]["content"]
             if asked != _task(row["instruction"], row["input"]):  # the turns are the truth
@@ -80,7 +85,7 @@ def canonical(row: Mapping[str, Any], style: Style) -> Record:
     if row["system"]:
         record["system"] = row["system"]
     if row["tools"]:
-        record["tools"] = row["tools"]
+        record["tools"] = sharegpt_tools(row["tools"])
     return record
 
 

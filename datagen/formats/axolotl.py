@@ -11,7 +11,7 @@ from typing import Any
 from datagen.formats.conversation import is_pair, prompt_turns
 from datagen.formats.messages import answer_turns, write_turn
 from datagen.formats.shape import Record, dumps
-from datagen.formats.tools import tools_list
+from datagen.formats.tools import functions
 from datagen.rows import conversation_turns
 
 NAME = "axolotl"
@@ -23,7 +23,7 @@ def write_record(row: Mapping[str, Any]) -> Record:
     record: Record = {"messages": [_message(t) for t in (prompt_turns(turns) if is_pair(row) else turns)]}
     if is_pair(row):
         record["chosen"], record["rejected"] = (_message(t) for t in answer_turns(row, turns))
-    tools = tools_list(row["tools"])
+    tools = functions(row["tools"])
     if tools:
         record["tools"] = tools
     return record

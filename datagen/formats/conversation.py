@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from datagen.rows import Row, conversation_turns, turn
+from datagen.rows import Row, conversation_turns, extra_of, turn
 
 Turn = dict[str, Any]
 
@@ -86,6 +86,17 @@ def is_preference(row: Mapping[str, Any]) -> bool:
 def pair_of(row: Mapping[str, Any]) -> tuple[str, str]:
     """Return the best and the worst candidate's text."""
     return row["candidates"][0]["text"], row["candidates"][-1]["text"]
+
+
+def unwanted(row: Mapping[str, Any]) -> bool:
+    """Whether a row is one exchange whose answer people did not want, as KTO's `label` or `kto_tag` says."""
+    turns: list[Turn] = row["messages"] or []
+    if [t["role"] for t in turns] != ["user", "assistant"] or turns[1]["train"] is not False:
+        return False
+    if not is_plain(turns[0]) or not is_plain({**turns[1], "train": None}):
+        return False
+    extra = extra_of(row)
+    return extra.get("kto_tag", extra.get("label")) is False
 
 
 def prompt_turns(turns: list[Turn]) -> list[Turn]:

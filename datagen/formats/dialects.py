@@ -3,7 +3,7 @@
 distilabel (`generation`, `generations`), the seed tasks of self-instruct (`instances`), UltraFeedback (`completions`),
 Gemini (`contents` of `parts`), OpenAI's older `functions`, SQuAD (`context`), KTO (`label`), conversations as JSON or Python
 text in a cell, names with blanks or capitals or in Chinese and Thai, null and NaN for what is missing. `dialogues` has the
-conversations that are no turns. What turns a plain record back is kept by `shape.with_dialect`.
+conversations that are no turns.
 """
 
 from __future__ import annotations

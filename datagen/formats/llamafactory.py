@@ -19,6 +19,7 @@ from datagen.formats import alpaca, jsonl, sharegpt
 from datagen.formats.conversation import is_pair
 from datagen.formats.shape import Record, dumps
 from datagen.formats.streams import stem, whole_file
+from datagen.formats.tools import sharegpt_tools
 from datagen.rows import Row
 
 NAME = "llamafactory"
@@ -97,7 +98,7 @@ def sharegpt_record(row: Mapping[str, Any]) -> Record:
     for side in ("chosen", "rejected"):
         if side in full:
             record[side] = _bare(full[side])
-    return {**record, "system": row["system"], "tools": row["tools"]}
+    return {**record, "system": row["system"], "tools": sharegpt_tools(row["tools"])}
 
 
 def alpaca_record(row: Mapping[str, Any]) -> Record | None:

@@ -21,12 +21,11 @@ from datagen.formats.conversation import (
     preference,
     prompt_turns,
     split_system,
-    turns_of,
 )
 from datagen.formats.roles import role_of
 from datagen.formats.shape import Record, Style, dumps, finish, restore, text_of
-from datagen.formats.tools import openai_calls, tools_style, written_tools
-from datagen.rows import Row, turn
+from datagen.formats.tools import offered, openai_calls
+from datagen.rows import Row, conversation_turns, turn
 
 NAME = "messages"
 REASONING = ("reasoning_content", "reasoning", "thinking", "thought")  # names of what was thought before a turn
@@ -59,8 +58,6 @@ def read_record(record: Record) -> Row:
     else:
         said = record[field or "messages"]
         taken.add(field or "messages")
-        if field == "conversations":
-            style["names"] = {"messages": "conversations"}
     turns = [read_turn(m) for m in said]
     candidates = None
     if pair is not None:
@@ -71,16 +68,15 @@ def read_record(record: Record) -> Row:
         candidates = preference(answer_text(chosen), answer_text(rejected))
         one = len(chosen) == 1
     system = text_of(record.get("system"))
-    if system:
-        style["system"] = "field"
-    else:
+    if not system:
         system, turns = split_system(turns)
     fields = columns_of(turns, system)
     fields["tools"] = text_of(record.get("tools") or None)
-    style.update(tools_style(record.get("tools")))
     if candidates is not None:
         fields["candidates"] = candidates
         fields["output"] = candidates[0]["text"] if one else fields["output"]
+    # Alpaca records of a conversation that `history` cannot hold show its last exchange beside it.
+    taken |= {name for name in ("instruction", "input", "output") if record.get(name) == fields.get(name, "")}
     return finish(fields, record, taken, NAME, style, canonical)
 
 
@@ -91,9 +87,7 @@ def write_record(row: Mapping[str, Any]) -> Record:
 
 def canonical(row: Mapping[str, Any], style: Style) -> Record:
     """Return the record with the system prompt as its first message, tools as a list, answers as messages."""
-    in_field = row["system"] and style.get("system") == "field"
-    leading = [turn("system", row["system"])] if row["system"] and not in_field else []
-    turns = leading + turns_of(row)
+    turns = conversation_turns(row)
     record: Record = {}
     if is_preference(row):
         pair = style.get("pair", "single")
@@ -108,11 +102,9 @@ def canonical(row: Mapping[str, Any], style: Style) -> Record:
         record["rejected"] = rejected[0] if single else [*before, *rejected]
     else:
         record["messages"] = [write_turn(t) for t in turns]
-    if row["tools"]:
-        record["tools"] = written_tools(row["tools"], style)
-    record.update(candidates_beyond_pair(row, one_each=False))
-    if in_field:
-        record["system"] = row["system"]
+    tools = offered(row["tools"])
+    aside = {name: tools.pop(name) for name in ("tools_",) if name in tools}
+    record.update({**tools, **candidates_beyond_pair(row, one_each=False), **aside})
     return record
 
 
@@ -125,9 +117,10 @@ def read_turn(message: Mapping[str, Any]) -> Turn:
     if not isinstance(message, dict) or not isinstance(message.get("role"), str):
         raise ValueError("a message without a role")
     role: str = message["role"]
-    read = turn(role_of(role), _content(message.get("content")))
+    read = turn(role_of(role), _content(message.get("content")) or "")
     if message.get("tool_calls"):
         read["tool_calls"] = text_of(message["tool_calls"])
+        read["content"] = read["content"] or None
     if isinstance(message.get("tool_call_id"), str):
         read["tool_call_id"] = message["tool_call_id"]
     for key in REASONING:
@@ -148,16 +141,14 @@ def read_training(message: Mapping[str, Any], read: Turn) -> None:
 
 
 def write_turn(said: Mapping[str, Any]) -> Record:
-    """Return one turn as a message; a tool call that does not parse is shown as content."""
-    message: Record = {"role": said["role"], "content": said["content"]}
+    """Return one turn as a message, whose content is always a text; a tool call that does not parse is shown in it."""
+    message: Record = {"role": said["role"], "content": said["content"] or ""}
     if said["tool_calls"] is not None:
-        listed = openai_calls(said["tool_calls"])
+        listed = openai_calls(said["tool_calls"]) if said["role"] == "assistant" else []
         if listed:
             message["tool_calls"] = listed
-        elif said["content"]:
-            message["tool_calls"] = said["tool_calls"]
         else:
-            message["content"] = said["tool_calls"]
+            message["content"] = "\n".join(filter(None, (said["content"], said["tool_calls"])))
     if said["tool_call_id"] is not None:
         message["tool_call_id"] = said["tool_call_id"]
     if said["reasoning"] is not None:

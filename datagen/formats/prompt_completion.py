@@ -18,12 +18,12 @@ from datagen.formats.conversation import (
     is_preference,
     preference,
     split_system,
-    turns_of,
+    unwanted,
 )
 from datagen.formats.messages import answer_text, is_messages, read_turn, shared, sides, write_turn
 from datagen.formats.shape import Record, Style, finish, renamed, restore, text_of
-from datagen.formats.tools import tools_style, written_tools
-from datagen.rows import Row, turn
+from datagen.formats.tools import offered
+from datagen.rows import Row, conversation_turns, turn
 
 NAME = "prompt_completion"
 ALIASES = {"prompt": ("question", "query"), "completion": ("response", "answer", "output", "generation")}
@@ -40,10 +40,10 @@ def read_record(record: Record) -> Row:
     if "chosen" in record and "rejected" in record:
         del aliases["completion"]  # a response beside a pair is another model's answer
     plain, names = renamed(record, aliases)
-    style: dict[str, Any] = {"names": names} if names else {}
+    style: dict[str, Any] = {}
     taken = {"prompt", "completion", "system", "tools"} & plain.keys()
     prompt, completion = plain["prompt"], plain.get("completion")
-    lists = is_messages(prompt)
+    lists = is_messages(prompt) or (prompt == [] and is_messages(completion))  # an assistant may speak first
     answers = _pair(plain.get("chosen"), plain.get("rejected"), lists=lists)
     if answers:
         taken |= {"chosen", "rejected"}
@@ -57,7 +57,6 @@ def read_record(record: Record) -> Row:
     turns = [read_turn(m) for m in prompt] if lists else [turn("user", text_of(prompt))]
     fields = _columns([*turns, *answers[0]], text_of(plain.get("system")), lists, style)
     fields["tools"] = text_of(plain.get("tools") or None)
-    style.update(tools_style(plain.get("tools")))
     if len(answers) == 2:
         same = shared(*answers)
         parted = [side[same:] for side in answers]
@@ -74,10 +73,11 @@ def write_record(row: Mapping[str, Any]) -> Record:
 
 def canonical(row: Mapping[str, Any], style: Style) -> Record:
     """Return texts where one exchange without a system prompt says it all, else lists of messages."""
-    in_field = bool(row["system"]) and style.get("system") == "field"
-    leading = [turn("system", row["system"])] if row["system"] and not in_field else []
-    turns = leading + turns_of(row)
-    lists = bool(style.get("lists")) or row["messages"] is not None or bool(leading)
+    if unwanted(row) and not row["system"] and not row["tools"]:
+        asked, said = (one["content"] for one in row["messages"])
+        return {"prompt": asked, "completion": said, "label": False}
+    turns = conversation_turns(row)
+    lists = bool(style.get("lists")) or row["messages"] is not None or bool(row["system"])
     count = style.get("completion_turns", 1 if turns and turns[-1]["role"] == "assistant" else 0)
     both: list[list[Turn]] = []
     prompt = turns[: len(turns) - count]
@@ -90,11 +90,9 @@ def canonical(row: Mapping[str, Any], style: Style) -> Record:
             record[name] = [write_turn(t) for t in side] if lists else side[0]["content"]
     else:
         record["completion"] = [write_turn(t) for t in turns[len(turns) - count :]] if lists else row["output"]
-    record.update(candidates_beyond_pair(row, one_each=False))
-    if in_field:
-        record["system"] = row["system"]
-    if row["tools"]:
-        record["tools"] = written_tools(row["tools"], style)
+    tools = offered(row["tools"])
+    aside = {name: tools.pop(name) for name in ("tools_",) if name in tools}
+    record.update({**candidates_beyond_pair(row, one_each=False), **tools, **aside})
     return record
 
 
@@ -109,11 +107,9 @@ def _pair(chosen: Any, rejected: Any, *, lists: bool) -> list[list[Turn]]:
 
 def _columns(turns: list[Turn], system: str, lists: bool, style: dict[str, Any]) -> Row:
     """Return the columns of the turns, and note in the style what they do not show."""
-    if system:
-        style["system"] = "field"
-    elif lists:
+    if lists and not system:
         system, turns = split_system(turns)
     fields = columns_of(turns, system)
-    if lists and "messages" not in fields and (not system or "system" in style):
+    if lists and "messages" not in fields and not system:
         style["lists"] = True
     return fields

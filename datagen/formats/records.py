@@ -12,7 +12,7 @@ from datagen.formats.dialects import Understood, in_own_names, is_maps, parsed_t
 from datagen.formats.dotted import NOTHING, is_turns, leaves, shown, value_at
 from datagen.formats.names import ANSWERS, CONVERSATIONS, KNOWN, LISTS, PROMPTS, SIDES, is_beside, known_name, likely_answer
 from datagen.formats.notes import Notes
-from datagen.formats.shape import Record, dumps, with_dialect
+from datagen.formats.shape import Record, dumps, of_dialect
 from datagen.rows import Row, new_row
 
 TARGETS = ("instruction", "input", "output", "system", "messages", "conversations", "prompt", "completion", "tools")
@@ -117,27 +117,20 @@ def rows_of(record: object, source: str = "", notes: Notes | None = None) -> lis
         raise ValueError(f"expected an object with fields, found {_kind(record)}")
     try:
         said = [Understood(record, record)] if openai.detect(record) else understood(record, notes)
-        return [_row(plain, original, source, record) for plain, original in said]
+        return [_row(plain, source, record) for plain, _ in said]
     except UnicodeEncodeError:
         raise
     except ValueError as error:
         raise type(error)(in_own_names(str(error), record)) from None
 
 
-def _row(plain: Record, record: Record, source: str, whole: Record) -> Row:
-    """Return the row of a plain record, which can be written as the record that it was made of.
-
-    Args:
-        plain: the record in the words of a shape.
-        record: what it is written back as.
-        source: of the row.
-        whole: the record as it stands in the file.
-    """
+def _row(plain: Record, source: str, whole: Record) -> Row:
+    """Return the row of a plain record, which says what `whole`, as it stands in the file, says in its own words."""
     for shape in SHAPES:
         if shape.detect(plain):
             fields = shape.read_record(plain)
-            if plain is not record:
-                fields = with_dialect(fields, shape.NAME, plain, record)
+            if plain is not whole and plain != whole:
+                fields = of_dialect(fields)
             if "extra" in fields:
                 fields["extra"].encode()  # the id covers the conversation only, and a surrogate may be anywhere
             if source:

@@ -1,9 +1,10 @@
 """What of a record's original shape the columns of a row cannot say, kept under one reserved key of `extra`.
 
-A format has one canonical way to write a row. When a record was written differently (a missing `input`, a number where
-text belongs, `loss_weight` for `weight`), the difference is stored as a patch from the canonical record to the original
-one. A patch never overrules a later edit: every replacement names the canonical value it replaces, and is skipped when
-that value has changed since.
+A format has one canonical way to write a row. When a record stood in the documented shape of its format and yet was written
+differently (a missing `input`, a `name` of a turn), the difference is stored as a patch from the canonical record to the
+original one. Of a record in any other shape only what turns hold beside what is understood is stored: an export is always in
+the documented shape, whatever dialect was read. A patch never overrules a later edit: every replacement names the canonical
+value it replaces, and is skipped when that value has changed since.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import Any
 
 from datagen import json_text
 from datagen.formats.conversation import long_side
+from datagen.formats.documented import DOCUMENTED
+from datagen.formats.names import KNOWN, known_name
 from datagen.rows import Row
 
 KEY = "_shape"  # the reserved key of `extra`
@@ -23,6 +26,12 @@ Record = dict[str, Any]
 Style = Mapping[str, Any]  # choices of a format that a patch cannot express, such as where the system prompt stands
 Canonical = Callable[[Mapping[str, Any], Style], Record]
 
+# Keys of a turn that reading understands, whatever value they have.
+_UNDERSTOOD = frozenset(
+    {"role", "from", "content", "value", "tool_calls", "tool_call_id", "function_call", "reasoning", "reasoning_content"}
+    | {"train", "weight", "loss_weight"}
+)
+_TURNS = frozenset({"messages", "conversations", "prompt", "completion"})
 _BLANK: Row = {
     "instruction": "",
     "input": "",
@@ -31,6 +40,7 @@ _BLANK: Row = {
     "messages": None,
     "tools": "",
     "candidates": None,
+    "extra": "",
 }
 
 
@@ -93,15 +103,70 @@ def finish(fields: Row, record: Record, taken: Iterable[str], form: str, style: 
         or long_side(extra["candidates"][0]["text"])
     ):
         fields["candidates"] = extra.pop("candidates")
-    written = _renamed_back(canonical({**_BLANK, **fields}, style), style)
-    for key, value in extra.items():
-        written.setdefault(key, value)
-    patch = deviation(written, record)
-    if style or patch is not None:
-        extra[KEY] = {"format": form, **style, **({} if patch is None else {"patch": patch})}
+    written = canonical({**_BLANK, **fields}, style)
+    patch = deviation(_with_others(written, extra, own=True), record)
+    known = any(known_name(key) in KNOWN for key in extra)
+    if style or known or patch is not None:
+        shape = {**style, **({} if patch is None else {"keep": patch})}
+        shape = {"own": True, **shape} if DOCUMENTED[form](record) else _of_other_shape(shape)
+        if shape:
+            extra[KEY] = {"format": form, **shape}
     if extra:
         fields["extra"] = dumps(extra)
     return fields
+
+
+def _of_other_shape(shape: Style) -> dict[str, Any]:
+    """Return what may be written of the shape of a record that did not stand in the documented one.
+
+    Which sides a pair has is a shape of its own: its turns are not where the documented one has them.
+    """
+    if "pair" in shape:
+        return {}
+    beside = _beside(shape["keep"]) if "keep" in shape else None
+    style = {key: value for key, value in shape.items() if key not in ("format", "own", "keep")}
+    return {**style, **({} if beside is None else {"keep": beside})}
+
+
+def _beside(patch: Mapping[str, Any]) -> Any:
+    """Return what a patch adds to turns; null where it adds nothing."""
+    found = {}
+    for name, turns in patch.get("at", {}).items():
+        if name not in _TURNS or "length" not in turns:
+            continue
+        added = {i: _not_understood(one.get("add", {})) for i, one in turns["at"].items()}
+        if inside := {i: {"add": more} for i, more in added.items() if more}:
+            found[name] = {"length": turns["length"], "at": inside}
+    return {"at": found} if found else None
+
+
+def _not_understood(keys: Record) -> Record:
+    return {key: value for key, value in keys.items() if value is not None and key not in _UNDERSTOOD}
+
+
+def _with_others(record: Record, others: Record, *, own: bool) -> Record:
+    """Return a record with the other fields of its row.
+
+    A name that reading gives a meaning moves aside to `NAME_`, and is left out where it holds nothing; in the record's own
+    format, which had it there, it stays.
+    """
+    for key, value in others.items():
+        if own or known_name(key) not in KNOWN:
+            record.setdefault(key, value)
+        elif key not in record and value not in (None, "", [], {}):
+            record.setdefault(f"{key}_", value)
+    return record
+
+
+def of_dialect(fields: Row) -> Row:
+    """Return the columns that were read of the plain record of a dialect, whose own shape is never written."""
+    extra = json.loads(fields["extra"]) if f'"{KEY}"' in fields.get("extra", "") else {}
+    shape = extra.pop(KEY, None)
+    if shape is None:
+        return fields
+    if kept := _of_other_shape(shape):
+        extra[KEY] = {"format": shape["format"], **kept}
+    return {**fields, "extra": dumps(extra) if extra else ""}
 
 
 def _is_candidates(value: Any) -> bool:
@@ -121,36 +186,10 @@ def restore(row: Mapping[str, Any], form: str, canonical: Canonical) -> Record:
     extra: Record = json.loads(row["extra"]) if row["extra"] else {}
     shape = extra.pop(KEY, None)
     style: Style = shape if shape and shape.get("format") == form else {}
-    record = _renamed_back(canonical(row, style), style)
-    for key, value in extra.items():
-        record.setdefault(key, value)
+    record = _with_others(canonical(row, style), extra, own=bool(style.get("own")))
     if isinstance(extra.get("language"), str) and row["language"]:
         record["language"] = row["language"]  # the column is the newer truth
-    for patch in (style.get("patch"), style.get("dialect")):
-        record = record if patch is None else patched(record, patch)
-    return record
-
-
-def with_dialect(fields: Row, form: str, plain: Record, record: Record) -> Row:
-    """Return the columns that were read of a plain record, with what turns it back into the record of a dialect.
-
-    Args:
-        fields: the columns, as `finish` filled them.
-        form: name of the format that read the plain record.
-        plain: the record as that format knows it.
-        record: the record as it stands in the file.
-    """
-    patch = deviation(plain, record)
-    if patch is None:
-        return fields
-    extra = json.loads(fields["extra"]) if fields.get("extra") else {}
-    extra[KEY] = {"format": form, **extra.get(KEY, {}), "dialect": patch}
-    return {**fields, "extra": dumps(extra)}
-
-
-def _renamed_back(record: Record, style: Style) -> Record:
-    names = style.get("names")
-    return {names.get(key, key): value for key, value in record.items()} if names else record
+    return patched(record, style["keep"]) if "keep" in style else record
 
 
 def deviation(canonical: Any, original: Any) -> Any:
@@ -162,49 +201,18 @@ def deviation(canonical: Any, original: Any) -> Any:
         return {"length": len(canonical), "at": at} if at else None
     if type(canonical) is type(original) and (canonical == original or (canonical != canonical and original != original)):
         return None
-    if isinstance(canonical, str) and isinstance(original, (list, dict)):
-        if dumps(original) == canonical:
-            return {"as": "json"}
-        path = _path_to(original, canonical) if canonical else None
-        if path is not None:
-            return {"as": "part", "path": path, "around": _with(original, path, None)}
-    if isinstance(canonical, (list, dict)) and isinstance(original, str):
-        if dumps(canonical) == original:
-            return {"as": "text"}
-        if original and (key := next((k for k, v in _items(canonical) if v == original), None)) is not None:
-            return {"as": "field", "field": key}
     return {"was": _mark(canonical), "is": original}
 
 
 def _dict_deviation(canonical: Record, original: Record) -> Any:
-    surplus = [key for key in canonical if key not in original]
-    added = {key: value for key, value in original.items() if key not in canonical}
-    rename: dict[str, str] = {}
-    for key in surplus:
-        value = canonical[key]
-        twin = next((k for k, v in added.items() if value not in (None, "") and _equal(v, value)), None)
-        if twin is not None:
-            rename[key] = twin
-            del added[twin]
-    at = {}
-    for key, value in canonical.items():
-        theirs = rename.get(key, key)
-        if theirs in original and (patch := deviation(value, original[theirs])):
-            at[key] = patch
-    drop = {key: _mark(canonical[key]) for key in surplus if key not in rename}
-    patch = {"at": at, "drop": drop, "rename": rename, "add": added}
-    return {key: value for key, value in patch.items() if value} or None
-
-
-def _equal(a: Any, b: Any) -> bool:
-    """Whether two values are the same, a whole float and an int included (1.0 and 1), a bool and an int not."""
-    return isinstance(a, bool) == isinstance(b, bool) and bool(a == b)
+    at = {key: patch for key, value in canonical.items() if key in original and (patch := deviation(value, original[key]))}
+    drop = {key: _mark(value) for key, value in canonical.items() if key not in original}
+    add = {key: value for key, value in original.items() if key not in canonical}
+    return {key: value for key, value in {"at": at, "drop": drop, "add": add}.items() if value} or None
 
 
 def patched(value: Any, patch: Mapping[str, Any]) -> Any:
     """Return a canonical value with the patch applied where it still holds."""
-    if "as" in patch:
-        return _converted(value, patch)
     if "was" in patch:
         return patch["is"] if _mark(value) == patch["was"] else value
     if isinstance(value, list):
@@ -213,58 +221,13 @@ def patched(value: Any, patch: Mapping[str, Any]) -> Any:
         return [patched(v, patch["at"][str(i)]) if str(i) in patch["at"] else v for i, v in enumerate(value)]
     if not isinstance(value, dict):
         return value
-    at, drop, rename = patch.get("at", {}), patch.get("drop", {}), patch.get("rename", {})
+    at, drop = patch.get("at", {}), patch.get("drop", {})
     record = {
-        rename.get(key, key): patched(v, at[key]) if key in at else v
-        for key, v in value.items()
-        if not (key in drop and drop[key] == _mark(v))
+        key: patched(v, at[key]) if key in at else v for key, v in value.items() if not (key in drop and drop[key] == _mark(v))
     }
     for key, added in patch.get("add", {}).items():
         record.setdefault(key, added)
     return record
-
-
-def _converted(value: Any, patch: Mapping[str, Any]) -> Any:
-    if patch["as"] == "text":
-        return dumps(value) if isinstance(value, (list, dict)) else value
-    if patch["as"] == "field":
-        return value.get(patch["field"], value) if isinstance(value, dict) else value
-    if not isinstance(value, str):
-        return value
-    if patch["as"] == "part":
-        return _with(patch["around"], patch["path"], value)
-    try:
-        return json.loads(value)
-    except ValueError:
-        return value  # the text was edited into something that is no longer JSON
-
-
-def _items(value: Any) -> list[tuple[str, Any]]:
-    return list(value.items()) if isinstance(value, dict) else []
-
-
-def _path_to(value: Any, text: str) -> list[Any] | None:
-    """Return the path of the only string equal to the text; null when there is none or more than one."""
-    found: list[list[Any]] = []
-
-    def walk(node: Any, path: list[Any]) -> None:
-        if isinstance(node, str) and node == text:
-            found.append(path)
-        elif isinstance(node, (dict, list)):
-            for key, child in node.items() if isinstance(node, dict) else enumerate(node):
-                walk(child, [*path, key])
-
-    walk(value, [])
-    return found[0] if len(found) == 1 else None
-
-
-def _with(value: Any, path: list[Any], leaf: Any) -> Any:
-    """Return a copy of the value with another leaf at the end of the path."""
-    if not path:
-        return leaf
-    if isinstance(value, dict):
-        return {key: _with(v, path[1:], leaf) if key == path[0] else v for key, v in value.items()}
-    return [_with(v, path[1:], leaf) if i == path[0] else v for i, v in enumerate(value)]
 
 
 def _mark(value: Any) -> str:

@@ -18,7 +18,7 @@ from datagen.formats.conversation import (
 from datagen.formats.messages import REASONING, answer_text, answer_turns, read_training, write_training
 from datagen.formats.roles import CALLS, role_of
 from datagen.formats.shape import Record, Style, finish, restore, text_of
-from datagen.formats.tools import sharegpt_calls
+from datagen.formats.tools import sharegpt_calls, sharegpt_tools
 from datagen.rows import Row, turn
 
 NAME = "sharegpt"
@@ -39,7 +39,7 @@ def read_record(record: Record) -> Row:
     """
     field = _field(record) or "conversations"
     taken = {field} | ({"system", "tools"} & record.keys())
-    style: dict[str, Any] = {} if field == "conversations" else {"names": {"conversations": field}}
+    style: dict[str, Any] = {}
     turns = [read_turn(t) for t in record[field]]
     candidates = None
     if _is_turn(record.get("chosen")) and _is_turn(record.get("rejected")):
@@ -80,7 +80,7 @@ def canonical(row: Mapping[str, Any], style: Style) -> Record:
     if row["system"] and not as_turn:
         record["system"] = row["system"]
     if row["tools"]:
-        record["tools"] = row["tools"]
+        record["tools"] = sharegpt_tools(row["tools"])
     return record
 
 
@@ -112,7 +112,7 @@ def _written(turns: list[Turn]) -> list[Record]:
             call = (CALL, sharegpt_calls(said["tool_calls"]))
             parts = [*parts, call] if said["content"] else [call]
         for tag, value in parts:
-            written.append({"from": tag, "value": value})
+            written.append({"from": tag, "value": value or ""})
         if said["tool_call_id"] is not None:
             written[-1]["tool_call_id"] = said["tool_call_id"]
         if said["reasoning"] is not None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from datagen.formats.shape import Style, dumps
-from datagen.tool_calls import Call, as_function, listed, parsed
+from datagen.formats.shape import dumps
+from datagen.tool_calls import Call, listed, parsed
+from datagen.tool_specs import openai_tools
 
 
 def calls(text: str | None) -> list[Call]:
@@ -51,21 +52,37 @@ def without_nulls(value: Any) -> Any:
 def tools_list(text: str) -> list[Any] | None:
     """Return tools in OpenAI form, `[{"type": "function", "function": …}]`; null when they do not parse."""
     loaded = parsed(text) if text else None
-    if not isinstance(loaded, list) or not all(isinstance(tool, dict) for tool in loaded):
-        return None
-    return [as_function(tool) for tool in loaded]
+    tools = [loaded] if isinstance(loaded, dict) else loaded
+    return openai_tools(tools) if isinstance(tools, list) else None
 
 
-def tools_style(tools: Any) -> dict[str, str]:
-    """Return how a record holds its tools where that is not OpenAI's way: as JSON text, or as a bare list."""
-    if isinstance(tools, str) and tools:
-        return {"tools": "text"}
-    bare = tools_list(dumps(tools)) != tools if isinstance(tools, list) and tools else False
-    return {"tools": "bare"} if bare else {}
+def functions(text: str) -> list[Any]:
+    """Return the tools of a text that are functions, in OpenAI form; others have no place in what trainers read."""
+    return [tool for tool in tools_list(text) or () if _is_function(tool)]
 
 
-def written_tools(text: str, style: Style) -> Any:
-    """Return the tools of a row as a list in OpenAI form, or the way that the style of its record asks for."""
-    way = style.get("tools")
-    value = text if way == "text" else parsed(text) if way == "bare" else tools_list(text)
-    return text if value is None else value
+def offered(text: str) -> dict[str, Any]:
+    """Return `{"tools": […]}` in OpenAI form; what is no function moves aside to `tools_`, as its text."""
+    tools = tools_list(text)
+    if tools is None:
+        return {"tools_": text} if text else {}
+    good, rest = functions(text), [tool for tool in tools if not _is_function(tool)]
+    return {**({"tools": good} if good else {}), **({"tools_": dumps(rest)} if rest else {})}
+
+
+def _is_function(tool: dict[str, Any]) -> bool:
+    function = tool.get("function")
+    return tool.get("type") == "function" and isinstance(function, dict) and isinstance(function.get("name"), str)
+
+
+def sharegpt_tools(text: str) -> str:
+    """Return tools as ShareGPT writes them: the text itself, or other vendors' lists turned into name and parameters."""
+    loaded = parsed(text)
+    tools = tools_list(text)
+    if tools is None or (isinstance(loaded, list) and tools == [t if "function" in t else _wrapped(t) for t in loaded]):
+        return text
+    return dumps([tool.get("function", tool) for tool in tools])
+
+
+def _wrapped(function: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "function", "function": function}

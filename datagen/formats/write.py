@@ -26,6 +26,7 @@ from datagen.formats import (
     prompt_completion,
     sharegpt,
 )
+from datagen.formats.fitting import Fitting
 from datagen.formats.shape import Record, dumps
 from datagen.formats.streams import whole_file
 from datagen.rows import ROW, Row
@@ -57,7 +58,7 @@ class Exported:
     """What an export wrote."""
 
     files: tuple[Path, ...]  # empty for standard output
-    rows: int  # rows that came in
+    rows: int  # rows that are written
     records: int  # records written: repeats count
     card: Path | None = None  # the dataset card
     config: str = ""  # for the trainer: YAML lines for axolotl, the dataset_info.json entries for llamafactory
@@ -79,13 +80,13 @@ def export(rows: Iterable[Row], to: str, target: Path | None, *, made: str = "",
         UsageError: an unknown format, or one that this file or standard output cannot hold.
     """
     kind = _checked(to, target)
-    counts = card.Counts()
+    counts, fitting = card.Counts(), Fitting(to)
     fields: dict[str, None] = {}
     config, skipped = "", 0
-    counted = counts.through(rows, repeated=to != "parquet")
+    counted = counts.through(fitting.through(rows), repeated=to != "parquet")
     files = [] if target is None else [target]
     if target is None:
-        _to_stdout(_texts(counted, to, fields))
+        _to_stdout(_texts(counted, fitting, fields))
     elif to == "parquet":
         with whole_file(target) as stream:
             # pyarrow writes by name, into the file that whole_file is about to rename
@@ -95,10 +96,10 @@ def export(rows: Iterable[Row], to: str, target: Path | None, *, made: str = "",
         files, entries, skipped = llamafactory.write(counted, target)
         config = json_text.dumps(entries, indent=2) + "\n"
     elif kind in ("csv", "tsv"):
-        _to_csv(_texts(counted, to, fields), fields, target, tabs=kind == "tsv")
+        _to_csv(_texts(counted, fitting, fields), fields, target, tabs=kind == "tsv")
     else:
         with whole_file(target) as stream:
-            jsonl.write(_texts(counted, to, fields), stream, array=kind == "json")
+            jsonl.write(_texts(counted, fitting, fields), stream, array=kind == "json")
     if to == "axolotl":
         kinds = counts.kinds
         uses = {kind: bool(kinds[kind]) for kind in ("training", "tools", "preference")}
@@ -107,7 +108,9 @@ def export(rows: Iterable[Row], to: str, target: Path | None, *, made: str = "",
     written = None
     if target is not None and with_card:
         written = card.write(counts, to, files, fields=list(fields), made=made, config=config)
-    return Exported(tuple(files), counts.rows, counts.records, written, config, tuple(_notes(to, counts, skipped)))
+    return Exported(
+        tuple(files), counts.rows, counts.records, written, config, (*_notes(to, counts, skipped), *fitting.notes())
+    )
 
 
 def _checked(to: str, target: Path | None) -> str:
@@ -129,11 +132,12 @@ def _checked(to: str, target: Path | None) -> str:
     return kind if kind in ("csv", "tsv", "json") else "jsonl"
 
 
-def _texts(rows: Iterable[Row], to: str, fields: dict[str, None]) -> Iterator[str]:
+def _texts(rows: Iterable[Row], fitting: Fitting, fields: dict[str, None]) -> Iterator[str]:
     """Yield the record of every row as JSON text, and note the names of its fields."""
-    record_of = _RECORDS[to]
+    record_of = _RECORDS[fitting.to]
     for row in rows:
         record = record_of(row)
+        fitting.met["no_call"] += fitting.to == "openai" and not openai.is_complete(record)
         fields.update(dict.fromkeys(record))
         yield dumps(record)
 
@@ -178,5 +182,3 @@ def _notes(to: str, counts: card.Counts, skipped: int) -> Iterator[str]:
             f"{kinds['long_sides']} preference rows have several messages on a side, which {to} cannot hold: they became"
             " conversations of the chosen side; --to messages and prompt_completion hold both"
         )
-    if to == "openai" and kinds["unanswered"]:
-        yield f"{kinds['unanswered']} conversations do not end with an answer; openai refuses such lines"

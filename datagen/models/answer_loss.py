@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from datagen.answered import up_to_last_answer
 from datagen.errors import DataError
+from datagen.marks import split_reasoning
 from datagen.models.adapter import loaded
 from datagen.models.causal_lm import computes_in_bfloat16, pick_device
 from datagen.render import Rendering, unforged
-from datagen.render.answered import up_to_last_answer
-from datagen.render.marks import split_reasoning
 from datagen.render.today import MEASURED_ON
 from datagen.rows import Row, conversation_turns
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from datagen.marks import THOUGHTS, unwrapped
 from datagen.models import events
 from datagen.models.endings import Cut, cut_by
 from datagen.models.journal import Tokens
-from datagen.render.marks import THOUGHTS, unwrapped
 
 # Models that think aloud in their content. Some templates write the opening mark into the prompt, so that only its end is seen.
 _OPENING = re.compile("|".join(re.escape(opened) for opened, _ in THOUGHTS))

@@ -6,7 +6,8 @@ import re
 from typing import Any
 
 from datagen.json_text import dumps, finite
-from datagen.tool_calls import as_function, listed, parsed
+from datagen.tool_calls import listed, parsed
+from datagen.tool_specs import openai_tools
 
 _HALF = re.compile("[\ud800-\udfff]")
 
@@ -33,9 +34,8 @@ def with_text_arguments(calls: list[Any]) -> list[Any]:
 def parsed_tools(text: str) -> list[Any] | None:
     """Return the tools of a row in OpenAI form; None if there are none or they are not JSON objects."""
     loaded = parsed(text) if text else None
-    tools: list[Any] = loaded if isinstance(loaded, list) else [loaded]
-    there = bool(tools) and all(isinstance(tool, dict) for tool in tools)
-    return _writable([as_function(tool) for tool in tools]) if there else None
+    tools = openai_tools(loaded if isinstance(loaded, list) else [loaded])
+    return _writable(tools) if tools else None
 
 
 def _writable(value: Any) -> Any:

@@ -9,9 +9,9 @@ from typing import Any
 
 from datagen.errors import DataError
 from datagen.json_text import dumps
+from datagen.marks import split_calls, split_reasoning, without_response_marks
 from datagen.remnants import is_visible
 from datagen.render.calls import parsed_calls, parsed_tools, with_text_arguments
-from datagen.render.marks import split_calls, split_reasoning, without_response_marks
 from datagen.render.options import Reasoning
 from datagen.render.template import Message, Template
 from datagen.rows import ROLES, Row, conversation_turns, turn

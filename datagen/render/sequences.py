@@ -12,9 +12,9 @@ import re
 from dataclasses import dataclass, replace
 
 from datagen.errors import DataError
+from datagen.marks import after_empty_thought, thinking_left_open
 from datagen.render.alpaca import alpaca, eos_of
 from datagen.render.conversation import Conversation, Turn, conversation_of, fitted, loss_weight, message_of
-from datagen.render.marks import after_empty_thought, thinking_left_open
 from datagen.render.options import Rendering
 from datagen.render.spans import Rendered, Span
 from datagen.render.template import PROBE, THINKING_ON, Message, Template, Tokenizer, template_of

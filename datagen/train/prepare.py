@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from datagen.answered import all_up_to_last_answer, untaught_turns
 from datagen.errors import DataError
 from datagen.render import Tokenizer
-from datagen.render.answered import all_up_to_last_answer, untaught_turns
 from datagen.render.today import shows_today
 from datagen.rows import Row
 from datagen.train import checkpoint

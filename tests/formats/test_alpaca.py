@@ -46,8 +46,8 @@ def test_plain_record_fills_three_columns_and_nothing_else(rows):
         {**PLAIN, "text": "Below is an instruction. Add.", "prompt": "Add.", "messages": "not a list"},
     ],
 )
-def test_every_way_to_write_it_comes_back(check_unchanged, record):
-    check_unchanged("alpaca", record)
+def test_every_way_to_write_it_comes_back(check_written, record):
+    check_written("alpaca", record)
 
 
 def test_not_a_number_is_null_for_no_file_of_json_may_hold_it(rows, exported):
@@ -105,10 +105,14 @@ def test_chat_goes_to_history(rows, exported):
 
 
 def test_a_conversation_that_history_cannot_say_keeps_its_turns(rows, exported):
-    turns = [{"role": "assistant", "content": "Welcome."}, {"role": "user", "content": "Hi"}]
+    turns = [
+        {"role": "assistant", "content": "Welcome."},
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": "Yo"},
+    ]
     (row,) = rows({"messages": turns})
     (back,) = exported([row], "alpaca")
-    assert back == {"instruction": "Hi", "input": "", "output": "", "messages": turns}
+    assert back == {"instruction": "Hi", "input": "", "output": "Yo", "messages": turns}
     (again,) = rows(back)
     assert again["id"] == row["id"]
 

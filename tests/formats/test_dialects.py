@@ -35,8 +35,8 @@ def said(row):
         {"instruction": "Name a moon.", "generations": ["Io."]},
     ],
 )
-def test_the_answer_is_found_under_its_names(check_unchanged, record):
-    (row,) = check_unchanged("alpaca", record)
+def test_the_answer_is_found_under_its_names(check_written, record):
+    (row,) = check_written("alpaca", record, dialect=True)
     assert (row["instruction"], row["output"], row["candidates"]) == ("Name a moon.", "Io.", None)
 
 
@@ -52,8 +52,8 @@ def test_the_answer_is_found_under_its_names(check_unchanged, record):
         {"prompt": json.dumps(CHAT[:1]), "completion": json.dumps(CHAT[1:])},
     ],
 )
-def test_so_it_is_of_a_prompt(check_unchanged, record):
-    (row,) = check_unchanged("prompt_completion", record)
+def test_so_it_is_of_a_prompt(check_written, record):
+    (row,) = check_written("prompt_completion", record, dialect=True)
     assert (row["instruction"], row["output"], row["messages"]) == ("Name a moon.", "Io.", None)
 
 
@@ -72,8 +72,8 @@ def test_so_it_is_of_a_prompt(check_unchanged, record):
         {"messages": [CHAT[0], {"role": "assistant", "content": {"content_type": "text", "parts": ["Io."]}}]},
     ],
 )
-def test_turns_are_read_under_their_names(check_unchanged, record):
-    (row,) = check_unchanged("messages", record)
+def test_turns_are_read_under_their_names(check_written, record):
+    (row,) = check_written("messages", record, dialect=True)
     assert said(row) == {"instruction": "Name a moon.", "output": "Io."}
 
 
@@ -85,8 +85,8 @@ def test_turns_are_read_under_their_names(check_unchanged, record):
         {"conversations": '[{"from": "human_1", "value": "Name a moon."}, {"from": "gpt-4", "value": "Io."}]'},
     ],
 )
-def test_so_they_are_of_sharegpt(check_unchanged, record):
-    (row,) = check_unchanged("sharegpt", record)
+def test_so_they_are_of_sharegpt(check_written, record):
+    (row,) = check_written("sharegpt", record, dialect=True)
     assert said(row) == {"instruction": "Name a moon.", "output": "Io."}
 
 
@@ -123,12 +123,12 @@ def test_a_seed_task_is_one_row_per_instance(rows):
     assert [json.loads(r["extra"])["id"] for r in found] == ["s1", "s1"]
 
 
-def test_completions_of_ultrafeedback_are_candidates_the_best_first(check_unchanged):
+def test_completions_of_ultrafeedback_are_candidates_the_best_first(check_written):
     completions = [
         {"model": "a", "response": "Mars.", "overall_score": 2.0},
         {"model": "b", "response": "Io.", "overall_score": 8.5},
     ]
-    (row,) = check_unchanged("alpaca", {"source": "x", "instruction": "Name a moon.", "completions": completions})
+    (row,) = check_written("alpaca", {"source": "x", "instruction": "Name a moon.", "completions": completions})
     assert said(row)["candidates"] == [("Io.", 8.5, "b"), ("Mars.", 2.0, "a")]
     assert row["output"] == "Io."
 
@@ -204,7 +204,7 @@ def test_what_needs_images_is_a_ledger_row(rows, record):
     assert "AAAA" not in bad["evidence"]
 
 
-def test_thinking_calls_and_results_of_parts_are_reasoning_calls_and_tool_turns(check_unchanged):
+def test_thinking_calls_and_results_of_parts_are_reasoning_calls_and_tool_turns(check_written):
     use = {"type": "tool_use", "id": "t1", "name": "weather", "input": {"city": "Oslo"}}
     result = {"type": "tool_result", "tool_use_id": "t1", "content": [{"type": "text", "text": "12C"}]}
     record = {
@@ -218,7 +218,7 @@ def test_thinking_calls_and_results_of_parts_are_reasoning_calls_and_tool_turns(
             {"role": "assistant", "content": "12 degrees."},
         ]
     }
-    (row,) = check_unchanged("messages", record)
+    (row,) = check_written("messages", record, dialect=True)
     asked, called, answered, again, final = said(row)["messages"]
     assert (asked["role"], again, final["content"]) == ("user", {"role": "user", "content": "Well?"}, "12 degrees.")
     assert (called["content"], called["reasoning"]) == ("Wait.", "Look.")
@@ -264,7 +264,7 @@ def test_the_older_field_of_calls_stays_in_every_export(rows, exported, to):
     (row,) = rows(record)
     assert [t["role"] for t in row["messages"]] == ["user", "assistant", "tool", "assistant"]
     (back,) = exported([row], to)
-    assert back == record if to == "messages" else all(word in json.dumps(back) for word in ("moons", "parameters", "Io"))
+    assert all(word in json.dumps(back) for word in ("moons", "parameters", "Io")) and 'function_call"' not in str(back)
 
 
 def test_a_file_whose_answers_have_an_unknown_name_stops_with_the_map_that_fits(jsonl):
@@ -324,8 +324,8 @@ HUMAN = {"from": "human", "value": "Name a moon."}
         ("sharegpt", {"conversations": [HUMAN], "chosen": IO, "rejected": MARS}),
     ],
 )
-def test_a_better_and_a_worse_answer_are_read_however_they_are_written(check_unchanged, to, record):
-    (row,) = check_unchanged(to, record)
+def test_a_better_and_a_worse_answer_are_read_however_they_are_written(check_written, to, record):
+    (row,) = check_written(to, record, dialect=True)
     assert [c["text"] for c in row["candidates"]] == ["Io.", "Mars."]
     assert (row["instruction"], row["output"]) == ("Name a moon.", "Io.")
     assert [t["content"] for t in row["messages"] or ()] in ([], ["Name a moon.", "Io."])

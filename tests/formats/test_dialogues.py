@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from datagen.errors import DataError
@@ -59,11 +57,11 @@ def told(row):
         },  # Bedrock
     ],
 )
-def test_one_exchange(check_unchanged, rows, record):
+def test_one_exchange(check_written, rows, record):
     (row,) = rows(record)
     assert told(row) == {"instruction": "Name a moon.", "output": "Io."}
-    to = json.loads(row["extra"])["_shape"]["format"] if "_shape" in row["extra"] else "prompt_completion"
-    check_unchanged(to, record)
+    for to in ("messages", "sharegpt", "alpaca", "prompt_completion"):
+        check_written(to, record, dialect=True)
 
 
 @pytest.mark.parametrize(
@@ -87,8 +85,8 @@ def test_one_exchange(check_unchanged, rows, record):
         {"问题": "Hot?", "上下文": "Tea is hot.", "答案": "yes"},
     ],
 )
-def test_the_text_that_a_question_is_about_is_its_input(check_unchanged, record):
-    (row,) = check_unchanged("alpaca", record)
+def test_the_text_that_a_question_is_about_is_its_input(check_written, record):
+    (row,) = check_written("alpaca", record, dialect=True)
     assert told(row) == {"instruction": "Hot?", "input": "Tea is\n\nhot." if record.get("context") == ["Tea is", "hot."]
                          else "Tea is hot.", "output": "yes"}  # fmt: skip
 
@@ -126,11 +124,11 @@ MORE = [(U, "What is tea?"), (A, "A drink."), (U, "Hot?"), (A, "Yes.")]
           {"from": "gpt", "value": "A drink."}, {"from": "human", "value": "Hot?"}, {"from": "gpt", "value": "Yes."}]}, "S"),
     ],
 )  # fmt: skip
-def test_several_exchanges(rows, check_unchanged, record, system):
+def test_several_exchanges(rows, check_written, record, system):
     (row,) = rows(record)
     assert told(row) == {"instruction": "Hot?", "output": "Yes.", **({"system": system} if system else {}), "messages": MORE}
-    shape = json.loads(row["extra"] or "{}").get("_shape", {"format": "sharegpt"})
-    check_unchanged(shape["format"], record)
+    for to in ("messages", "sharegpt", "alpaca", "prompt_completion"):
+        check_written(to, record, dialect=True)
 
 
 @pytest.mark.parametrize(
@@ -141,10 +139,11 @@ def test_several_exchanges(rows, check_unchanged, record, system):
         {"prompt": HH, "chosen": f"{HH}Yes.", "rejected": f"{HH}No."},
     ],
 )
-def test_transcripts_of_a_pair(rows, check_unchanged, record):
+def test_transcripts_of_a_pair(rows, check_written, record):
     (row,) = rows(record)
     assert told(row) == {"instruction": "Hot?", "output": "Yes.", "messages": MORE, "candidates": ["Yes.", "No."]}
-    check_unchanged(json.loads(row["extra"])["_shape"]["format"], record)
+    for to in ("messages", "sharegpt", "alpaca", "prompt_completion"):
+        check_written(to, record, dialect=True)
 
 
 @pytest.mark.parametrize(

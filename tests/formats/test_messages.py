@@ -20,7 +20,6 @@ TOOLS = [{"type": "function", "function": {"name": "f", "parameters": {"type": "
         {"messages": [SYSTEM, ASK, ANSWER], "system": "Or not."},
         {"messages": [{"role": "system", "content": ""}, ASK, ANSWER]},
         {"messages": [{"role": "developer", "content": "Be brief."}, ASK, ANSWER]},
-        {"messages": []},
         {"messages": [ANSWER, ASK]},
         {"messages": [ASK, ASK, ANSWER, ANSWER]},
         {"messages": [ASK, {"role": "assistant", "content": None}]},
@@ -85,8 +84,8 @@ TOOLS = [{"type": "function", "function": {"name": "f", "parameters": {"type": "
         {"messages": [ASK, ANSWER], "chosen": "Hello", "rejected": "Go away"},
     ],
 )
-def test_every_way_to_write_it_comes_back(check_unchanged, record):
-    check_unchanged("messages", record)
+def test_every_way_to_write_it_comes_back(check_written, record):
+    check_written("messages", record)
 
 
 def test_one_exchange_needs_no_messages(rows):
@@ -131,17 +130,17 @@ def test_every_way_to_write_a_pair_is_the_same_row(rows, record):
     assert (row["instruction"], row["output"], row["system"]) == ("Hi", "Hello", "Be brief.")
 
 
-def test_a_changed_part_is_shown_inside_its_part(rows, exported):
+def test_a_changed_part_is_shown_as_text(rows, exported):
     (row,) = rows({"messages": [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}, ANSWER]})
     row["instruction"] = "Good morning"
     (back,) = exported([row], "messages")
-    assert back["messages"][0]["content"] == [{"type": "text", "text": "Good morning"}]
+    assert back["messages"][0]["content"] == "Good morning"
 
 
-def test_a_changed_weight_is_shown_under_its_own_name(rows, exported):
+def test_a_changed_weight_is_shown_under_the_documented_name(rows, exported):
     (row,) = rows({"messages": [{**ASK, "loss_weight": 0.0}, {**ANSWER, "loss_weight": 1.0}]})
     row["messages"][1]["weight"] = 0.25
-    assert exported([row], "messages")[0]["messages"][1] == {**ANSWER, "loss_weight": 0.25}
+    assert exported([row], "messages")[0]["messages"][1] == {**ANSWER, "weight": 0.25}
 
 
 def test_a_changed_call_is_shown(rows, exported):

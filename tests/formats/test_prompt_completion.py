@@ -22,7 +22,6 @@ SYSTEM = {"role": "system", "content": "Be brief."}
         {"prompt": [SYSTEM, ASK], "completion": [ANSWER], "tools": [{"type": "function", "function": {"name": "f"}}]},
         {"prompt": [ASK], "completion": [ANSWER, ASK, ANSWER]},
         {"prompt": [ASK, ANSWER, ASK], "completion": [ANSWER]},
-        {"prompt": [ASK], "completion": []},
         {"prompt": [ASK], "completion": "Hello"},
         {"prompt": "Hi", "chosen": "Hello", "rejected": "Go"},
         {"prompt": "Hi", "chosen": "Hello", "rejected": "Go", "completion": "Else"},
@@ -33,8 +32,8 @@ SYSTEM = {"role": "system", "content": "Be brief."}
         {"prompt": [{**ASK, "name": "Ada"}], "completion": [{**ANSWER, "weight": 0.5}]},
     ],
 )
-def test_every_way_to_write_it_comes_back(check_unchanged, record):
-    check_unchanged("prompt_completion", record)
+def test_every_way_to_write_it_comes_back(check_written, record):
+    check_written("prompt_completion", record)
 
 
 def test_question_and_answer_need_no_map(rows):
@@ -57,7 +56,7 @@ def test_instruction_and_input_become_one_prompt(rows, exported):
     assert exported([row], "prompt_completion") == [{"prompt": "Add.\n\n2+2", "completion": "4"}]
 
 
-def test_a_changed_text_shows_under_the_name_in_the_file(rows, exported):
+def test_a_changed_text_shows_under_the_documented_name(rows, exported):
     (row,) = rows({"question": "", "answer": "4"})
     row["instruction"], row["output"] = "2+3?", "5"
-    assert exported([row], "prompt_completion") == [{"question": "2+3?", "answer": "5"}]
+    assert exported([row], "prompt_completion") == [{"prompt": "2+3?", "completion": "5"}]

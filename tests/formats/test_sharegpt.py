@@ -29,8 +29,6 @@ PAIR = {"chosen": {"from": "gpt", "value": "good"}, "rejected": {"from": "gpt", 
         said(("gpt", "Welcome"), ("human", "Hi")),
         said(("human", "Hi"), ("human", "Still there?"), ("gpt", "Yes"), ("gpt", "Really")),
         said(("human", "Hi"), ("gpt", "Hello"), ("human", "Bye")),
-        said(),
-        said(system="Be brief."),
         said(("human", "Hi"), ("gpt", None)),
         said(("human", 5), ("gpt", 7)),
         said(("Human ", "Hi"), ("GPT", "Hm"), ("human_2", "Hi"), ("gpt-4", "Hm")),
@@ -51,8 +49,8 @@ PAIR = {"chosen": {"from": "gpt", "value": "good"}, "rejected": {"from": "gpt", 
         {"id": "x_1", "model": "", **said(("human", "Hi"), ("gpt", "Hello"))},
     ],
 )
-def test_every_way_to_write_it_comes_back(check_unchanged, record):
-    check_unchanged("sharegpt", record)
+def test_every_way_to_write_it_comes_back(check_written, record):
+    check_written("sharegpt", record)
 
 
 def test_one_exchange_needs_no_messages(rows):
@@ -94,7 +92,7 @@ def test_a_stage_may_change_texts_and_remove_turns(rows, exported):
     (row,) = rows(said(("user", "Hi"), ("assistant", "Hello"), ("user", 5), ("assistant", "Bye"), system=""))
     row["messages"][2]["content"] = "six"
     (back,) = exported([row], "sharegpt")
-    assert back == said(("user", "Hi"), ("assistant", "Hello"), ("user", "six"), ("assistant", "Bye"), system="")
+    assert back == said(("human", "Hi"), ("gpt", "Hello"), ("human", "six"), ("gpt", "Bye"))
     row["messages"], row["system"] = row["messages"][:2], "Be brief."
     assert exported([row], "sharegpt") == [said(("human", "Hi"), ("gpt", "Hello"), system="Be brief.")]
 

@@ -33,8 +33,8 @@ LONG = {"prompt": [u("Hot?")], "chosen": [a("Yes."), u("Sure?"), a("I am.")], "r
         ({"chosen": [u("Hot?"), *LONG["chosen"]], "rejected": [u("Hot?"), *LONG["rejected"]]}, "messages"),
     ],
 )
-def test_sides_that_part_early_are_kept_whole(check_unchanged, exported, record, to):
-    (row,) = check_unchanged(to, record)
+def test_sides_that_part_early_are_kept_whole(check_written, exported, record, to):
+    (row,) = check_written(to, record)
     assert (row["instruction"], row["output"]) == ("Sure?", "I am.")
     assert [t["content"] for t in row["messages"]] == ["Hot?", "Yes.", "Sure?", "I am."]
     chosen, rejected = row["candidates"]
@@ -67,11 +67,11 @@ def test_what_both_sides_begin_with_belongs_to_the_prompt(rows, exported, record
     ]
 
 
-def test_a_side_with_tools_comes_back(check_unchanged):
+def test_a_side_with_tools_comes_back(check_written):
     both = {"chosen": [CALL, RESULT, a("Yes.")], "rejected": [a("No idea."), u("Look."), CALL, RESULT, a("No.")]}
-    (row,) = check_unchanged("prompt_completion", {"prompt": [u("Hot?")], **both})
+    (row,) = check_written("prompt_completion", {"prompt": [u("Hot?")], **both})
     assert [len(json.loads(c["text"])) for c in row["candidates"]] == [3, 5]
-    check_unchanged("messages", {"messages": [u("Hot?")], **both})
+    check_written("messages", {"messages": [u("Hot?")], **both})
 
 
 @pytest.mark.parametrize("to", ["sharegpt", "alpaca", "openai", "axolotl", "llamafactory"])

@@ -56,12 +56,12 @@ def test_openai_lines_are_strict(rows, exported):
                     "content": "Let me see.",
                     "weight": 0,
                     "tool_calls": [
+                        {"id": "call_0", "type": "function", "function": function},
                         {"id": "call_1", "type": "function", "function": function},
-                        {"id": "call_2", "type": "function", "function": function},
                     ],
                 },
-                {"role": "tool", "content": "1", "tool_call_id": "call_1"},
-                {"role": "tool", "content": "2", "tool_call_id": "call_2"},
+                {"role": "tool", "content": "1", "tool_call_id": "call_0"},
+                {"role": "tool", "content": "2", "tool_call_id": "call_1"},
                 {"role": "assistant", "content": "not json"},
                 {"role": "assistant", "content": "one", "weight": 1},
             ],
@@ -102,8 +102,8 @@ def test_openai_says_what_it_cannot_hold(tmp_path):
     for words in (
         "1 rows have reasoning",
         "1 rows have weights between",
-        "1 preference rows and 2",
-        "1 conversations do not end",
+        "1 preference rows and 1",
+        "1 conversations hold no answer and are left out (unanswered_turn)",
     ):
         assert words in notes
 
@@ -153,7 +153,7 @@ def test_llamafactory_takes_sharegpt_for_tools_and_a_second_file_for_pairs(tmp_p
 
 
 def test_llamafactory_warns_of_what_its_loader_skips(tmp_path):
-    done = export([chat(("assistant", "a"), ("user", "b")), one()], "llamafactory", tmp_path / "a.json")
+    done = export([chat(("assistant", "a"), ("assistant", "b")), one()], "llamafactory", tmp_path / "a.json")
     assert done.notes == ("1 conversations do not alternate between asking and answering; LLaMA-Factory skips them",)
 
 

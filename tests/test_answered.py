@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datagen.render.answered import all_up_to_last_answer, untaught_turns
+from datagen.answered import all_up_to_last_answer, untaught_turns
 from datagen.rows import new_row, turn
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from typing import Any
 
@@ -57,15 +58,44 @@ def split_calls(content: str) -> tuple[str, list[Any]]:
     found: list[Any] = []
     while mark:
         inside, end, rest = rest.partition("</tool_call>")
-        try:
-            call = json.loads(inside) if end else None
-        except (ValueError, RecursionError):
-            call = None
+        call = _call(inside) if end else None
         between, mark, rest = rest.partition("<tool_call>")
         if not isinstance(call, dict) or not isinstance(call.get("name"), str) or between.strip():
             return content, []
         found.append(call)
     return (said.rstrip(), found) if found else (content, [])
+
+
+def _call(text: str) -> Any:
+    """Return what a text holds as JSON, or as Python prints a map (Hermes' own sets have both); None for neither."""
+    for read in (json.loads, ast.literal_eval):
+        try:
+            return read(text.strip())
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+    return None
+
+
+def split_responses(content: str) -> list[str]:
+    """Return what tools said of a content that is nothing but `<tool_response>` blocks; [] for any other."""
+    opened, closed = "<tool_response>", "</tool_response>"
+    found: list[str] = []
+    at = 0
+    while content.startswith(opened, at := at + _blanks(content, at)):
+        end = content.find(closed, at)
+        if end < 0:
+            return []
+        found.append(content[at + len(opened) : end].strip("\n"))
+        at = end + len(closed)
+    return found if at == len(content) else []
+
+
+def _blanks(text: str, start: int) -> int:
+    """Return how many white characters stand from a place on."""
+    end = start
+    while end < len(text) and text[end].isspace():
+        end += 1
+    return end - start
 
 
 def without_response_marks(content: str) -> str:

@@ -1,7 +1,7 @@
 """Conversations as they are trained: up to their last answer, and without learning the turns in which nothing is said.
 
-This is done here and not where files are read: `answer` answers the very turn that is cut here, and an export must give it
-back.
+This is done here and not where files are read: `answer` answers the very turn that is cut here, and an export to a format
+that can hold it gives it back.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def up_to_last_answer(row: Row) -> Row | None:
     turns = row["messages"]
     if turns is None:
         return row
-    end = _end(turns)
+    end = answered_to(turns)
     kept = [{**turn, "train": False} if _is_empty_answer(turn) else turn for turn in turns[:end]]
     return (row if kept == turns else {**row, "messages": kept}) if end else None
 
@@ -49,13 +49,13 @@ def untaught_turns(rows: Iterable[Row]) -> dict[str, int]:
     seen: Counter[str] = Counter()
     for row in rows:
         turns = row["messages"] or ()
-        if end := _end(turns):
+        if end := answered_to(turns):
             seen["turns_cut"] += len(turns) - end
             seen["empty_answers"] += sum(map(_is_empty_answer, turns[:end]))
     return dict(+seen)
 
 
-def _end(turns: Sequence[Mapping[str, Any]]) -> int:
+def answered_to(turns: Sequence[Mapping[str, Any]]) -> int:
     """Return how many turns there are up to the last answer that says something; 0 for none."""
     answers = (i for i, turn in enumerate(turns, 1) if turn["role"] == "assistant" and not _is_empty_answer(turn))
     return max(answers, default=0)

@@ -1,0 +1,100 @@
+"""Rows as a format can hold them: up to their last answer where it has one place for it, or left out with a reason."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from datagen.answered import answered_to
+from datagen.formats.alpaca import history_of
+from datagen.formats.conversation import columns_of, is_preference, prompt_turns, unwanted
+from datagen.formats.tools import offered
+from datagen.remnants import is_visible
+from datagen.rows import Row
+
+ONE_ANSWER = frozenset({"alpaca", "prompt_completion", "llamafactory", "openai"})  # a record has an answer, which ends it
+ALL_TAUGHT = frozenset({"alpaca", "llamafactory"})  # a record cannot say that an answer is not to be learned
+TOOL_LISTS = frozenset({"messages", "prompt_completion", "axolotl", "openai"})
+# What is said of rows, in this order; {n} and {to} are filled in.
+SAID = {
+    "trimmed": "{n} conversations end with a turn that nobody answers: they are written up to their last answer",
+    "unanswered_turn": "{n} conversations hold no answer and are left out (unanswered_turn)",
+    "no_turns": "{n} rows have no turn at all and are left out",
+    "no_prompt": "{n} conversations begin with their only answer, so that there is no prompt: they are left out",
+    "untaught": "{n} rows have only answers that are not to be learned, which {to} cannot say: they are left out",
+    "empty_answer": "{n} rows have an empty answer and are written so; `datagen filter` drops them (empty_answer)",
+    "beyond_history": "{n} conversations are more than alpaca's history holds: the last exchange is written, and all turns in"
+    " a field `messages`",
+    "no_call": "{n} conversations hold a result of a tool that answers no call; {to} refuses such lines",
+    "tools_left": "{n} rows have tools that are no functions: {to} has no place for them, and they are left out",
+    "tools_text": "{n} rows have tools that are no functions: their text is in a field `tools_`",
+}  # fmt: skip
+
+
+class Fitting:
+    """What one export makes of rows before it writes them, and how many of each kind it met."""
+
+    def __init__(self, to: str) -> None:
+        """Begin an export to a format."""
+        self.to = to
+        self.met: Counter[str] = Counter()
+
+    def through(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Yield each row as the format can hold it; what `read` could not read passes as it is."""
+        if self.to == "parquet":
+            yield from rows
+            return
+        for row in rows:
+            if "reason" in row:
+                yield row
+                continue
+            fitted = self._answered(row)
+            if fitted is not None:
+                self._note(fitted)
+                yield fitted
+
+    def notes(self) -> Iterator[str]:
+        """Yield what was done, one line per kind."""
+        for kind, words in SAID.items():
+            if self.met[kind]:
+                yield words.format(n=self.met[kind], to=self.to)
+
+    def _answered(self, row: Row) -> Row | None:
+        """Return a row up to its last answer where the format needs that; null for one that is left out."""
+        turns = row["messages"]
+        if turns == []:
+            return self._left_out("no_turns")
+        if turns and is_preference(row) and not prompt_turns(turns):
+            return self._left_out("no_prompt")
+        if turns is None or is_preference(row) or self.to not in ONE_ANSWER:
+            return row
+        end = answered_to(turns)
+        if not end:
+            return self._left_out("unanswered_turn")
+        if end == 1 and not row["system"] and self.to == "prompt_completion":
+            return self._left_out("no_prompt")
+        if end < len(turns):
+            self.met["trimmed"] += 1
+            row = {**row, "input": "", "messages": None, **columns_of(turns[:end], row["system"])}
+        if self.to in ALL_TAUGHT and _untaught(row) and not (self.to == "alpaca" and unwanted(row)):
+            return self._left_out("untaught")
+        return row
+
+    def _left_out(self, reason: str) -> Row | None:
+        self.met[reason] += 1
+        return None
+
+    def _note(self, row: Row) -> None:
+        turns = row["messages"]
+        self.met["empty_answer"] += turns is None and not is_preference(row) and not is_visible(row["output"])
+        if self.to == "alpaca" and turns is not None and not unwanted(row):
+            self.met["beyond_history"] += history_of(turns) is None
+        if row["tools"] and self.to in TOOL_LISTS and "tools_" in offered(row["tools"]):
+            self.met["tools_text" if self.to in ("messages", "prompt_completion") else "tools_left"] += 1
+
+
+def _untaught(row: Mapping[str, Any]) -> bool:
+    """Whether no answer of a conversation is to be learned."""
+    answers = [turn for turn in row["messages"] or () if turn["role"] == "assistant"]
+    return bool(answers) and all(turn["train"] is False or turn["weight"] == 0 for turn in answers)
