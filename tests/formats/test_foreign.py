@@ -66,6 +66,7 @@ def tarred() -> bytes:
         ("a.jsonl", ROW.encode("utf-16-le"), "it reads as utf-16-le without its mark, which is a guess: --encoding utf-16-le"),
         ("a.csv", "instruction,output\nพูด,ได้\n".encode("utf-16-be"), "--encoding utf-16-be"),
     ],
+    ids=lambda value: value[:30] if isinstance(value, str) else "bytes",  # archives hold the time
 )
 def test_what_is_no_rows_says_what_it_is(tmp_path: Path, name: str, content: bytes, said: str) -> None:
     path = tmp_path / name
