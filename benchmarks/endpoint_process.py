@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import time
+from collections import Counter
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,9 +42,12 @@ class EndpointProcess:
         """Start it and wait until it listens."""
         self.log, port_file = folder / log, folder / f"port-{time.monotonic_ns()}"
         script = str(PROJECT / "tests" / "support" / "local_endpoint.py")
-        self.process = subprocess.Popen(
-            [sys.executable, script, "--port-file", str(port_file), "--log", str(self.log), "--with-parent", *map(str, options)]
-        )
+        given = ("--port-file", port_file, "--log", self.log, "--with-parent", *options)
+        self._start([sys.executable, script, *map(str, given)], port_file)
+
+    def _start(self, words: list[str], port_file: Path, stderr: int | None = None) -> None:
+        """Start a server that writes its port into a file, and wait for it."""
+        self.process = subprocess.Popen(words, stderr=stderr)
         deadline = time.monotonic() + START_S
         while not port_file.exists():
             if self.process.poll() is not None or time.monotonic() > deadline:
@@ -69,6 +75,17 @@ def arrivals(log: Path) -> list[Arrival]:
         elif told.get("finished"):
             found[told["pid"], told["n"]].status = told["status"]
     return list(found.values())
+
+
+def bodies(out: Path, table: str) -> Counter[str]:
+    """The hashes of the bodies of what a journal's table names: answers, attempts, or the requests themselves."""
+    if not (out / "journal.sqlite").exists():
+        return Counter()
+    with closing(sqlite3.connect(out / "journal.sqlite")) as db:
+        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone():
+            return Counter()
+        of = "request" if table == "request" else f"{table} JOIN request USING (key)"
+        return Counter(body_hash(body) for (body,) in db.execute(f"SELECT body FROM {of}"))
 
 
 def body_hash(body: str, model: str = "local") -> str:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-from endpoint_process import Claims, EndpointProcess, arrivals, body_hash, clean_environment, command, dollars, end
+from endpoint_process import Claims, EndpointProcess, arrivals, bodies, clean_environment, command, dollars, end
 
 FAULTS = "429:0.03,500:0.03,reset:0.02,hang_up:0.01,cut:0.05,broken:0.02,no_usage:0.03,null_text:0.01"
 RUNS = {
@@ -47,16 +47,6 @@ def usage(out: Path) -> list[tuple[int, int]]:
             continue
         found += [(told["prompt_tokens"], told["completion_tokens"])] if told else []
     return found
-
-
-def bodies(out: Path, table: str) -> Counter[str]:
-    """The hashes of the bodies of what a journal's table names: answers, or attempts."""
-    if not (out / "journal.sqlite").exists():
-        return Counter()
-    with closing(sqlite3.connect(out / "journal.sqlite")) as db:
-        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone():
-            return Counter()
-        return Counter(body_hash(body) for (body,) in db.execute(f"SELECT body FROM {table} JOIN request USING (key)"))
 
 
 def started(out: Path, endpoint: EndpointProcess, options: list[Any]) -> subprocess.Popen[bytes]:

@@ -23,7 +23,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from endpoint_process import PROJECT, Arrival, Claims, EndpointProcess, arrivals, body_hash, dollars, end
+from endpoint_process import PROJECT, Arrival, Claims, EndpointProcess, arrivals, bodies, body_hash, dollars, end
 
 from datagen.models.completion import read
 from datagen.shards import iterate_rows, read_json
@@ -91,26 +91,15 @@ runpy.run_path(script, run_name="__main__")
 """
 
 
-class Theirs:
+class Theirs(EndpointProcess):
     """The endpoint of the shared cases in one mode, with a log."""
 
     def __init__(self, folder: Path, mode: str) -> None:
         """Start it and wait until it listens."""
-        self.log, port = folder / "endpoint.jsonl", folder / "port"
-        support = PROJECT / "tests" / "support"
-        command = [sys.executable, "-c", LOGGED, SHARED, mode, port, self.log, support]
-        self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL)  # it prints each connection that a kill cut
-        while not port.exists():
-            assert self.process.poll() is None, "the endpoint of the shared cases did not start"
-            time.sleep(0.01)
-        self.base_url = f"http://127.0.0.1:{port.read_text()}/v1"
-
-    def __enter__(self) -> Theirs:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.process.terminate()
-        self.process.wait(10)
+        self.log, port_file = folder / "endpoint.jsonl", folder / "port"
+        given = (LOGGED, SHARED, mode, port_file, self.log, PROJECT / "tests" / "support")
+        # What it prints of each connection that a kill cut is no part of the table.
+        self._start([sys.executable, "-c", *map(str, given)], port_file, stderr=subprocess.DEVNULL)
 
 
 def started(folder: Path, words: list[str]) -> int:
@@ -145,17 +134,6 @@ def struck(child: int, log: Path, more: int, wait_s: float) -> bool:
     time.sleep(wait_s)
     os.killpg(child, signal.SIGKILL)
     return os.WIFSIGNALED(os.waitpid(child, 0)[1])
-
-
-def bodies(out: Path, table: str) -> Counter[str]:
-    """The hashes of the bodies of what a journal's table names."""
-    if not (out / "journal.sqlite").exists():
-        return Counter()
-    with closing(sqlite3.connect(out / "journal.sqlite")) as db:
-        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone():
-            return Counter()
-        of = "request" if table == "request" else f"{table} JOIN request USING (key)"
-        return Counter(body_hash(body) for (body,) in db.execute(f"SELECT body FROM {of}"))
 
 
 def ran(folder: Path, words: list[str], log: Path, kills: int, draw: random.Random) -> tuple[int, int, int]:

@@ -134,8 +134,7 @@ def _refuses_logprobs(answer: Completion) -> bool:
 def _without(answers: Sequence[Completion]) -> Judgement:
     """The judgement where no answer has a score."""
     if cut := next((a for a in reversed(answers) if a.cut), None):
-        why = cut.cut_words
-        return Judgement(None, error=why, answers=tuple(answers))
+        return Judgement(None, error=cut.cut_words, answers=tuple(answers))
     said = next((a.text for a in reversed(answers) if a.text), None)
     why = f"no score in: {' '.join(said.split())[:200]}" if said else next((a.error for a in answers if a.error), "no answer")
     return Judgement(None, error=why, answers=tuple(answers))

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from capable_endpoint import Handler, ModelServer, found
 from click.testing import CliRunner
+from endpoint_faults import streamed
 
 from datagen.cli import endings
 from datagen.cli.doctor import WIDTH, _show, _wrapped
@@ -52,12 +53,7 @@ class Streams(Handler):
         if status != 200 or "choices" not in content:
             super().send(status, content, headers)
             return
-        first = content["choices"][0]
-        said = first.get("message", {}).get("content") or first.get("text", "")
-        pieces = [{"delta": {"content": p}} if "message" in first else {"text": p} for p in (said[:9], said[9:])]
-        ends = {"choices": [{"index": 0, "finish_reason": first["finish_reason"], "delta": {}}], "usage": content["usage"]}
-        lines = [*({"choices": [{"index": 0, **p}]} for p in pieces), ends]
-        self.send_bytes(200, "".join(f"data: {json.dumps(one)}\n\n" for one in [*lines, "[DONE]"]).encode(), headers)
+        self.send_bytes(200, streamed(content, chat="message" in content["choices"][0]), headers)
 
 
 def test_an_event_stream_that_nobody_asked_for_is_read_and_told() -> None:

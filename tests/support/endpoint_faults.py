@@ -180,12 +180,12 @@ def answer(body: Body, path: str, fault: str, length: Callable[[random.Random], 
         if thought:
             content["usage"]["completion_tokens_details"] = {"reasoning_tokens": thought}
     if fault == "stream":
-        return Reply(200, _streamed(content, chat), (went_in, came_out), kind="text/event-stream")
+        return Reply(200, streamed(content, chat), (went_in, came_out), kind="text/event-stream")
     data = json.dumps(content).encode()
     return Reply(200, data[: len(data) // 2] if fault == "broken" else data, (went_in, came_out))
 
 
-def _streamed(content: Mapping[str, Any], chat: bool) -> bytes:
+def streamed(content: Mapping[str, Any], chat: bool) -> bytes:
     """Return an answer as an event stream: the text of its choice in two pieces, why it ended, its usage."""
     choice = content["choices"][0]
     said = choice["message"]["content"] if chat else choice["text"]
