@@ -73,11 +73,13 @@ def plain_name(key: str) -> str:
     return key.strip(" \t\r\n\ufeff\u00a0\u200b").casefold()
 
 
+@lru_cache(4096)
 def bare_name(key: str) -> str:
     """Return a plain name without what parts its words: `Complex_CoT`, `complex-cot` and `complexCot` are one."""
     return re.sub(r"[ _-]", "", plain_name(key))
 
 
+@lru_cache(4096)
 def is_reasoning(key: str) -> bool:
     """Whether a field of this name beside a task and its answer holds how one comes to the answer."""
     return bare_name(key) in _REASONING

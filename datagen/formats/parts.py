@@ -77,7 +77,8 @@ def _is_plain(said: Any) -> bool:
         return False
     if "role" in said:
         return (
-            said["role"] in _PLAIN
+            isinstance(said["role"], str)
+            and said["role"] in _PLAIN
             and isinstance(said.get("content"), str)
             and not said.get("tool_calls")
             and not said.get("function_call")
