@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import warnings
 from typing import Any
 
 _TEXT = r"""'(?:[^'\\]|\\.)*+'|"(?:[^"\\]|\\.)*+\""""
@@ -27,10 +28,12 @@ def listed_in_text(text: str) -> Any:
 
 def _python(text: str) -> Any:
     """Return what a text is as Python or pandas prints it (`{'text': array(['a', 'b'], dtype=object)}`); None for others."""
-    try:
-        return _value(ast.parse(_ARRAY.sub(_with_commas, text), mode="eval").body)
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
-        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SyntaxWarning)  # of `\\d` in a text
+        try:
+            return _value(ast.parse(_ARRAY.sub(_with_commas, text), mode="eval").body)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            return None
 
 
 def _with_commas(found: re.Match[str]) -> str:
@@ -44,5 +47,5 @@ def _value(node: ast.expr) -> Any:
     if isinstance(node, (ast.List, ast.Tuple)):
         return [_value(one) for one in node.elts]
     if isinstance(node, ast.Dict):
-        return {ast.literal_eval(k): _value(v) for k, v in zip(node.keys, node.values, strict=True) if k is not None}
+        return {str(ast.literal_eval(k)): _value(v) for k, v in zip(node.keys, node.values, strict=True) if k is not None}
     return ast.literal_eval(node)

@@ -8,6 +8,7 @@ row would teach a letter that stands for nothing.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -120,10 +121,8 @@ def _listed(record: Record, said: str | None) -> _Choices | None:
     Raises:
         ValueError: they are a text that is no list, and the answer is a letter or a number.
     """
-    names = {plain_name(key): key for key in record}
-    for name in CHOICES:
-        field = names.get(name)
-        if field is None or is_missing(record[field]):
+    for field in sorted((key for key in record if plain_name(key) in CHOICES), key=lambda key: CHOICES.index(plain_name(key))):
+        if is_missing(record[field]):
             continue
         value = record[field]
         found = _read(field, listed_in_text(value) if isinstance(value, str) else value)
@@ -181,8 +180,7 @@ def _columns(record: Record) -> _Choices | None:
     """The choices that stand in a column each: A to D, opa to opd, option_a to option_d, option1 to option4."""
     found: dict[str, tuple[str, str]] = {}
     for key in record:
-        if hit := _COLUMN.fullmatch(plain_name(key)):
-            letter = next(filter(None, hit.groups()))
+        if letter := _letter(key):
             if letter in found or not isinstance(record[key], (str, int, float, type(None))):
                 return None
             found[letter] = (key.strip(), text_of(record[key]).strip())
@@ -194,6 +192,13 @@ def _columns(record: Record) -> _Choices | None:
     # As the file calls them: `a` for the column a, A for `option_a`.
     shown = [found[label][0] if len(found[label][0]) == 1 else label.upper() for label in labels]
     return _Choices("", shown, [found[label][1] for label in labels], own=True, plain=False)
+
+
+@lru_cache(4096)
+def _letter(column: str) -> str:
+    """The letter or number of the choice that a column of this name holds; "" for others."""
+    hit = _COLUMN.fullmatch(plain_name(column))
+    return next(filter(None, hit.groups())) if hit else ""
 
 
 def _meant(field: str, value: Any, among: _Choices, notes: Notes) -> int | None:

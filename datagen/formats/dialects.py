@@ -53,29 +53,31 @@ def understood(record: Record, notes: Notes | None = None) -> list[Understood]:
         ValueError: a field that should hold text or turns holds something else.
     """
     notes = Notes() if notes is None else notes
-    record = _without_marks(record, notes)
-    if (
+    plain = (
         "instruction" in record
         and record.keys() <= _PLAIN
         and record.get("output")
         and all(type(value) is str for value in record.values())
-    ):
+    )
+    if not plain or 0 < len(record.get("input", "")) <= LONGEST_MARK:
+        record = _without_marks(record, notes)
+    if plain:
         return [Understood(record, record)]  # most rows that there are
     instances = record.get("instances")
     if is_maps(instances) and "instruction" in record and "output" not in record:
         others = {key: value for key, value in record.items() if key != "instances"}
         return [Understood(one.plain, one.plain) for each in instances for one in understood({**others, **each}, notes)]
-    plain = with_pair(_tools(_turns(_parsed(with_turns(_named(record))))))
+    said = with_pair(_tools(_turns(_parsed(with_turns(_named(record))))))
     same = True
-    if not any(is_maps(plain.get(name)) for name in CONVERSATIONS[:2]):
-        plain = _paired(plain)
-        asked = with_choices(plain, notes)
-        same = asked is plain
-        plain = _sides(with_answer(with_material(asked, notes), notes))
-    _check_media(plain)
-    plain = unwanted(plain)
-    thought = with_reasoning(plain, notes)
-    return [Understood(thought, record if same and thought is plain else thought)]
+    if not any(is_maps(said.get(name)) for name in CONVERSATIONS[:2]):
+        said = _paired(said)
+        asked = with_choices(said, notes)
+        same = asked is said
+        said = _sides(with_answer(with_material(asked, notes), notes))
+    _check_media(said)
+    said = unwanted(said)
+    thought = with_reasoning(said, notes)
+    return [Understood(thought, record if same and thought is said else thought)]
 
 
 def _without_marks(record: Record, notes: Notes) -> Record:
@@ -86,7 +88,7 @@ def _without_marks(record: Record, notes: Notes) -> Record:
     marked: list[str] = []
     task = ""
     for key, value in record.items():
-        if type(value) is str and 0 < len(value) <= LONGEST_MARK and known_name(key) in _MARKED:
+        if type(value) is str and 0 < len(value) <= LONGEST_MARK and (key in _MARKED or known_name(key) in _MARKED):
             task = task or " ".join(v for k, v in record.items() if known_name(k) in PROMPTS and isinstance(v, str))
             if marks_nothing(value, task) and (known_name(key) == "system" or task.strip()):
                 marked.append(key)

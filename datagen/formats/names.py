@@ -35,6 +35,7 @@ _BESIDE = frozenset({
     *("username", "name", "title", "tag", "tags", "category", "categories", "topic", "subject", "domain", "type", "kind"),
     *("split", "score", "scores", "rating", "votes", "difficulty", "level", "license", "licence", "model", "version"),
     *("config", "dataset", "status", "count", "length", "tokens", "seed", "hint", "hints", "template", "prefix"),
+    *(*MATERIAL, *CHOICES, "premise", "hypothesis", "support", "document", "background", "ctx", "endings"),
 })  # fmt: skip
 # Names that say a task and its answer only where both stand, and no surer name does.
 PAIRS = (
@@ -45,7 +46,7 @@ PAIRS = (
 # Other spellings of known names, and their words in other languages.
 _SPELLINGS = {
     "instruction": ("指令", "指示", "คำสั่ง"),
-    "question": ("问题", "問題", "提问", "提問", "คำถาม"),
+    "question": ("问题", "問題", "提问", "提問", "คำถาม", "question_stem"),
     "answer": ("回答", "答案", "回复", "回覆", "答复", "答覆", "คำตอบ"),
     "input": ("输入", "輸入", "อินพุต"),
     "output": ("输出", "輸出", "เอาต์พุต"),
@@ -73,11 +74,13 @@ def plain_name(key: str) -> str:
     return key.strip(" \t\r\n\ufeff\u00a0\u200b").casefold()
 
 
+@lru_cache(4096)
 def bare_name(key: str) -> str:
     """Return a plain name without what parts its words: `Complex_CoT`, `complex-cot` and `complexCot` are one."""
     return re.sub(r"[ _-]", "", plain_name(key))
 
 
+@lru_cache(4096)
 def is_reasoning(key: str) -> bool:
     """Whether a field of this name beside a task and its answer holds how one comes to the answer."""
     return bare_name(key) in _REASONING

@@ -78,7 +78,8 @@ def _is_plain(said: Any) -> bool:
         return False
     if "role" in said:
         return (
-            said["role"] in ROLES
+            isinstance(said["role"], str)
+            and said["role"] in ROLES
             and isinstance(said.get("content"), str)
             and not said.get("tool_calls")
             and not said.get("function_call")

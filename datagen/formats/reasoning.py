@@ -56,7 +56,7 @@ def _text(value: Any) -> str:
 
 def _turns(record: Record) -> tuple[str, list[Record]] | str:
     """Return the field of the turns and the turns that end with the one answer of a record; why there are none as a text."""
-    if any(name in record for name in SIDES) or "candidates" in record:
+    if any(name in record for name in SIDES) or not is_missing(record.get("candidates")):
         return _SEVERAL
     for place in ("messages", "conversations"):
         turns = record.get(place)
