@@ -12,7 +12,9 @@ def dumps(
     value: Any, *, indent: int | None = None, sort_keys: bool = False, ensure_ascii: bool = False,
     default: Callable[[Any], Any] | None = None,
 ) -> str:  # fmt: skip
-    """Return a value as JSON text; everything that is written to disk or printed as JSON goes through here.
+    """Return a value as JSON text; what is written to disk or printed as JSON goes through here.
+
+    Requests do not: a number that is none in one is an error, and not null (`json.dumps(…, allow_nan=False)`).
 
     Args:
         value: what JSON can hold; NaN and infinity become null, and a key that is one its name as text.

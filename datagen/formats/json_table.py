@@ -12,8 +12,7 @@ from typing import Any
 
 from datagen.formats.names import CONVERSATIONS, KNOWN, SIDES, known_name
 from datagen.formats.pieces import Piece
-
-Record = dict[str, Any]
+from datagen.formats.shape import Record
 
 
 def unfolded(pieces: Iterator[Piece], known: Collection[str] = ()) -> Iterator[Piece]:
