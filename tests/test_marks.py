@@ -15,7 +15,10 @@ def test_a_call_is_json_or_what_python_prints(inside):
     assert (said, call) == ("Wait.", {"name": "f", "arguments": {"ok": True}})
 
 
-@pytest.mark.parametrize("inside", ["f(1)", "{'f': 1}", "[1]", "(" * 100_000, "{'a': " * 10_000, "{'name': 'f', 'arguments': {1, b'x'}}"])
+NONE = ["f(1)", "{'f': 1}", "[1]", "(" * 100_000, "{'a': " * 10_000, "{'name': 'f', 'arguments': {1}}"]
+
+
+@pytest.mark.parametrize("inside", NONE, ids=range(len(NONE)))
 def test_what_is_no_call_leaves_the_content_whole(inside):
     content = f"<tool_call>{inside}</tool_call>"
     assert split_calls(content) == (content, [])

@@ -10,6 +10,7 @@ import json
 from typing import Any
 
 from datagen.formats.shape import dumps
+from datagen.json_text import finite
 from datagen.tool_specs import openai_tools
 
 Call = dict[str, Any]
@@ -20,7 +21,13 @@ def calls(text: str | None) -> list[Call]:
 
     Arguments given as JSON text are parsed; text that is not JSON stays text.
     """
-    return [{"name": call["name"], "arguments": _parsed(call["arguments"])} for call in _listed(text)]
+    return [{"name": call["name"], "arguments": _arguments(call["arguments"])} for call in _listed(text)]
+
+
+def _arguments(given: Any) -> Any:
+    """Return arguments as a value; a text that JSON cannot hold as one, such as 1e400, stays a text."""
+    value = _parsed(given)
+    return given if isinstance(given, str) and finite(value) is not value else value
 
 
 def openai_calls(text: str | None) -> list[Call]:
