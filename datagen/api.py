@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,8 @@ def filter(  # noqa: A001  (the command's name)
     """Curate rows by a chain of stages; as `datagen filter`.
 
     Args:
-        inputs: files or folders in any format that datagen reads, or a table: pandas, pyarrow, `datasets`, a list of maps.
+        inputs: files or folders in any format that datagen reads, a finished run, or a table: pandas, pyarrow, `datasets`, a
+            list of maps.
         stages: names with or without options as on the command line (`"rouge:threshold=0.6"`), maps of one name to its options
             (`{"rouge": {"threshold": 0.6}}`), or stages such as `dg.stages.Minhash(threshold=0.8)`.
         out: the run folder; the same call again goes on or does nothing. None = a temporary folder.
@@ -86,7 +88,7 @@ def filter(  # noqa: A001  (the command's name)
     if not stages:
         raise UsageError(f"name a stage: {', '.join(stage.names())}")
     folder = Path(tempfile.mkdtemp(prefix="datagen-")) if out is None else Path(out)
-    paths = paths_of(inputs, folder.with_name(f"{folder.name}.input") / "table.parquet")
+    paths = _paths(inputs, folder.with_name(f"{folder.name}.input") / "table.parquet")
     entries = [_entry(s) for s in ([stages] if isinstance(stages, (str, Mapping, stage.Stage)) else stages)]
     if target_size is not None:
         entries.append({"balance": {"size": target_size}})
@@ -121,20 +123,22 @@ def magpie(out: str | Path, n: int = 100, **options: Any) -> Finished:
 
 
 def mix(
-    sources: Mapping[str, str | Path | Sequence[str]], out: str | Path, *, mapping: Mapping[str, str] | None = None,
+    sources: Mapping[str, Any], out: str | Path, *, mapping: Mapping[str, str] | None = None,
     roles: Mapping[str, str] | None = None, limit: int | None = None, split: str | None = None, encoding: str = "",
     **options: Any,
 ) -> Finished:  # fmt: skip
     """Mix sources by T5's rules or by a grid of proxies; as `datagen mix`.
 
-    `sources` maps the name of each to its file, folder or a list of them; mapping, roles, limit, split and encoding are as in
+    `sources` maps the name of each to its rows, given as to `filter`; mapping, roles, limit, split and encoding are as in
     `filter`, for each source; `options` are those of `MixOptions`, such as `method="temperature", temperature=2`.
 
     Raises:
         DatagenError: with one line that names the fix.
     """
     _check_limit(limit)
-    named = {n: str(p) if isinstance(p, (str, Path)) else [str(x) for x in p] for n, p in sources.items()}
+    folder = Path(out).with_name(f"{Path(out).name}.input")
+    given = {name: _paths(rows, folder / f"{i}.parquet") for i, (name, rows) in enumerate(sources.items())}
+    named = {name: paths[0] if len(paths) == 1 else paths for name, paths in given.items()}
     made = recipes.make(
         [{"mix": {"sources": named, **options}}], mapping=mapping or {}, roles=roles or {}, limit=limit, split=split,
         encoding=encoding,
@@ -156,7 +160,7 @@ def train(
     """
     _check_limit(limit)
     folder = Path(out)
-    paths = paths_of(rows, folder.with_name(f"{folder.name}.input") / "table.parquet")
+    paths = _paths(rows, folder.with_name(f"{folder.name}.input") / "table.parquet")
     made = recipes.make(
         [{"train": options}], input=tuple(paths), mapping=mapping or {}, roles=roles or {}, limit=limit, split=split,
         encoding=encoding,
@@ -194,7 +198,7 @@ def teach(
         raise UsageError(f"there is no teacher '{kind}'{did_you_mean(kind, (*recipes.TEACHERS, 'judge'))}")
     _check_limit(limit)
     folder = Path(out)
-    paths = paths_of(rows, folder.with_name(f"{folder.name}.input") / "table.parquet")
+    paths = _paths(rows, folder.with_name(f"{folder.name}.input") / "table.parquet")
     recipe = recipes.make(
         [{kind: options}], input=tuple(paths), mapping=mapping or {}, roles=roles or {}, limit=limit, split=split,
         encoding=encoding,
@@ -236,21 +240,28 @@ def read(
 
 
 def write(
-    rows: str | Path, to: str, target: str | Path, *, mapping: Mapping[str, str] | None = None,
+    rows: Any, to: str, target: str | Path, *, mapping: Mapping[str, str] | None = None,
     roles: Mapping[str, str] | None = None, limit: int | None = None, split: str | None = None, encoding: str = "",
 ) -> Exported:  # fmt: skip
-    """Export a run folder or any readable rows to a format; as `datagen export`, which lists the formats in its help.
+    """Export rows to a format; as `datagen export`, which lists the formats in its help.
 
-    mapping, roles, limit, split and encoding are those of `filter`.
+    The rows, and mapping, roles, limit, split and encoding, are given as to `filter`; a finished run is its kept rows.
 
     Raises:
         DatagenError: with one line that names the fix.
     """
     _check_limit(limit)
-    found = read_rows(
-        str(rows), mapping=mapping, roles=roles, limit=limit, answers="named", split=split, encoding=encoding, needs_rows=True
-    )  # fmt: skip
-    return export(found, to, Path(target))
+    with tempfile.TemporaryDirectory() as folder:
+        paths = _paths(rows, Path(folder) / "table.parquet")
+        found = chain.from_iterable(
+            read_rows(path, mapping=mapping, roles=roles, answers="named", split=split, encoding=encoding, needs_rows=True)
+            for path in paths
+        )
+        return export(islice(found, limit), to, Path(target))
+
+
+def _paths(rows: Any, table: Path) -> list[str]:
+    return paths_of(rows.folder if isinstance(rows, Finished) else rows, table)
 
 
 class Stages:

@@ -21,7 +21,6 @@ def paths_of(inputs: Any, table: Path) -> list[str]:
         raise UsageError("rows are given as a table or as a list of maps, one per row, not as a map")
     if type(inputs).__module__.startswith("datasets"):
         inputs = inputs.with_format("arrow")[:]
-    table.parent.mkdir(parents=True, exist_ok=True)
     if hasattr(inputs, "to_dict"):
         try:
             inputs = pa.Table.from_pandas(inputs, preserve_index=False)
@@ -29,17 +28,21 @@ def paths_of(inputs: Any, table: Path) -> list[str]:
             inputs = inputs.to_dict("records")
     if isinstance(inputs, pa.Table):
         with writing(table):
+            table.parent.mkdir(parents=True, exist_ok=True)
             pq.write_table(inputs, table)
         return [str(table)]
     if not isinstance(inputs, Iterable):
         raise UsageError(f"rows are given as paths, a table or a list of maps, not as {type(inputs).__name__}")
     inputs = list(inputs)
     if not inputs or not isinstance(inputs[0], Mapping):
+        if wrong := next((i for i in inputs if not isinstance(i, (str, Path))), None):
+            raise UsageError(f"rows are given as paths, a table or a list of maps, not as a list of {type(wrong).__name__}")
         return [str(i) for i in inputs]
     table = table.with_suffix(".jsonl")
     # Line by line, as a file would hold them: rows need not have the same fields, and a bad one is a ledger row.
     lines = (dumps(dict(row) if isinstance(row, Mapping) else row, ensure_ascii=True, default=_plain) for row in inputs)
     with writing(table):
+        table.parent.mkdir(parents=True, exist_ok=True)
         table.write_text("".join(f"{line}\n" for line in lines), "utf-8")
     return [str(table)]
 

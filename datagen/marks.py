@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
 from typing import Any
 
@@ -68,11 +69,12 @@ def split_calls(content: str) -> tuple[str, list[Any]]:
 
 def _call(text: str) -> Any:
     """Return what a text holds as JSON, or as Python prints a map (Hermes' own sets have both); None for neither."""
-    for read in (json.loads, ast.literal_eval):
-        try:
-            return read(text.strip())
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
-            continue
+    with contextlib.suppress(ValueError, RecursionError):
+        return json.loads(text)
+    if not text.lstrip().startswith("{"):
+        return None
+    with contextlib.suppress(ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+        return json.loads(json.dumps(ast.literal_eval(text.strip())))  # Python has values that JSON has not
     return None
 
 

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +44,17 @@ class Stage:
     parallel: ClassVar[Literal["rows", "device"]] = "rows"  # score in a pool of processes, or in one with all its threads
     chunk: ClassVar[int] = 4096  # of parallel=device: rows scored between two writes, which is what a kill may cost
     rewrites: ClassVar[bool] = False  # it mends rows with `rewrite` and drops none
+
+    def __new__(cls, *_: Any, **given: Any) -> Self:
+        """Check the names of options before the dataclass does, whose error names no other.
+
+        Raises:
+            UsageError: an unknown option.
+        """
+        known = [f.name for f in fields(cls) if f.init]
+        if unknown := next((name for name in given if name not in known), None):
+            raise UsageError(f"{cls.__name__} has no option '{unknown}'{did_you_mean(unknown, known)}")
+        return super().__new__(cls)
 
     @property
     def name(self) -> str:

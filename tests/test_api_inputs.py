@@ -83,3 +83,41 @@ def test_training_takes_them_too(parts: Path, tmp_path: Path, tiny_dir: Path, ch
 def test_training_takes_a_table(tmp_path: Path, tiny_dir: Path) -> None:
     with pytest.raises(DataError, match=r"table\.jsonl: no record has an answer"):
         dg.train([{"instruction": "Say it.", "reply": "It."}], tmp_path / "out", model=str(tiny_dir), steps=1)
+
+
+RECORD = {"instruction": "Name a moon.", "input": "", "output": "ไอโอ"}
+
+
+@pytest.mark.parametrize("kind", ["list", "pandas", "arrow", "iterator", "run", "folder", "paths"])
+def test_write_takes_rows_as_filter_does(tmp_path: Path, kind: str) -> None:
+    import pandas as pd
+    import pyarrow as pa
+
+    run = dg.filter([RECORD], ["rules"], tmp_path / "run")
+    (tmp_path / "in.jsonl").write_text(json.dumps(RECORD), "utf-8")
+    given = {
+        "list": [RECORD], "pandas": pd.DataFrame([RECORD]), "arrow": pa.Table.from_pylist([RECORD]), "iterator": iter([RECORD]),
+        "run": run, "folder": run.folder, "paths": [tmp_path / "in.jsonl"],
+    }  # fmt: skip
+    done = dg.write(given[kind], "alpaca", tmp_path / "out.jsonl")
+    assert (done.records, json.loads((tmp_path / "out.jsonl").read_text("utf-8"))) == (1, RECORD)
+
+
+@pytest.mark.parametrize(("rows", "words"), [(3, "not as int"), ({"a": 1}, "not as a map"), ([3], "not as a list of int")])
+def test_write_says_what_it_takes(tmp_path: Path, rows: Any, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        dg.write(rows, "alpaca", tmp_path / "out.jsonl")
+
+
+def test_a_mixture_takes_tables_too(tmp_path: Path) -> None:
+    import pandas as pd
+
+    other = {**RECORD, "output": "木卫一"}
+    run = dg.mix({"a": pd.DataFrame([RECORD]), "b": [other]}, tmp_path / "mixed")
+    assert sorted(run.kept.column("output").to_pylist()) == ["ไอโอ", "木卫一"]
+
+
+def test_an_unknown_option_of_a_stage_names_the_near_one() -> None:
+    with pytest.raises(UsageError, match=r"Minhash has no option 'treshold'; did you mean 'threshold'\?"):
+        dg.stages.Minhash(treshold=0.5)
+    assert dg.stages.Minhash(0.5) == dg.stages.Minhash(threshold=0.5)

@@ -101,6 +101,7 @@ def test_a_csv_goes_out_and_comes_back(out: Path, datagen: Any, tmp_path: Path) 
     assert "3 judgements taken" in done.stderr
     again = datagen("review", "out", "--from-csv", "r.csv")  # what is left is of the file, whatever --sample says
     assert "1 of this sample left" in again.stdout
+    assert "fill in `decision` of the rows left in r.csv" in again.stdout and "next: datagen review" not in again.stdout
     assert "0 judgements taken" in again.stderr
 
 

@@ -53,7 +53,7 @@ def command(
     else:
         ids = [row["id"] for row in rows]
         _asked(review, rows)
-    return _told(review, ids, as_json=as_json)
+    return _told(review, ids, as_json=as_json, file=from_csv)
 
 
 def _asked(review: Review, rows: list[Row]) -> None:
@@ -135,7 +135,7 @@ def _edited(row: Row) -> Any:
     return Judgement(row["id"], "edit", "", **texts)
 
 
-def _told(review: Review, ids: list[str], *, as_json: bool) -> int:
+def _told(review: Review, ids: list[str], *, as_json: bool, file: str | None) -> int:
     """Write the result and say what it is."""
     import sys
 
@@ -155,8 +155,10 @@ def _told(review: Review, ids: list[str], *, as_json: bool) -> int:
     if judged:
         say(f"accepted as they are: {100 * part:.0f} % (95 % interval {100 * low:.0f} to {100 * high:.0f})")
         endings.made(rows=review.folder / "kept", rejected=review.folder / "dropped")
-    if left:
+    if left and file:
+        say(f"fill in `decision` of the rows left in {file}, and give this command again")
+    elif left:
         endings.then(*sys.argv[1:])
-    elif counts["accept"] + counts["edit"]:
+    if (file or not left) and counts["accept"] + counts["edit"]:
         endings.then("train", str(review.folder / "kept"), "-o", endings.beside(str(review.out), "trained"))
     return 0

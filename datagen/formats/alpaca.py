@@ -44,6 +44,8 @@ def read_record(record: Record) -> Row:
     plain, names = renamed(record, {} if "chosen" in record else ALIASES)
     taken = {"instruction", "input", "output", "system", "tools"} & plain.keys()
     fields: Row = {name: text_of(plain[name]) for name in taken}
+    if chat.is_messages(plain.get("output")) and len(plain["output"]) == 1:
+        fields["output"] = chat.answer_text([chat.read_turn(plain["output"][0])])
     chosen, rejected = plain.get("chosen"), plain.get("rejected")
     if isinstance(chosen, str) and isinstance(rejected, str):
         fields["candidates"] = preference(chosen, rejected)
@@ -72,6 +74,9 @@ def canonical(row: Mapping[str, Any], style: Style) -> Record:
         history = history_of(turns)
         if history is None:
             record["messages"] = [chat.write_turn(t) for t in (prompt_turns(turns) if is_pair(row) else turns)]
+            if turns and turns[-1]["role"] == "assistant":
+                last = chat.write_turn(turns[-1])
+                record["output"] = last["content"] or text_of(last.get("tool_calls"))
         else:
             asked, answered = turns[-2]["content"], turns[-1]["content"]
             if asked != _task(row["instruction"], row["input"]):  # the turns are the truth

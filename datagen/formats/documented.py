@@ -31,7 +31,10 @@ def alpaca(record: Mapping[str, Any]) -> bool:
 
 def sharegpt(record: Mapping[str, Any]) -> bool:
     """Whether a record is ShareGPT's: `conversations` of `from` and `value`, `system` and `tools` as texts."""
-    turns = [*(record.get("conversations") or []), *(record[side] for side in ("chosen", "rejected") if side in record)]
+    turns = record.get("conversations")
+    if not isinstance(turns, list):
+        return False
+    turns = [*turns, *(record[side] for side in ("chosen", "rejected") if side in record)]
     return bool(turns) and all(map(_said, turns)) and _texts(record, "system", "tools")
 
 

@@ -48,11 +48,10 @@ def read_record(record: Record) -> Row:
     if answers:
         taken |= {"chosen", "rejected"}
         taken.discard("completion")
-    elif lists and isinstance(completion, list) and (not completion or is_messages(completion)):
+    elif is_messages(completion) or (lists and completion == []):
         style.update({} if len(completion) == 1 else {"completion_turns": len(completion)})
         answers = [[read_turn(m) for m in completion]]
     else:
-        lists = False  # one side is text: both are
         answers = [[answer_turn(text_of(completion))]]
     turns = [read_turn(m) for m in prompt] if lists else [turn("user", text_of(prompt))]
     fields = _columns([*turns, *answers[0]], text_of(plain.get("system")), lists, style)
@@ -68,7 +67,12 @@ def read_record(record: Record) -> Row:
 
 def write_record(row: Mapping[str, Any]) -> Record:
     """Return the prompt and completion record of a row: texts for one plain exchange, else lists of messages."""
-    return restore(row, NAME, canonical)
+    record = restore(row, NAME, canonical)
+    taught = row["messages"] is None or all(t["train"] is not False for t in row["messages"][-1:])
+    if taught and record.get("label") is False and "completion" in record:
+        # Beside a prompt and its completion it would be KTO's, and the answer one that people did not want.
+        return {"label_" if key == "label" else key: value for key, value in record.items()}
+    return record
 
 
 def canonical(row: Mapping[str, Any], style: Style) -> Record:

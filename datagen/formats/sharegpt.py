@@ -94,8 +94,8 @@ def read_turn(said: Mapping[str, Any]) -> Turn:
         raise ValueError("a conversation turn without 'from'")
     role: str = said["from"]
     value = said.get("value")
-    text = None if value is None else text_of(value)
-    read = turn("assistant", None, tool_calls=text) if role in CALLS else turn(role_of(role), text)
+    text = text_of(value)
+    read = turn("assistant", None if text else "", tool_calls=text or None) if role in CALLS else turn(role_of(role), text)
     if isinstance(said.get("tool_call_id"), str):
         read["tool_call_id"] = said["tool_call_id"]
     read["reasoning"] = next((said[key] for key in REASONING if isinstance(said.get(key), str)), None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from datagen.formats.shape import dumps
+from datagen.json_text import finite
 from datagen.tool_calls import Call, listed, parsed
 from datagen.tool_specs import openai_tools
 
@@ -14,7 +15,13 @@ def calls(text: str | None) -> list[Call]:
 
     Arguments given as JSON text are parsed; text that is not JSON stays text.
     """
-    return [{"name": call["name"], "arguments": parsed(call["arguments"])} for call in listed(text)]
+    return [{"name": call["name"], "arguments": _arguments(call["arguments"])} for call in listed(text)]
+
+
+def _arguments(given: Any) -> Any:
+    """Return arguments as a value; a text that JSON cannot hold as one, such as 1e400, stays a text."""
+    value = parsed(given)
+    return given if isinstance(given, str) and finite(value) is not value else value
 
 
 def openai_calls(text: str | None) -> list[Call]:

@@ -1,0 +1,41 @@
+"""Marks of calls and results in a model's raw text."""
+
+from __future__ import annotations
+
+import pytest
+
+from datagen.marks import split_calls, split_responses
+
+JSON, PYTHON = '{"name": "f", "arguments": {"ok": true}}', "\n{'arguments': {'ok': True}, 'name': 'f'}\n"
+
+
+@pytest.mark.parametrize("inside", [JSON, PYTHON])
+def test_a_call_is_json_or_what_python_prints(inside):
+    said, (call,) = split_calls(f"Wait.\n<tool_call>{inside}</tool_call>")
+    assert (said, call) == ("Wait.", {"name": "f", "arguments": {"ok": True}})
+
+
+NONE = ["f(1)", "{'f': 1}", "[1]", "(" * 100_000, "{'a': " * 10_000, "{'name': 'f', 'arguments': {1}}"]
+
+
+@pytest.mark.parametrize("inside", NONE, ids=range(len(NONE)))
+def test_what_is_no_call_leaves_the_content_whole(inside):
+    content = f"<tool_call>{inside}</tool_call>"
+    assert split_calls(content) == (content, [])
+
+
+@pytest.mark.parametrize(
+    ("content", "texts"),
+    [
+        ("<tool_response>\n12\n</tool_response>", ["12"]),
+        (" <tool_response>ก</tool_response>\n\n<tool_response>\n{}\n</tool_response>\n", ["ก", "{}"]),
+        ("<tool_response></tool_response>", [""]),
+        ("", []),
+        ("12", []),
+        ("<tool_response>12", []),
+        ("See: <tool_response>12</tool_response>", []),
+        ("<tool_response>12</tool_response> Thanks", []),
+    ],
+)
+def test_results_are_taken_out_where_there_is_nothing_else(content, texts):
+    assert split_responses(content) == texts
