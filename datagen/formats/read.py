@@ -111,7 +111,7 @@ def _rows_of(path: str, opened: Iterator[_File], *, needs_rows: bool) -> Iterato
 def records(path: str, split: str | None = None) -> Iterator[tuple[str, Piece]]:
     """Yield the name of the file and each record of it as it stands, of whatever fields: for files that hold no rows."""
     for file in files(path, split=split):
-        pieces, _ = _File(file, named(file), {}, "", {}, "any").opened()
+        pieces, _ = _File(file, named(file), {}, "", {}, "any").opened(as_it_stands=True)
         for piece in pieces:
             yield named(file), piece
 
@@ -165,8 +165,8 @@ class _File:
             tell(str(self.path.resolve()), f"{self.path}: {words}")
         yield from held
 
-    def opened(self) -> tuple[Iterator[Piece], bool]:
-        """Return the pieces of the file, and whether they are rows already."""
+    def opened(self, *, as_it_stands: bool = False) -> tuple[Iterator[Piece], bool]:
+        """Return the pieces of the file, and whether they are rows already; with what is around them where that is asked."""
         with self.path.open("rb") as file:
             magic = file.read(8)
         if magic.startswith((tables.ARROW_FILE, tables.ARROW_STREAM)):
@@ -179,7 +179,7 @@ class _File:
             raise DataError(f"{self.path}: {kind}")
         if jsonl.is_json(start):
             found = json_table.unfolded(jsonl.pieces(self.path, self.encoding), self.names)
-            return wrapped.unwrapped(found, self.names, str(self.path)), False
+            return found if as_it_stands else wrapped.unwrapped(found, self.names, str(self.path)), False
         return csv.pieces(self.path, self.names, self.encoding), False
 
     @cached_property

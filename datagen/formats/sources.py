@@ -86,7 +86,7 @@ def _folder_files(folder: Path, split: str | None) -> list[Path]:
     card = folder / subsets.CARD
     text = card.read_text("utf-8", "replace") if card.is_file() else ""
     wanted = subsets.chosen(str(folder), list(by_name), text)
-    own = _saved_parts(folder, wanted) or subsets.parts(wanted, text)
+    own = _saved_parts(folder, wanted) or subsets.named_parts(wanted, text)
     return [by_name[name] for name in splits.chosen(str(folder), wanted, split, own)]
 
 
@@ -192,7 +192,7 @@ def _hub_files(path: str, split: str | None) -> list[Path]:
             if not file and subsets.CARD in listed:
                 card = Path(hub.hf_hub_download(dataset, subsets.CARD, repo_type="dataset"))
                 wanted = subsets.chosen(path, wanted, card.read_text("utf-8", "replace"))
-                own = subsets.parts(wanted, card.read_text("utf-8", "replace"))
+                own = subsets.named_parts(wanted, card.read_text("utf-8", "replace"))
             wanted = splits.chosen(path, wanted, split, own)
         if wanted == [""]:
             raise DataError(f"{path} holds no data file{_holds(others)}; {EXPECTED}")

@@ -93,7 +93,7 @@ def _matches(name: str, pattern: str) -> bool:
     return re.fullmatch("".join(words.get(part, re.escape(part)) for part in parts) + "(?:/.*)?", name) is not None
 
 
-def parts(names: Sequence[str], card: str) -> dict[str, str]:
+def named_parts(names: Sequence[str], card: str) -> dict[str, str]:
     """Return the part (`train`, `test`, …) of each file whose part the card of a set says, whatever the file is called."""
     try:
         configs = _configs(card)

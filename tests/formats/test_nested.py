@@ -11,7 +11,7 @@ import pytest
 
 from datagen.errors import DataError
 from datagen.formats.dotted import NOTHING, leaves, value_at
-from datagen.formats.read import read
+from datagen.formats.read import read, records
 
 ROW = {"instruction": "Name a river.", "output": "The Rhine."}
 THAI = {"คำถาม": "แม่น้ำคืออะไร", "คำตอบ": "ทางน้ำ"}
@@ -74,6 +74,12 @@ def test_names_in_other_languages_and_the_users_map_are_known_in_the_list(tmp_pa
 def test_a_record_that_is_a_row_stays_one(tmp_path: Path, capsys: Any, record: Any) -> None:
     assert said(file(tmp_path, record)) == [(ROW["instruction"], ROW["output"])]
     assert capsys.readouterr().err == ""
+
+
+def test_a_file_that_holds_no_rows_is_given_as_it_stands(tmp_path: Path, capsys: Any) -> None:
+    """Benchmarks name their fields from the top: `fields=data.question`."""
+    ((_, piece),) = records(file(tmp_path, {"data": [{"question": "a"}, {"question": "b"}]}))
+    assert list(piece.record) == ["data"] and capsys.readouterr().err == ""
 
 
 def test_an_object_of_several_lists_asks_for_one_of_them(tmp_path: Path) -> None:
