@@ -96,7 +96,7 @@ FAULTS: list[tuple[str, int, str]] = [
     ("mix a=no.jsonl -o new", 3, "no such file or directory: no.jsonl"),
     ("self-instruct -n 0 -o new", 2, "n must be 1 or more, not 0"),
     ("self-instruct -n 1 -o new --language de", 2, "'de' is not one of en, zh, th"),
-    ("self-instruct -n 1 -o new --model none --base-url nowhere", 2, "nowhere is not a URL"),
+    ("self-instruct -n 1 -o new --model none --base-url nowhere", 2, "'nowhere' is not a URL"),
     ("self-instruct -n 1 -o new --model none", 4, "there is no local model 'none', and OpenAI needs a key"),
     ("self-instruct -n 1 -o new --seeds no.jsonl", 3, "no such file or directory: no.jsonl"),
     ("train no.jsonl -o new", 3, "no such file or directory: no.jsonl"),

@@ -100,8 +100,9 @@ def test_calls_that_are_nested_too_deep_end_no_run(tokenizer: Any) -> None:
     arguments = '{"x": ' + "[" * 600 + '"<|im_end|>"' + "]" * 600 + "}"
     call = '[{"id": "1", "type": "function", "function": {"name": "f", "arguments": ' + arguments + "}}]"
     row = new_row(messages=[turn("user", "q"), {**turn("assistant", ""), "tool_calls": call}])
-    assert samples_of([row], tokenizer, 9999)[1] == [(row["id"], "control_tokens: <|im_end|>")]
-    assert len(samples_of([row], tokenizer, 9999, Rendering(control_tokens="escape"))[0]) == 1
+    for how in (Rendering(), Rendering(control_tokens="escape")):
+        told = [(row["id"], "error: the row's tools or calls are nested too deep")]
+        assert samples_of([row], tokenizer, 9999, how)[1] == told
 
 
 def test_the_file_of_a_template_is_read_as_editors_and_tokenizers_write_it(tokenizer: Any, tmp_path: Path) -> None:
