@@ -24,7 +24,6 @@ from datagen.run import Result, execute
 from datagen.shards import read_all, read_json
 
 DEFAULT_STAGES: tuple[Any, ...] = ("rules", "minhash", "rouge")
-
 Steps = Sequence[str | Mapping[str, Any] | stage.Stage]
 
 

@@ -7,6 +7,8 @@ import contextlib
 import json
 from typing import Any
 
+from datagen import json_text
+
 # Opening and closing marks of reasoning, by the families that write them.
 THOUGHTS = (
     ("<think>", "</think>"),  # DeepSeek, Qwen, GLM, Nemotron
@@ -74,7 +76,7 @@ def _call(text: str) -> Any:
     if not text.lstrip().startswith("{"):
         return None
     with contextlib.suppress(ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
-        return json.loads(json.dumps(ast.literal_eval(text.strip())))  # Python has values that JSON has not
+        return json.loads(json_text.dumps(ast.literal_eval(text.strip())))  # Python has values that JSON has not
     return None
 
 

@@ -28,9 +28,8 @@ def build(cls: type[T], options: Mapping[str, Any], where: str) -> T:
     fields = {f.name: f for f in dataclasses.fields(cls) if f.init}  # type: ignore[arg-type]
     types_ = typing.get_type_hints(cls)
     values: dict[str, Any] = {}
+    refuse_unknown(cls, options, where)
     for name, value in options.items():
-        if name not in fields:
-            raise UsageError(f"{where} has no option '{name}'{did_you_mean(str(name), fields)}")
         values[name] = _read(value, types_[name], f"{where}, option '{name}'")
     missing = [n for n, f in fields.items() if n not in values and not _has_default(f)]
     if missing:
@@ -39,6 +38,13 @@ def build(cls: type[T], options: Mapping[str, Any], where: str) -> T:
         return cls(**values)
     except ValueError as e:
         raise UsageError(f"{where}: {e}") from None
+
+
+def refuse_unknown(cls: type[Any], options: Mapping[str, Any], where: str = "") -> None:
+    """Raise UsageError where one of the options is none of the class, with those that it may be a slip of."""
+    known = [f.name for f in dataclasses.fields(cls) if f.init]
+    if unknown := [str(name) for name in options if name not in known]:
+        raise UsageError(f"{where or cls.__name__} has no option '{unknown[0]}'{did_you_mean(unknown[0], known)}")
 
 
 def values(options: Any) -> dict[str, Any]:

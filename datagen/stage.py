@@ -46,14 +46,8 @@ class Stage:
     rewrites: ClassVar[bool] = False  # it mends rows with `rewrite` and drops none
 
     def __new__(cls, *_: Any, **given: Any) -> Self:
-        """Check the names of options before the dataclass does, whose error names no other.
-
-        Raises:
-            UsageError: an unknown option.
-        """
-        known = [f.name for f in fields(cls) if f.init]
-        if unknown := next((name for name in given if name not in known), None):
-            raise UsageError(f"{cls.__name__} has no option '{unknown}'{did_you_mean(unknown, known)}")
+        """Refuse an unknown option before the dataclass does, whose error names no other; raises UsageError."""
+        option_fields.refuse_unknown(cls, given)
         return super().__new__(cls)
 
     @property

@@ -60,7 +60,7 @@ _SENTENCE_END = regex.compile(r"[.!?](?=\s|$)|[。！？]")
 _RAISED = regex.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
 _VULGAR = regex.compile(r"[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒]")
 _SUM = regex.compile(  # what may stand before the result of a sum
-    r"(?:[\d\s.,+*/()×÷=−–-]|(?<=\d\s?)x(?=\s?\d)|\\(?:times|cdot|div)(?![a-z])|\{[^{}\d\\]{0,30}\})+"
+    r"(?:[\d\s.,+*/()×÷=−–-]|(?<=\d\s?)x(?=\s?\d)|\\(?:times|cdot|div)(?![a-z])|\{[^{}\d\\]{0,30}\})++"
 )
 _FRACTION = regex.compile(
     r"(?P<mixed>(?<=\d)\s*)?\\[cdt]?frac\s*(?:\{\s*(?P<above>-?\d+)\s*\}|(?P<a>\d))\s*(?:\{\s*(?P<below>\d+)\s*\}|(?P<b>\d))"
