@@ -177,7 +177,8 @@ def checked(folder: Path, command: str, log: list[Arrival], hits: int, cap: bool
         max(dollars([a.billed], PRICE_IN, PRICE_OUT) for a in log),
     )
     counted = sum(usd if usd is not None else most or 0 for _, how, usd, most in attempts if usd is not None or how != "free")
-    excess = billed - counted - (lost * most if over else 0)  # what a kill cut off is held at what was asked for
+    cut_off = len(log) - got.total()  # by a kill, sent in full or begun: held at what was asked for, which is less than billed
+    excess = billed - counted - (cut_off * most if over else 0)
     passed = billed - CAP - ((1 + hits) * most if over else 0) if cap else 0
     rows = [r for part in ("kept", "dropped") if (out / part).is_dir() for r in iterate_rows(out / part)]
     summary = read_json(out / "run.json")
@@ -196,7 +197,9 @@ def checked(folder: Path, command: str, log: list[Arrival], hits: int, cap: bool
         failed += ["request_failed" for one in ended.values() if one is None or one.text is None]
         untold = sum("reason" in r and r["reason"] in {"no_score", *failed} and not r["evidence"] for r in rows)
         if command != "judge":  # which says `no_score`, and asks again before
-            untold += (Counter(failed) - Counter(told)).total()
+            # Past the first row that the cap has no room for, an answer that came before a kill waits in the journal.
+            later = sum(r.get("reason") == "not_reached" for r in rows) if cap and hits else 0
+            untold += max(0, (Counter(failed) - Counter(told)).total() - later)
     unnamed = (Counter(a.body for a in log) - Counter(body_of[k] for k, *_ in attempts)).total()
     figures = [(got - full).total(), unnamed, 0 if hits else lost, max(0, lost - hits * IN_FLIGHT), gone, untold]
     figures += [max(0.0, round(usd, 9)) for usd in (excess, passed)]

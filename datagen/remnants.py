@@ -125,7 +125,7 @@ def says_nothing(answer: str, prompt: str) -> bool:
 
 def control_token(text: str, prompt: str) -> str | None:
     """Return a control token at an end of a text, or one that opens a turn within it; None where it is only spoken of."""
-    if not any(mark in text for mark in _MARKED):
+    if not (("<" in text or ">" in text or "]" in text or "gMASK" in text) and any(mark in text for mark in _MARKED)):
         return None
     text = _CODE.sub(" code ", text) if "`" in text else text
     about = _ABOUT_TOKENS.search(prompt) is not None

@@ -56,7 +56,8 @@ def _of_decision(told: dict[str, Any]) -> list[str]:
     if flagged := told.get("flagged"):
         notes.append("flagged: " + ", ".join(f"{rule} {count:,}" for rule, count in flagged.items()))
     if pairs := told.get("spared_by_same_facts"):
-        notes.append(f"{pairs:,} pairs at the threshold were spared by same_facts")
+        among = f" among the first {first:,} rows kept" if (first := told.get("spared_among")) else ""
+        notes.append(f"{pairs:,} pairs at the threshold were spared by same_facts{among}")
     if cut := told.get("rows_cut"):
         notes.append(f"{cut:,} rows are longer than the model reads; their beginnings count")
     if "scored" in told:

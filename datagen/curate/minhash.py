@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -19,7 +19,6 @@ from datagen.text import Units, tokenizer
 from datagen.verdict import repetition
 
 if TYPE_CHECKING:
-    from datagen.similarity.answers import Same
     from datagen.similarity.rouge_l import Nearest
 
 
@@ -123,35 +122,41 @@ class Minhash(Stage):
 
     def decide(self, columns: pa.Table, ctx: Context) -> Verdict:
         """Keep the best of each group of near duplicates, comparing with kept rows only."""
-        from datagen.similarity import jaccard, minhash
-        from datagen.similarity.columns import token_lists
-        from datagen.similarity.same_answer import answers_of, spared
+        from datagen.similarity import minhash
+        from datagen.similarity.same_answer import spared
 
         self._check_rank(columns)
         order = _order(columns, ctx.pinned)
         if order is not None:
             columns = columns.take(pa.array(order))
-        buckets, notes = None, dict[str, Any]()
+        notes = dict[str, Any]()
         if self.candidates == "lsh":
-            signed = pc.list_flatten(columns.column("signature")).to_numpy().reshape(len(columns), -1)
             n_bands, rows, recall = minhash.bands(self.threshold)
-            buckets = minhash.buckets(signed, n_bands, rows)
             notes = {"bands": n_bands, "rows_per_band": rows, "recall_at_threshold": round(recall, 6)}
-        answers, same = answers_of(columns, self.same_answer, self.short_answer, self.same_facts)
-        sets = jaccard.shingles(token_lists(columns.column("tokens")), self.ngram)
-
-        def compared(same: Same | None) -> Nearest:
-            return jaccard.greedy(sets, self.threshold, answers, same, pinned=ctx.pinned, buckets=buckets)
-
-        nearest = compared(same)
+        nearest = self._nearest(columns, ctx.pinned)
         witness, score = nearest.witness, nearest.score
-        if self.same_facts and (pairs := spared(columns, same, witness < 0, compared)):
-            notes["spared_by_same_facts"] = pairs
+        if self.same_answer is not None and self.same_facts:
+            notes |= spared(columns, witness < 0, ctx.pinned, replace(self, same_facts=False)._nearest)
         if order is not None:
             witness, score = np.empty_like(witness), np.empty_like(score)
             witness[order] = np.where(nearest.witness >= 0, order[nearest.witness], -1)
             score[order] = nearest.score
         return repetition("near_duplicate", witness, score, self.threshold, notes)
+
+    def _nearest(self, columns: pa.Table, pinned: int) -> Nearest:
+        """Compare the rows, in the order in which they stand."""
+        from datagen.similarity import jaccard, minhash
+        from datagen.similarity.columns import token_lists
+        from datagen.similarity.same_answer import answers_of
+
+        buckets = None
+        if self.candidates == "lsh":
+            signed = pc.list_flatten(columns.column("signature")).to_numpy().reshape(len(columns), -1)
+            n_bands, rows, _ = minhash.bands(self.threshold)
+            buckets = minhash.buckets(signed, n_bands, rows)
+        answers, same = answers_of(columns, self.same_answer, self.short_answer, self.same_facts)
+        sets = jaccard.shingles(token_lists(columns.column("tokens")), self.ngram)
+        return jaccard.greedy(sets, self.threshold, answers, same, pinned=pinned, buckets=buckets)
 
 
 def _order(columns: pa.Table, pinned: int) -> npt.NDArray[np.int64] | None:

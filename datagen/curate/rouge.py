@@ -16,7 +16,6 @@ from datagen.text import Units
 from datagen.verdict import repetition
 
 if TYPE_CHECKING:
-    from datagen.similarity.answers import Same
     from datagen.similarity.rouge_l import Contexts, Nearest
     from datagen.similarity.token_lists import TokenLists
 
@@ -121,11 +120,12 @@ class Rouge(Stage):
         notes = _notes(first)
         kept = (found.witness < 0) & (found.conflict < 0)
 
-        def compared(same: Same) -> Nearest:
-            return rouge_l.greedy(text, self.threshold, answers, same, pinned=ctx.pinned)
+        def compared(rows: pa.Table, pinned: int) -> Nearest:
+            answers, same = answers_of(rows, self.same_answer, self.short_answer, same_facts=False)
+            return rouge_l.greedy(token_lists(rows.column("tokens")), self.threshold, answers, same, pinned=pinned)
 
-        if self.same_facts and (pairs := spared(columns, same, kept, compared)):
-            notes["spared_by_same_facts"] = pairs
+        if self.same_answer is not None and self.same_facts:
+            notes |= spared(columns, kept, ctx.pinned, compared)
         told = repetition("too_similar", found.witness, found.score, self.threshold, notes)
         if self.conflicts == "drop":
             told = _with_conflicts(told, first)

@@ -84,7 +84,10 @@ def distribution(stage: Mapping[str, Any]) -> dict[str, Any] | None:
     return {"mean": told["mean_score"], "lines": lines, "not_scored": told.get("rows_not_scored", 0)}
 
 
-_SAID = {"spared_by_same_facts": "pairs at the threshold that were spared by same_facts"}  # notes that a name says too briefly
+_SAID = {  # notes that a name says too briefly
+    "spared_by_same_facts": "pairs at the threshold that were spared by same_facts",
+    "spared_among": "first rows kept among which spared pairs were counted",
+}
 
 
 def notes(stage: Mapping[str, Any]) -> list[tuple[str, Any]]:

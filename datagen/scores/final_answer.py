@@ -199,7 +199,8 @@ def _valued(hit: regex.Match[str]) -> str | None:
 def same_answer(text: str, reference: str, *, limit_s: float = LIMIT_S) -> bool:
     """Whether a solution comes to the final answer of another; never where one of them has none.
 
-    Formulas that are written in other ways are compared by `math-verify`, which may take seconds: `limit_s` at most.
+    Formulas that are written in other ways are compared by `math-verify`, which may take seconds: `limit_s` of processor time
+    at most.
     """
     found, wanted = _answer(text), _answer(reference)
     return found is not None and wanted is not None and _same(found, wanted, limit_s)

@@ -30,6 +30,8 @@ from datagen.text import facts as text_facts
 if TYPE_CHECKING:
     from datagen.similarity.rouge_l import Nearest
 
+SPARED_ROWS = 20_000  # among so many kept rows the pairs that `same_facts` spared are counted
+
 
 def token_columns(rows: pa.Table, field: View, units: Units, same_answer: float | None, short: int) -> dict[str, pa.Array]:
     """Return the score columns of a duplicate stage: tokens of the compared text and, if answers matter, what they need.
@@ -48,7 +50,8 @@ def token_columns(rows: pa.Table, field: View, units: Units, same_answer: float 
     # Short answers must be equal, whatever they end with: rows are grouped by them, and groups are not compared at all.
     brief = [" ".join(answers.of(row)) if yes else None for row, yes in enumerate(is_short.tolist())]
     bodies = [text if yes else without_signature(text) for text, yes in zip(said, is_short.tolist(), strict=True)]
-    kept = answers if bodies == said else tokenised(bodies, units)
+    signed = [row for row, (body, text) in enumerate(zip(bodies, said, strict=True)) if body is not text and body != text]
+    kept = answers.replaced(signed, tokenised([bodies[row] for row in signed], units)) if signed else answers
     facts_of_tasks = _facts(tasks, contexts, [without_signature(t, sure=True) for t in contexts], is_short, units)
     plain = [text if yes else without_data(text) for text, yes in zip(bodies, is_short.tolist(), strict=True)]
     facts_of_answers = _facts(kept, bodies, plain, np.ones(len(rows), bool), units)
@@ -98,23 +101,31 @@ def answers_of(
     return answers, same
 
 
-def spared(columns: pa.Table, same: Same | None, kept: npt.NDArray[np.bool_], nearest: Callable[[Same], Nearest]) -> int:
-    """Return how many kept rows repeat an earlier kept one but for their facts: the pairs that `same_facts` spared.
+def spared(
+    columns: pa.Table, kept: npt.NDArray[np.bool_], pinned: int, nearest: Callable[[pa.Table, int], Nearest]
+) -> dict[str, int]:
+    """Return what a stage notes of the pairs that `same_facts` spared: kept rows that repeat an earlier one but for facts.
 
     Args:
         columns: the score columns of all rows.
-        same: what made two answers the same, the facts with it.
         kept: bool[n], the rows that stay.
-        nearest: compares all rows again by what it is given.
+        pinned: rows at the beginning that are those of another set.
+        nearest: compares rows, so many of them pinned, without regard to facts.
+
+    Returns:
+        `spared_by_same_facts`, how many, and `spared_among`, of how many of the first kept rows, where there are more: the
+        comparison is as long as the stage's own. Empty where there are none.
     """
-    if same is None:
-        return 0
-    known = _numbered(columns.column("short_answers")).astype(np.int64)
-    if not len(same.least) and len(np.unique(same.facts[kept])) == len(np.unique(known[kept])):
-        return 0  # where the rest agrees, so do the facts
-    gone = np.flatnonzero(~kept)
-    known[gone] = known.max(initial=0) + 1 + np.arange(len(gone))  # what went is like nothing
-    return int((nearest(same._replace(facts=known, least=NO_LIMIT)).witness >= 0)[kept].sum())
+    held = int(kept[:pinned].sum())
+    rows = np.flatnonzero(kept)[: held + SPARED_ROWS]
+    columns = columns if len(rows) == len(columns) else columns.take(pa.array(rows))
+    known, facts = _numbered(columns.column("short_answers")), _numbered(columns.column("facts"))
+    limited = columns.column("asked_least").to_numpy().any()
+    if not limited and len(np.unique(number_pairs(known, facts))) == len(np.unique(known)):
+        return {}  # where the rest agrees, so do the facts
+    pairs = int((nearest(columns, held).witness >= 0).sum())
+    among = {"spared_among": SPARED_ROWS} if kept.sum() > held + SPARED_ROWS else {}
+    return {"spared_by_same_facts": pairs, **among} if pairs else {}
 
 
 def same_of(threshold: float, short: int, facts: npt.NDArray[np.int64], tasks: TokenLists, answers: TokenLists) -> Same:

@@ -12,6 +12,7 @@ what becomes of a row depend on rows that come after it.
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 _MAY = re.compile(r"[@＠]|\d\D{0,3}\d")  # nothing to look for in a text without
 _DASH = r"[-\u2010-\u2015－]"
@@ -39,6 +40,12 @@ _REFERENCE = (
     rf"{_CODE}"
 )
 _KINDS = tuple(re.compile(pattern, flags=re.I) for pattern in (_EMAIL, f"(?:{_CALLED}|{_PHONE}){_EXTENSION}", _REFERENCE))
+# What each of them cannot do without, which is looked for first: a mark, six digits close together, three signs of a code (K
+# and s have other forms for whoever does not mind the case).
+_NEEDS = tuple(
+    re.compile(pattern)
+    for pattern in (r"[@＠]", r"\d(?:\D{0,2}\d){5}", r"\d[\dA-Za-z\u017f\u212a\u0130\u0131\u2010-\u2015－-]{2}")
+)
 _WHEN = r"(?=[^\n]{0,30}\d{4})[\s:：,.–-]{0,3}[\w\s:/.,–-]{0,40}"  # a date with its year
 _STAMP = re.compile(  # a line of nothing else
     rf"(?:(?:this\s(?:page|document|answer|article|text)\s(?:was\s)?)?(?:last\s)?(?:updated?|modified|revised|reviewed|generated|printed|exported)"
@@ -54,6 +61,7 @@ _CLOSING = re.compile(
     r"|ขอแสดงความนับถือ|ด้วยความเคารพ|ด้วยความนับถือ|ขอบคุณ(?:ครับ|ค่ะ)?)[\s,，.。!！:：]*",
     flags=re.I,
 )
+_SENTENCES = re.compile(r"\A.*(?:\n|[.!?](?=\s)|[。！？])", flags=re.S)  # all but the last
 _WORD = re.compile(rf"[{_UNSPACED}]{{1,3}}|[^\W{_UNSPACED}]+")
 MOST_LINES = 8  # of a signature
 FEW_WORDS = 8  # of a line of a signature, its data apart
@@ -63,8 +71,9 @@ BODY = 12  # words, about, that a text must have above its signature
 def without_data(text: str) -> str:
     """Return a text without the e-mail addresses and telephone numbers in it."""
     if _MAY.search(text):
-        for kind in _KINDS[:2]:
-            text = kind.sub(" ", text)
+        for kind, needed in zip(_KINDS[:2], _NEEDS, strict=False):
+            if needed.search(text):
+                text = kind.sub(" ", text)
     return text
 
 
@@ -84,7 +93,7 @@ def without_signature(text: str, *, sure: bool = False) -> str:
         bare, found = _bare(lines[at])
         if at and _STAMP.fullmatch(lines[at].strip(" \t\r\n*_~|()[]—–-.。")):
             bare, found = "", {len(_KINDS)}
-        if len(_WORD.findall(bare)) > FEW_WORDS:
+        if _has_words(bare, FEW_WORDS + 1):
             break
         if _CLOSING.fullmatch(lines[at].strip()) and at:
             start, closed = at, True
@@ -95,25 +104,29 @@ def without_signature(text: str, *, sure: bool = False) -> str:
     if start == len(lines) or not kinds:
         body, kinds = _last_sentence_bare(text)
     enough = (closed and bool(kinds)) or len(kinds) > 1 if sure else bool(kinds)
-    return body if enough and len(_WORD.findall(body)) >= BODY else text
+    return body if enough and _has_words(body, BODY) else text
+
+
+def _has_words(text: str, least: int) -> bool:
+    """Whether a text has so many words, about."""
+    return next(islice(_WORD.finditer(text), least - 1, None), None) is not None
 
 
 def _bare(text: str) -> tuple[str, set[int]]:
     """Return a text without data of any kind, and the kinds that it held."""
     found: set[int] = set()
-    for number, kind in enumerate(_KINDS):
-        text, count = kind.subn(" ", text)
-        if count:
-            found.add(number)
+    for number, (kind, needed) in enumerate(zip(_KINDS, _NEEDS, strict=True)):
+        if needed.search(text):
+            text, count = kind.subn(" ", text)
+            if count:
+                found.add(number)
     return text, found
 
 
 def _last_sentence_bare(text: str) -> tuple[str, set[int]]:
     """Return a text whose last sentence holds no data, and the kinds that it held; the only sentence of a text stays."""
-    end = len(text)
-    for hit in re.finditer(r"\n|[.!?](?=\s)|[。！？]", text.rstrip()[:-1]):
-        end = hit.end()
-    if end == len(text):
+    last = _SENTENCES.match(text.rstrip()[:-1])
+    if last is None:
         return text, set()
-    bare, found = _bare(text[end:])
-    return text[:end] + bare, found
+    bare, found = _bare(text[last.end() :])
+    return text[: last.end()] + bare, found

@@ -11,6 +11,7 @@ from datagen import stage
 from datagen.cli.notes import notes_of
 from datagen.report import flow
 from datagen.rows import Row, new_row, table_of
+from datagen.similarity import same_answer
 from datagen.stage import Context
 
 ANSWERS = {
@@ -132,3 +133,13 @@ def test_how_many_pairs_the_facts_spared_is_said_on_the_terminal_and_in_the_repo
     assert "2 pairs at the threshold were spared by same_facts" in notes_of({"notes": notes})
     assert ("pairs at the threshold that were spared by same_facts", 2) in flow.notes({"notes": notes})
     assert "spared_by_same_facts" not in judged(rows, "rouge", same_facts=False)[1]
+
+
+def test_in_a_large_set_the_spared_pairs_are_counted_among_the_first_rows_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(same_answer, "SPARED_ROWS", 3)
+    tips = "Eat fresh vegetables every day, drink enough water, sleep well, walk to work, and see a doctor once in {} years."
+    rows = [new_row(instruction="How do I stay healthy and fit?", output=tips.format(n)) for n in (1, 2, 2, 3, 4, 5)]
+    for name in ("rouge", "minhash"):
+        gone, notes = judged(rows, name)
+        assert (gone, notes["spared_by_same_facts"], notes["spared_among"]) == ([2], 2, 3)
+        assert "2 pairs at the threshold were spared by same_facts among the first 3 rows kept" in notes_of({"notes": notes})

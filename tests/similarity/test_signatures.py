@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from datagen.similarity.signatures import without_data, without_signature
+from datagen.similarity.signatures import _KINDS, _NEEDS, without_data, without_signature
 
 EN = "We are sorry that your parcel did not arrive. We have asked the carrier and will send a new one within five days.\n"
 ZH = "很抱歉您的包裹没有送达。我们已经请承运商查找，五天之内会为您重新寄送一份，请您放心等待。\n"
@@ -54,3 +56,15 @@ def test_under_a_task_one_number_alone_is_what_it_is_about() -> None:
     signed = EN + "Kind regards,\nTom\nPhone 555-0101"
     assert without_signature(signed, sure=True).strip() == EN.strip()
     assert without_signature("Tel: +1 555 010 1234\nanna@shop.example") == "Tel: +1 555 010 1234\nanna@shop.example"
+
+
+PIECES = (
+    *("ORDER", "caſe", "tıcKet", "no", "#", ":", "12", "345", "ſ", "\u212a", "ı", "İ", "-", "–", "+66", "(0", ")", "@", "＠"),
+    *("a.b", "电话", "โทร", "๐", "单号", " ", "\n", ".", "Tel", "x"),
+)
+
+
+@given(text=st.lists(st.sampled_from(PIECES), max_size=14).map("".join))
+def test_no_kind_of_data_is_found_where_what_it_needs_is_not(text: str) -> None:
+    for kind, needed in zip(_KINDS, _NEEDS, strict=True):
+        assert needed.search(text) or not kind.search(text)
