@@ -51,7 +51,7 @@ def token_columns(rows: pa.Table, field: View, units: Units, same_answer: float 
     brief = [" ".join(answers.of(row)) if yes else None for row, yes in enumerate(is_short.tolist())]
     bodies = [text if yes else without_signature(text) for text, yes in zip(said, is_short.tolist(), strict=True)]
     signed = [row for row, (body, text) in enumerate(zip(bodies, said, strict=True)) if body is not text and body != text]
-    kept = answers.replaced(signed, tokenised([bodies[row] for row in signed], units)) if signed else answers
+    kept = replaced(answers, signed, tokenised([bodies[row] for row in signed], units)) if signed else answers
     facts_of_tasks = _facts(tasks, contexts, [without_signature(t, sure=True) for t in contexts], is_short, units)
     plain = [text if yes else without_data(text) for text, yes in zip(bodies, is_short.tolist(), strict=True)]
     facts_of_answers = _facts(kept, bodies, plain, np.ones(len(rows), bool), units)
@@ -64,6 +64,19 @@ def token_columns(rows: pa.Table, field: View, units: Units, same_answer: float 
         "facts": pa.array(["\n".join(k) for k in known], pa.string()),
         **question_columns(tasks, contexts, answers.counts, short, units),
     }
+
+
+def replaced(found: Tokenised, texts: list[int], by: Tokenised) -> Tokenised:
+    """Return tokens of texts with those of some, whose numbers rise, in place of what these had."""
+    index = {token: i for i, token in enumerate(found.vocabulary)}
+    number = np.array([index.setdefault(token, len(index)) for token in by.vocabulary], np.int32)
+    theirs, counts = np.zeros(len(found.counts), bool), found.counts
+    theirs[texts] = True
+    mine = found.ids[np.repeat(~theirs, counts)]
+    counts[theirs] = by.counts
+    ids, from_them = np.empty(int(counts.sum()), np.int32), np.repeat(theirs, counts)
+    ids[from_them], ids[~from_them] = number[by.ids], mine
+    return Tokenised(ids, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), list(index))
 
 
 def _facts(found: Tokenised, texts: list[str], bare: list[str], wanted: npt.NDArray[np.bool_], units: Units) -> list[str]:

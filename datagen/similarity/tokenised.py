@@ -61,18 +61,6 @@ class Tokenised:
         values = pa.DictionaryArray.from_arrays(pa.array(self.ids), pa.array(self.vocabulary, pa.string()))
         return pa.ListArray.from_arrays(pa.array(self.offsets.astype(np.int32)), values)
 
-    def replaced(self, texts: Sequence[int], by: Tokenised) -> Tokenised:
-        """Return them with the tokens of some texts, whose numbers rise, in place of what these had."""
-        index = {token: i for i, token in enumerate(self.vocabulary)}
-        number = np.array([index.setdefault(token, len(index)) for token in by.vocabulary], np.int32)
-        theirs, counts = np.zeros(len(self.counts), bool), self.counts
-        theirs[list(texts)] = True
-        mine = self.ids[np.repeat(~theirs, counts)]
-        counts[theirs] = by.counts
-        ids, from_them = np.empty(int(counts.sum()), np.int32), np.repeat(theirs, counts)
-        ids[from_them], ids[~from_them] = number[by.ids], mine
-        return Tokenised(ids, _ends(counts), list(index))
-
     def facts(self, wanted: npt.NDArray[np.bool_]) -> list[str]:
         """Return `text.facts` of the wanted texts, "" for the others."""
         found = [""] * len(wanted)

@@ -6,14 +6,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from datagen import stage
 from datagen.cli.notes import notes_of
 from datagen.report import flow
 from datagen.rows import Row, new_row, table_of
 from datagen.similarity import same_answer
+from datagen.similarity.tokenised import tokenised
 from datagen.stage import Context
+from datagen.text import tokenizer
 
+TEXTS = st.lists(st.one_of(st.text(alphabet="ab' 1.,é’中ก", max_size=12), st.text(max_size=12)), max_size=8)
 ANSWERS = {
     "en": (
         "Answer the customer whose parcel did not arrive last week.",
@@ -143,3 +148,12 @@ def test_in_a_large_set_the_spared_pairs_are_counted_among_the_first_rows_kept(m
         gone, notes = judged(rows, name)
         assert (gone, notes["spared_by_same_facts"], notes["spared_among"]) == ([2], 2, 3)
         assert "2 pairs at the threshold were spared by same_facts among the first 3 rows kept" in notes_of({"notes": notes})
+
+
+@given(texts=TEXTS, others=TEXTS)
+def test_texts_in_the_place_of_others_have_their_own_tokens(texts: list[str], others: list[str]) -> None:
+    places = list(range(0, len(texts), 2))[: len(others)]
+    found = same_answer.replaced(tokenised(texts), places, tokenised(others[: len(places)]))
+    wanted = dict(zip(places, others, strict=False))
+    assert [found.of(i) for i in range(len(texts))] == [tokenizer("graphemes")(wanted.get(i, t)) for i, t in enumerate(texts)]
+    assert len(set(found.vocabulary)) == len(found.vocabulary)

@@ -29,15 +29,6 @@ def test_the_tokens_are_those_of_the_patterns(units: Units, texts: list[str]) ->
     assert found.column().to_pylist() == [split(t) for t in texts]
 
 
-@given(texts=TEXTS, others=TEXTS)
-def test_texts_in_the_place_of_others_have_their_own_tokens(texts: list[str], others: list[str]) -> None:
-    places = list(range(0, len(texts), 2))[: len(others)]
-    found = tokenised(texts).replaced(places, tokenised(others[: len(places)]))
-    wanted = dict(zip(places, others, strict=False))
-    assert [found.of(i) for i in range(len(texts))] == [tokenizer("graphemes")(wanted.get(i, t)) for i, t in enumerate(texts)]
-    assert len(set(found.vocabulary)) == len(found.vocabulary)
-
-
 @given(texts=TEXTS)
 def test_words_are_those_of_the_patterns(texts: list[str]) -> None:
     found = tokenised_words(texts)
