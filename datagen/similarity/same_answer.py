@@ -49,12 +49,13 @@ def token_columns(rows: pa.Table, field: View, units: Units, same_answer: float 
     is_short = answers.counts < short
     # Short answers must be equal, whatever they end with: rows are grouped by them, and groups are not compared at all.
     brief = [" ".join(answers.of(row)) if yes else None for row, yes in enumerate(is_short.tolist())]
-    bodies = [text if yes else without_signature(text) for text, yes in zip(said, is_short.tolist(), strict=True)]
-    signed = [row for row, (body, text) in enumerate(zip(bodies, said, strict=True)) if body is not text and body != text]
-    kept = replaced(answers, signed, tokenised([bodies[row] for row in signed], units)) if signed else answers
-    facts_of_tasks = _facts(tasks, contexts, [without_signature(t, sure=True) for t in contexts], is_short, units)
-    plain = [text if yes else without_data(text) for text, yes in zip(bodies, is_short.tolist(), strict=True)]
-    facts_of_answers = _facts(kept, bodies, plain, np.ones(len(rows), bool), units)
+    with_data = ~is_short & may_hold_data(answers, units)
+    bodies = _changed(said, with_data, without_signature)
+    kept = replaced(answers, list(bodies), tokenised(list(bodies.values()), units)) if bodies else answers
+    bare_tasks = _changed(contexts, is_short & may_hold_data(tasks, units), lambda text: without_signature(text, sure=True))
+    facts_of_tasks = _facts(tasks, bare_tasks, is_short, units)
+    plain = _changed([bodies.get(row, text) for row, text in enumerate(said)], with_data, without_data)
+    facts_of_answers = _facts(kept, plain, np.ones(len(rows), bool), units)
     known = zip(facts_of_tasks, facts_of_answers, rows.column("tools").to_pylist(), strict=True)
     return {
         "tokens": texts.column(),
@@ -79,12 +80,27 @@ def replaced(found: Tokenised, texts: list[int], by: Tokenised) -> Tokenised:
     return Tokenised(ids, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), list(index))
 
 
-def _facts(found: Tokenised, texts: list[str], bare: list[str], wanted: npt.NDArray[np.bool_], units: Units) -> list[str]:
+def may_hold_data(found: Tokenised, units: Units) -> npt.NDArray[np.bool_]:
+    """Return which texts may hold personal data, which there are none of without a digit or an address's sign: bool[n]."""
+    if units == "rouge_score":  # which knows tokens of ASCII only
+        return np.ones(len(found.counts), bool)
+    marks = np.array([any(c.isdigit() or c in "@＠" for c in token) for token in found.vocabulary], bool)
+    before = np.cumsum(np.concatenate([[0], marks[found.ids]]))
+    some: npt.NDArray[np.bool_] = before[found.offsets[1:]] > before[found.offsets[:-1]]
+    return some
+
+
+def _changed(texts: list[str], wanted: npt.NDArray[np.bool_], change: Callable[[str], str]) -> dict[int, str]:
+    """Return, by their places, those of the wanted texts that a change makes others."""
+    found = ((row, change(texts[row])) for row in np.flatnonzero(wanted).tolist())
+    return {row: text for row, text in found if text is not texts[row] and text != texts[row]}
+
+
+def _facts(found: Tokenised, bare: dict[int, str], wanted: npt.NDArray[np.bool_], units: Units) -> list[str]:
     """Return the facts of the wanted texts: of the tokens found in them, or, where some of a text is no fact, of the rest."""
     facts = found.facts(wanted)
-    for row in np.flatnonzero(wanted).tolist():
-        if bare[row] is not texts[row] and bare[row] != texts[row]:
-            facts[row] = text_facts(tokenizer(units)(bare[row]))
+    for row, text in bare.items():
+        facts[row] = text_facts(tokenizer(units)(text))
     return facts
 
 

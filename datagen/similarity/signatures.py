@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from itertools import islice
 
-_MAY = re.compile(r"[@＠]|\d\D{0,3}\d")  # nothing to look for in a text without
+_MAY = re.compile(r"[\d@＠](?:(?<=[@＠])|\D{0,3}\d)")  # nothing to look for in a text without
 _DASH = r"[-\u2010-\u2015－]"
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"  # Thai to Han
 _NAME = r"A-Za-z0-9_\u00c0-\u024f\u0370-\u052f"  # of scripts with spaces: 邮箱 before an address is no part of it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,9 @@ from datagen.rows import Row, new_row, table_of
 from datagen.similarity import same_answer
 from datagen.similarity.tokenised import tokenised
 from datagen.stage import Context
-from datagen.text import tokenizer
+from datagen.text import UNITS, Units, tokenizer
 
-TEXTS = st.lists(st.one_of(st.text(alphabet="ab' 1.,é’中ก", max_size=12), st.text(max_size=12)), max_size=8)
+TEXTS = st.lists(st.one_of(st.text(alphabet="ab'_ 1.,@＠๑٣é’中ก", max_size=12), st.text(max_size=12)), max_size=8)
 ANSWERS = {
     "en": (
         "Answer the customer whose parcel did not arrive last week.",
@@ -157,3 +158,10 @@ def test_texts_in_the_place_of_others_have_their_own_tokens(texts: list[str], ot
     wanted = dict(zip(places, others, strict=False))
     assert [found.of(i) for i in range(len(texts))] == [tokenizer("graphemes")(wanted.get(i, t)) for i, t in enumerate(texts)]
     assert len(set(found.vocabulary)) == len(found.vocabulary)
+
+
+@pytest.mark.parametrize("units", UNITS)
+@given(texts=TEXTS)
+def test_a_text_that_may_hold_no_data_loses_nothing_with_its_signature(units: Units, texts: list[str]) -> None:
+    may = same_answer.may_hold_data(tokenised(texts, units), units)
+    assert all(yes or not re.search("[@＠]|\\d", text) for yes, text in zip(may.tolist(), texts, strict=True))
