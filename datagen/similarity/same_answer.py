@@ -30,7 +30,7 @@ from datagen.text import facts as text_facts
 if TYPE_CHECKING:
     from datagen.similarity.rouge_l import Nearest
 
-SPARED_ROWS = 20_000  # among so many kept rows the pairs that `same_facts` spared are counted
+SPARED_ROWS = 10_000  # among so many kept rows the pairs that `same_facts` spared are counted
 
 
 def token_columns(rows: pa.Table, field: View, units: Units, same_answer: float | None, short: int) -> dict[str, pa.Array]:
