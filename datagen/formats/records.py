@@ -171,6 +171,8 @@ def _likely(texts: Record) -> tuple[str, str]:
     says = [name for name in texts if _speaks_of(name, answers)]
     asks = [name for name in texts if _speaks_of(name, PROMPTS) and name not in says]
     prose = [name for name, text in texts.items() if not is_beside(name.rpartition(".")[2]) and _is_sentence(text)]
+    whole = [name for name in prose if not re.search(r"\.\d", name)]  # one of a list is rarely all that a record says
+    prose = whole if len(whole) > 1 else prose
     if len(prose) == 2:
         asked, said = prose
         turned = (asked in says and said not in says) or (said in asks and asked not in asks)
