@@ -58,7 +58,7 @@ FAULTS = (
     ),
     Fault(
         "marks_apart", "text.py",
-        r'rf"|(?=[{_UNSPACED}])\X"', r'rf"|[{_UNSPACED}]"',
+        r'rf"|(?=[{UNSPACED}])\X"', r'rf"|[{UNSPACED}]"',
         "Thai vowel signs and tone marks are tokens apart from their consonant",
     ),
     Fault(

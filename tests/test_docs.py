@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import subprocess
 import sys
@@ -32,6 +33,14 @@ def test_the_tree_names_every_module_and_room_at_the_top_of_the_package():
     there = {p.name for p in (TOP / "datagen").glob("*.py")}
     there |= {f"{p.name}/" for p in (TOP / "datagen").iterdir() if p.is_dir() and p.name not in ("__pycache__", "_assets")}
     assert there == set(re.findall(r"^  ([\w_]+(?:\.py|/))\s", README, re.M))
+
+
+def test_every_fault_of_the_planted_ones_still_has_its_line():
+    spec = importlib.util.spec_from_file_location("fault_list", TOP / "benchmarks" / "fault_list.py")
+    assert spec is not None and spec.loader is not None
+    listed = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(listed)
+    assert [f.name for f in listed.FAULTS if (TOP / "datagen" / f.file).read_text("utf-8").count(f.old) != 1] == []
 
 
 def test_the_example_of_a_stage_works_as_it_is_written(tmp_path):
