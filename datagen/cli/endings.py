@@ -131,10 +131,11 @@ def of_doctor(found: Findings, base_url: str | None) -> None:
     from datagen.models.masking import secrets_of
     from datagen.models.options import EMBEDDED, is_local
 
-    ways = (g for g in found.generators if g.allowed and g.generator.startswith("self-instruct"))
-    if (way := next(ways, None)) is None or not found.model or (base_url and secrets_of(base_url, None)):
+    ways = [g for g in found.generators if g.allowed and g.generator.startswith("self-instruct")]
+    if not ways or not found.model or (base_url and secrets_of(base_url, None)):
         return  # an address with a password in it is not repeated, nor would a run take it
-    here = is_local(found.model)
+    here = is_local(found.model) and base_url is None
+    way = next((g for g in ways if here and g.generator.endswith(" one")), ways[0])  # a small model's own method
     words = [*way.generator.split(), "-n", "10" if here else "100", "-o", "tasks"]
     words += [] if here else ["--estimate"]
     words += [] if found.model == EMBEDDED else ["--model", found.model]

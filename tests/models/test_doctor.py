@@ -6,6 +6,7 @@ import json
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -182,6 +183,8 @@ def test_the_next_command_names_the_endpoint_but_no_password_and_nothing_where_n
         endings.of_doctor(findings, url)
     first, second = capsys.readouterr().out.splitlines()
     assert first.endswith(f"--model tiny-chat --base-url {server.base_url}") and "--base-url" not in second
+    endings.of_doctor(replace(findings, model="smollm2"), None)  # which needs one task at a time
+    assert capsys.readouterr().out.startswith("next: datagen self-instruct --method one -n 10 -o tasks")
 
 
 def test_words_are_broken_where_they_end_and_cut_where_they_do_not_fit() -> None:
