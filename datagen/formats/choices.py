@@ -1,8 +1,8 @@
 """Questions with choices (MMLU, ARC, columns A to D): the choices as lines of the task, the right one as the answer.
 
 Files hold the choices as a list, as a map of labels, as `{"text": […], "label": […]}`, as the text of one of these, or in a
-column each, and the right one as a letter, a label, a number that counts from 0, or its text. Without the choices in its task a
-row would teach a letter that stands for nothing.
+column each, and the right one as a letter, a label, a number that counts from 0 or from 1 (the file shows it), or its text.
+Without the choices in its task a row would teach a letter that stands for nothing.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from datagen.formats.answers import is_missing
 from datagen.formats.cells import listed_in_text
+from datagen.formats.lettered import BRACKETS, shows
 from datagen.formats.names import ANSWERS, CHOICES, LISTS, PROMPTS, SIDES, bare_name, plain_name
 from datagen.formats.notes import Notes
 from datagen.formats.shape import Record, dumps, text_of
@@ -27,10 +28,10 @@ _OTHERS = ("correct", "answerid", "gold", "label", "target")
 _ALPHABETS = ("ABCDEFGHIJKLMNOPQRST", "กขคงจฉชซ", "甲乙丙丁戊己庚辛")
 _COLUMN = re.compile(r"(?:(?:option|choice)[ _-]?)?([a-j])|op([a-j])|(?:option|choice)[ _-]?([1-9])|([กขคงจ甲乙丙丁戊])")
 _LABELLED = re.compile(r"\s*+[(（[]?([A-Za-zก-ฮ甲乙丙丁戊己庚辛]|\d{1,2})\s?[)）.．:：、\]]\s*+(\S.*)", re.S)
-_BRACKETS = " \t\r\n()（）[].．:：、"
 _TEXT = ("text", "value", "content", "option", "choice", "answer")
 _LABEL = ("label", "key", "letter", "id", "option_id")
 _FLAGS = ("is_correct", "isCorrect", "correct")
+_MMLU = frozenset({"question", "subject", "choices", "answer"})  # as it is published: its numbers count from 0
 
 
 class _Choices(NamedTuple):
@@ -40,6 +41,7 @@ class _Choices(NamedTuple):
     own: bool  # whether the record gives the labels
     right: int | None = None  # where the choices themselves say which is right
     plain: bool = True  # whether they stand as a list, in which a text is no number
+    usual: bool = False  # whether they stand in a published layout whose numbers count from 0
 
 
 def with_choices(record: Record, notes: Notes) -> Record:
@@ -49,6 +51,7 @@ def with_choices(record: Record, notes: Notes) -> Record:
 
     Raises:
         ValueError: the right choice is out of range, may be one of several, or contradicts the answer.
+        DataError: nothing in the file shows whether its numbers count from 0 or from 1.
     """
     record = _of_stem(record)
     task = next((name for name in PROMPTS if isinstance(record.get(name), str) and record[name].strip()), None)
@@ -59,11 +62,11 @@ def with_choices(record: Record, notes: Notes) -> Record:
     found = _listed(record, said) or _columns(record)
     if found is None:
         return record
-    found, meant = _right(record, said, found, notes)
+    found, meant = _right(record, said, found._replace(usual=record.keys() == _MMLU and len(found.texts) == 4), notes)
     if found.field == "" and meant is None:
         return record  # columns of some letters, and nothing that speaks of them
     place = "input" if task == "instruction" and isinstance(record.get("input"), str) and record["input"] else task
-    lines = "" if _lettered(record[place], found) else "".join(
+    lines = "" if shows(record[place], found.labels, found.texts) else "".join(
         f"\n{label}. {text}" for label, text in zip(found.labels, found.texts, strict=False)
     )  # fmt: skip
     told = ["the choices are written into the task ('A. …')"] if lines else []
@@ -84,7 +87,10 @@ def _right(record: Record, said: str | None, among: _Choices, notes: Notes) -> t
     among = _as_lettered(among, [record[name] for name in (said, sure, other) if name])
     if other is not None and (among.field or len(among.texts) > 2):
         return among, _meant(other, record[other], among, notes)
+    _compare(record, [name for name in (said, sure) if name], among, notes)
     by_answer = None if said is None else _meant(said, record[said], among, notes)
+    if said is not None and by_answer is None:
+        return among, None
     by_key = among.right if sure is None else _meant(sure, record[sure], among, notes)
     if None not in (by_answer, by_key) and by_answer != by_key:
         raise ValueError(f"'{said}' and '{sure or among.field}' name two different choices as the right one")
@@ -95,9 +101,40 @@ def _right(record: Record, said: str | None, among: _Choices, notes: Notes) -> t
     return among, by_key
 
 
+def _compare(record: Record, fields: list[str], among: _Choices, notes: Notes) -> None:
+    """Note what a letter, a text or a mark of the right choice shows of a number beside it.
+
+    Raises:
+        ValueError: they contradict each other from wherever one counts.
+    """
+    numbers = {} if _numbered(among) else {f: n for f in fields if (n := _number_in(record[f])) is not None}
+    words = [name for name in fields if name not in numbers]
+    if not numbers or (at := _meant(words[0], record[words[0]], among, Notes()) if words else among.right) is None:
+        return
+    for field, number in numbers.items():
+        if number - at in (0, 1):
+            notes.shown(field, number - at)
+        elif notes.first(field) is None:
+            other = words[0] if words else among.field
+            raise ValueError(f"'{other}' and '{field}' name two different choices as the right one")
+
+
+def _numbered(among: _Choices) -> bool:
+    """Whether the record itself gives its choices numbers as labels."""
+    return among.own and all(label.isdecimal() for label in among.labels)
+
+
+def _number_in(value: Any) -> int | None:
+    """The whole number that a value is; of a column with a gap pandas makes floats: 1.0 is 1."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        return None
+    said = text_of(value).strip()
+    return int(float(said)) if re.fullmatch(r"-?\d{1,4}(?:\.0)?", said) else None
+
+
 def _as_lettered(among: _Choices, values: list[Any]) -> _Choices:
     """The choices by the letters of the script in which one of some values names one of them."""
-    bare = [value.strip(_BRACKETS) for value in values if isinstance(value, str)]
+    bare = [value.strip(BRACKETS) for value in values if isinstance(value, str)]
     used = next((letters for letters in _ALPHABETS[1:] if any(len(one) == 1 and one in letters for one in bare)), None)
     return among if used is None or among.own else among._replace(labels=list(used))
 
@@ -128,7 +165,7 @@ def _listed(record: Record, said: str | None) -> _Choices | None:
         found = _read(field, listed_in_text(value) if isinstance(value, str) else value)
         if found:
             return found._replace(plain=not isinstance(value, str))
-        answer = text_of(record[said]).strip(_BRACKETS) if said else ""
+        answer = text_of(record[said]).strip(BRACKETS) if said else ""
         if isinstance(value, str) and re.fullmatch(r"[A-Za-z]|\d", answer) and said in ANSWERS:
             raise ValueError(f"the field '{field}' holds one text, where a list of choices belongs that '{said}' may speak of")
     return None
@@ -140,8 +177,8 @@ def _read(field: str, value: Any) -> _Choices | None:
         texts, labels = (next((value[k] for k in names if isinstance(value.get(k), list)), None) for names in (_TEXT, _LABEL))
         if texts is not None and labels is not None and len(texts) == len(labels) > 1:
             return _of(field, [text_of(label) for label in labels], texts)
-        if len(value) > 1 and all(len(key.strip(_BRACKETS)) == 1 for key in value):
-            return _of(field, [key.strip(_BRACKETS) for key in value], list(value.values()))
+        if len(value) > 1 and all(len(key.strip(BRACKETS)) == 1 for key in value):
+            return _of(field, [key.strip(BRACKETS) for key in value], list(value.values()))
         return None
     if not isinstance(value, list) or len(value) < 2:
         return None
@@ -214,13 +251,12 @@ def _meant(field: str, value: Any, among: _Choices, notes: Notes) -> int | None:
             raise ValueError(f"the field '{field}' names several choices; one is right in a row")
         return None
     said = text_of(value).strip()
-    bare = said.strip(_BRACKETS).casefold()
+    bare = said.strip(BRACKETS).casefold()
     texts = {at for at, text in enumerate(among.texts) if text == said} or {
         at for at, text in enumerate(among.texts) if text.casefold() == said.casefold()
     }
-    # A column of whole numbers with a gap is one of floats for pandas: 1.0 is 1.
-    if re.fullmatch(r"-?\d{1,4}(?:\.0)?", said) and not (texts and among.plain and isinstance(value, str)):
-        return _by_number(field, value, int(float(said)), texts, among, notes)
+    if (number := _number_in(value)) is not None and not (texts and among.plain and isinstance(value, str)):
+        return _by_number(field, value, number, texts, among, notes)
     found = texts | {at for at, label in enumerate(among.labels[: len(among.texts)]) if label.casefold() == bare}
     if not found and (hit := _LABELLED.fullmatch(said)) and hit[2].strip().casefold() in map(str.casefold, among.texts):
         return _meant(field, hit[1], among, notes)
@@ -231,21 +267,26 @@ def _meant(field: str, value: Any, among: _Choices, notes: Notes) -> int | None:
 
 
 def _by_number(field: str, value: Any, number: int, texts: set[int], among: _Choices, notes: Notes) -> int | None:
-    """Return which choice a number names: by its label where labels are numbers, else counted from 0."""
+    """Return which choice a number names: by its label where labels are numbers, else counted as the file counts."""
     size = len(among.texts)
     as_text = texts if isinstance(value, str) or not among.plain else set()
-    if among.own and all(label.isdecimal() for label in among.labels):
-        notes.number(field, number, size, text=False, first=int(among.labels[0]))
+    if _numbered(among):
+        notes.label(field, number, first=int(among.labels[0]))
         return _one(field, str(number), {at for at, label in enumerate(among.labels) if int(label) == number} | as_text)
     if among.field == "" and all(re.fullmatch(r"-?[\d.,]+", text) for text in among.texts):
         return None if not texts else _one(field, str(number), texts)  # numbers beside a number: columns of something else
-    by_number = {number} if 0 <= number < size else set()
-    if 0 <= number <= size and not as_text:
-        notes.number(field, number, size, text=isinstance(value, str))
+    counts = 0 <= number <= size
+    if counts and not as_text:
+        notes.number(field, number, size, usual=among.usual)
+    first = notes.first(field)
+    if first is None and counts and not as_text:
+        raise notes.stop(field)
+    by_number = {number - one for one in ((0, 1) if first is None else (first,)) if 0 <= number - one < size}
     if not by_number and not as_text:
-        raise ValueError(f"the field '{field}' holds {number}, and there are {size} choices, counted from 0")
+        raise ValueError(f"the field '{field}' holds {number}, and there are {size} choices, counted from {first or 0}")
     if not as_text:
-        notes.add(f"the numbers in '{field}' count the choices from 0")
+        why = " (none is 0, and one is the last of its choices only then)" if first else ""
+        notes.add(f"the numbers in '{field}' count the choices from {first}{why}")
     return _one(field, str(number), by_number | as_text)
 
 
@@ -254,20 +295,3 @@ def _one(field: str, said: str, found: set[int]) -> int:
         many = "may mean more than one of the choices" if found else "is none of the choices"
         raise ValueError(f"the field '{field}' holds '{said[:40]}', which {many}")
     return found.pop()
-
-
-def _lettered(task: str, among: _Choices) -> bool:
-    """Whether a task shows the choices already, each behind its label."""
-    return all(_stands_behind(task, label, text) for label, text in zip(among.labels, among.texts, strict=False))
-
-
-def _stands_behind(task: str, label: str, text: str) -> bool:
-    """Whether a text stands behind its label somewhere in a task: `B. text`, `(b) text`."""
-    at = task.find(text)
-    while at >= 0:
-        before = task[max(0, at - len(label) - 8) : at].rstrip().casefold()
-        marked = before[-1:] in tuple(_BRACKETS.strip()) and before.rstrip(_BRACKETS).endswith(label.casefold())
-        if marked and not before.rstrip(_BRACKETS).removesuffix(label.casefold())[-1:].isalnum():
-            return True
-        at = task.find(text, at + 1)
-    return False

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import re
+import unicodedata
 from collections.abc import Callable, Iterator
 
 from datagen.errors import UsageError
@@ -17,6 +18,8 @@ MARKS = (
 )  # fmt: skip
 ESCAPE = "datagen.escape"
 SURE = 0.85  # of the characters beyond ASCII are those that texts in an encoding are made of
+PLAIN = 0.95  # of the characters of a text are shown
+WIDE = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
 NEAR = 0.03  # encodings that are so close to the best are named too
 
 
@@ -121,18 +124,43 @@ def _share(encoding: str, raw: bytes) -> float:
     return sum(any(usual(c) for usual in LIKELY[encoding]) for c in beyond) / len(beyond)
 
 
+def without_mark(start: bytes) -> str:
+    """Return which UTF-16 or UTF-32 the first bytes of a file are in that has no mark; "" where they are in neither.
+
+    Blanks, commas and ends of lines have NULs in these, at places that tell the order of the bytes, in every script.
+    """
+    start = start[: len(start[:4096]) // 4 * 4] or start
+    if b"\0" not in start:
+        return ""
+    if start.count(b"\0") <= len(start) // 4 and _shown(start.decode("utf-8", "replace").replace("\0", "")) > PLAIN:
+        return ""  # text with some NULs in it
+    texts = {name: codecs.getincrementaldecoder(name)("replace").decode(start) for name in WIDE}
+    good = [name for name, text in texts.items() if _shown(text) > PLAIN]
+    return max(good, key=lambda name: sum(map(texts[name].count, '\n\t ,;"{}[]')), default="")
+
+
+def _shown(text: str) -> float:
+    """How much of a text is what texts are made of: no controls, no characters that do not exist."""
+    usual = (c.isprintable() or c.isspace() or unicodedata.category(c) == "Cf" for c in text)
+    return (sum(usual) - text.count("\ufffd")) / max(len(text), 1)
+
+
 def guessed(raw: bytes) -> list[str]:
     """Return what bytes that are not UTF-8 may be, the likeliest first; empty where nothing fits well.
 
     Args:
         raw: the start of a file; its lines that are UTF-8 say nothing and are left out.
     """
-    if raw[:2000].count(b"\0") > len(raw[:2000]) // 4:
-        return ["utf-16-be" if raw[:1] == b"\0" else "utf-16-le"]
-    strange = b"\n".join(line for line in raw.splitlines()[:5000] if not _is_utf8(line))[: 1 << 16]
+    strange = _lines(raw, utf8=False)
     shares = {name: share for name in LIKELY if (share := _share(name, strange)) >= SURE}
     best = max(shares.values(), default=0.0)
     return sorted((n for n, share in shares.items() if share >= best - NEAR), key=lambda n: -shares[n])[:3]
+
+
+def _lines(raw: bytes, *, utf8: bool) -> bytes:
+    """The first lines of some bytes that are UTF-8 with characters beyond ASCII, or those that are not UTF-8."""
+    found = [line for line in raw.splitlines()[:5000] if not line.isascii() and _is_utf8(line) == utf8]
+    return b"\n".join(found)[: 1 << 16]
 
 
 def _is_utf8(raw: bytes) -> bool:
@@ -143,8 +171,23 @@ def _is_utf8(raw: bytes) -> bool:
     return True
 
 
+def _mostly_utf8(raw: bytes) -> bool:
+    """Whether bytes are UTF-8 but for some: by chance, few bytes of another encoding are characters beyond ASCII in UTF-8."""
+    beyond = "".join(_BESIDE.findall(raw.decode("utf-8", "surrogateescape")))
+    broken = sum("\udc80" <= c <= "\udcff" for c in beyond)
+    characters = len(beyond) - broken
+    return characters > 0 and 2 * characters >= broken
+
+
 def hint(raw: bytes) -> str:
-    """Return what is said of a file whose bytes are not UTF-8: what it may be, and how that is told."""
-    if not (found := guessed(raw)):
+    """Return what is said of a file whose bytes are not UTF-8: what it may be, and how that is told.
+
+    No encoding is offered where it would make other characters of what is UTF-8.
+    """
+    found = guessed(raw)
+    good = _lines(raw, utf8=True)
+    if _mostly_utf8(raw) or (found and good and max(_share(name, good) for name in found) < SURE):
+        return "others of the file are UTF-8 beyond ASCII, so this piece is broken: mend it where it was written"
+    if not found:
         return "no encoding fits well: --encoding NAME says it"
     return f"it reads as {' or '.join(found)}, which is a guess: --encoding {found[0]}"

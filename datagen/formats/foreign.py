@@ -6,7 +6,7 @@ import re
 import zipfile
 from pathlib import Path
 
-from datagen.formats.encodings import guessed
+from datagen.formats.encodings import without_mark
 
 _CSV = "save it as CSV UTF-8 there, and name that"
 _UNPACK = "unpack it, and name what was in it"
@@ -84,12 +84,9 @@ def _of_zip(start: bytes, path: Path) -> str:
 
 
 def _of_text(start: bytes) -> str:
-    """Return what is said of a page, of XML, and of UTF-16 without its mark."""
-    if start[:2000].count(b"\0") > len(start[:2000]) // 4:
-        encoding = guessed(start)[0]
-        said = start[: len(start) // 2 * 2].decode(encoding, "replace")[:1000]
-        plain = sum(c.isprintable() or c in "\t\r\n" for c in said) > 0.95 * len(said)
-        return f"it reads as {encoding} without its mark, which is a guess: --encoding {encoding}" if plain else ""
+    """Return what is said of a page, of XML, and of UTF-16 and UTF-32 without their mark."""
+    if encoding := without_mark(start):
+        return f"it reads as {encoding} without its mark, which is a guess: --encoding {encoding}"
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
     if _PAGE.match(text):
         return "this is a page of HTML (of an address, what the site shows and not the file?); name a file of records"

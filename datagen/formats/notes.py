@@ -1,66 +1,112 @@
-"""What the reading of one file does that a person should know: each thing once, with the number of its records."""
+"""What the reading of one file does that a person should know: each thing once, with the number of its records.
+
+And what only the whole file tells: whether the numbers that name the right one of several choices count from 0 or from 1.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from datagen.errors import DataError
 
 
 @dataclass
 class _Numbers:
-    """The numbers by which a field names the right one of several choices."""
+    """What the numbers of a field, and what stands beside them, show of the number of the first choice."""
 
-    first: int  # that of the first choice
-    lowest: int
-    past: int = 0  # records whose number is that of their last choice, if one counts from 1
-    texts: bool = False  # whether one of them was a text, as all are in a CSV
+    zero: bool = False  # one of them is 0, or the file says that they are indices
+    past: bool = False  # one of them is the number of its choices: there is such a one only if the first is 1
+    beside: set[int] = field(default_factory=set)  # the first by answers in letters or words beside them
+    usual: bool = False  # they stand in a published layout, which counts from 0
+
+    def first(self) -> int | None:
+        """The number of the first choice; None where nothing shows it."""
+        if self.zero or 0 in self.beside:
+            return 0
+        if self.past or self.beside:
+            return 1
+        return 0 if self.usual else None
 
 
 class Notes:
     """Notes of one file."""
 
-    def __init__(self) -> None:
+    def __init__(self, place: str = "", ahead: Callable[[Notes], Iterable[None]] | None = None) -> None:
+        """Make the notes of a file.
+
+        Args:
+            place: the file, for what stops its reading.
+            ahead: reads the file from its start into other notes, a record a step; without it a number
+                counts from 0 where no record so far shows more.
+        """
+        self._place = place
+        self._ahead = ahead
         self._records: Counter[str] = Counter()
         self._numbers: dict[str, _Numbers] = {}
+        self._first: dict[str, int | None] = {}
+        self._labelled: dict[str, tuple[int, int]] = {}  # field -> the first label, the lowest number
 
     def add(self, words: str) -> None:
         """Count a record of which the words are true."""
         self._records[words] += 1
 
-    def number(self, field: str, value: int, choices: int, *, text: bool, first: int = 0) -> None:
-        """Remember a number that says which of some choices is right.
+    def label(self, field: str, value: int, first: int) -> None:
+        """Remember a number that is the label of a choice, where the record says its labels, and the first of these."""
+        before = self._labelled.get(field, (first, value))
+        self._labelled[field] = (before[0], min(before[1], value))
 
-        Args:
-            field: where it stands.
-            value: the number.
-            choices: how many there are.
-            text: whether it stands there as a text.
-            first: the number of the first choice, where the record says it.
+    def number(self, field: str, value: int, choices: int, *, usual: bool = False) -> None:
+        """Remember a number that counts up to one of so many choices, and whether the layout of its record is known."""
+        found = self._numbers.setdefault(field, _Numbers())
+        found.zero |= value == 0
+        found.past |= value == choices
+        found.usual |= usual
+
+    def shown(self, field: str, first: int) -> None:
+        """Remember that the first choice has this number in a field, by an answer in letters or words beside it."""
+        self._numbers.setdefault(field, _Numbers()).beside.add(first)
+
+    def index(self, field: str) -> None:
+        """Remember that the file calls the numbers of a field indices."""
+        self._numbers.setdefault(field, _Numbers()).zero = True
+
+    def first(self, field: str) -> int | None:
+        """Return the number of the first choice in a field, None where the file does not show it.
+
+        The file is read ahead for it once: up to the first 0, or all of it, for a 0 may come late.
         """
-        found = self._numbers.setdefault(field, _Numbers(first, value))
-        found.lowest = min(found.lowest, value)
-        found.past += value == choices
-        found.texts = found.texts or text
+        if self._ahead is None:
+            return self._numbers.get(field, _Numbers()).first() or 0
+        if field not in self._first:
+            self._first[field] = self._look(field, self._ahead)
+        return self._first[field]
+
+    def _look(self, field: str, ahead: Callable[[Notes], Iterable[None]]) -> int | None:
+        found = Notes()
+        for _ in ahead(found):
+            if field in found._numbers and found._numbers[field].zero:
+                return 0
+        return found._numbers.get(field, _Numbers()).first()
+
+    def stop(self, field: str) -> DataError:
+        """Return what is raised where nothing shows which choice the numbers of a field mean."""
+        return DataError(f"{self._place}: {_doubt(field, 'it is never 0, and never the number of choices')}")
 
     def doubt(self) -> str:
-        """Why the numbers of the file do not say which choice they mean; "" where they do.
-
-        Whole numbers count from 0, as the labels of a `datasets.ClassLabel` do, unless they show that they do not. A number
-        that stands as a text may be a name of its choice: those must show a 0.
-        """
-        for field, found in self._numbers.items():
-            if found.first and found.lowest == 0:
-                seen = "it is 0 once, and the labels of the choices begin with 1"
-            elif not found.first and found.lowest > 0 and (found.past or found.texts):
-                seen = "it is never 0, and once the number of choices" if found.past else "it is never 0"
-            else:
-                continue
-            return (
-                f"the number in '{field}' may count the choices from 0 or from 1 ({seen}); write the letter of the right"
-                " choice (A, B, …) or its text"
-            )
-        return ""
+        """Why the numbers of the file do not say which labels they mean; "" where they do."""
+        doubtful = (name for name, (first, lowest) in self._labelled.items() if first and lowest == 0)
+        name = next(doubtful, None)
+        return "" if name is None else _doubt(name, "it is 0 once, and the labels of the choices begin with 1")
 
     def lines(self) -> list[str]:
         """Return the notes, each a line of its own."""
         return [f"{words} ({n:,} record{'s' * (n != 1)})" for words, n in self._records.items()]
+
+
+def _doubt(field: str, seen: str) -> str:
+    return (
+        f"the number in '{field}' may count the choices from 0 or from 1 ({seen}); write the letter of the right"
+        " choice (A, B, …) or its text"
+    )

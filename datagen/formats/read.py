@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
@@ -20,12 +20,12 @@ from datagen.formats.notes import Notes
 from datagen.formats.pieces import Piece
 from datagen.formats.records import checked_map, mapped, rows_of, without_index
 from datagen.formats.roles import checked_roles
-from datagen.formats.shape import dumps
 from datagen.formats.sources import files
 from datagen.formats.splits import tell
 from datagen.formats.streams import PARQUET, head
+from datagen.formats.unread import unread_row
 from datagen.json_text import finite
-from datagen.rows import Row, dropped_row, new_row
+from datagen.rows import Row
 
 __all__ = ["Source", "files", "read", "records"]
 
@@ -137,8 +137,12 @@ class _File:
     first_problem: str = ""
     fields: dict[str, int] = field(default_factory=dict)  # characters of text in every field seen, while something is missing
     answered: bool = False  # whether a record had an answer
-    notes: Notes = field(default_factory=Notes)
+    notes: Notes = field(init=False)
     missing: set[str] = field(default_factory=set)  # mapped fields that no record has had yet
+
+    def __post_init__(self) -> None:
+        """Make the notes, for which the file may be read ahead."""
+        self.notes = Notes(str(self.path), self._ahead)
 
     def rows(self) -> Iterator[Row]:
         """Yield the rows and the ledger rows of the file, holding the first ones back until the file proves readable.
@@ -186,6 +190,16 @@ class _File:
     def hint(self) -> str:
         """What the bytes of the file may be that are not UTF-8."""
         return encodings.hint(head(self.path, 1 << 20, "latin-1").decode().encode("latin-1"))
+
+    def _ahead(self, notes: Notes) -> Iterator[None]:
+        """Read the file from its start for what its records show, a record a step."""
+        for name in tables.class_labels(self.path):
+            notes.index(self.names.get(name, known_name(name)))
+        for piece in self.opened()[0]:
+            with suppress(ValueError, OverflowError, RecursionError):
+                record = finite(piece.record)
+                rows_of(mapped(record, self.names, self.roles) if isinstance(record, dict) else record, "", notes)
+            yield
 
     def _rows(self, piece: Piece) -> list[Row]:
         """Return the rows of a record, or the one ledger row that says why there are none."""
@@ -248,22 +262,12 @@ class _File:
         return row
 
     def _unreadable(self, piece: Piece, problem: str, reason: str = "unreadable") -> Row:
-        raw = piece.raw or (b"" if piece.record is None else dumps(piece.record).encode("utf-8", "backslashreplace"))
-        text = raw.decode("utf-8", "backslashreplace")
         problem = problem.encode("utf-8", "backslashreplace").decode()  # it may quote half a character
         self.understood = self.understood or piece.fault
         if "UTF-8" in problem and not piece.fault:
             problem = problem.replace("UTF-8", self.encoding or "UTF-8") + (f"; {self.hint}" if not self.encoding else "")
-        place = f"{self.label}: {piece.position}"
         self.first_problem = self.first_problem or f"{piece.position}: {problem}"
-        row = new_row(extra=dumps({"raw": text}))
-        digest = hashlib.blake2b(f"{self.label}\0{piece.position}\0".encode("utf-8", "backslashreplace"), digest_size=16)
-        digest.update(raw)
-        row["id"] = digest.hexdigest()
-        row["source"] = self.source
-        # Of a row with images the start may be their bytes.
-        start = "" if reason == "needs_images" else text[:200].strip().replace("\r", " ").replace("\n", " ")
-        return dropped_row(row, "input", reason, evidence=f"{place}: {problem}: {start}" if start else f"{place}: {problem}")
+        return unread_row(self.label, piece, problem, reason, self.source)
 
     def _check(self) -> None:
         if self.missing and self.fields:

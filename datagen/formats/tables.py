@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from datagen.errors import first_line
 from datagen.formats.pieces import Piece
@@ -26,6 +28,24 @@ def source(path: Path) -> str | IO[bytes]:
     except UnicodeEncodeError:
         return path.open("rb")
     return str(path)
+
+
+def class_labels(path: Path) -> list[str]:
+    """Return the columns of a Parquet or Arrow file whose numbers are indices of names, by what `datasets` wrote into it."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(ARROW_FILE))
+            file.seek(0)
+            if start.startswith(b"PAR1"):
+                schema = pq.read_schema(file)
+            elif start.startswith((ARROW_FILE, ARROW_STREAM)):
+                schema = (pa.ipc.open_file if start == ARROW_FILE else pa.ipc.open_stream)(file).schema
+            else:
+                return []
+            features = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))["info"]["features"]
+            return [name for name, kind in features.items() if kind.get("_type") == "ClassLabel"]
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, AttributeError):
+        return []  # it says nothing of its columns
 
 
 def arrow_pieces(path: Path) -> Iterator[Piece]:

@@ -193,6 +193,17 @@ def test_a_mark_names_the_encoding(tmp_path, encoding, content):
     assert (row["instruction"], row["output"]) == ("Name a lake.", "Baikal.")
 
 
+@pytest.mark.parametrize("said", ["请解释光合作用", "เมืองหลวงของประเทศ", "Où est la forêt ?", "Столица Франции"])
+@pytest.mark.parametrize("strange", [b"q \xff", "你好，世界".encode("gb18030"), "สวัสดีครับ".encode("cp874")])
+def test_a_broken_piece_of_a_file_in_utf_8_gets_no_encoding_for_all(tmp_path, said, strange):
+    good = b'{"instruction": "%s", "output": "x"}\n' % said.encode()
+    (tmp_path / "in.jsonl").write_bytes(good * 2 + b'{"instruction": "%s", "output": "x"}\n' % strange)
+    evidence = [row["evidence"] for row in read(str(tmp_path / "in.jsonl")) if "reason" in row]
+    assert len(evidence) == 1
+    assert "so this piece is broken" in evidence[0]
+    assert "--encoding" not in evidence[0]
+
+
 def test_bytes_of_another_encoding_are_said_with_a_guess(tmp_path):
     path = tmp_path / "in.csv"
     path.write_bytes("instruction,output\n植物如何进行光合作用,植物把光能变成化学能\n".encode("gbk"))

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from datagen.errors import DataError
@@ -61,8 +65,8 @@ def test_an_input_that_says_something_stays(rows, task, given):
         {"问题": SHOWN, "选项": CHOICES, "答案": "B"},  # the task shows them
     ],
 )  # fmt: skip
-def test_choices_are_shown_and_the_right_one_is_taught_with_its_text(rows, record):
-    (row,) = rows(record)
+def test_choices_are_shown_and_the_right_one_is_taught_with_its_text(record):
+    (row,) = rows_of(record)
     assert said(row) == {"instruction": SHOWN, "output": "B. Io"}
 
 
@@ -91,14 +95,53 @@ def test_a_choice_that_would_be_a_guess_costs_its_row(fields, problem):
         rows_of({"question": ASKED, "choices": CHOICES, **fields})
 
 
-@pytest.mark.parametrize(("numbers", "whole"), [([1, 3], True), (["1", "2"], True), ([1, 2], False), (["0", "2"], False)])
-def test_numbers_that_may_count_from_1_cost_the_file(jsonl, numbers, whole):
+@pytest.mark.parametrize(
+    ("numbers", "first"),
+    [
+        ([2, 1, 0], 0), (["2", "1", "0"], 0), ([1.0, 0.0], 0),  # a 0, however late
+        ([1, 3], 1), (["1", "3"], 1), ([3, 1], 1), ([1, *[2] * 1500, 3], 1),  # the last of three, and no 0
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("shape", ["list", "columns"])
+def test_the_file_shows_from_where_its_numbers_count(jsonl, capsys, numbers, first, shape):
+    choices = {"choices": CHOICES} if shape == "list" else dict(zip("ABC", CHOICES, strict=True))
+    path = str(jsonl(*({"question": f"{ASKED} {at}", **choices, "answer": n} for at, n in enumerate(numbers))))
+    at = [int(float(n)) - first for n in numbers]
+    assert [row["output"] for row in read(path, answers="needed")] == [f"{'ABC'[n]}. {CHOICES[n]}" for n in at]
+    assert f"the numbers in 'answer' count the choices from {first}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("numbers", [[1], [1, 2], ["1", "2"], [1, -1]])
+def test_numbers_that_may_count_from_0_or_from_1_cost_the_file(jsonl, numbers):
     path = str(jsonl(*({"question": ASKED, "choices": CHOICES, "answer": n} for n in numbers)))
-    if whole:
-        with pytest.raises(DataError, match=r"'answer' may count the choices from 0 or from 1 .*letter"):
-            list(read(path))
-    else:
-        assert [row["output"] for row in read(path)] == [f"{'ABC'[int(n)]}. {CHOICES[int(n)]}" for n in numbers]
+    with pytest.raises(DataError, match=r"in.jsonl: the number in 'answer' may count the choices from 0 or from 1 .*letter"):
+        list(read(path))
+
+
+def test_a_number_that_contradicts_the_others_costs_its_row(jsonl):
+    late_zero = str(jsonl(*({"question": ASKED, "choices": CHOICES, "answer": n} for n in (3, 1, 0)), name="zero.jsonl"))
+    beyond = str(jsonl(*({"question": ASKED, "choices": CHOICES, "answer": n} for n in (3, 1, 4)), name="one.jsonl"))
+    assert [row.get("evidence", row["output"]).split(": {")[0] for row in read(late_zero)] == [
+        "zero.jsonl: line 1: the field 'answer' holds 3, and there are 3 choices, counted from 0", "B. Io", "A. Mars",
+    ]  # fmt: skip
+    assert [row.get("evidence", row["output"]).split(": {")[0] for row in read(beyond)] == [
+        "C. Sun", "A. Mars", "one.jsonl: line 3: the field 'answer' holds 4, and there are 3 choices, counted from 1",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("number", "output"), [(1, "B. Io"), (2, "B. Io")])
+def test_a_letter_beside_shows_from_where_a_number_counts(rows, number, output):
+    (row,) = rows({"question": ASKED, "choices": CHOICES, "answer": "B", "answer_index": number})
+    assert row["output"] == output
+
+
+def test_known_layouts_and_class_labels_count_from_0(rows, tmp_path):
+    (row,) = rows({"question": ASKED, "subject": "x", "choices": [*CHOICES, "Vega"], "answer": 1})
+    assert row["output"] == "B. Io"
+    table = pa.table({"question": [ASKED], "options": [CHOICES], "answer": [1]})
+    told = {"info": {"features": {"answer": {"names": ["A", "B", "C"], "_type": "ClassLabel"}}}}
+    pq.write_table(table.replace_schema_metadata({"huggingface": json.dumps(told)}), tmp_path / "a.parquet")
+    assert [row["output"] for row in read(str(tmp_path / "a.parquet"))] == ["B. Io"]
 
 
 def test_letters_that_are_no_choices_stay_what_they_are(rows):

@@ -65,6 +65,9 @@ def tarred() -> bytes:
         ("a.csv", bytes(3), "it begins with 3 zero bytes"),
         ("a.jsonl", ROW.encode("utf-16-le"), "it reads as utf-16-le without its mark, which is a guess: --encoding utf-16-le"),
         ("a.csv", "instruction,output\nพูด,ได้\n".encode("utf-16-be"), "--encoding utf-16-be"),
+        ("a.csv", ("问题,回答\n" + "什么是光合作用,植物利用光能\n" * 9).encode("utf-16-le"), "--encoding utf-16-le"),
+        ("a.json", '[{"คำถาม": "เมืองหลวงของประเทศญี่ปุ่นคือ", "คำตอบ": "โตเกียว"}]'.encode("utf-16-be"), "--encoding utf-16-be"),
+        ("a.jsonl", '{"instruction": "说", "output": "一一一一一一一"}\n'.encode("utf-32-le"), "--encoding utf-32-le"),
     ],
     ids=lambda value: value[:30] if isinstance(value, str) else "bytes",  # archives hold the time
 )
