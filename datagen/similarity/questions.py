@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from datagen.similarity.decoration import is_symbol
 from datagen.similarity.tokenised import Tokenised, tokenised
 from datagen.text import Units, is_unspaced, tokens
 from datagen.wordlists import entries
@@ -58,6 +59,7 @@ def question_columns(
                 left[start + begin : start + end] = False
                 size -= end - begin
             least[row] = LEAST if letters or size > FEW else 1
+    left &= np.array([not is_symbol(t) for t in tasks.vocabulary], bool)[tasks.ids]
     ends = np.concatenate([[0], np.cumsum(left)])[tasks.offsets]
     asked = Tokenised(tasks.ids[left], ends.astype(np.int64), tasks.vocabulary)
     return {"asked_tokens": asked.column(), "asked_least": pa.array(least)}

@@ -3,7 +3,8 @@
 A similarity of the whole text does not see one changed name or number. So a row counts as a repetition only when its answers
 are alike too, short ones equal, when its facts (numbers, operators, identifiers, tools) agree, when no token is new both in its
 task and in its answer, as the name of another entity is, and when a short question of a script without spaces is about nothing
-else (`questions`). Personal data are no facts, nor is anything in a signature.
+else (`questions`). Personal data are no facts, nor is anything in a signature, nor are symbols that only decorate a text
+(`decoration`); and no symbol names an entity.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ import pyarrow as pa
 
 from datagen.rows import View, view
 from datagen.similarity.answers import NO_LIMIT, NOTHING, Same
-from datagen.similarity.columns import token_lists
+from datagen.similarity.columns import token_lists, without
+from datagen.similarity.decoration import is_symbol, may_be_decorated, without_decoration, without_marks
 from datagen.similarity.entities import holders
 from datagen.similarity.questions import question_columns
 from datagen.similarity.signatures import without_data, without_signature
 from datagen.similarity.token_lists import Ids, TokenLists, number_pairs, split_at
 from datagen.similarity.tokenised import Tokenised, tokenised
-from datagen.text import Units, tokenizer
-from datagen.text import facts as text_facts
+from datagen.text import Units
 
 if TYPE_CHECKING:
     from datagen.similarity.rouge_l import Nearest
@@ -43,7 +44,7 @@ def token_columns(rows: pa.Table, field: View, units: Units, same_answer: float 
     texts = tokenised(view(rows, field), units)
     if same_answer is None:
         return {"tokens": texts.column()}
-    said, contexts = view(rows, "answers"), view(rows, "context")
+    said, contexts = list(map(without_marks, view(rows, "answers"))), view(rows, "context")
     answers = tokenised(said, units)
     tasks = texts if field == "context" else tokenised(contexts, units)
     is_short = answers.counts < short
@@ -53,8 +54,10 @@ def token_columns(rows: pa.Table, field: View, units: Units, same_answer: float 
     bodies = _changed(said, with_data, without_signature)
     kept = replaced(answers, list(bodies), tokenised(list(bodies.values()), units)) if bodies else answers
     bare_tasks = _changed(contexts, is_short & may_hold_data(tasks, units), lambda text: without_signature(text, sure=True))
+    bare_tasks |= _changed(_with(contexts, bare_tasks), is_short & may_be_decorated(tasks), _undecorated_task)
     facts_of_tasks = _facts(tasks, bare_tasks, is_short, units)
-    plain = _changed([bodies.get(row, text) for row, text in enumerate(said)], with_data, without_data)
+    plain = _changed(_with(said, bodies), with_data, without_data)
+    plain |= _changed(_with(said, bodies | plain), ~is_short & may_be_decorated(kept), without_decoration)
     facts_of_answers = _facts(kept, plain, np.ones(len(rows), bool), units)
     known = zip(facts_of_tasks, facts_of_answers, rows.column("tools").to_pylist(), strict=True)
     return {
@@ -90,6 +93,15 @@ def may_hold_data(found: Tokenised, units: Units) -> npt.NDArray[np.bool_]:
     return some
 
 
+def _with(texts: list[str], changed: dict[int, str]) -> list[str]:
+    """Return texts, those at some places changed."""
+    return [changed.get(row, text) for row, text in enumerate(texts)] if changed else texts
+
+
+def _undecorated_task(text: str) -> str:
+    return without_decoration(text, pictures_alone=True)
+
+
 def _changed(texts: list[str], wanted: npt.NDArray[np.bool_], change: Callable[[str], str]) -> dict[int, str]:
     """Return, by their places, those of the wanted texts that a change makes others."""
     found = ((row, change(texts[row])) for row in np.flatnonzero(wanted).tolist())
@@ -98,9 +110,12 @@ def _changed(texts: list[str], wanted: npt.NDArray[np.bool_], change: Callable[[
 
 def _facts(found: Tokenised, bare: dict[int, str], wanted: npt.NDArray[np.bool_], units: Units) -> list[str]:
     """Return the facts of the wanted texts: of the tokens found in them, or, where some of a text is no fact, of the rest."""
-    facts = found.facts(wanted)
-    for row, text in bare.items():
-        facts[row] = text_facts(tokenizer(units)(text))
+    as_found = wanted.copy()
+    as_found[list(bare)] = False
+    facts = found.facts(as_found)
+    rest = tokenised(list(bare.values()), units)
+    for row, said in zip(bare, rest.facts(np.ones(len(bare), bool)), strict=True):
+        facts[row] = said
     return facts
 
 
@@ -120,7 +135,7 @@ def answers_of(
         known = number_pairs(known, _numbered(columns.column("facts")))
     # One vocabulary for all: a token of the task is looked for in the answer.
     task = columns.column("task_tokens" if "task_tokens" in columns.column_names else "tokens")
-    texts = [task, columns.column("answer_tokens"), columns.column("asked_tokens")]
+    texts = [without(task, is_symbol), columns.column("answer_tokens"), columns.column("asked_tokens")]
     tasks, rest = split_at(token_lists(pa.chunked_array([chunk for text in texts for chunk in text.chunks])), len(columns))
     answers, asked = split_at(rest, len(columns))
     same = same_of(threshold, short, known.astype(np.int64), tasks, answers)
