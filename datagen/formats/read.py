@@ -23,7 +23,7 @@ from datagen.formats.roles import checked_roles
 from datagen.formats.shape import dumps
 from datagen.formats.sources import files
 from datagen.formats.splits import tell
-from datagen.formats.streams import PARQUET, head
+from datagen.formats.streams import PARQUET, encoding_hint, head
 from datagen.json_text import finite
 from datagen.rows import Row, dropped_row, new_row
 
@@ -185,7 +185,7 @@ class _File:
     @cached_property
     def hint(self) -> str:
         """What the bytes of the file may be that are not UTF-8."""
-        return encodings.hint(head(self.path, 1 << 20, "latin-1").decode().encode("latin-1"))
+        return encoding_hint(self.path)
 
     def _rows(self, piece: Piece) -> list[Row]:
         """Return the rows of a record, or the one ledger row that says why there are none."""
