@@ -151,7 +151,8 @@ def exported(case: Case, place: str) -> Outcome:
     from datagen.formats.write import export
 
     rows = [r for r in rows_of(case, place) if "reason" not in r]
-    export(rows, case["export"], Path("out.jsonl"), with_card=False)
+    done = export(rows, case["export"], Path("out.jsonl"), with_card=False)
+    print(*getattr(done, "notes", ()), sep="\n", file=sys.stderr)
     return {"value": [json.loads(line) for line in Path("out.jsonl").read_text("utf-8").splitlines()]}
 
 

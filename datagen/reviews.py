@@ -2,41 +2,33 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import random
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
-import regex
 
+from datagen import review_csv
 from datagen.errors import DataError, UsageError, writing
 from datagen.json_text import dumps
+from datagen.review_csv import DECISIONS, Judgement
 from datagen.rows import LEDGER, ROW, Row, dropped_row, new_row
 from datagen.shards import ShardWriter, iterate_rows, read_table, schema_of, shard_paths
 
-DECISIONS = ("accept", "edit", "reject")
-COLUMNS = ("id", "decision", "note", "instruction", "input", "output")
+__all__ = ["Judgement", "Review", "Taken", "edited", "share", "texts_of"]
+
 STEP = "review"
-# What a spreadsheet runs as a formula where a cell begins with it, blanks before it or not, and how that is kept from it
-# (OWASP, CSV injection). Apostrophes of the text's own get one more, so that what is taken off again is always ours.
-_FORMULA = regex.compile(r"'*[\s\ufeff\u200b]*[=+\-@＝＋－＠]|'*[\t\r\n]")
 
 
-@dataclass(frozen=True)
-class Judgement:
-    """What a person said of a row; an edit has the new texts."""
+class Taken(NamedTuple):
+    """What was taken from a CSV."""
 
-    id: str
-    decision: str  # accept | edit | reject
-    note: str = ""
-    instruction: str = ""
-    input: str = ""
-    output: str = ""
+    judgements: int  # that are new, or others than before
+    ids: list[str]  # rows of the file
+    notes: list[str]  # what a spreadsheet did to their texts
 
 
 class Review:
@@ -123,94 +115,39 @@ class Review:
                     dropped.add(dropped_row(row, STEP, "exact_duplicate", witness_id=row["id"]))
         return counts
 
-    def export(self, path: Path, rows: Sequence[Row]) -> int:
-        """Write rows with their judgements to a CSV; an empty decision is one that is still to be made. Return how many.
+    def export(self, path: Path, rows: Sequence[Row]) -> review_csv.Written:
+        """Write rows with their judgements to a CSV; an empty decision is one that is still to be made."""
+        return review_csv.write(path, rows, self.judged)
 
-        A text that a spreadsheet would run as a formula has an apostrophe before it, which `take` takes off again.
-        """
-        judged = self.judged
-        with writing(path), path.open("w", encoding="utf-8-sig", newline="") as f:
-            writer = csv.writer(f)
-            writer.writerow(COLUMNS)
-            for row in rows:
-                one = judged.get(row["id"])
-                texts = one if one is not None and one.decision == "edit" else None
-                shown = [getattr(texts, name) if texts else row[name] for name in COLUMNS[3:]]
-                writer.writerow([row["id"], one.decision if one else "", *map(guarded, [one.note if one else "", *shown])])
-        return len(rows)
+    def take(self, path: Path, encoding: str = "") -> Taken:
+        """Read judgements from a CSV that `export` wrote and a person filled in.
 
-    def take(self, path: Path) -> tuple[int, list[str]]:
-        """Read judgements from a CSV that `export` wrote and a person filled in; return how many are new or other, and its ids.
+        A row whose texts were changed is an edit, whatever its decision says, unless it is rejected. What a spreadsheet
+        changed by itself (a cell that is full, a character that its encoding lacks) is no edit, and is told.
 
-        A row whose texts were changed is an edit, whatever its decision says, unless it is rejected.
+        Args:
+            path: the file; its separator is found.
+            encoding: of its text, such as `gb18030`; "" is that of its mark, without one UTF-8.
 
         Raises:
             DataError: the file cannot be read, or has other columns.
-            UsageError: a decision that is none, or a row that the run does not have.
+            UsageError: a decision that is none, or a row that the run does not have; or there is no such encoding.
         """
-        csv.field_size_limit(2**31 - 1)  # a text may be long
-        try:
-            with path.open(encoding="utf-8-sig", newline="") as f:
-                reader = csv.DictReader(f)
-                missing = [c for c in COLUMNS if c not in (reader.fieldnames or ())]
-                lines = list(reader)
-        except FileNotFoundError:
-            raise DataError(f"no such file: {path}") from None
-        except (OSError, UnicodeDecodeError, csv.Error) as e:
-            raise DataError(f"{path}: cannot be read as CSV: {e}") from None
-        if missing:
-            raise DataError(f"{path}: has no column '{missing[0]}'; --csv writes a file with all of them")
-        rows = {row["id"]: row for row in iterate_rows(self.out / "kept") if row["id"] in {line["id"] for line in lines}}
+        lines = review_csv.lines_of(path, encoding)
+        wanted = {line["id"] for _, line in lines}
+        rows = {row["id"]: row for row in iterate_rows(self.out / "kept") if row["id"] in wanted}
+        changes = review_csv.Changes()
         before, found, named = self.judged, [], set()
-        for number, line in enumerate(lines, start=2):
-            one = _judgement(line, rows, f"{path}, line {number}")
+        for position, line in lines:
+            one = review_csv.judgement(line, rows, f"{path}, {position}", changes)
             if line["id"] in named:
-                raise UsageError(f"{path}, line {number}: the row {line['id']} stands twice; keep one of the lines")
+                raise UsageError(f"{path}, {position}: the row {line['id']} stands twice; keep one of the lines")
             named.add(line["id"])
             if one is not None and before.get(one.id) != one:
                 found.append(one)
         for one in found:  # all lines were read: a wrong one leaves nothing half taken
             self.judge(one)
-        return len(found), [line["id"] for line in lines if line["id"] in rows]
-
-
-def _judgement(line: Mapping[str, Any], rows: Mapping[str, Row], place: str) -> Judgement | None:
-    """Return what a line of a CSV says of its row, or None where it says nothing.
-
-    Raises:
-        DataError: it lacks columns.
-        UsageError: no decision, or none that there is, or no such row, or an edit without a task.
-    """
-    if any(line[name] is None for name in COLUMNS):
-        raise DataError(f"{place}: has too few columns; {', '.join(COLUMNS)} are wanted")
-    decision, row = line["decision"].strip().lower(), rows.get(line["id"])
-    if row is None and decision:
-        raise UsageError(f"{place}: the run has no kept row {line['id']}")
-    if decision and decision not in DECISIONS:
-        raise UsageError(f"{place}: '{decision}' is no decision; write accept, edit or reject")
-    said = {name: line[name].replace("\r\n", "\n") for name in COLUMNS[3:]}
-    before = {name: row[name].replace("\r\n", "\n") if row else "" for name in said}
-    # A spreadsheet may have taken the apostrophe off itself.
-    texts = {name: text if text == before[name] else unguarded(text) for name, text in said.items()}
-    changed = row is not None and texts != before
-    if not decision:
-        if changed:
-            raise UsageError(f"{place}: its texts were changed, but it has no decision; write edit")
-        return None
-    decision = "edit" if changed and decision != "reject" else "accept" if decision == "edit" else decision
-    if decision == "edit" and not (texts["instruction"] + texts["input"]).strip():
-        raise UsageError(f"{place}: an edit without an instruction; write reject")
-    return Judgement(line["id"], decision, unguarded(line["note"]), **(texts if decision == "edit" else {}))
-
-
-def guarded(text: str) -> str:
-    """Return a text as a cell that no spreadsheet runs: an apostrophe before what would be a formula."""
-    return f"'{text}" if _FORMULA.match(text) else text
-
-
-def unguarded(text: str) -> str:
-    """Return the text that `guarded` made a cell of."""
-    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
+        return Taken(len(found), [line["id"] for _, line in lines if line["id"] in rows], changes.lines(path))
 
 
 def edited(row: Row, one: Judgement) -> Row:

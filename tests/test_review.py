@@ -17,8 +17,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from datagen.errors import DataError, UsageError
-from datagen.reviews import Judgement, Review, guarded, share, unguarded
+from datagen.recipe import make
+from datagen.review_csv import guarded, unguarded
+from datagen.reviews import Judgement, Review, share
 from datagen.rows import row_id
+from datagen.run import execute
 
 ROWS = [{"instruction": f"Name the colour of thing {i}.", "output": f"It is colour {i}."} for i in range(12)]
 
@@ -183,7 +186,7 @@ def test_a_csv_of_formulas_is_neutral_and_its_decisions_come_back(datagen: Any, 
     review = Review(tmp_path / "out")
     first, second, third, *rest = review.sample(len(rows), 17)
     review.judge(Judgement(first["id"], "edit", "=note", "=edited", "", "+answer"))
-    assert review.export(tmp_path / "r.csv", [first, second, third, *rest]) == len(rows)
+    assert review.export(tmp_path / "r.csv", [first, second, third, *rest]) == (len(rows), 0)
     with (tmp_path / "r.csv").open(encoding="utf-8-sig", newline="") as f:
         lines = list(csv.DictReader(f))
     assert not [v for line in lines for v in line.values() if v.lstrip()[:1] in tuple("=+-@＝＋－＠") and v.strip()]
@@ -201,3 +204,96 @@ def test_a_csv_of_formulas_is_neutral_and_its_decisions_come_back(datagen: Any, 
     assert judged[second["id"]] == Judgement(second["id"], "accept", "-fine")
     edit = judged[third["id"]]
     assert (edit.instruction, edit.input, edit.output) == (third["instruction"], third["input"], f"{third['output']} and more")
+
+
+# What a spreadsheet makes of the file: what stands between its cells, and the encoding.
+SAVED = [
+    (";", "utf-8-sig", ""),
+    ("\t", "utf-16", ""),
+    (",", "utf-8", ""),
+    (";", "cp1252", "cp1252"),
+    (",", "gbk", "gb18030"),
+    ("\t", "cp874", "cp874"),
+]
+TEXT = {
+    "cp1252": "Où est le café d’été?", "gbk": "请说明水的沸点，并写出单位。", "cp874": "ประเทศไทยมีเมืองหลวงชื่ออะไร",
+    "utf-16": "水 ไทย é 😀",
+}  # fmt: skip
+
+
+def saved(path: Path, lines: list[dict[str, str]], delimiter: str = ",", encoding: str = "utf-8") -> None:
+    with path.open("w", encoding=encoding, errors="replace", newline="") as f:
+        writer = csv.DictWriter(f, lines[0].keys(), delimiter=delimiter)
+        writer.writeheader()
+        writer.writerows(lines)
+
+
+def run_of(tmp_path: Path, *rows: dict[str, str]) -> tuple[Review, list[dict[str, str]]]:
+    """Give the review of a run of rows, and the lines of its CSV, each accepted."""
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    execute(make([{"rules": {"use": ["cut_ending"], "mode": "flag"}}], input=(str(tmp_path / "rows.jsonl"),)), tmp_path / "out")
+    review = Review(tmp_path / "out")
+    review.export(tmp_path / "r.csv", review.sample(100, 17))
+    with (tmp_path / "r.csv").open(encoding="utf-8-sig", newline="") as f:
+        return review, [{**line, "decision": "accept"} for line in csv.DictReader(f)]
+
+
+@pytest.mark.parametrize(("delimiter", "encoding", "named"), SAVED)
+def test_a_csv_as_a_spreadsheet_saves_it(tmp_path: Path, delimiter: str, encoding: str, named: str) -> None:
+    text = TEXT.get(encoding, "a; b, c")
+    review, lines = run_of(tmp_path, {"instruction": text, "output": f"{text} 1"}, {"instruction": "Say it.", "output": text})
+    saved(tmp_path / "r.csv", lines, delimiter, encoding)
+    if named:
+        with pytest.raises(DataError, match=rf"r\.csv, line \d: its bytes are not UTF-8; .*--encoding {named}"):
+            review.take(tmp_path / "r.csv")
+    taken = review.take(tmp_path / "r.csv", named)
+    assert (taken.judgements, taken.notes) == (2, []) and {one.decision for one in review.judged.values()} == {"accept"}
+
+
+def test_a_wrong_encoding_of_a_csv_is_named(tmp_path: Path) -> None:
+    review, lines = run_of(tmp_path, {"instruction": "Say it.", "output": TEXT["gbk"]})
+    saved(tmp_path / "r.csv", lines)
+    with pytest.raises(UsageError, match="there is no encoding 'gbkk'"):
+        review.take(tmp_path / "r.csv", "gbkk")
+    with pytest.raises(DataError, match="line 2: its bytes are not big5"):
+        review.take(tmp_path / "r.csv", "big5")
+
+
+@pytest.mark.parametrize(("character", "kept"), [("b", 32_767), ("水", 32_767), ("ก", 65_535), ("😀", 16_383)])
+def test_a_cell_that_a_spreadsheet_cut_is_no_edit(tmp_path: Path, character: str, kept: int) -> None:
+    long = character * 70_000
+    review, lines = run_of(tmp_path, {"instruction": "Say it.", "output": long}, {"instruction": "=1", "output": "Two."})
+    assert review.export(tmp_path / "r.csv", review.sample(9, 1)) == (2, 1)
+    for line in lines:
+        if line["output"] == long:
+            line["output"], cut = long[:kept], line["id"]
+    saved(tmp_path / "r.csv", lines)
+    taken = review.take(tmp_path / "r.csv")
+    [note] = taken.notes
+    assert "1 text stopped at" in note and "the most that a cell of the spreadsheet holds" in note and "unchanged" in note
+    assert review.judged[cut] == Judgement(cut, "accept")
+    for line in lines:  # a person's own cut, and a person's edit beside a cut
+        if line["id"] == cut:
+            line["instruction"] = "Say it again."
+    saved(tmp_path / "r.csv", lines)
+    review.take(tmp_path / "r.csv")
+    assert review.judged[cut] == Judgement(cut, "edit", "", "Say it again.", "", long)
+    for line in lines:
+        if line["id"] == cut:
+            line["output"] = long[: kept // 3]
+    saved(tmp_path / "r.csv", lines)
+    assert review.take(tmp_path / "r.csv").notes == [] and review.judged[cut].output == long[: kept // 3]
+
+
+@pytest.mark.parametrize("text", ["ราคา 5 บาท", "5 € 😀", "-水"])
+def test_characters_that_an_encoding_lacks_are_no_edit(tmp_path: Path, text: str) -> None:
+    review, lines = run_of(tmp_path, {"instruction": "Say it.", "output": text})
+    for mark in ("?", "??"):
+        lines[0]["output"] = "".join(c if c.isascii() else mark if c > "\uffff" else "?" for c in guarded(text))
+        saved(tmp_path / "r.csv", lines)
+        taken = review.take(tmp_path / "r.csv")
+        assert ["had ? for characters" in note for note in taken.notes] == [True]
+        assert {one.decision for one in review.judged.values()} == {"accept"}
+    lines[0]["output"] = "What? 5?"
+    saved(tmp_path / "r.csv", lines)
+    assert review.take(tmp_path / "r.csv").notes == [] and review.judged[lines[0]["id"]].output == "What? 5?"

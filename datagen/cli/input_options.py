@@ -9,7 +9,11 @@ import click
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 INPUT = [
-    click.option("--split", metavar="NAME", help="Part of a folder or Hub set with parts: train (default), test, ... or all."),
+    click.option(
+        "--split",
+        metavar="NAME",
+        help="Part of a set (by names of files, or a column `split`): train (default), test, ... or all.",
+    ),
     click.option("--encoding", metavar="NAME", help="Of the input's text, such as gb18030; default: by its mark, else UTF-8."),
 ]
 

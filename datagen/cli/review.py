@@ -22,10 +22,12 @@ KEYS = "a accept   e edit   r reject   n reject with a note   s later   b back  
 @click.option("--seed", type=int, default=17, show_default=True, help="Which rows; more of them hold those of fewer.")
 @click.option("--csv", "to_csv", metavar="FILE", help="Write the sample to a CSV, to be judged elsewhere; ask nothing.")
 @click.option("--from-csv", metavar="FILE", help="Take judgements from such a CSV; ask nothing.")
+@click.option("--encoding", metavar="NAME", help="Of that CSV, such as gb18030; default: by its mark, else UTF-8.")
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
 def command(
-    out: str, sample: int, source: str | None, seed: int, to_csv: str | None, from_csv: str | None, as_json: bool
-) -> int:
+    out: str, sample: int, source: str | None, seed: int, to_csv: str | None, from_csv: str | None, encoding: str | None,
+    as_json: bool,
+) -> int:  # fmt: skip
     """Look at a sample of the kept rows of OUT and accept, edit or reject each with a key.
 
     Each judgement is on disk when its key is pressed; the next call goes on. OUT/review/kept has the accepted rows and the
@@ -36,20 +38,31 @@ def command(
     from datagen.cli import endings
     from datagen.errors import UsageError
     from datagen.progress import shown
+    from datagen.review_csv import CELLS
     from datagen.reviews import Review
 
     if to_csv and from_csv:
         raise UsageError("give --csv or --from-csv, not both")
+    if encoding and not from_csv:
+        raise UsageError("--encoding is of the file that --from-csv reads; --csv writes UTF-8")
     review = Review(Path(out))
     with shown("sample"):
         rows = review.sample(sample, seed, source)
     if to_csv:
-        say(f"{review.export(Path(to_csv), rows):,} rows are in {to_csv}; fill in `decision` and read it with --from-csv")
+        written = review.export(Path(to_csv), rows)
+        say(f"{written.rows:,} rows are in {to_csv}; fill in `decision` and read it with --from-csv")
+        if written.too_long:
+            say(
+                f"rows with a text longer than the {CELLS[0]:,} characters that a cell of Excel holds: {written.too_long:,};"
+                " it cuts them: what comes back cut is taken as unchanged, so edit these rows in a text editor", err=True,
+            )  # fmt: skip
         endings.then("review", out, "--from-csv", to_csv)
         return 0
     if from_csv:
-        taken, ids = review.take(Path(from_csv))
+        taken, ids, notes = review.take(Path(from_csv), encoding or "")
         say(f"{taken:,} judgements taken from {from_csv}", err=True)
+        for note in notes:
+            say(note, err=True)
     else:
         ids = [row["id"] for row in rows]
         _asked(review, rows)

@@ -7,6 +7,7 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,24 +32,10 @@ def pieces(path: Path, known: Iterable[str] = (), encoding: str = "") -> Iterato
         known: column names that a user's map speaks of; they help to find the delimiter.
         encoding: of the file; "" is that of its mark, without one UTF-8.
     """
-    csv.field_size_limit(LONGEST)
-    start = head(path, 1 << 16, encoding)
-    said = _SEPARATOR.match(start)
-    delimiter = said[1].decode() if said else _delimiter(start, set(known))
-    unpacked = Unpacked(path, encoding)
-    # Bytes that are not UTF-8 travel as lone surrogates, which make the one row unreadable, not the file.
-    with io.TextIOWrapper(
-        io.BufferedReader(unpacked, CHUNK), encoding="utf-8-sig", errors="surrogateescape", newline=""
-    ) as text:
-        found = Records(text, delimiter)
-        if said:
-            next(found)
-        header = next(found.records(), None)
-        if header and header.problem:
-            yield Piece("the header", None, header.raw.encode("utf-8", "surrogateescape"), header.problem)
-            return
-        if header and any(map(_UNDECODED.search, header.cells)):
-            yield Piece("the header", None, header.raw.encode("utf-8", "surrogateescape"), "bytes that are not UTF-8")
+    with _opened(path, known, encoding) as (found, header, unpacked):
+        if header and (header.problem or any(map(_UNDECODED.search, header.cells))):
+            problem = header.problem or "bytes that are not UTF-8"
+            yield Piece("the header", None, header.raw.encode("utf-8", "surrogateescape"), problem)
             return
         columns = _distinct(header.cells if header else [])
         found.expect(columns, header.raw if header else "")
@@ -62,6 +49,30 @@ def pieces(path: Path, known: Iterable[str] = (), encoding: str = "") -> Iterato
             yield Piece(f"line {found.line}", None, raw, unpacked.broken)
         elif held:
             yield held
+
+
+def columns_of(path: Path, known: Iterable[str] = (), encoding: str = "") -> list[str]:
+    """Return the names in the header of a CSV or TSV file, found as `pieces` finds it; [] where there is none."""
+    with _opened(path, known, encoding) as (_, header, _unpacked):
+        return _distinct(header.cells if header else [])
+
+
+@contextmanager
+def _opened(path: Path, known: Iterable[str], encoding: str) -> Iterator[tuple[Records, CsvRecord | None, Unpacked]]:
+    """Give the records of a file behind its header, its header, and the stream that says whether it breaks off."""
+    csv.field_size_limit(LONGEST)
+    start = head(path, 1 << 16, encoding)
+    said = _SEPARATOR.match(start)
+    delimiter = said[1].decode() if said else _delimiter(start, set(known))
+    unpacked = Unpacked(path, encoding)
+    # Bytes that are not UTF-8 travel as lone surrogates, which make the one row unreadable, not the file.
+    with io.TextIOWrapper(
+        io.BufferedReader(unpacked, CHUNK), encoding="utf-8-sig", errors="surrogateescape", newline=""
+    ) as text:
+        found = Records(text, delimiter)
+        if said:
+            next(found)
+        yield found, next(found.records(), None), unpacked
 
 
 def _piece(record: CsvRecord, columns: list[str]) -> Piece:

@@ -8,7 +8,7 @@ from typing import Any
 
 from datagen.answered import answered_to
 from datagen.formats.alpaca import history_of
-from datagen.formats.conversation import columns_of, is_preference, prompt_turns, unwanted
+from datagen.formats.conversation import columns_of, is_preference, pair_of, prompt_turns, unwanted
 from datagen.formats.tools import offered
 from datagen.remnants import is_visible
 from datagen.rows import Row
@@ -16,6 +16,7 @@ from datagen.rows import Row
 ONE_ANSWER = frozenset({"alpaca", "prompt_completion", "llamafactory", "openai"})  # a record has an answer, which ends it
 ALL_TAUGHT = frozenset({"alpaca", "llamafactory"})  # a record cannot say that an answer is not to be learned
 TOOL_LISTS = frozenset({"messages", "prompt_completion", "axolotl", "openai"})
+NO_CANDIDATES = frozenset({"openai", "axolotl", "llamafactory"})  # a record holds one answer, or a pair of them
 # What is said of rows, in this order; {n} and {to} are filled in.
 SAID = {
     "trimmed": "{n} conversations end with a turn that nobody answers: they are written up to their last answer",
@@ -28,8 +29,14 @@ SAID = {
     " a field `messages`",
     "no_call": "{n} conversations hold a result of a tool that answers no call; {to} refuses such lines",
     "tools_left": "{n} rows have tools that are no functions: {to} has no place for them, and they are left out",
+    "answers_left": "{n} rows have more answers than {to} can hold: the first is written, or the best and the worst one;"
+    " --to messages keeps them all in `candidates`",
+    "scores_left": "{n} rows have scores or names of their answers, which {to} has no field for: they are left out",
     "tools_text": "{n} rows have tools that are no functions: their text is in a field `tools_`",
 }  # fmt: skip
+
+
+_PAIR = (None, "chosen", "rejected")
 
 
 class Fitting:
@@ -92,6 +99,10 @@ class Fitting:
             self.met["beyond_history"] += history_of(turns) is None
         if row["tools"] and self.to in TOOL_LISTS and "tools_" in offered(row["tools"]):
             self.met["tools_text" if self.to in ("messages", "prompt_completion") else "tools_left"] += 1
+        if self.to in NO_CANDIDATES and (answers := row["candidates"]):
+            held = pair_of(row) if is_preference(row) else (row["output"],)
+            self.met["answers_left"] += any(one["text"] not in held for one in answers)
+            self.met["scores_left"] += any(one["score"] is not None or one["source"] not in _PAIR for one in answers)
 
 
 def _untaught(row: Mapping[str, Any]) -> bool:

@@ -65,6 +65,11 @@ def files(path: str, stdin_copy: Path | None = None, split: str | None = None) -
     return [place]
 
 
+def is_one_file(path: str) -> bool:
+    """Whether a path names one file itself, and no folder or set."""
+    return path.lower().endswith(SUFFIXES) if path.startswith("hf://") else not Path(path).is_dir()
+
+
 def is_pipe(path: str) -> bool:
     """Whether a path is a pipe, such as a shell's <(…) gives, or a FIFO: it can be read once."""
     return not path.startswith("hf://") and Path(path).is_fifo()
@@ -72,6 +77,8 @@ def is_pipe(path: str) -> bool:
 
 def _folder_files(folder: Path, split: str | None) -> list[Path]:
     if (folder / "kept").is_dir() and ((folder / "run.json").is_file() or (folder / "judgements.jsonl").is_file()):
+        if split not in (None, splits.ALL, splits.ONE):
+            splits.tell(str(folder), f"{folder}: the rows of a run are of no parts: --split {split} changes nothing")
         return sorted((folder / "kept").glob("*.parquet"))
     if (folder / ".datagen").exists():
         raise DataError(f"{folder} is an unfinished run; run its command again to complete it, then read it")
@@ -87,7 +94,21 @@ def _folder_files(folder: Path, split: str | None) -> list[Path]:
     text = card.read_text("utf-8", "replace") if card.is_file() else ""
     wanted = subsets.chosen(str(folder), list(by_name), text)
     own = _saved_parts(folder, wanted) or subsets.named_parts(wanted, text)
-    return [by_name[name] for name in splits.chosen(str(folder), wanted, split, own)]
+    try:
+        return [by_name[name] for name in splits.chosen(str(folder), wanted, split, own)]
+    except splits.NoPartsError:
+        if not _rows_name_parts(files := [by_name[name] for name in wanted], split):
+            raise
+        return files
+
+
+def _rows_name_parts(found: list[Path], split: str | None) -> bool:
+    """Whether the rows of one of some files name their parts."""
+    from datagen.formats.one_file import File
+    from datagen.formats.split_column import Parts
+
+    one = (File(file, file.name, {}, "", {}, "any", parts=Parts(str(file), split)) for file in found)
+    return any(file.of_parts for file in one)
 
 
 def _is_of_data(file: Path, folder: Path) -> bool:
@@ -188,16 +209,23 @@ def _hub_files(path: str, split: str | None) -> list[Path]:
         wanted = [f for f in wanted if f == file or f.startswith(below)] or [file]
         others = [f for f in listed if whole and f.startswith(below) and _is_beside(f)]
         own: dict[str, str] = {}
+        unsaid: DataError | None = None
         if whole and file not in wanted:
             if not file and subsets.CARD in listed:
                 card = Path(hub.hf_hub_download(dataset, subsets.CARD, repo_type="dataset"))
                 wanted = subsets.chosen(path, wanted, card.read_text("utf-8", "replace"))
                 own = subsets.named_parts(wanted, card.read_text("utf-8", "replace"))
-            wanted = splits.chosen(path, wanted, split, own)
+            try:
+                wanted = splits.chosen(path, wanted, split, own)
+            except splits.NoPartsError as error:
+                unsaid = error
         if wanted == [""]:
             raise DataError(f"{path} holds no data file{_holds(others)}; {EXPECTED}")
         _tell_others(path, others)
-        return [Path(hub.hf_hub_download(dataset, f, repo_type="dataset")) for f in wanted]
+        found = [Path(hub.hf_hub_download(dataset, f, repo_type="dataset")) for f in wanted]
+        if unsaid and not _rows_name_parts(found, split):
+            raise unsaid
+        return found
     except DataError:
         raise
     except Exception as error:  # the client raises its own, requests', httpx's and OS errors

@@ -8,20 +8,32 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from types import MappingProxyType
 
-from datagen.errors import DataError, did_you_mean
+from datagen.errors import DataError, nearest
 from datagen.visible import in_a_line
 
 ALL, ONE = "all", "one"  # every part is read; only a set that has no parts is
-HELD_OUT = ("validation", "test")  # families of parts that nothing is trained on unless they are named
 FAMILIES = {
     "train": ("train", "training", "训练集", "训练", "訓練集", "訓練", "ชุดฝึก"),
     "validation": ("validation", "valid", "val", "dev", "development", "验证集", "验证", "驗證集", "开发集", "ชุดตรวจสอบ"),
     "test": (
-        *("test", "testing", "eval", "evaluation", "holdout", "heldout", "hold_out", "held_out", "hold-out", "held-out"),
+        *(
+            "test",
+            "testing",
+            "eval",
+            "evaluation",
+            "benchmark",
+            "holdout",
+            "heldout",
+            "hold_out",
+            "held_out",
+            "hold-out",
+            "held-out",
+        ),
         *("测试集", "测试", "測試集", "測試", "留出集", "ชุดทดสอบ"),
     ),
 }
 _FAMILY = {word: family for family, words in FAMILIES.items() for word in words}
+_SUFFIXES = re.compile(r"\.(?:jsonl?|ndjson|csv|tsv|parquet|arrow)(?:\.(?:gz|zst|bz2|xz))?$")
 _SHARD = re.compile(r"(?:[-_.]|(?<!\d))\d++(?:[-_]of[-_]\d++)?$")
 _UNSPACED = "|".join(w for w in _FAMILY if w.endswith("集") or w.startswith("ชุด"))  # their scripts put no blank between words
 _WORD = re.compile(rf"(?:^|[-_. ])({'|'.join(_FAMILY)})(?=$|[-_. 0-9])|({_UNSPACED})")
@@ -29,21 +41,52 @@ MOST_SHOWN = 6  # parts
 _told: set[tuple[str, str]] = set()
 
 
+class NoPartsError(DataError):
+    """The names of the files of a set say no part; their rows may."""
+
+
 def part_of(name: str) -> tuple[str, str]:
     """Return the family of the part that a file belongs to, and the part's own name: ("train", "train_sft"); "" for none.
+
+    A name that speaks of several, such as `test_results_of_train`, does not say which it is: its family is `test or train`,
+    which nothing is trained on unless it is named.
 
     Args:
         name: the file's path below the folder or set.
     """
     *folders, file = PurePath(name.lower()).parts
-    stem = _SHARD.sub("", file.partition(".")[0])
+    stem = _SHARD.sub("", _SUFFIXES.sub("", file))
     if stem in _FAMILY:
         return _FAMILY[stem], stem
     for folder in reversed(folders):
         if folder in _FAMILY:
             return _FAMILY[folder], folder
-    found = _WORD.search(stem)
-    return (_FAMILY[found[1] or found[2]], stem) if found else ("", "")
+    if family := family_of(stem):
+        return family, stem
+    return "", ""
+
+
+def bare_family(word: str) -> bool:
+    """Whether a word is the name of a family itself, as `dev` is of validation."""
+    return word in _FAMILY
+
+
+def family_of(name: str) -> str:
+    """Return the family of a part by its name in small letters; "" for none, `test or train` where it speaks of both."""
+    return " or ".join(dict.fromkeys(_FAMILY[found[1] or found[2]] for found in _WORD.finditer(name)))
+
+
+def check_file(place: str, name: str, split: str) -> None:
+    """Check that a file that the user names itself is of the part that he asks for, as far as its name says one.
+
+    Raises:
+        DataError: it is of another part.
+    """
+    family, part = part_of(name)
+    if not family:
+        tell(place, f"{place}: it names no part of a set: --split {split} changes nothing, it is read whole")
+    elif split.lower() not in (part, family) and family_of(split.lower()) != family:
+        raise DataError(f"{place} is of the part {part}, not of {split}: leave --split away to read it, or name another file")
 
 
 def chosen(place: str, names: Sequence[str], split: str | None, own: Mapping[str, str] = MappingProxyType({})) -> list[str]:
@@ -56,11 +99,12 @@ def chosen(place: str, names: Sequence[str], split: str | None, own: Mapping[str
         own: names of the parts of some of the files, where the set itself says them.
 
     Raises:
+        NoPartsError: a part is named, and it has none.
         DataError: it has no such part, or only parts to validate and test with, and none is named.
     """
     parts = {name: _own_part(own[name]) if name in own else part_of(name) for name in names}
     families = {family for family, _ in parts.values()}
-    held = families & {*HELD_OUT}
+    held = families - {"", "train"}
     if split == ALL or (split in (None, ONE) and not held):
         if split is None:
             _tell_parts(place, parts)
@@ -79,8 +123,10 @@ def chosen(place: str, names: Sequence[str], split: str | None, own: Mapping[str
     found = [n for n, (_, part) in parts.items() if part and part.lower() == wanted.lower()]
     found = found or [n for n, (f, _) in parts.items() if f and f == family]
     if not found and split:
+        if families == {""}:
+            raise NoPartsError(f"{place} has no part '{wanted}': no name of a file and no column of the rows says one")
         known = sorted({word for f, part in parts.values() for word in (f, part) if word})
-        raise DataError(f"{place} has no part '{wanted}'{did_you_mean(wanted, known)}; it has: {shown or 'no parts'}")
+        raise DataError(f"{place} has no part '{wanted}'{nearest(wanted, known)}; it has: {shown}")
     if split is None:
         found = [n for n, (f, _) in parts.items() if f not in held]
         others = _shown({n: part for n, part in parts.items() if n not in found})

@@ -167,6 +167,11 @@ def head(path: Path, size: int, encoding: str = "") -> bytes:
         return stream.read(size)
 
 
+def encoding_hint(path: Path) -> str:
+    """Return what is said of a file whose bytes are not UTF-8: what it may be, and how that is told."""
+    return encodings.hint(head(path, 1 << 20, "latin-1").decode().encode("latin-1"))
+
+
 @contextmanager
 def whole_file(target: Path) -> Iterator[IO[bytes]]:
     """Yield a stream to a temporary file that becomes `target` on success and is removed on failure.

@@ -174,9 +174,9 @@ def _notes(to: str, counts: card.Counts, skipped: int) -> Iterator[str]:
         yield f"{kinds['fractional']} rows have weights between 0 and 1 or above 1; openai takes 0 or 1: they became 1"
     if to == "llamafactory" and kinds["training"]:
         yield f"{kinds['training']} rows have turn weights, which llamafactory has no field for: they are left out"
-    if to in ("openai", "axolotl") and kinds["preference"] and kinds["single"]:
+    if to not in ("llamafactory", "parquet") and kinds["preference"] and kinds["single"]:  # one writes two files, one is rows
         both = f"{kinds['preference']} preference rows and {kinds['single']} single ones"
-        yield f"{both} are in one file; {to} trains them apart"
+        yield f"{both} are in one file; {f'{to} trains' if to in ('openai', 'axolotl') else 'trainers train'} them apart"
     if to not in ("messages", "prompt_completion", "parquet") and kinds["long_sides"]:
         yield (
             f"{kinds['long_sides']} preference rows have several messages on a side, which {to} cannot hold: they became"

@@ -27,9 +27,10 @@ def mix(run: Run, step: Step, folder: Path) -> None:
     options = step.options
     paths = source_paths(options)
     digests = {n: run.digest(f"{step.name}.{n}", p, run.recipe.split) for n, p in paths.items()}
+    how = [dict(run.recipe.roles), run.recipe.encoding, run.recipe.split and f"split {run.recipe.split}"]
     read_mark = fingerprint(
         VERSION, list(options.sources), digests, dict(options.systems), dict(run.recipe.mapping), run.recipe.limit,
-        *filter(None, (dict(run.recipe.roles), run.recipe.encoding)), run.tail,
+        *filter(None, how), run.tail,
     )  # fmt: skip
     evaluated = run.digest(f"{step.name}.eval", [options.eval], splits.ONE) if options.eval else []
     mark = fingerprint(read_mark, option_fields.values(options), evaluated, run.identity(options.model) if options.grid else "")

@@ -40,4 +40,5 @@ def read_input(run: Run) -> None:
 
 def _how(run: Run) -> list[str]:
     """What else decides on the rows of an input; nothing where it is not given, so that older folders stay as they are."""
-    return [run.recipe.encoding] if run.recipe.encoding else []
+    split = [f"split {run.recipe.split}"] if run.recipe.split else []  # rows may name their part
+    return [*([run.recipe.encoding] if run.recipe.encoding else []), *split]

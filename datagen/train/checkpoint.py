@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datagen import folders
+from datagen.errors import first_line, of_place
 from datagen.json_text import dumps
 from datagen.train.batches import Sample
 from datagen.train.evaluate import Evaluation
@@ -79,38 +81,86 @@ def save(out: Path, mark: str, progress: Progress, trained: Mapping[str, Tensor]
 
 
 def read_mark(out: Path) -> tuple[str, str] | None:
-    """Return the fingerprint and the date of the run whose checkpoint is in a folder; None where there is none."""
-    from safetensors import safe_open
-
+    """Return the fingerprint and the date of the checkpoint in a folder; None where there is none to go on from."""
     path = out / "checkpoint" / "state.safetensors"
     if not path.is_file():
         return None
-    with safe_open(path, framework="pt") as file:
-        facts = file.metadata()
-    return str(facts.get("mark")), str(json.loads(facts["progress"]).get("date", ""))
+    try:
+        mark, progress, _ = _read(path, ())
+    except _DamagedError:  # `restore` says it
+        return None
+    return mark, progress.date
 
 
 def restore(out: Path, mark: str, trained: Mapping[str, Tensor], optimiser: Optimizer) -> Progress | None:
-    """Put the state of a checkpoint back and return how far it was; None when there is none of this very run."""
+    """Put the state of a checkpoint back and return how far it was; None when there is none of this very run.
+
+    A damaged one counts as none, and that is said: what it cost is time, and the run is the same.
+    """
     import torch
-    from safetensors import safe_open
 
     path = out / "checkpoint" / "state.safetensors"
     if not path.is_file():
         return None
-    with safe_open(path, framework="pt") as file, torch.no_grad():
-        facts = file.metadata()
-        if facts.get("mark") != mark:
-            return None
+    try:
+        found, progress, tensors = _read(path, trained.items(), mark)
+    except _DamagedError as error:
+        told = "%s is damaged (%s); training begins again from the start, and replaces it"
+        logging.getLogger(__name__).warning(told, path, error)
+        return None
+    if found != mark:
+        return None
+    with torch.no_grad():
         for name, p in trained.items():
-            p.copy_(file.get_tensor(f"weight/{name}"))
+            p.copy_(tensors[f"weight/{name}"])
             # `step` stays where the optimiser made it; the moments lie beside their parameter
-            state = {m: file.get_tensor(f"{m}/{name}") for m in _MOMENTS if f"{m}/{name}" in file.keys()}  # noqa: SIM118
+            state = {m: tensors[f"{m}/{name}"] for m in _MOMENTS if f"{m}/{name}" in tensors}
             optimiser.state[p] = {m: t.to(p.device) for m, t in state.items()}
-    progress = json.loads(facts["progress"])
-    if progress["before"]:
-        progress["before"]["left_out"] = [tuple(pair) for pair in progress["before"]["left_out"]]
-    return Progress(**progress)
+    return progress
+
+
+class _DamagedError(Exception):
+    """A checkpoint is no longer what was written."""
+
+
+def _read(
+    path: Path, trained: Iterable[tuple[str, Tensor]], mark: str | None = None
+) -> tuple[str, Progress, dict[str, Tensor]]:  # fmt: skip
+    """Return the fingerprint, the progress and, of the run of this mark, the tensors of a checkpoint, before any is used.
+
+    Raises:
+        _DamagedError: it is cut off, or lacks something, or holds something else.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts, names, tensors = file.metadata() or {}, set(file.keys()), {}
+            found = str(facts["mark"])
+            for name, p in trained if found == mark else ():
+                for kind in ("weight", *_MOMENTS):
+                    if kind != "weight" and f"{kind}/{name}" not in names:
+                        continue
+                    tensors[f"{kind}/{name}"] = tensor = file.get_tensor(f"{kind}/{name}")
+                    if kind != "step" and tensor.shape != p.shape:
+                        raise ValueError(f"{kind}/{name} has the shape {tuple(tensor.shape)}")
+        return found, _progress(facts["progress"]), tensors
+    except (SafetensorError, KeyError, TypeError, ValueError, AttributeError) as error:
+        if of_place(error, path):  # of the machine, not of the file
+            raise
+        lacks = f"it lacks {error}" if isinstance(error, KeyError) else first_line(error, 120)
+        raise _DamagedError(lacks) from error
+
+
+def _progress(text: str) -> Progress:
+    """Return what was written as JSON; raises KeyError, TypeError, ValueError or AttributeError where it is none."""
+    told = json.loads(text)
+    if told["before"]:
+        told["before"]["left_out"] = [tuple(pair) for pair in told["before"]["left_out"]]
+    progress = Progress(**told)
+    if len(progress.losses) != progress.step or not all(isinstance(loss, float) for loss in progress.losses):
+        raise ValueError("its losses are not those of its steps")
+    return progress
 
 
 def remove(out: Path) -> None:

@@ -256,9 +256,10 @@ def _metrics(out: Path | None, kept: int) -> Iterator[Callable[[dict[str, Any]],
         return
     out.mkdir(parents=True, exist_ok=True)
     path = out / "metrics.jsonl"
-    old = path.read_text(encoding="utf-8").splitlines()[:kept] if kept and path.is_file() else []
+    # A damaged line stays as it is.
+    old = path.read_text("utf-8", "surrogateescape").split("\n")[:-1][:kept] if kept and path.is_file() else []
     temporary = out / ".metrics.jsonl"
-    temporary.write_text("".join(f"{line}\n" for line in old), encoding="utf-8")
+    temporary.write_text("".join(f"{line}\n" for line in old), "utf-8", "surrogateescape")
     temporary.replace(path)
     with path.open("a", encoding="utf-8") as file:
 

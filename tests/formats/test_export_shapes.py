@@ -12,6 +12,7 @@ from export_shapes import is_sound, speech, told, wrong
 from datagen.formats.fitting import SAID
 from datagen.formats.read import read
 from datagen.formats.write import FORMATS, export
+from datagen.rows import new_row
 
 TARGETS = [to for to in FORMATS if to != "parquet"]
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}}
@@ -186,3 +187,42 @@ def test_invented_ids_are_of_no_other_call(jsonl, tmp_path):
     ids = [c["id"] for m in line["messages"] for c in m.get("tool_calls", ())]
     assert ids == ["call_0", "call_1", "call_2"]
     assert [m["tool_call_id"] for m in line["messages"] if m["role"] == "tool"] == ids
+
+
+SEVERAL = [("a1", None, None), ("a2", None, None)]
+SCORED = [("best", 5.0, None), ("middle", 3.0, "gpt"), ("worst", 1.0, None)]
+PAIR = [("c", None, "chosen"), ("r", None, "rejected")]
+
+
+@pytest.mark.parametrize("to", FORMATS)
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (SEVERAL, ["have more answers than"]),
+        (SCORED, ["have more answers than", "have scores or names of their answers"]),
+        (SCORED[::2], ["have scores or names of their answers"]),
+        (PAIR, []),
+        ([("a1", None, None)], []),
+    ],
+)
+def test_answers_that_a_format_cannot_hold_are_said_and_those_that_it_holds_come_back(to, found, said, tmp_path):
+    answers = [{"text": t, "score": s, "source": n} for t, s, n in found]
+    row = new_row(instruction="ถาม", output=answers[0]["text"], candidates=answers)
+    done = export([row], to, tmp_path / ("a.parquet" if to == "parquet" else "a.jsonl"))
+    told = [n for n in done.notes if "answers" in n]
+    back = [r["candidates"] for file in done.files for r in read(str(file))]
+    if to in ("openai", "axolotl", "llamafactory"):
+        assert len(told) == len(said) and all(f"1 rows {words}" in note for words, note in zip(said, told, strict=True))
+    else:
+        assert (told, back) == ([], [answers])
+
+
+@pytest.mark.parametrize("to", FORMATS)
+def test_preferences_and_single_rows_in_one_file_are_said(to, tmp_path):
+    pair = [{"text": t, "score": s, "source": n} for t, s, n in PAIR]
+    rows = [new_row(instruction="q", output="c", candidates=pair), new_row(instruction="p", output="a")]
+    name = "a.parquet" if to == "parquet" else "a.jsonl"
+    apart = to in ("llamafactory", "parquet")
+    for given, count in ((rows, not apart), (rows[:1], 0), (rows[1:], 0)):
+        notes = export(given, to, tmp_path / name).notes
+        assert sum("1 preference rows and 1 single ones are in one file" in note for note in notes) == count

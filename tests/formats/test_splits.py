@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from datagen.errors import DataError
 from datagen.formats.read import read
 from datagen.formats.sources import files
 from datagen.formats.splits import part_of
+from datagen.recipe import make
+from datagen.run import execute
 
 
 def folder(tmp_path: Path, *names: str) -> str:
@@ -47,6 +51,17 @@ def names_of(path: str, **options) -> list[str]:
         ("训练/1.jsonl", ("train", "训练")),
         ("软件测试问答.jsonl", ("", "")),
         ("ชุดทดสอบ-00000.jsonl", ("test", "ชุดทดสอบ")),
+        ("test-00000-of-00001.parquet", ("test", "test")),
+        ("a.test.jsonl", ("test", "a.test")),
+        ("zh.dev.tsv.gz", ("validation", "zh.dev")),
+        ("v1.0.train.jsonl", ("train", "v1.0.train")),
+        ("问答.测试集.jsonl", ("test", "问答.测试集")),
+        ("foo_test.jsonl", ("test", "foo_test")),
+        ("benchmark.jsonl", ("test", "benchmark")),
+        ("test_results_of_train.jsonl", ("test or train", "test_results_of_train")),
+        ("train_val.csv", ("train or validation", "train_val")),
+        ("train/train_test.jsonl", ("train", "train")),
+        ("latest.v2.jsonl", ("", "")),
     ],
 )
 def test_the_name_of_a_file_or_folder_says_its_part(name, part):
@@ -190,3 +205,99 @@ def test_a_name_that_is_not_utf8_is_read_and_told(tmp_path):
     Path(path).write_text('{"instruction": "a", "output": "b"}\n{oops\n')
     good, bad = read(path)
     assert (good["output"], bad["evidence"][:24]) == ("b", "caf\\xe9.jsonl: line 2: n")
+
+
+def rows_file(tmp_path: Path, *parts: object, name: str = "rows.jsonl", column: str = "split") -> str:
+    """Write a row for each part, named after its place; None is a row without one."""
+    lines = [{"instruction": f"{n}", "output": "x", **({} if part is None else {column: part})} for n, part in enumerate(parts)]
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return str(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("parts", "split", "found", "said"),
+    [
+        (["train", "test", "train"], None, "02", "only train is read, not test (1 row); --split NAME"),
+        (
+            ["test", "Train ", "dev", "验证集"],
+            None,
+            "1",
+            "not test (1 row), validation 'dev' (1 row), validation '验证集' (1 row)",
+        ),
+        (["test", None, "math"], None, "12", "only the rest is read (2 rows), not test (1 row)"),
+        (["zh", "th", "test"], None, "01", "only the rest is read (2 rows), not test (1 row)"),
+        (["train_sft", "test_sft", "train_test"], None, "0", "not test_sft (1 row), train or test 'train_test' (1 row)"),
+        (["test", "test"], None, "01", "by its column 'split' it has test (2 rows) alone, which is read"),
+        (["math", "a test of time", 3, ["test"]], None, "0123", ""),
+        (["train", "test", None], "test", "1", ""),
+        (["train", "dev"], "validation", "1", ""),
+        (["train_sft", "train_gen"], "train_sft", "0", ""),
+        (["zh", "th", None], "th", "1", ""),
+        (["train", "test"], "all", "01", ""),
+    ],
+)
+def test_a_column_of_the_rows_says_their_part(tmp_path, capsys, parts, split, found, said):
+    assert "".join(names_of(rows_file(tmp_path, *parts), split=split)) == found
+    err = capsys.readouterr().err
+    assert said in err and err.count("\n") == bool(said)
+
+
+def test_the_column_may_stand_in_any_container_and_its_rows_lie_in_several_files(tmp_path, capsys):
+    (tmp_path / "a.csv").write_text("Split;instruction;output\ntrain;0;x\ntest;1;x\n")
+    pq.write_table(pa.table({"instruction": ["2", "3"], "output": ["x", "x"], "split": ["test", None]}), tmp_path / "b.parquet")
+    rows_file(tmp_path, "test", "test", name="c.jsonl")
+    assert names_of(str(tmp_path)) == ["0", "3"]
+    assert "only train is read, not test (4 rows)" in capsys.readouterr().err
+    assert names_of(str(tmp_path), split="test") == ["1", "2", "0", "1"]
+
+
+def test_what_cannot_be_read_comes_once_where_a_source_is_read_again(tmp_path):
+    path = rows_file(tmp_path, "test")
+    with Path(path).open("a") as f:
+        f.write("{oops\n")
+    found = list(read(path))
+    assert sorted("reason" in row for row in found) == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("parts", "split", "words"),
+    [
+        (["train", "test"], "tset", "has no part 'tset'; did you mean 'test'?; it has: train (1 row), test (1 row)"),
+        (
+            ["dev", "test"],
+            None,
+            "no part to train on, only validation 'dev' (1 row), test (1 row); --split NAME reads one of them",
+        ),
+        (["train", "test"], "one", "the parts train (1 row), test (1 row); write the rows of one of them to a file of its own"),
+    ],
+)
+def test_a_part_that_no_row_names_or_parts_where_one_is_wanted_are_an_error(tmp_path, parts, split, words):
+    with pytest.raises(DataError, match=re.escape(words)):
+        names_of(rows_file(tmp_path, *parts), split=split)
+
+
+def test_a_limit_says_what_was_passed_over_and_a_map_of_the_column_is_what_it_says(tmp_path, capsys):
+    path = rows_file(tmp_path, "test", "train", "train")
+    assert names_of(path, limit=1) == ["1"]
+    assert "only train is read, not test (1 row)" in capsys.readouterr().err
+    assert [r["output"] for r in read(path, mapping={"output": "split"})] == ["test", "train", "train"]
+
+
+def test_a_file_that_is_named_itself_is_of_the_part_that_its_name_says(tmp_path, capsys):
+    path = rows_file(tmp_path, None, name="test/0.jsonl")
+    with pytest.raises(DataError, match=r"is of the part test, not of train: leave --split away to read it"):
+        names_of(path, split="train")
+    assert names_of(path) == names_of(path, split="eval") == ["0"]
+    assert capsys.readouterr().err == ""
+    assert names_of(rows_file(tmp_path, None, "math"), split="train") == ["0", "1"]
+    assert "rows.jsonl: it names no part of a set: --split train changes nothing, it is read whole" in capsys.readouterr().err
+
+
+def test_a_part_of_the_rows_is_a_run_of_its_own(tmp_path):
+    path = rows_file(tmp_path, "train", "test", "test")
+    kept = [
+        execute(make(["rules"], input=(path,), split=split), tmp_path / "out").summary["rows_in"]
+        for split in (None, "test", "all")
+    ]
+    assert kept == [1, 2, 3]

@@ -6,15 +6,19 @@ import os
 import shutil
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from safetensors.torch import load_file
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from datagen.rows import Row
+from datagen.train import checkpoint
 from datagen.train.loop import TrainOptions, train
 
 # One process imports torch and peft; each run that is to be killed is a fork of it, which takes milliseconds to start.
@@ -109,6 +113,90 @@ def test_a_run_that_goes_on_on_another_day_shows_the_day_that_it_began(
     # A checkpoint of other rows is not gone on from, and its day is not taken.
     stopped(sums, replace(options, seed=1), tmp_path / "other")
     assert train(sums, options, tmp_path / "other").date == "2031-05-06"
+
+
+def cut_in_half(state: Path) -> None:
+    os.truncate(state, state.stat().st_size // 2)
+
+
+def emptied(state: Path) -> None:
+    os.truncate(state, 0)
+
+
+def rewritten(state: Path, facts: dict[str, str] | None, less: int = 0, shape: int = 0) -> None:
+    """Write a checkpoint without some of its tensors, or with others of another shape, and with these facts."""
+    tensors = dict(list(load_file(state).items())[less:])
+    save_file({k: v[..., shape:].contiguous() if v.ndim else v for k, v in tensors.items()}, state, metadata=facts)
+
+
+def facts_of(state: Path) -> dict[str, str]:
+    with safe_open(state, framework="pt") as file:
+        return dict(file.metadata())
+
+
+HARMS: dict[str, Callable[[Path], None]] = {
+    "cut in half": cut_in_half,
+    "emptied": emptied,
+    "zeroed": lambda state: state.write_bytes(bytes(state.stat().st_size)) and None,
+    "no facts": lambda state: rewritten(state, None),
+    "no mark": lambda state: rewritten(state, {"progress": "{}"}),
+    "progress cut off": lambda state: rewritten(state, facts_of(state) | {"progress": facts_of(state)["progress"][:40]}),
+    "progress is a list": lambda state: rewritten(state, facts_of(state) | {"progress": "[]"}),
+    "progress of other fields": lambda state: rewritten(state, facts_of(state) | {"progress": '{"before": null, "x": 1}'}),
+    "losses gone": lambda state: rewritten(
+        state, facts_of(state) | {"progress": json.dumps({**json.loads(facts_of(state)["progress"]), "losses": []})}
+    ),
+    "a tensor gone": lambda state: rewritten(state, facts_of(state), less=9),
+    "tensors of another shape": lambda state: rewritten(state, facts_of(state), shape=1),
+}
+
+
+@pytest.mark.parametrize("name", HARMS)
+def test_a_damaged_checkpoint_is_named_and_counts_as_none(name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    layer = torch.nn.Linear(3, 2)
+    optimiser = torch.optim.AdamW(layer.parameters(), lr=0.1)
+    layer(torch.ones(1, 3)).sum().backward()
+    optimiser.step()
+    progress = checkpoint.Progress(2, [1.5, 1.25], 20, 10, 0.5, None, "2031-05-06")
+    checkpoint.save(tmp_path, "mark", progress, dict(layer.named_parameters()), optimiser)
+    new = torch.nn.Linear(3, 2)
+    fresh = torch.optim.AdamW(new.parameters(), lr=0.1)
+    begun = {k: v.clone() for k, v in new.state_dict().items()}
+    trained = dict(new.named_parameters())
+    state = tmp_path / "checkpoint" / "state.safetensors"
+    HARMS[name](state)
+    assert checkpoint.restore(tmp_path, "mark", trained, fresh) is None
+    assert all(new.state_dict()[k].equal(v) for k, v in begun.items()) and not fresh.state
+    [told] = [r.getMessage() for r in caplog.records]
+    assert told.startswith(f"{state} is damaged (") and told.count("\n") == 0
+    assert told.endswith("); training begins again from the start, and replaces it")
+    assert checkpoint.read_mark(tmp_path) in (None, ("mark", "2031-05-06"))  # its tensors are not read for that
+    checkpoint.save(tmp_path, "mark", progress, dict(layer.named_parameters()), optimiser)
+    assert checkpoint.restore(tmp_path, "mark", trained, fresh) == progress and new.weight.equal(layer.weight)
+
+
+def test_training_begins_again_where_its_checkpoint_is_damaged(
+    tiny_dir: Path, sums: list[Row], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    options = TrainOptions(model=str(tiny_dir), steps=4, save_every=2)
+    expected = train(sums, options, tmp_path / "whole")
+    stopped(sums, options, tmp_path / "out")
+    cut_in_half(tmp_path / "out" / "checkpoint" / "state.safetensors")
+    seen: list[int] = []
+    found = train(sums, options, tmp_path / "out", on_step=lambda line: seen.append(line["step"]))
+    assert (seen, found.losses) == ([1, 2, 3, 4], expected.losses)
+    assert sum("is damaged (" in r.getMessage() for r in caplog.records) == 1
+    assert not (tmp_path / "out" / "checkpoint").exists()
+
+
+def test_a_damaged_line_of_the_metrics_stops_nothing(tiny_dir: Path, sums: list[Row], tmp_path: Path) -> None:
+    options = TrainOptions(model=str(tiny_dir), steps=4, save_every=2)
+    stopped(sums, options, tmp_path / "out")
+    lines = (tmp_path / "out" / "metrics.jsonl").read_bytes().split(b"\n")
+    (tmp_path / "out" / "metrics.jsonl").write_bytes(b"\n".join([b"\xff\xfe\x00", *lines[1:]]))
+    train(sums, options, tmp_path / "out")
+    after = (tmp_path / "out" / "metrics.jsonl").read_bytes().split(b"\n")
+    assert (after[:2], len(after)) == ([b"\xff\xfe\x00", lines[1]], 5)
 
 
 def stopped(rows: list[Row], options: TrainOptions, out: Path) -> None:
