@@ -22,6 +22,7 @@ class Notes:
     def __init__(self) -> None:
         self._records: Counter[str] = Counter()
         self._numbers: dict[str, _Numbers] = {}
+        self._marks: dict[str, Counter[str]] = {}
 
     def add(self, words: str) -> None:
         """Count a record of which the words are true."""
@@ -42,8 +43,12 @@ class Notes:
         found.past += value == choices
         found.texts = found.texts or text
 
+    def mark(self, field: str, said: str) -> None:
+        """Count what a field says of an answer: that it was `wanted` or `unwanted`, or something `other`."""
+        self._marks.setdefault(field, Counter())[said] += 1
+
     def doubt(self) -> str:
-        """Why the numbers of the file do not say which choice they mean; "" where they do.
+        """Why a file does not say what the numbers of its right choices, or the marks of its answers, mean; "" where it does.
 
         Whole numbers count from 0, as the labels of a `datasets.ClassLabel` do, unless they show that they do not. A number
         that stands as a text may be a name of its choice: those must show a 0.
@@ -59,8 +64,23 @@ class Notes:
                 f"the number in '{field}' may count the choices from 0 or from 1 ({seen}); write the letter of the right"
                 " choice (A, B, …) or its text"
             )
+        for field, said in self._marks.items():
+            if said["unwanted"] and said["other"]:
+                return (
+                    f"the field '{field}' is false in {_count(said['unwanted'])} and neither true nor false in"
+                    f" {said['other']:,}: write false for an answer that was not wanted and true for the others, or give the"
+                    " field another name"
+                )
         return ""
 
     def lines(self) -> list[str]:
         """Return the notes, each a line of its own."""
-        return [f"{words} ({n:,} record{'s' * (n != 1)})" for words, n in self._records.items()]
+        told = Counter(self._records)
+        for field, said in self._marks.items():
+            told[f"the field '{field}' says that an answer was not wanted: it is not taught"] = said["unwanted"]
+            told[f"the field '{field}' is not read as whether an answer was wanted: if it is, call it kto_tag"] = said["other"]
+        return [f"{words} ({_count(n)})" for words, n in told.items() if n]
+
+
+def _count(n: int) -> str:
+    return f"{n:,} record{'s' * (n != 1)}"
