@@ -18,6 +18,7 @@ from datagen.formats.conversation import (
     pair_of,
     preference,
     prompt_turns,
+    taught,
     unwanted,
 )
 from datagen.formats.shape import Record, Style, finish, renamed, restore, text_of
@@ -69,8 +70,9 @@ def canonical(row: Mapping[str, Any], style: Style) -> Record:
     record: Record = {"instruction": row["instruction"], "input": row["input"], "output": row["output"]}
     turns = row["messages"]
     if unwanted(row):
-        record.update(instruction=turns[0]["content"], input="", output=turns[1]["content"], kto_tag=False)
-    elif turns is not None:
+        turns = taught(turns)
+        record["kto_tag"] = False
+    if turns is not None:
         history = history_of(turns)
         if history is None:
             record["messages"] = [chat.write_turn(t) for t in (prompt_turns(turns) if is_pair(row) else turns)]
@@ -82,7 +84,8 @@ def canonical(row: Mapping[str, Any], style: Style) -> Record:
             if asked != _task(row["instruction"], row["input"]):  # the turns are the truth
                 record["instruction"], record["input"] = asked, ""
             record["output"] = answered
-            record["history"] = history
+            if history:
+                record["history"] = history
     if is_pair(row):
         record["chosen"], record["rejected"] = pair_of(row)
         del record["output"]

@@ -98,27 +98,6 @@ def _material(name: str, value: Any, task: str) -> str:
     return text_of(value)
 
 
-def unwanted(record: Record) -> Record:
-    """Return a record whose answer people did not want (KTO: `label` or `kto_tag` is false) with a turn that is not taught.
-
-    `label` is KTO's beside a prompt and its completion only; other sets have labels that say something else.
-    """
-    label = record.get("label") if {"prompt", "completion"} <= record.keys() else None
-    if record.get("kto_tag", label) is not False:
-        return record
-    turns = next((record[name] for name in ("messages", "conversations") if isinstance(record.get(name), list)), None)
-    taken = ("messages", "conversations", "prompt", "completion", "instruction", "input", "output", *ANSWERS)
-    if turns is None:
-        parts = [text_of(record.get(name)) for name in ("prompt", "question", "query", "instruction", "input")]
-        asked = record["prompt"] if isinstance(record.get("prompt"), list) else None
-        said = next((record[name] for name in ANSWERS if not is_missing(record.get(name))), None)
-        turns = asked or [{"role": "user", "content": "\n\n".join(filter(None, parts))}]
-        turns = [*turns, *(said if isinstance(said, list) else [{"role": "assistant", "content": text_of(said)}])]
-    name = "conversations" if "conversations" in record else "messages"
-    others = {key: value for key, value in record.items() if key not in taken}
-    return {name: [*turns[:-1], {**turns[-1], "train": False}], **others} if turns else record
-
-
 def is_missing(value: Any) -> bool:
     """Whether a field that holds this value has no answer, or no text."""
     if isinstance(value, dict) and value.keys() >= {"text", "answer_start"}:  # SQuAD's; a question without an answer has none

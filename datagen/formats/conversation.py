@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from datagen.formats.kto import MARKS, truth
+from datagen.formats.names import plain_name
 from datagen.rows import Row, conversation_turns, extra_of, turn
 
 Turn = dict[str, Any]
@@ -89,14 +91,18 @@ def pair_of(row: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def unwanted(row: Mapping[str, Any]) -> bool:
-    """Whether a row is one exchange whose answer people did not want, as KTO's `label` or `kto_tag` says."""
+    """Whether a row is plain exchanges of which people did not want the last answer, as KTO's `label` or `kto_tag` says."""
     turns: list[Turn] = row["messages"] or []
-    if [t["role"] for t in turns] != ["user", "assistant"] or turns[1]["train"] is not False:
+    if not turns or [t["role"] for t in turns] != ["user", "assistant"] * (len(turns) // 2) or turns[-1]["train"] is not False:
         return False
-    if not is_plain(turns[0]) or not is_plain({**turns[1], "train": None}):
+    if not all(map(is_plain, [*turns[:-1], {**turns[-1], "train": None}])):
         return False
-    extra = extra_of(row)
-    return extra.get("kto_tag", extra.get("label")) is False
+    return any(plain_name(name) in MARKS and truth(value) is False for name, value in extra_of(row).items())
+
+
+def taught(turns: list[Turn]) -> list[Turn]:
+    """Return turns with the last as one that is taught: for formats whose records say beside them that it is not."""
+    return [*turns[:-1], {**turns[-1], "train": None}]
 
 
 def prompt_turns(turns: list[Turn]) -> list[Turn]:

@@ -1,7 +1,7 @@
 """Records of the dialects that data sets are published in, as the records of the shapes that say the same.
 
 distilabel (`generation`, `generations`), the seed tasks of self-instruct (`instances`), UltraFeedback (`completions`),
-Gemini (`contents` of `parts`), OpenAI's older `functions`, SQuAD (`context`), KTO (`label`), conversations as JSON or Python
+Gemini (`contents` of `parts`), OpenAI's older `functions`, SQuAD (`context`), conversations as JSON or Python
 text in a cell, names with blanks or capitals or in Chinese and Thai, null and NaN for what is missing. `dialogues` has the
 conversations that are no turns.
 """
@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, TypeGuard
 
-from datagen.formats.answers import unwanted, with_answer, with_material
+from datagen.formats.answers import with_answer, with_material
 from datagen.formats.choices import with_choices
 from datagen.formats.dialogues import with_turns
 from datagen.formats.names import ANSWERS, CONVERSATIONS, MATERIAL, PROMPTS, SIDES, in_their_names, known_name, pair_in
@@ -75,7 +75,6 @@ def understood(record: Record, notes: Notes | None = None) -> list[Understood]:
         same = asked is said
         said = _sides(with_answer(with_material(asked, notes), notes))
     _check_media(said)
-    said = unwanted(said)
     thought = with_reasoning(said, notes)
     return [Understood(thought, record if same and thought is said else thought)]
 

@@ -23,7 +23,7 @@ SAID = {
     "unanswered_turn": "{n} conversations hold no answer and are left out (unanswered_turn)",
     "no_turns": "{n} rows have no turn at all and are left out",
     "no_prompt": "{n} conversations begin with their only answer, so that there is no prompt: they are left out",
-    "untaught": "{n} rows have only answers that are not to be learned, which {to} cannot say: they are left out",
+    "untaught": "{n} rows end with an answer that is not to be learned, which {to} cannot say: they are left out",
     "empty_answer": "{n} rows have an empty answer and are written so; `datagen filter` drops them (empty_answer)",
     "beyond_history": "{n} conversations are more than alpaca's history holds: the last exchange is written, and all turns in"
     " a field `messages`",
@@ -106,6 +106,6 @@ class Fitting:
 
 
 def _untaught(row: Mapping[str, Any]) -> bool:
-    """Whether no answer of a conversation is to be learned."""
+    """Whether the last answer of a conversation is not to be learned."""
     answers = [turn for turn in row["messages"] or () if turn["role"] == "assistant"]
-    return bool(answers) and all(turn["train"] is False or turn["weight"] == 0 for turn in answers)
+    return bool(answers) and (answers[-1]["train"] is False or answers[-1]["weight"] == 0)

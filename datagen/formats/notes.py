@@ -47,6 +47,7 @@ class Notes:
         self._numbers: dict[str, _Numbers] = {}
         self._first: dict[str, int | None] = {}
         self._labelled: dict[str, tuple[int, int]] = {}  # field -> the first label, the lowest number
+        self._marks: dict[str, Counter[str]] = {}
 
     def add(self, words: str) -> None:
         """Count a record of which the words are true."""
@@ -94,15 +95,31 @@ class Notes:
         """Return what is raised where nothing shows which choice the numbers of a field mean."""
         return DataError(f"{self._place}: {_doubt(field, 'it is never 0, and never the number of choices')}")
 
+    def mark(self, field: str, said: str) -> None:
+        """Count what a field says of an answer: that it was `wanted` or `unwanted`, or something `other`."""
+        self._marks.setdefault(field, Counter())[said] += 1
+
     def doubt(self) -> str:
-        """Why the numbers of the file do not say which labels they mean; "" where they do."""
-        doubtful = (name for name, (first, lowest) in self._labelled.items() if first and lowest == 0)
-        name = next(doubtful, None)
-        return "" if name is None else _doubt(name, "it is 0 once, and the labels of the choices begin with 1")
+        """Why a file does not say what the numbers of right choices, or the marks of answers, mean; "" where it does."""
+        for name, (first, lowest) in self._labelled.items():
+            if first and lowest == 0:
+                return _doubt(name, "it is 0 once, and the labels of the choices begin with 1")
+        for name, said in self._marks.items():
+            if said["unwanted"] and said["other"]:
+                return (
+                    f"the field '{name}' is false in {_count(said['unwanted'])} and neither true nor false in"
+                    f" {said['other']:,}: write false for an answer that was not wanted and true for the others, or give the"
+                    " field another name"
+                )
+        return ""
 
     def lines(self) -> list[str]:
         """Return the notes, each a line of its own."""
-        return [f"{words} ({n:,} record{'s' * (n != 1)})" for words, n in self._records.items()]
+        told = Counter(self._records)
+        for name, said in self._marks.items():
+            told[f"the field '{name}' says that an answer was not wanted: it is not taught"] = said["unwanted"]
+            told[f"the field '{name}' is not read as whether an answer was wanted: if it is, call it kto_tag"] = said["other"]
+        return [f"{words} ({_count(n)})" for words, n in told.items() if n]
 
 
 def _doubt(field: str, seen: str) -> str:
@@ -110,3 +127,7 @@ def _doubt(field: str, seen: str) -> str:
         f"the number in '{field}' may count the choices from 0 or from 1 ({seen}); write the letter of the right"
         " choice (A, B, …) or its text"
     )
+
+
+def _count(n: int) -> str:
+    return f"{n:,} record{'s' * (n != 1)}"

@@ -18,6 +18,7 @@ from datagen.formats.conversation import (
     is_preference,
     preference,
     split_system,
+    taught,
     unwanted,
 )
 from datagen.formats.messages import answer_text, is_messages, read_turn, shared, sides, write_turn
@@ -67,21 +68,17 @@ def read_record(record: Record) -> Row:
 
 def write_record(row: Mapping[str, Any]) -> Record:
     """Return the prompt and completion record of a row: texts for one plain exchange, else lists of messages."""
-    record = restore(row, NAME, canonical)
-    taught = row["messages"] is None or all(t["train"] is not False for t in row["messages"][-1:])
-    if taught and record.get("label") is False and "completion" in record:
-        # Beside a prompt and its completion it would be KTO's, and the answer one that people did not want.
-        return {"label_" if key == "label" else key: value for key, value in record.items()}
-    return record
+    return restore(row, NAME, canonical)
 
 
 def canonical(row: Mapping[str, Any], style: Style) -> Record:
     """Return texts where one exchange without a system prompt says it all, else lists of messages."""
-    if unwanted(row) and not row["system"] and not row["tools"]:
-        asked, said = (one["content"] for one in row["messages"])
-        return {"prompt": asked, "completion": said, "label": False}
     turns = conversation_turns(row)
-    lists = bool(style.get("lists")) or row["messages"] is not None or bool(row["system"])
+    said: Record = {}
+    if unwanted(row):
+        turns, said = taught(turns), {"label": False}
+    plain = bool(said) and len(turns) == 2 and not row["tools"]
+    lists = bool(style.get("lists")) or (row["messages"] is not None and not plain) or bool(row["system"])
     count = style.get("completion_turns", 1 if turns and turns[-1]["role"] == "assistant" else 0)
     both: list[list[Turn]] = []
     prompt = turns[: len(turns) - count]
@@ -96,7 +93,7 @@ def canonical(row: Mapping[str, Any], style: Style) -> Record:
         record["completion"] = [write_turn(t) for t in turns[len(turns) - count :]] if lists else row["output"]
     tools = offered(row["tools"])
     aside = {name: tools.pop(name) for name in ("tools_",) if name in tools}
-    record.update({**candidates_beyond_pair(row, one_each=False), **tools, **aside})
+    record.update({**said, **candidates_beyond_pair(row, one_each=False), **tools, **aside})
     return record
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from types import ModuleType
 
 from datagen.errors import UsageError, did_you_mean
-from datagen.formats import alpaca, messages, openai, prompt_completion, sharegpt
+from datagen.formats import alpaca, kto, messages, openai, prompt_completion, sharegpt
 from datagen.formats.dialects import Understood, in_own_names, is_maps, parsed_turns, understood
 from datagen.formats.dotted import NOTHING, is_turns, leaves, shown, value_at
 from datagen.formats.names import ANSWERS, CONVERSATIONS, KNOWN, LISTS, PROMPTS, SIDES, is_beside, known_name, likely_answer
@@ -115,22 +115,26 @@ def rows_of(record: object, source: str = "", notes: Notes | None = None) -> lis
     """
     if not isinstance(record, dict):
         raise ValueError(f"expected an object with fields, found {_kind(record)}")
+    notes = Notes() if notes is None else notes
     try:
         said = [Understood(record, record)] if openai.detect(record) else understood(record, notes)
-        return [_row(plain, source, record) for plain, _ in said]
+        return [_row(plain, source, record, notes) for plain, _ in said]
     except UnicodeEncodeError:
         raise
     except ValueError as error:
         raise type(error)(in_own_names(str(error), record)) from None
 
 
-def _row(plain: Record, source: str, whole: Record) -> Row:
+def _row(plain: Record, source: str, whole: Record, notes: Notes) -> Row:
     """Return the row of a plain record, which says what `whole`, as it stands in the file, says in its own words."""
     for shape in SHAPES:
         if shape.detect(plain):
             fields = shape.read_record(plain)
             if plain is not whole and plain != whole:
                 fields = of_dialect(fields)
+            if kto.is_unwanted(plain if "instances" in whole else whole, notes):
+                said = plain.get("completion")
+                fields = kto.untaught(of_dialect(fields), len(said) if isinstance(said, list) else 1)
             if "extra" in fields:
                 fields["extra"].encode()  # the id covers the conversation only, and a surrogate may be anywhere
             if source:

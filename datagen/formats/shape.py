@@ -17,6 +17,7 @@ from typing import Any
 from datagen import json_text
 from datagen.formats.conversation import long_side
 from datagen.formats.documented import DOCUMENTED
+from datagen.formats.kto import mark_of
 from datagen.formats.names import KNOWN, known_name
 from datagen.rows import Row
 
@@ -189,7 +190,12 @@ def restore(row: Mapping[str, Any], form: str, canonical: Canonical) -> Record:
     record = _with_others(canonical(row, style), extra, own=bool(style.get("own")))
     if isinstance(extra.get("language"), str) and row["language"]:
         record["language"] = row["language"]  # the column is the newer truth
-    return patched(record, style["keep"]) if "keep" in style else record
+    record = patched(record, style["keep"]) if "keep" in style else record
+    field, said = mark_of(record)
+    if said == "unclear" or (said == "unwanted" and all(t["train"] is not False for t in row["messages"] or ())):
+        # Under its name in this format it would say of a good answer that people did not want it.
+        return {f"{key}_" if key == field else key: value for key, value in record.items()}
+    return record
 
 
 def deviation(canonical: Any, original: Any) -> Any:

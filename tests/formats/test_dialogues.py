@@ -179,6 +179,18 @@ def test_what_is_not_certain_stops_with_what_there_is(jsonl, record, words):
         {"instruction": "Q", "input": "", "output": "Bad.", "kto_tag": False},
         {"messages": [{"role": U, "content": "Q"}, {"role": A, "content": "Bad."}], "kto_tag": False},
         {"conversations": [{"from": "human", "value": "Q"}, {"from": "gpt", "value": "Bad."}], "kto_tag": False},
+        {"messages": [{"role": U, "content": "Q"}, {"role": A, "content": "Bad."}], "label": False},  # ms-swift
+        {"prompt": "Q", "completion": "Bad.", "label": "False"},
+        {"prompt": "Q", "completion": "Bad.", "label": 0.0, "rationale": ""},
+        {"Prompt": "Q", " completion": "Bad.", "Label": "false "},
+        {"question": "Q", "response": "Bad.", "label": 0},
+        {"query": "Q", "answer": "Bad.", "label": False},
+        {"问题": "Q", "答案": "Bad.", "label": False},
+        {"คำถาม": "Q", "คำตอบ": "Bad.", "label": "0"},
+        {"human": "Q", "assistant": "Bad.", "label": False},
+        {"instruction": "Q", "response": "Bad.", "kto_tag": "false"},
+        {"instruction": "Q", "prompt": "P", "question": "R", "output": "Bad.", "kto_tag": 0},
+        {"instruction": "Q", "instances": [{"input": "", "output": "Bad."}], "kto_tag": False},
     ],
 )
 def test_an_answer_that_people_did_not_want_is_not_taught(rows, exported, record):
@@ -187,6 +199,58 @@ def test_an_answer_that_people_did_not_want_is_not_taught(rows, exported, record
     assert [(t["role"], t["train"]) for t in row["messages"]] == [(U, None), (A, False)]
     (made,) = exported([row], "axolotl")
     assert made["messages"][-1] == {"role": A, "content": "Bad.", "weight": 0} or made["messages"][-1].get("train") is False
+
+
+@pytest.mark.parametrize(
+    ("record", "asked"),
+    [
+        ({"prompt": "Q", "completion": "Bad.", "label": False, "context": "M"}, [(U, "Q\n\nM")]),
+        ({"instruction": "Q", "input": "M", "output": "Bad.", "kto_tag": False, "history": [["a", "b"]]},
+         [(U, "a"), (A, "b"), (U, "Q\n\nM")]),
+        ({"prompt": [{"role": U, "content": "a"}, {"role": A, "content": "b"}, {"role": U, "content": "Q"}],
+          "response": "Bad.", "label": 0}, [(U, "a"), (A, "b"), (U, "Q")]),
+    ],
+)  # fmt: skip
+def test_an_answer_that_was_not_wanted_comes_after_all_that_was_said_before_it(rows, exported, jsonl, record, asked):
+    (row,) = rows(record)
+    assert told(row)["messages"] == [*asked, (A, "Bad.")]
+    assert [t["train"] for t in row["messages"]] == [None] * len(asked) + [False]
+    for to in ("messages", "sharegpt", "alpaca", "prompt_completion"):
+        (again,) = read(str(jsonl(*exported([row], to))))
+        assert [(t["role"], t["content"], t["train"]) for t in again["messages"]] == [
+            (t["role"], t["content"], t["train"]) for t in row["messages"]
+        ]
+
+
+def test_all_turns_of_an_answer_that_was_not_wanted_are_not_taught(rows):
+    said = [{"role": A, "content": "Bad."}, {"role": U, "content": "Why?"}, {"role": A, "content": "So."}]
+    (row,) = rows({"prompt": [{"role": U, "content": "Q"}], "completion": said, "label": False})
+    assert [t["train"] for t in row["messages"]] == [None, False, None, False]
+
+
+def test_a_mark_that_is_neither_true_nor_false_is_no_answer_to_teach(rows, jsonl):
+    good, bad = rows({"prompt": "Q", "completion": "A", "label": 1}, {"prompt": "Q", "completion": "A", "label": "bad"})
+    assert (good["output"], good["messages"], bad["reason"]) == ("A", None, "unreadable")
+    assert "the field 'label' holds \"bad\", which is neither true nor false" in bad["evidence"]
+    classes = [{"question": "Q", "answer": "A", "label": n} for n in range(4)]
+    with pytest.raises(DataError, match="'label' is false in 1 record and neither true nor false in 2"):
+        list(read(str(jsonl(*classes))))
+
+
+def test_what_was_read_of_marks_is_said_once(jsonl, capsys):
+    answers = [{"prompt": "Q", "completion": str(n), "label": n % 2} for n in range(4)]
+    list(read(str(jsonl(*answers, {"question": "Q", "answer": "A", "Label": "geography"}))))
+    said = capsys.readouterr().err
+    assert "the field 'label' says that an answer was not wanted: it is not taught (2 records)" in said
+    assert "the field 'Label' is not read as whether an answer was wanted: if it is, call it kto_tag (1 record)" in said
+
+
+@pytest.mark.parametrize("label", [False, 0, "false", "geography"])
+def test_an_export_never_makes_an_unwanted_answer_of_a_good_one(rows, exported, jsonl, label):
+    (row,) = rows({"instruction": "Q", "input": "", "output": "A", "label": label})
+    for to in ("messages", "sharegpt", "alpaca", "prompt_completion"):
+        (again,) = read(str(jsonl(*exported([row], to))))
+        assert (again["output"], again["messages"]) == ("A", None)
 
 
 def test_labels_that_are_not_of_kto_say_nothing_about_the_answer(rows):

@@ -163,7 +163,7 @@ def test_what_is_trimmed_and_left_out_is_counted_and_said(jsonl, tmp_path):
         "1 conversations end with a turn that nobody answers",
         "1 conversations hold no answer and are left out (unanswered_turn)",
         "1 rows have no turn at all and are left out",
-        "1 rows have only answers that are not to be learned, which llamafactory cannot say",
+        "1 rows end with an answer that is not to be learned, which llamafactory cannot say",
         "1 rows have an empty answer and are written so; `datagen filter` drops them (empty_answer)",
     ]
     records, notes = written(rows, "sharegpt", tmp_path / "b.jsonl")
