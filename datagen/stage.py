@@ -43,7 +43,7 @@ class Stage:
     decides: ClassVar[frozenset[str]] = frozenset()  # options that change decide() only, not the scores
     parallel: ClassVar[Literal["rows", "device"]] = "rows"  # score in a pool of processes, or in one with all its threads
     chunk: ClassVar[int] = 4096  # of parallel=device: rows scored between two writes, which is what a kill may cost
-    rewrites: ClassVar[bool] = False  # it mends rows with `rewrite` and drops none
+    rewrites: ClassVar[bool] = False  # it mends rows with `rewrite`
 
     def __new__(cls, *_: Any, **given: Any) -> Self:
         """Refuse an unknown option before the dataclass does, whose error names no other; raises UsageError."""
@@ -105,7 +105,7 @@ class Stage:
         return ""
 
     def rewrite(self, rows: pa.Table) -> pa.Table:
-        """Return the rows with their text mended, in order; row-local. Only for a stage that `rewrites`."""
+        """Return the rows mended, in order, with `reason` and `evidence` where some go; row-local, only if `rewrites`."""
         raise NotImplementedError
 
     def score(self, rows: pa.Table, ctx: Context) -> dict[str, pa.Array]:

@@ -85,11 +85,11 @@ def _tell(out: Path, sample: Path) -> None:
 def _mended(out: Path, sample: Path) -> dict[str, int]:
     """How many of the rows that stayed `clean` mended of what."""
     from datagen.api import opened
-    from datagen.curate.clean import repaired, text_of_html
+    from datagen.curate.clean import Clean, repaired
     from datagen.formats.read import read
     from datagen.shards import iterate_rows
 
-    kept = opened(out).kept
+    kept, html = opened(out).kept, Clean(do=("html",))
     moved = {r["old_id"]: r["new_id"] for r in iterate_rows(out / "rewritten")}
     stayed = {*kept.column("id").to_pylist()}
     rows = [
@@ -103,6 +103,6 @@ def _mended(out: Path, sample: Path) -> dict[str, int]:
     return {
         "rows with an e-mail address, now [EMAIL]": sum("[EMAIL]" in text for text in texts),
         "rows with a phone number, now [PHONE]": sum("[PHONE]" in text for text in texts),
-        "rows with HTML tags, now plain text": sum(any(text_of_html(t) != t for t in row) for row in rows),
+        "rows with HTML tags, now plain text": sum(any(html.text(t) != t for t in row) for row in rows),
         "rows with broken characters (ä read as Ã¤), now right": sum(any(repaired(t) != t for t in row) for row in rows),
     }

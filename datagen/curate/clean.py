@@ -10,7 +10,9 @@ from typing import Any, ClassVar
 import pyarrow as pa
 import regex
 
+from datagen.curate.rules import RULES, texts_of
 from datagen.errors import UsageError
+from datagen.html_text.page import text_of_html
 from datagen.personal_data.mask import KINDS, masked
 from datagen.personal_data.untouched import untouched
 from datagen.rows import ROW
@@ -19,16 +21,8 @@ from datagen.stage import Stage
 MENDS = ("unicode", "html", "emoji", "pii")
 MASKING = "clean:do=pii"  # the stage that masks all personal data, as --stage takes it
 
+SHOWN = 200  # characters of a text that was only markup
 _PLAIN = regex.compile(r"[\t\n\x20-\x7e]*")  # nothing that unicode repair could change
-_TAG = regex.compile(
-    r"</?(?:a|abbr|article|aside|b|blockquote|br|center|code|dd|div|dl|dt|em|figure|font|footer|h[1-6]|header|hr|i|img|li|nav|ol|p"
-    r"|pre|s|script|section|small|span|strong|style|sub|sup|table|tbody|td|th|thead|tr|u|ul)(?:\s[^<>]*)?/?>",
-    flags=regex.I,
-)
-_BLOCKS = (
-    "address,article,aside,blockquote,br,center,dd,div,dl,dt,figure,footer,form,h1,h2,h3,h4,h5,h6,header,hr,li,main,nav,ol,p,pre,"
-    "section,table,tr,ul"
-)
 
 
 @dataclass(frozen=True)
@@ -40,15 +34,16 @@ class Clean(Stage):
     `emoji` writes `:thumbs_up:`; `pii` masks e-mail addresses, phone numbers, public IP addresses, card numbers with a right
     checksum and API keys as `[EMAIL]`, `[PHONE]`, `[IP]`, `[CARD]`, `[KEY]`, or only those of `mask`; addresses that
     are nobody's by rule (`example.com`, private networks) stay. Code, Markdown tables, formulas, tool calls and what tools
-    say are never touched. A row that becomes equal to an earlier one is dropped as `exact_duplicate`.
+    say are never touched. A row that becomes equal to an earlier one is dropped as `exact_duplicate`, one whose answer or task
+    was only markup as `empty_answer` or `empty_task`.
     """
 
     do: tuple[str, ...] = ()  # unicode, html, emoji, pii
     mask: tuple[str, ...] = KINDS  # kinds of personal data: email, phone, ip, card, key
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     rewrites: ClassVar[bool] = True
-    reasons: ClassVar[frozenset[str]] = frozenset({"exact_duplicate"})
+    reasons: ClassVar[frozenset[str]] = frozenset({"exact_duplicate", "empty_answer", "empty_task"})
 
     def __post_init__(self) -> None:
         for name, given, known in (("do", self.do, MENDS), ("mask", self.mask, KINDS)):
@@ -67,17 +62,21 @@ class Clean(Stage):
         return True
 
     def rewrite(self, rows: pa.Table) -> pa.Table:
-        """Return the rows with their texts mended, in order."""
+        """Return the rows with their texts mended, in order, and why one goes of which nothing was left."""
+        given = rows
+        changed: set[int] = set()
         for name in ("instruction", "input", "output", "system"):
             texts = rows.column(name).to_pylist()
             mended = [self.text(t) for t in texts]
             if mended != texts:
                 rows = _with(rows, name, mended)
+                changed |= {i for i, text in enumerate(texts) if text != mended[i]}
         for name, fields in (("messages", ("content", "reasoning")), ("candidates", ("text",))):
             column = rows.column(name)
             if column.null_count < len(rows):
                 rows = _with(rows, name, [self._inside(items, fields) for items in column.to_pylist()])
-        return rows
+                changed |= {i for i, items in enumerate(column) if items.is_valid}
+        return _without_emptied(given, rows, sorted(changed)) if changed and "html" in self.do else rows
 
     def _inside(self, items: list[dict[str, Any]] | None, fields: tuple[str, ...]) -> list[dict[str, Any]] | None:
         """Mend the texts of turns or candidates; what a tool says is data."""
@@ -93,20 +92,41 @@ class Clean(Stage):
         """Return a text mended."""
         if not any(_WANTS[name](text) for name in self.do):
             return text
-        parts: list[str] = []
-        at = 0
-        for start, end in untouched(text):
-            parts += [self._mended(text[at:start]), text[start:end]]
-            at = end
-        return "".join([*parts, self._mended(text[at:])])
+        if "unicode" in self.do:
+            text = _in_prose(text, repaired)
+        if "html" in self.do and "<" in text:
+            text = text_of_html(text, untouched(text))
+        if "emoji" in self.do or "pii" in self.do:
+            text = _in_prose(text, self._reworded)
+        return text
 
-    def _mended(self, part: str) -> str:
-        if not part:
-            return part
-        for name in MENDS:
-            if name in self.do:
-                part = masked(part, self.mask) if name == "pii" else _MEND[name](part)
-        return part
+    def _reworded(self, part: str) -> str:
+        part = spelled(part) if "emoji" in self.do else part
+        return masked(part, self.mask) if "pii" in self.do else part
+
+
+def _in_prose(text: str, mend: Callable[[str], str]) -> str:
+    """Return a text whose prose is mended, piece by piece."""
+    parts: list[str] = []
+    at = 0
+    for start, end in untouched(text):
+        parts += [mend(text[at:start]) if at < start else "", text[start:end]]
+        at = end
+    return "".join([*parts, mend(text[at:]) if at < len(text) else ""])
+
+
+def _without_emptied(old: pa.Table, new: pa.Table, at: list[int]) -> pa.Table:
+    """Return mended rows, with why those go whose answer or task was only markup, such as `<script>…</script>`."""
+    found: dict[int, tuple[str, str]] = {}
+    for i, before, after in zip(at, texts_of(old.take(pa.array(at))), texts_of(new.take(pa.array(at))), strict=True):
+        for name, text in (("empty_answer", before.answer), ("empty_task", before.task or before.input)):
+            if i not in found and RULES[name](after, "") is not None and RULES[name](before, "") is None:
+                found[i] = name, f"only markup: {' '.join(text.split())[:SHOWN]}"
+    if not found:
+        return new
+    told = [found.get(i, (None, None)) for i in range(len(new))]
+    new = new.append_column("reason", pa.array([reason for reason, _ in told], pa.string()))
+    return new.append_column("evidence", pa.array([evidence for _, evidence in told], pa.string()))
 
 
 def _with(rows: pa.Table, name: str, values: list[Any]) -> pa.Table:
@@ -130,25 +150,6 @@ def _repairs() -> Callable[[str], str]:
     return lambda text: str(ftfy.fix_text(text, settings))
 
 
-def text_of_html(text: str) -> str:
-    r"""Return what a text with HTML tags says, a block a line; one without a tag as it is. Example: `<p>a<br>b` → `a\nb`."""
-    if "<" not in text or not _TAG.search(text):
-        return text
-    from selectolax.lexbor import LexborHTMLParser
-
-    tree = LexborHTMLParser(text)
-    for node in tree.css("script,style,noscript,template,svg"):
-        node.decompose()
-    for node in tree.css(_BLOCKS):
-        node.insert_before("\n")
-        node.insert_after("\n")
-    for node in tree.css("td,th"):
-        node.insert_after(" | ")
-    body = tree.body
-    lines = [" ".join(line.split()).removesuffix(" |") for line in (body.text() if body else "").splitlines()]
-    return "\n".join(line for line in lines if line)
-
-
 def spelled(text: str) -> str:
     """Return a text with its emoji as words; example: 👍 gives `:thumbs_up:`."""
     if text.isascii():
@@ -158,7 +159,6 @@ def spelled(text: str) -> str:
     return str(emoji.demojize(text))
 
 
-_MEND: dict[str, Callable[[str], str]] = {"unicode": repaired, "html": text_of_html, "emoji": spelled}
 # Whether a text may have anything for a mend to do; most texts have not.
 _WANTS: dict[str, Callable[[str], bool]] = {
     "unicode": lambda text: not (text.isascii() and _PLAIN.fullmatch(text)), "html": lambda text: "<" in text,

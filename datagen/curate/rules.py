@@ -126,7 +126,7 @@ class Rules(Stage):
         languages: list[str] = []
         known, names = rows.column("language").to_pylist(), self.names
         by_text = [name for name in names if name in RULES]
-        for row, given in zip(_rows(rows), known, strict=True):
+        for row, given in zip(texts_of(rows), known, strict=True):
             found = [hit for name in by_text if (hit := self._hit(name, row))]
             if "length" in names and (hit := self._length(row)):
                 found.append(hit)
@@ -177,20 +177,21 @@ class Rules(Stage):
         return ("wrong_language", language) if language and language not in self.languages else None
 
 
-def _rows(rows: pa.Table) -> list[Row]:
+def texts_of(rows: pa.Table) -> list[Row]:
+    """Return the texts of rows that rules look at."""
     messages = rows.column("messages").to_pylist()
     answers = [
         [o] if m is None else [said(t) for t in m if t["role"] == "assistant"]
         for o, m in zip(rows.column("output").to_pylist(), messages, strict=True)
     ]
-    given = rows.column("input").to_pylist()
+    given, tasks = rows.column("input").to_pylist(), rows.column("instruction").to_pylist()
     asked = [
         any(is_visible(said(t)) for t in m if t["role"] == "user") or all(t["role"] != "user" for t in m)
         if m is not None else is_visible(task) or is_visible(material)
-        for m, task, material in zip(messages, rows.column("instruction").to_pylist(), given, strict=True)
+        for m, task, material in zip(messages, tasks, given, strict=True)
     ]  # fmt: skip
     materials = ["" if is_placeholder(material) else material for material in given]
-    texts = zip(view(rows, "instruction"), materials, view(rows, "answer"), view(rows, "context"), answers, asked, strict=True)
+    texts = zip(tasks, materials, view(rows, "answer"), view(rows, "context"), answers, asked, strict=True)
     return [Row(*t) for t in texts]
 
 
@@ -280,8 +281,7 @@ def boilerplate(row: Row, words: str) -> str | None:
 
 def listed(row: Row, words: str) -> str | None:
     """Task, input or answer hold an entry of a word list, as whole words. Example: any line of `wordlists/toxic.txt`."""
-    text = "\n".join((row.task, row.input, row.answer))
-    hit = _pattern(entries(words)).search(text)
+    hit = _pattern(entries(words)).search("\n".join((row.task, row.input, row.answer)))
     return hit.group() if hit else None
 
 

@@ -20,9 +20,14 @@ from datagen.stage import ERROR, Stage, not_importable
 from datagen.steps.entry import VERSION, entry
 from datagen.work import Run
 
+Faults = list[tuple[str, str] | None]  # per row why it goes: reason and evidence
+
 
 def rewrite(run: Run, step: Step, folder: Path) -> None:
-    """Mend the rows that are left; one that becomes equal to an earlier one is dropped as `exact_duplicate`."""
+    """Mend the rows that are left; one that becomes equal to an earlier one is dropped as `exact_duplicate`.
+
+    One that the stage empties is dropped as it stood before, for the stage's reason.
+    """
     stage, data = step.options, run.datasets[-1]
     mark = fingerprint(VERSION, step.kind, stage.version, option_fields.values(stage), data.fingerprint, run.tail)
 
@@ -55,7 +60,7 @@ def rewrite(run: Run, step: Step, folder: Path) -> None:
     run.datasets.append(Dataset(folder, mark, step=step.name))
 
 
-def _mended(run: Run, stage: Stage, data: Dataset) -> Iterator[tuple[pa.Array, pa.Table, list[str | None]]]:
+def _mended(run: Run, stage: Stage, data: Dataset) -> Iterator[tuple[pa.Array, pa.Table, Faults]]:
     """Yield the old ids, the mended rows and the errors of each shard's living rows, in order."""
     alive, start = data.alive(), 0
     tasks = []
@@ -76,24 +81,34 @@ def _mended(run: Run, stage: Stage, data: Dataset) -> Iterator[tuple[pa.Array, p
         yield old, new, errors
 
 
-def mend_shard(task: tuple[Stage, str, Any]) -> tuple[pa.Table, list[str | None]]:
+def mend_shard(task: tuple[Stage, str, Any]) -> tuple[pa.Table, Faults]:
     """Mend some rows of one shard; return them with their `old_id`, and per row why it broke. In a process of the engine."""
     stage, source, positions = task
     rows = read_table(source).take(pa.array(positions))
     return mended(stage, rows)
 
 
-def mended(stage: Stage, rows: pa.Table) -> tuple[pa.Table, list[str | None]]:
+def mended(stage: Stage, rows: pa.Table) -> tuple[pa.Table, Faults]:
     """Return rows as a stage mends them, with new ids and `old_id`; a batch that raises is halved down to the row."""
     try:
-        return _identified(rows, stage.rewrite(rows)), [None] * len(rows)
+        new = stage.rewrite(rows)
+        faults: Faults = [None] * len(rows)
+        if "reason" in new.column_names:
+            told = zip(new.column("reason").to_pylist(), new.column("evidence").to_pylist(), strict=True)
+            faults = [None if reason is None else (reason, evidence) for reason, evidence in told]
+            new = new.drop_columns(["reason", "evidence"])
+        new = _identified(rows, new)
+        if any(faults):  # they go as they stood
+            both = pa.concat_tables([new, rows.append_column("old_id", rows.column("id"))])
+            new = both.take(pa.array([len(new) + i if fault else i for i, fault in enumerate(faults)], pa.int64()))
+        return new, faults
     except DatagenError:
         raise
     except ImportError as e:  # it would fail at each row
         raise not_importable(stage, e) from None
     except Exception as e:  # noqa: BLE001 - whatever a row does to a stage, the row is a ledger row
         if len(rows) < 2:
-            return rows.append_column("old_id", rows.column("id")), [f"{type(e).__name__}: {e}"] * len(rows)
+            return rows.append_column("old_id", rows.column("id")), [(ERROR, f"{type(e).__name__}: {e}")] * len(rows)
         half = len(rows) // 2
         (left, first), (right, second) = mended(stage, rows.slice(0, half)), mended(stage, rows.slice(half))
         return pa.concat_tables([left, right]), [*first, *second]
@@ -115,7 +130,7 @@ def _identified(old: pa.Table, new: pa.Table) -> pa.Table:
     return fresh.append_column("old_id", old.column("id"))
 
 
-def _again(ids: list[str], errors: list[str | None], seen: set[str]) -> list[bool]:
+def _again(ids: list[str], errors: Faults, seen: set[str]) -> list[bool]:
     """Say of each row whether an earlier one has its id, and remember it."""
     found = []
     for row, error in zip(ids, errors, strict=True):
@@ -125,14 +140,14 @@ def _again(ids: list[str], errors: list[str | None], seen: set[str]) -> list[boo
     return found
 
 
-def _ledger(new: pa.Table, step: str, again: list[bool], errors: list[str | None]) -> pa.Table:
+def _ledger(new: pa.Table, step: str, again: list[bool], errors: Faults) -> pa.Table:
     """The ledger rows of what was not kept."""
     at = [i for i, (a, e) in enumerate(zip(again, errors, strict=True)) if a or e is not None]
+    told = [errors[i] or ("exact_duplicate", None) for i in at]
     rows = new.take(pa.array(at, pa.int64()))
-    n = len(at)
-    rows = rows.append_column("stage", pa.array([step] * n, pa.string()))
-    rows = rows.append_column("reason", pa.array(["exact_duplicate" if again[i] else ERROR for i in at], pa.string()))
+    rows = rows.append_column("stage", pa.array([step] * len(at), pa.string()))
+    rows = rows.append_column("reason", pa.array([reason for reason, _ in told], pa.string()))
     same = [new.column("id")[i].as_py() if again[i] else None for i in at]
     return rows.append_column("witness_id", pa.array(same, pa.string())).append_column(
-        "evidence", pa.array([errors[i] for i in at], pa.string())
+        "evidence", pa.array([evidence for _, evidence in told], pa.string())
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,10 +47,91 @@ def test_unicode_is_repaired_and_no_style_is_changed(text: str, better: str) -> 
         ("if a < b and c > d", "if a < b and c > d"),
         ("std::vector<int> v", "std::vector<int> v"),
         ("`<b>` makes text bold", "`<b>` makes text bold"),
+        ("Stop when a<b and c>d holds.", "Stop when a<b and c>d holds."),
+        ("ถ้า a<b และ c>d ให้หยุด", "ถ้า a<b และ c>d ให้หยุด"),
+        ("如果a<b且c>d则<i>停</i>", "如果a<b且c>d则停"),
+        ("List<a> and Map<p, q>; if a<b and i>3 then <i>stop</i>", "List<a> and Map<p, q>; if a<b and i>3 then stop"),
+        ("mv <source> <title> with <b>care</b>", "mv <source> <title> with care"),
+        ("<think>why</think><b>so</b>", "<think>why</think>so"),
+        ("See <b>this</b>:\n```python\nprint(1)\n```", "See this:\n```python\nprint(1)\n```"),
+        ("| 1 | 2 |\n\nend <i>it</i>", "| 1 | 2 |\n\nend it"),
+        ("Call `f()` for <b>each</b> `x`", "Call `f()` for each `x`"),
+        ("- <b>a</b>\n    - b\n\n1. c\n", "- a\n    - b\n\n1. c\n"),
+        ("<p>Run</p>\n\n```sh\nls <p>\n```\n\n<p>`a<b` y</p>", "Run\n\n```sh\nls <p>\n```\n\n`a<b` y"),
+        ("<pre>if a:\n    b &lt; c</pre>then", "if a:\n    b < c\nthen"),
+        ("<ul>\n  <li>one\n  <li>two\n</ul>\n\nAfter.", "one\ntwo\n\nAfter."),
+        ("10<sup>6</sup>, H<sub>2</sub>O, 1<sup>st</sup>, e<sup>x</sup>", "10⁶, H₂O, 1st, e^x"),
+        ("x <!-- no --> y <math><mn>1</mn></math>", "x y <math><mn>1</mn></math>"),
+        ("text</p></div>", "text"),
+        ("<b>see</b> ?a=1&copy=2 &amp; &lt;b&gt;", "see ?a=1&copy=2 & <b>"),
     ],
 )
 def test_html_becomes_its_text_and_what_only_looks_like_it_stays(text: str, better: str) -> None:
     assert mended(text, "html") == better
+
+
+PIECES = st.lists(
+    st.sampled_from(
+        [
+            "a",
+            "<",
+            ">",
+            "b",
+            " ",
+            "\n",
+            "<b>",
+            "</b>",
+            "<p>",
+            "</p>",
+            "<br>",
+            "`",
+            "ก",
+            "中",
+            "/",
+            "|",
+            "$",
+            "<div>",
+            "</div>",
+            "<td>",
+            "</td>",
+            "<i x=1>",
+            "&lt;",
+            "<li>",
+            "a<b and c>d",
+            "<pre>",
+            "</pre>",
+            "\n\n",
+            "<table>",
+            "</table>",
+        ]
+    ),
+    max_size=16,
+).map("".join)
+
+
+@given(PIECES)
+def test_only_markup_goes_whatever_the_text(text: str) -> None:
+    assert regex.findall("[ก中`$]|and", mended(text, "html")) == regex.findall("[ก中`$]|and", text)
+
+
+def test_a_row_of_which_only_markup_was_said_is_dropped_as_it_stood(tmp_path) -> None:
+    rows = [
+        new_row(instruction="Add a script.", output="<script>alert(1)</script>"), new_row(instruction="<!-- ก -->", output="b"),
+        new_row(instruction="c", output="<b>中</b>"), new_row(instruction="d", output=""),
+        new_row(instruction="e", messages=[turn("user", "e"), turn("assistant", "<style>p{}</style>", reasoning="hm")]),
+    ]  # fmt: skip
+    with ShardWriter(tmp_path / "in", ROW) as writer:
+        for row in rows:
+            writer.add(row)
+    result = execute(recipe.make([{"clean": {"do": "html"}}], input=(str(tmp_path / "in"),)), tmp_path / "out")
+    dropped = read_all(result.folder / "dropped").to_pylist()
+    assert [(d["id"], d["reason"], d["output"], d["evidence"]) for d in dropped] == [
+        (rows[0]["id"], "empty_answer", rows[0]["output"], "only markup: <script>alert(1)</script>"),
+        (rows[1]["id"], "empty_task", "b", "only markup: <!-- ก -->"),
+        (rows[4]["id"], "empty_answer", "", "only markup: <style>p{}</style>"),
+    ]
+    assert read_all(result.folder / "kept").column("output").to_pylist() == ["中", ""]
+    assert len(read_all(result.folder / "rewritten")) == 1
 
 
 def test_emoji_become_words() -> None:
