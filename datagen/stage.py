@@ -105,7 +105,7 @@ class Stage:
         return ""
 
     def rewrite(self, rows: pa.Table) -> pa.Table:
-        """Return the rows mended, in order, with `reason` and `evidence` where some go; row-local, if the stage `rewrites`."""
+        """Return the rows mended, in order, with `reason` and `evidence` where some go; row-local, only if `rewrites`."""
         raise NotImplementedError
 
     def score(self, rows: pa.Table, ctx: Context) -> dict[str, pa.Array]:

@@ -41,3 +41,22 @@ def parsed(text: Any) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         return text
+
+
+def strings(text: str) -> list[str]:
+    r"""Return the texts that calls hold, decoded: of `{"q": "\\u5c0f"}`, also as JSON inside JSON, `小`; no call: the text."""
+    found: list[str] = []
+    waiting = [parsed(text)]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += reversed(value.values())
+        elif isinstance(value, list):
+            waiting += reversed(value)
+        elif isinstance(value, str):
+            inner = parsed(value) if value.lstrip()[:1] in ("{", "[", '"') else value
+            if isinstance(inner, (dict, list)) or (isinstance(inner, str) and inner != value):
+                waiting.append(inner)
+            else:
+                found.append(value)
+    return found

@@ -13,9 +13,9 @@ import pyarrow.compute as pc
 
 from datagen.errors import DataError, UsageError
 from datagen.options import between
-from datagen.rows import said
 from datagen.stage import Context, Stage, Verdict
 from datagen.text import is_unspaced, words
+from datagen.tool_calls import strings
 from datagen.wordlists import entries, file_of, stamp
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Decontaminate(Stage):
     fields: tuple[str, ...] = ("question", "prompt", "text", "instruction", "turns")  # of its prompt; a.b: nested
     common: str | None = "common_phrases"  # phrases that say nothing, or a file of them; off = none
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reasons: ClassVar[frozenset[str]] = frozenset({"contaminated"})
     decides: ClassVar[frozenset[str]] = frozenset({"threshold", "rule"})
 
@@ -144,8 +144,8 @@ class _Items(NamedTuple):
 class _Texts:
     """The tokens of a batch of rows field by field, where each segment ends, and the fields that are short.
 
-    A segment is the task with its input, an answer, or one turn; shapes: ends int64[n_segments], last int64[n_rows], the number
-    of segments up to the end of each row.
+    A segment is the task with its input, an answer, one turn, or its reasoning; shapes: ends int64[n_segments], last
+    int64[n_rows], the number of segments up to the end of each row.
     """
 
     def __init__(self, rows: pa.Table) -> None:
@@ -157,7 +157,7 @@ class _Texts:
         last: list[int] = []
         columns = [rows.column(c).to_pylist() for c in ("instruction", "input", "output", "system", "messages", "candidates")]
         for row, (instruction, given, output, system, messages, candidates) in enumerate(zip(*columns, strict=True)):
-            turns = [[instruction, given], [output]] if messages is None else [[said(m)] for m in messages]
+            turns = [[instruction, given], [output]] if messages is None else [part for m in messages for part in _parts(m)]
             for segment in [*turns, [system], *([c["text"]] for c in candidates or ())]:
                 fields += [field or "" for field in segment]
                 of += [row] * len(segment)
@@ -176,6 +176,12 @@ class _Texts:
         """Return where the tokens of a row start, and where its segments end."""
         first = int(self.last[row - 1]) if row else 0
         return int(self.ends[first - 1]) if first else 0, self.ends[first : int(self.last[row])]
+
+
+def _parts(turn: Mapping[str, Any]) -> list[list[str | None]]:
+    """What a turn says, what it calls tools with as decoded text, and its reasoning, which is trained with it."""
+    calls = strings(turn["tool_calls"]) if turn["tool_calls"] else ()
+    return [[turn["content"], *calls], *([[turn["reasoning"]]] if turn["reasoning"] else ())]
 
 
 def prompts(record: Mapping[str, Any], fields: tuple[str, ...]) -> Iterator[str]:

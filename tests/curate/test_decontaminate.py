@@ -66,6 +66,24 @@ def test_a_prompt_is_found_whole_cut_recased_repunctuated_inside_other_text_and_
     assert all(score >= 0.5 for _, score, _ in found)
 
 
+@pytest.mark.parametrize("text", [DUCKS, ZH, TH])
+def test_a_prompt_is_found_in_reasoning_and_in_what_tools_are_called_with(bench: str, text: str) -> None:
+    def called(arguments: Any) -> Row:
+        call = json.dumps([{"type": "function", "function": {"name": "search", "arguments": arguments}}])
+        return new_row(
+            instruction="q", messages=[turn("user", "q"), turn("assistant", None, tool_calls=call), turn("tool", "r")]
+        )
+
+    lines = text.replace(". ", ".\n").replace("，", "，\n")
+    rows = [
+        new_row(instruction="q", messages=[turn("user", "q"), turn("assistant", "18", reasoning=f"We are asked: {text}")]),
+        called(json.dumps({"q": text})), called({"q": [{"of": text}]}), called(json.dumps({"q": json.dumps({"x": text})})),
+        called(json.dumps({"q": lines})), called(lines),
+        new_row(instruction="q", messages=[turn("user", "q"), turn("assistant", "18", reasoning="Sixteen less three is 13.")]),
+    ]  # fmt: skip
+    assert [at for at, _, _ in judged(rows, bench)] == [0, 1, 2, 3, 4, 5]
+
+
 def test_the_evidence_names_the_file_the_item_and_the_matched_words(bench: str) -> None:
     ((_, score, evidence),) = judged([new_row(instruction=f"Well: {DUCKS}", output="x")], bench)
     assert (score, evidence[:47]) == (1.0, "bench.jsonl, line 1: janet's ducks lay sixteen ")
