@@ -144,7 +144,7 @@ class File:
                     return []
                 self._note(record)
                 if self.names or self.roles:
-                    record = mapped(record, self.names, self.roles)
+                    record = mapped(record, self.names, self.roles, self.notes)
             rows = rows_of(record, self.source, self.notes)
             self.answered = self.answered or has_answer(record)
         except UnicodeEncodeError as error:

@@ -12,6 +12,7 @@ from datagen.formats.dialects import Understood, in_own_names, is_maps, parsed_t
 from datagen.formats.dotted import NOTHING, is_turns, leaves, shown, value_at
 from datagen.formats.names import ANSWERS, CONVERSATIONS, KNOWN, LISTS, PROMPTS, SIDES, is_beside, known_name, likely_answer
 from datagen.formats.notes import Notes
+from datagen.formats.roles import taken_for
 from datagen.formats.shape import Record, dumps, of_dialect
 from datagen.rows import Row, new_row
 
@@ -55,7 +56,7 @@ def _is_number(value: object) -> bool:
     return value is None or isinstance(value, int) or (isinstance(value, float) and value.is_integer())
 
 
-def mapped(record: Record, names: Mapping[str, str], roles: Mapping[str, str]) -> Record:
+def mapped(record: Record, names: Mapping[str, str], roles: Mapping[str, str], notes: Notes | None = None) -> Record:
     """Return the record under our names; a field that already had such a name moves aside to `NAME_`.
 
     Args:
@@ -63,18 +64,22 @@ def mapped(record: Record, names: Mapping[str, str], roles: Mapping[str, str]) -
         names: {the file's field: our name}; `role` and `content` are fields of its turns. A name that the record has not is
             a dotted one, of what lies deeper; what it leads to is copied.
         roles: {the file's name of a role: ours}.
+        notes: gets what a name is taken for that a user's roles leave out.
     """
     turn_names = {theirs: ours for theirs, ours in names.items() if ours in TURN_TARGETS}
     record = _renamed(record, {theirs: ours for theirs, ours in names.items() if theirs not in turn_names})
     if not turn_names and not roles:
         return record
     found: Record = {}
+    beside: dict[str, str] = {}
     for field in CONVERSATIONS:
         turns = record.get(field)
         if isinstance(turns, str):
             turns = parsed_turns(turns, turn_names)
         if is_maps(turns):
-            found[field] = [_with_role(_renamed(turn, turn_names), roles) for turn in turns]
+            found[field] = [_with_role(_renamed(turn, turn_names), roles, beside) for turn in turns]
+    for theirs, ours in sorted(beside.items()) if notes is not None and roles else ():
+        notes.add(f"the role '{theirs[:40]}', which --roles does not name, is read as {ours}")
     return {**record, **found}
 
 
@@ -96,9 +101,15 @@ def _renamed(record: Record, names: Mapping[str, str]) -> Record:
     return renamed | {ours: value for ours, (value, _) in deeper.items()}
 
 
-def _with_role(turn: Record, roles: Mapping[str, str]) -> Record:
-    name = next((key for key in ("role", "from") if isinstance(turn.get(key), str) and turn[key].strip() in roles), None)
-    return turn if name is None else {**turn, name: roles[turn[name].strip()]}
+def _with_role(turn: Record, roles: Mapping[str, str], beside: dict[str, str]) -> Record:
+    """Return a turn with its role under our name; one that the roles leave out is noted with what it is taken for."""
+    held = [key for key in ("role", "from") if isinstance(turn.get(key), str)]
+    name = next((key for key in held if turn[key].strip() in roles), None)
+    if name is not None:
+        return {**turn, name: roles[turn[name].strip()]}
+    if held and (role := taken_for(turn[held[0]])):
+        beside[turn[held[0]].strip()] = role
+    return turn
 
 
 def rows_of(record: object, source: str = "", notes: Notes | None = None) -> list[Row]:

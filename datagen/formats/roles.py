@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from datagen.errors import UsageError, did_you_mean
+from datagen.errors import UsageError, nearest
 from datagen.rows import ROLES
 
 # Only what is certain. `agent` is none of these: it is a person in one file and a model in another.
@@ -40,6 +40,15 @@ def role_of(name: str) -> str:
     return known
 
 
+def taken_for(name: str) -> str:
+    """Return the role that a file's name for it is taken for; "" where it is called so itself, or means none."""
+    try:
+        role = role_of(name)
+    except ValueError:
+        return ""
+    return "" if role == name.strip().casefold() else role
+
+
 def checked_roles(roles: Mapping[str, str] | None) -> dict[str, str]:
     """Return a user's map {the file's name of a role: ours}.
 
@@ -48,7 +57,5 @@ def checked_roles(roles: Mapping[str, str] | None) -> dict[str, str]:
     """
     for theirs, ours in (roles or {}).items():
         if ours not in ROLES:
-            raise UsageError(
-                f"roles: '{ours}' (for '{theirs}') is no role{did_you_mean(ours, ROLES)}; they are {', '.join(ROLES)}"
-            )
+            raise UsageError(f"roles: '{ours}' (for '{theirs}') is no role{nearest(ours, ROLES)}; they are {', '.join(ROLES)}")
     return dict(roles or {})

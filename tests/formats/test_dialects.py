@@ -363,3 +363,42 @@ def test_conversations_that_part_early_have_the_turns_they_share_as_their_prompt
 def test_sides_that_are_no_answers_are_a_ledger_row_and_never_an_empty_answer(rows, record, words):
     _, bad = rows({"messages": CHAT}, record)
     assert (bad["reason"], words in bad["evidence"]) == ("unreadable", True)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("bot", "the role 'bot', which --roles does not name, is read as assistant (2 records)"),
+        ("Customer", "the role 'Customer', which --roles does not name, is read as user (2 records)"),
+        ("助手", "the role '助手', which --roles does not name, is read as assistant (2 records)"),
+        ("ผู้ใช้", "the role 'ผู้ใช้', which --roles does not name, is read as user (2 records)"),
+        ("human_1", "the role 'human_1', which --roles does not name, is read as user (2 records)"),
+        ("agent", ""),
+        ("User", ""),
+        ("system", ""),
+    ],
+)
+def test_a_role_that_the_users_roles_leave_out_is_said_once(jsonl, capsys, name, said):
+    thread = [{"role": "kunde", "content": "Hi"}, {"role": name, "content": "auto"}, {"role": "agent", "content": "Yes"}]
+    records = [{"messages": thread}, {"messages": thread}]
+    rows = list(read(str(jsonl(*records)), roles={"kunde": "user", "agent": "assistant"}))
+    assert not [r for r in rows if "reason" in r]
+    err = capsys.readouterr().err
+    assert said in err and err.count("\n") == bool(said)
+
+
+def test_a_role_that_is_known_to_nobody_stays_a_row_of_the_ledger(jsonl, capsys):
+    thread = [{"role": "kunde", "content": "Hi"}, {"role": "robot", "content": "auto"}, {"role": "agent", "content": "Yes"}]
+    good = {"instruction": "q", "output": "a"}
+    found = list(read(str(jsonl(good, {"messages": thread})), roles={"kunde": "user", "agent": "assistant"}))
+    assert "the role 'robot' is unknown" in found[1]["evidence"]
+    list(read(str(jsonl({"messages": [{"role": "human", "content": "Hi"}, {"role": "bot", "content": "Yes"}]}))))
+    assert capsys.readouterr().err == ""  # without roles of the user's own it is the one table
+
+
+def test_a_role_that_is_none_of_ours_is_one_list(jsonl):
+    with pytest.raises(UsageError) as told:
+        read(str(jsonl({"instruction": "q", "output": "a"})), roles={"bot": "skip"})
+    assert str(told.value) == "roles: 'skip' (for 'bot') is no role; they are user, assistant, system, tool"
+    with pytest.raises(UsageError, match=r"'asistant' .* is no role; did you mean 'assistant'\?; they are user, assistant"):
+        read(str(jsonl({"instruction": "q", "output": "a"})), roles={"bot": "asistant"})
