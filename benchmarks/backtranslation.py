@@ -10,13 +10,13 @@ import argparse
 import json
 import os
 import random
-import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
 
 from endpoint_process import EndpointProcess
-from small_rows import DATA, dolly
+from shared_data import DATA, needed
+from small_rows import dolly
 
 import datagen as dg
 
@@ -31,8 +31,7 @@ def main() -> None:
     parser.add_argument("--pages", type=int, default=PAGES)
     parser.add_argument("-o", "--out", type=Path)
     asked = parser.parse_args()
-    if not (DATA / "documents").is_dir():
-        sys.exit(f"skipped: {DATA} is not here; set DATA")
+    needed(DATA / "documents")
     with tempfile.TemporaryDirectory() as name:
         folder = asked.out or Path(name)
         folder.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,8 @@ with an end token, and nothing of the prompts; both answers of two are trained; 
 at that turn: the text before its first label is `apply_chat_template` of the messages before it with the generation prompt,
 written here anew from the row. Where it is not, the table says what it is instead: an empty thought that the template itself
 writes before an answer without reasoning, a server that was told to think, or messages that the template refuses or shows only
-in part, so that no server shows them as they are. What is none of these is a fault. Asked: 97 % of each fact, and no fault.
+in part, so that no server shows them as they are. What is none of these is a fault. Asked: 72 templates,
+97 % of each fact, and no fault.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from bars import Bars
+
 from datagen.errors import DataError
 from datagen.marks import split_reasoning
 from datagen.models.causal_lm import resolve
@@ -33,6 +36,7 @@ TOOLS = (
     ' {"city": {"type": "string", "description": "Where."}}, "required": ["city"]}}]'
 )
 ASKED = 0.97  # of each fact
+TEMPLATES = 72  # of TRL, or more
 EMPTY_THOUGHT = re.compile(r"\s*(<think>|\[THINK\])?\s*(</think>|\[/THINK\])?\s*")
 SAME = "what a server shows"
 CALL = '[{"id": "call00001", "type": "function", "function": {"name": "weather", "arguments": {"city": "Oslo"}}}]'
@@ -161,9 +165,7 @@ def _place(before: str, prompts: Iterator[tuple[str, str]], asked: list[str]) ->
             return told or SAME
         shown.append(text)
     for text in shown:
-        if before.startswith(text) and re.fullmatch(
-            r"\s*(<think>|\[THINK\])?\s*(</think>|\[/THINK\])?\s*", before[len(text) :]
-        ):
+        if before.startswith(text) and EMPTY_THOUGHT.fullmatch(before[len(text) :]):
             return "the template's own empty thought between"
     if not shown:
         return "no server shows it: the template refuses the turns as they are"
@@ -188,8 +190,8 @@ def folder() -> Path:
     return Path(spec.origin).parent / "chat_templates"
 
 
-def main() -> int:
-    """Print what does not hold, and how much does; return 1 where it is less than was asked."""
+def main() -> None:
+    """Print what does not hold, and how much does; end with 1 where it is less than was asked."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(resolve("smollm2")[0])
@@ -215,15 +217,16 @@ def main() -> int:
     print(f"\n{'row':28} {'all facts':>10}   of {len(templates)} templates")
     for kind in rows():
         print(f"{kind:28} {whole[kind]:10}")
-    print(f"\n{'fact':28} {'rows':>6} {'asked':>7} {'reached':>8}")
-    for fact, count in asked.items():
-        print(f"{fact:28} {count:6} {ASKED:7.0%} {held[fact] / count:8.1%}")
     print("\nanswers stand after")
     for place, count in after.most_common():
         print(f"{count:6}  {place}")
-    missed = [fact for fact, count in asked.items() if held[fact] < ASKED * count]
-    return int(bool(missed or after["FAULT"]))
+    bars = Bars(f"{asked.total()} facts of {len(templates)} templates")
+    bars.at_least("templates", TEMPLATES, len(templates))
+    for fact, count in asked.items():
+        bars.at_least(f"{fact}, of {count:,} rows", 100 * ASKED, 100 * held[fact] / count, " %")
+    bars.at_most("answers after what is none of these", 0, after["FAULT"])
+    bars.end()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -6,9 +6,7 @@ fewer than 12 tokens shares less than half of its 8-grams with the item, so only
 
 from __future__ import annotations
 
-import os
 import random
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -16,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 
 from bars import Bars
+from shared_data import DATA, needed
 
 import datagen as dg
 from datagen.curate.decontaminate import Decontaminate, prompts
@@ -24,7 +23,6 @@ from datagen.rows import ROW, new_row
 from datagen.shards import ShardWriter
 from datagen.text import words
 
-DATA = Path(os.environ.get("DATA", Path(__file__).parents[2] / "shared" / "data"))
 PLANTED, BAR_S, BAR_OTHERS = 500, 8.0, 0.001
 KINDS = ("whole", "cut", "case", "punctuation", "inside", "answer")
 FILLER = {
@@ -79,8 +77,7 @@ def planted() -> list[tuple[str, str, dict[str, str]]]:
 
 def main() -> None:
     """Print the table."""
-    if not (DATA / "benchmarks").is_dir():
-        sys.exit(f"no shared data in {DATA}; set DATA")
+    needed(DATA / "benchmarks")
     with tempfile.TemporaryDirectory() as folder:
         leaks, real = planted(), 0
         with ShardWriter(Path(folder, "in"), ROW) as writer:

@@ -12,7 +12,6 @@ import contextlib
 import io
 import json
 import math
-import os
 import sys
 import time
 import urllib.request
@@ -22,6 +21,7 @@ from typing import Any
 
 import numpy as np
 from bars import Bars
+from shared_data import DATA
 
 from datagen.formats.read import read
 from datagen.generate.turns import turn_of_model
@@ -30,7 +30,6 @@ from datagen.models.embedded import tokens_per_second
 from datagen.models.served import Endpoint, served
 from datagen.models.weights import quiet, smollm2_dir, smollm2_gguf
 
-DATA = Path(os.environ.get("DATA", Path(__file__).parents[2] / "shared" / "data"))
 DOLLY = DATA / "rows" / "dolly_en_3k.jsonl.gz"
 ASKED = ("Name three colours.", "What is photosynthesis?", "Write a sentence about the sea.", "What is 12 + 7?")
 

@@ -1,4 +1,4 @@
-"""The local endpoint of `tests/` as a process, what its log says was bought, and the table of claims that rests on it."""
+"""The local endpoint of `tests/` as a process, and what its log says was bought."""
 
 from __future__ import annotations
 
@@ -102,35 +102,6 @@ def command(out: Path, base_url: str, *options: Any) -> list[str]:
     """The command line of a generation at an endpoint."""
     words = [sys.executable, "-m", "datagen", "self-instruct", "-o", out, "--model", "local", "--base-url", base_url, *options]
     return [str(w) for w in words]
-
-
-class Claims:
-    """A table of what was asked and what was reached; `end` exits with 1 where one of them does not hold."""
-
-    def __init__(self, title: str) -> None:
-        """Begin a table."""
-        self._title = title
-        self._rows: list[tuple[str, str, str, bool]] = []
-
-    def add(self, claim: str, asked: Any, reached: Any, *, holds: bool | None = None) -> None:
-        """Add a claim; it holds when what was reached is what was asked, unless `holds` says."""
-        asked, reached = (f"{v:,}" if isinstance(v, int) else str(v) for v in (asked, reached))
-        self._rows.append((claim, asked, reached, asked == reached if holds is None else holds))
-
-    def show(self) -> bool:
-        """Print the table; return whether all claims hold."""
-        head = (self._title, "asked", "reached")
-        wide = [max(len(row[i]) for row in (head, *self._rows)) for i in range(3)]
-        print(f"\n{head[0]:<{wide[0]}}  {head[1]:>{wide[1]}}  {head[2]:>{wide[2]}}")
-        for claim, asked, reached, holds in self._rows:
-            print(f"{claim:<{wide[0]}}  {asked:>{wide[1]}}  {reached:>{wide[2]}}{'' if holds else '  FAILED'}")
-        return all(row[3] for row in self._rows)
-
-
-def end(*tables: Claims) -> None:
-    """Print every table; exit with 1 where a claim does not hold."""
-    shown = [table.show() for table in tables]
-    sys.exit(0 if all(shown) else 1)
 
 
 def dollars(billed: Any, price_in: float, price_out: float) -> float:

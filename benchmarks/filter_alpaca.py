@@ -6,7 +6,6 @@ The default chain, and the whole one: clean (ftfy), rules with the language of e
 from __future__ import annotations
 
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -16,9 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from bars import Bars
+from shared_data import ALPACA, DATA, needed
 
-DATA = Path(os.environ.get("DATA", Path(__file__).parents[2] / "shared" / "data"))
-ALPACA = DATA / "rows" / "alpaca_en_52k.jsonl.gz"
 CHAINS = {
     "the default chain": [],
     "clean, rules with language, minhash, rouge, decontaminate": [
@@ -37,8 +35,7 @@ def once(out: Path, stages: list[str]) -> tuple[float, dict[str, Any]]:
 
 def main() -> None:
     """Print the tables."""
-    if not ALPACA.exists():
-        sys.exit(f"skipped: {ALPACA} is not here; set DATA")
+    needed(ALPACA)
     bars = Bars()
     with tempfile.TemporaryDirectory() as folder:
         for number, (name, stages) in enumerate(CHAINS.items()):

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from endpoint_process import Claims, dollars, end
+from bars import Bars
+from endpoint_process import dollars
 from local_endpoint import LocalEndpoint
 
 from datagen.errors import BudgetError
@@ -115,16 +116,16 @@ def main() -> None:
     waiting = sum(t.unread > 0 and not t.rows for t in done)
     print(f"runs whose answers are all recorded, but wait for that of the first request: {waiting}")
     print(f"{time.monotonic() - began:.0f} s")
-    claims = Claims(f"{trials} random budgets, up to {IN_FLIGHT} in flight")
-    claims.add("budgets that were passed", 0, sum(t.billed_usd > t.budget_usd for t in done))
-    claims.add("budgets passed by the run's own account", 0, sum(t.counted_usd > t.budget_usd * (1 + 1e-9) for t in done))
-    claims.add("least share of a budget that was used", f">= {USED:.0%}", f"{min(t.used for t in done):.1%}",
+    bars = Bars(f"{trials} random budgets, up to {IN_FLIGHT} in flight")
+    bars.equal("budgets that were passed", 0, sum(t.billed_usd > t.budget_usd for t in done))
+    bars.equal("budgets passed by the run's own account", 0, sum(t.counted_usd > t.budget_usd * (1 + 1e-9) for t in done))
+    bars.equal("least share of a budget that was used", f">= {USED:.0%}", f"{min(t.used for t in done):.1%}",
                holds=min(t.used for t in done) >= USED)  # fmt: skip
-    claims.add("runs that ended with exit code 5", trials, sum(t.exit_code == 5 for t in done))
+    bars.equal("runs that ended with exit code 5", trials, sum(t.exit_code == 5 for t in done))
     most = max(t.most_in_flight for t in done)
     # How many are in flight at once is the machine's load, not a promise: of few trials it is printed only.
-    claims.add("most requests in flight at one time", IN_FLIGHT, most, holds=most == IN_FLIGHT or trials < 200)
-    end(claims)
+    bars.equal("most requests in flight at one time", IN_FLIGHT, most, holds=most == IN_FLIGHT or trials < 200)
+    bars.end()
 
 
 if __name__ == "__main__":

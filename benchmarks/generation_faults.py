@@ -16,7 +16,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from endpoint_process import Arrival, Claims, EndpointProcess, arrivals, body_hash, clean_environment, command, dollars, end
+from bars import Bars
+from endpoint_process import Arrival, EndpointProcess, arrivals, body_hash, clean_environment, command, dollars
 
 from datagen.generate.parse import items
 from datagen.models.completion import read
@@ -67,71 +68,71 @@ def generated(out: Path, url: str, requests: int) -> dict[str, Any]:
     return entry
 
 
-def bought(claims: Claims, log: list[Arrival], journal: Journal, requests: int) -> None:
+def bought(bars: Bars, log: list[Arrival], journal: Journal, requests: int) -> None:
     """Compare the endpoint's log with the journal."""
     # The last of them may be a retry that was waiting for its moment when another request met the cap and ended the run.
-    claims.add("requests that arrived", f"<= {requests}", len(log), holds=requests - IN_FLIGHT < len(log) <= requests)
-    claims.add("attempts in the journal", len(log), len(journal.attempts))
-    claims.add("attempts without an outcome", 0, sum(outcome is None for _, outcome, _, _ in journal.attempts))
+    bars.equal("requests that arrived", f"<= {requests}", len(log), holds=requests - IN_FLIGHT < len(log) <= requests)
+    bars.equal("attempts in the journal", len(log), len(journal.attempts))
+    bars.equal("attempts without an outcome", 0, sum(outcome is None for _, outcome, _, _ in journal.attempts))
     none = Counter(a.body for a in log if a.status == 200 and a.fault in NO_ANSWER)
     full = Counter(a.body for a in log if a.status == 200) - none
     recorded = Counter(journal.requests[key][0] for key in journal.answers)
-    claims.add("answers sent in full, recorded", f"{full.total():,}", f"{(full & recorded).total():,}")
-    claims.add("recorded answers that nobody sent", 0, (recorded - full).total())
+    bars.equal("answers sent in full, recorded", f"{full.total():,}", f"{(full & recorded).total():,}")
+    bars.equal("recorded answers that nobody sent", 0, (recorded - full).total())
     most = Counter(body for body, _ in journal.requests.values())
     after: Counter[str] = Counter()
     left = Counter(full)
     for arrival in log:
         after[arrival.body] += left[arrival.body] == 0 and most[arrival.body] == 1 and recorded[arrival.body] > 0
         left[arrival.body] -= arrival.status == 200 and arrival.fault not in NO_ANSWER
-    claims.add("requests sent again after their answer", 0, after.total())
-    claims.add("answers sent in full twice", 0, (full - most).total())
-    claims.add("answers without a choice, kept as refused", none.total(), journal.refused)
+    bars.equal("requests sent again after their answer", 0, after.total())
+    bars.equal("answers sent in full twice", 0, (full - most).total())
+    bars.equal("answers without a choice, kept as refused", none.total(), journal.refused)
     last = {a.body: a.fault for a in log}
     given_up = [last[journal.requests[key][0]] for key in journal.given_up]
-    claims.add(
+    bars.equal(
         "requests given up that were refused for good", sum(f == "context" for f in last.values()), given_up.count("context")
     )
-    claims.add("requests given up for another reason than that", 0, sum(f not in {"context", *NO_ANSWER} for f in given_up))
+    bars.equal("requests given up for another reason than that", 0, sum(f not in {"context", *NO_ANSWER} for f in given_up))
 
 
-def judged(claims: Claims, log: list[Arrival], journal: Journal, entry: dict[str, Any], out: Path) -> None:
+def judged(bars: Bars, log: list[Arrival], journal: Journal, entry: dict[str, Any], out: Path) -> None:
     """Compare log and journal with the rows."""
     rows = [*iterate_rows(out / "kept"), *iterate_rows(out / "dropped")]
     of_key = Counter(row["generation"]["request_key"] for row in rows)
     keys = {key for key, (_, draw) in journal.requests.items() if draw < entry["requests"]["judged"]}
-    claims.add("requests judged that have rows", len(keys), len(keys & of_key.keys()))
-    claims.add("rows of requests that were not judged", 0, sum(n for key, n in of_key.items() if key not in keys))
+    bars.equal("requests judged that have rows", len(keys), len(keys & of_key.keys()))
+    bars.equal("rows of requests that were not judged", 0, sum(n for key, n in of_key.items() if key not in keys))
     last = {a.body: a.fault for a in log}
     without = {key for key in keys if last[journal.requests[key][0]] in WITHOUT_TEXT}
     failed = {row["generation"]["request_key"] for row in rows if row.get("reason") == "request_failed"}
-    claims.add("failures (by the endpoint) in the ledger", len(without), len(without & failed))
-    claims.add("request_failed without a failure", 0, len(failed - without))
-    claims.add("entries of request_failed that say why", len(failed), sum(
+    bars.equal("failures (by the endpoint) in the ledger", len(without), len(without & failed))
+    bars.equal("request_failed without a failure", 0, len(failed - without))
+    bars.equal("entries of request_failed that say why", len(failed), sum(
         bool(row["evidence"]) for row in rows if row.get("reason") == "request_failed"
     ))  # fmt: skip
     parsed = len(without)
     for key in keys - without:
         told = read(key, journal.answers[key])
         parsed += len(items(told.text or "", cut=told.cut))
-    claims.add("items parsed, kept + dropped", parsed, len(rows))
+    bars.equal("items parsed, kept + dropped", parsed, len(rows))
 
 
-def money(claims: Claims, log: list[Arrival], entry: dict[str, Any]) -> None:
+def money(bars: Bars, log: list[Arrival], entry: dict[str, Any]) -> None:
     """Compare what the endpoint billed with what the run counts."""
     reported = {"broken", "no_usage"}
     known = dollars((a.billed for a in log if a.status == 200 and a.fault not in reported), PRICE_IN, PRICE_OUT)
     billed = dollars((a.billed for a in log), PRICE_IN, PRICE_OUT)
     cost = entry["cost"]
-    claims.add("dollars that the endpoint reported", f"{known:.6f}", f"{cost['usd']:.6f}")
-    claims.add("dollars billed, at most spent + held", f"{billed:.6f}", f"{cost['usd'] + cost['held_usd']:.6f}",
+    bars.equal("dollars that the endpoint reported", f"{known:.6f}", f"{cost['usd']:.6f}")
+    bars.equal("dollars billed, at most spent + held", f"{billed:.6f}", f"{cost['usd'] + cost['held_usd']:.6f}",
                holds=billed <= cost["usd"] + cost["held_usd"])  # fmt: skip
 
 
 def main() -> None:
     """Print the tables."""
     requests = 200 if "--quick" in sys.argv else 1000
-    claims, began = Claims(f"{requests:,} requests, then {requests // 4} more"), time.monotonic()
+    bars, began = Bars(f"{requests:,} requests, then {requests // 4} more"), time.monotonic()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         shares = ",".join(f"{fault}:{part}" for fault, part in FAULTS.items())
@@ -139,19 +140,19 @@ def main() -> None:
             out = folder / "out"
             entry = generated(out, endpoint.base_url, requests)
             log, journal = arrivals(endpoint.log), Journal(out / "journal.sqlite")
-            bought(claims, log, journal, requests)
-            judged(claims, log, journal, entry, out)
-            money(claims, log, entry)
-            claims.add("requests under way at the cap", f"<= {IN_FLIGHT}", len(journal.pending),
+            bought(bars, log, journal, requests)
+            judged(bars, log, journal, entry, out)
+            money(bars, log, entry)
+            bars.equal("requests under way at the cap", f"<= {IN_FLIGHT}", len(journal.pending),
                        holds=len(journal.pending) <= IN_FLIGHT)  # fmt: skip
             entry = generated(out, endpoint.base_url, requests + requests // 4)
             more, later = arrivals(endpoint.log), Journal(out / "journal.sqlite")
             again = {a.body for a in more[len(log) :]} & {journal.requests[key][0] for key in journal.answers}
-            claims.add("the same command again: recorded, sent again", 0, len(again))
-            claims.add(
+            bars.equal("the same command again: recorded, sent again", 0, len(again))
+            bars.equal(
                 "the same command again: answers changed", 0, sum(later.answers[k] != v for k, v in journal.answers.items())
             )
-            claims.add(
+            bars.equal(
                 "the same command again: of those under way, ended", len(journal.pending), len(journal.pending - later.pending)
             )
     met = Counter(a.fault for a in log)
@@ -160,7 +161,7 @@ def main() -> None:
         print(f"{fault or 'none':<12}{part:>8.2f}{met[fault]:>8,}")
     reasons = json.dumps(entry["dropped"])
     print(f"\n{entry['rows_kept']:,} rows kept of {entry['rows_in']:,}; dropped {reasons}; {time.monotonic() - began:.0f} s")
-    end(claims)
+    bars.end()
 
 
 if __name__ == "__main__":

@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-from endpoint_process import Claims, EndpointProcess, arrivals, bodies, clean_environment, command, dollars, end
+from bars import Bars
+from endpoint_process import EndpointProcess, arrivals, bodies, clean_environment, command, dollars
 
 FAULTS = "429:0.03,500:0.03,reset:0.02,hang_up:0.01,cut:0.05,broken:0.02,no_usage:0.03,null_text:0.01"
 RUNS = {
@@ -103,41 +104,41 @@ def killed(folder: Path, out: Path, options: list[Any], kills: int, requests: in
                 return {"hits": hits, "ports": len(ports), "again": again, "code": code}
 
 
-def compared(title: str, extra: list[str], folder: Path, kills: int) -> Claims:
-    """Run once whole and once killed; return the table of what they have in common."""
-    claims, options = Claims(title), ["-n", ROWS_PER_KILL * kills, *PRICES, *extra]
+def compared(bars: Bars, title: str, extra: list[str], folder: Path, kills: int) -> None:
+    """Run once whole and once killed; print the table of what they have in common."""
+    options = ["-n", ROWS_PER_KILL * kills, *PRICES, *extra]
     whole, out = folder / "whole", folder / "killed"
     with EndpointProcess(folder, *ENDPOINT, log="whole.jsonl") as endpoint:
         assert started(whole, endpoint, options).wait(300) == 0
     expected = bodies(whole, "answer")
     found = killed(folder, out, options, kills, expected.total())
-    claims.add("kills that struck a running process", kills, found["hits"])
-    claims.add("ports of the endpoint", kills + 1, found["ports"], holds=found["ports"] > kills)
-    claims.add("exit code at last", 0, found["code"])
+    bars.title(title)
+    bars.equal("kills that struck a running process", kills, found["hits"])
+    bars.equal("ports of the endpoint", kills + 1, found["ports"], holds=found["ports"] > kills)
+    bars.equal("exit code at last", 0, found["code"])
     for part in ("kept", "dropped"):
         one, other = ({p.name: p for p in sorted((folder_ / part).glob("*"))} for folder_ in (whole, out))
-        claims.add(f"{part}/: rows", pq.read_table(whole / part).num_rows, pq.read_table(out / part).num_rows)
+        bars.equal(f"{part}/: rows", pq.read_table(whole / part).num_rows, pq.read_table(out / part).num_rows)
         same = one.keys() == other.keys() and all(one[n].read_bytes() == other[n].read_bytes() for n in one)
         equal = pq.read_table(whole / part).equals(pq.read_table(out / part))
-        claims.add(
+        bars.equal(
             f"{part}/: Parquet content, bytes", "equal, equal", ", ".join("equal" if x else "other" for x in (equal, same))
         )
-    claims.add("recorded answers", expected.total(), bodies(out, "answer").total())
-    claims.add("recorded requests: same bodies", "equal", "equal" if bodies(out, "answer") == expected else "other")
+    bars.equal("recorded answers", expected.total(), bodies(out, "answer").total())
+    bars.equal("recorded requests: same bodies", "equal", "equal" if bodies(out, "answer") == expected else "other")
     for name, of in (("recorded answers", usage), ("run.json", None)):
         one, other = (
             f"{dollars(of(o), 0.5, 1.5) if of else cost(o):.6f}" for o in (whole, out)
         )  # fmt: skip
-        claims.add(f"dollars, by {name}", one, other)
+        bars.equal(f"dollars, by {name}", one, other)
     log = arrivals(folder / "killed.jsonl")
-    claims.add("recorded requests that arrived again", 0, found["again"])
+    bars.equal("recorded requests that arrived again", 0, found["again"])
     untold = Counter(a.body for a in log) - bodies(out, "attempt")
-    claims.add("arrivals that no attempt in the journal names", 0, untold.total())
+    bars.equal("arrivals that no attempt in the journal names", 0, untold.total())
     full = sum(a.status == 200 for a in log)
     print(
         f"{title}: {full:,} answers sent in full, of which {full - expected.total():,} to a process that was killed meanwhile"
     )
-    return claims
 
 
 def cost(out: Path) -> float:
@@ -148,12 +149,12 @@ def cost(out: Path) -> float:
 def main() -> None:
     """Print a table per run."""
     kills = 10 if "--quick" in sys.argv else 50
-    tables, began = [], time.monotonic()
+    bars, began = Bars(), time.monotonic()
     for title, extra in RUNS.items():
         with tempfile.TemporaryDirectory() as name:
-            tables.append(compared(f"{kills} kills, {title}", extra, Path(name), kills))
+            compared(bars, f"{kills} kills, {title}", extra, Path(name), kills)
     print(f"{time.monotonic() - began:.0f} s")
-    end(*tables)
+    bars.end()
 
 
 if __name__ == "__main__":

@@ -22,7 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from endpoint_process import Arrival, Claims, EndpointProcess, arrivals, clean_environment, command, end
+from bars import Bars
+from endpoint_process import Arrival, EndpointProcess, arrivals, clean_environment, command
 
 IN_FLIGHT, DELAY_MS, BAR = 64, 500, 0.95
 BARE, OURS = "bare openai client", "datagen"
@@ -118,11 +119,11 @@ def main() -> None:
     turns, rows = (1, 1600) if "--quick" in sys.argv else (3, 5000)
     ratio, cpu = compared(f"{DELAY_MS} ms", measured(turns, rows, "--delay-ms", DELAY_MS))
     spread, _ = compared(f"{DELAY_MS} ms, 80 % more or less", measured(1, rows, "--delay-ms", DELAY_MS, "--delay-spread", 0.8))
-    claims = Claims(f"{IN_FLIGHT} in flight, up to {rows:,} rows; medians")
-    claims.add("throughput against the bare client", f">= {BAR:.0%}", f"{ratio:.1%}", holds=ratio >= BAR)
-    claims.add("the same, answers of varying latency", "printed", f"{spread:.1%}", holds=True)
-    claims.add("CPU ms per request, datagen and bare", "printed", cpu, holds=True)
-    end(claims)
+    bars = Bars(f"{IN_FLIGHT} in flight, up to {rows:,} rows; medians")
+    bars.equal("throughput against the bare client", f">= {BAR:.0%}", f"{ratio:.1%}", holds=ratio >= BAR)
+    bars.equal("the same, answers of varying latency", "printed", f"{spread:.1%}", holds=True)
+    bars.equal("CPU ms per request, datagen and bare", "printed", cpu, holds=True)
+    bars.end()
 
 
 if __name__ == "__main__":

@@ -8,10 +8,8 @@ benchmarks/growth.py --rows N   the largest set
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import math
-import os
 import random
 import subprocess
 import sys
@@ -22,12 +20,12 @@ from pathlib import Path
 
 import numpy as np
 from bars import Bars
+from shared_data import ALPACA, needed, records
 
 from datagen import stage
 from datagen.rows import Row, new_row, table_of
 from datagen.stage import Context
 
-DATA = Path(os.environ.get("DATA", Path(__file__).parents[2] / "shared" / "data")) / "rows" / "alpaca_en_52k.jsonl.gz"
 BATCH = 10_000
 SHARE = 0.35  # of the words of a variant that are another one
 STAGES = {"rouge": {"field": "instruction", "same_answer": None}, "minhash": {}}
@@ -36,8 +34,8 @@ GB = 1 << 30
 
 def rewritten(count: int) -> Iterator[tuple[str, str]]:
     """Yield task and answer of so many rows: the set, then variants with other words of the set's own frequencies."""
-    with gzip.open(DATA, "rt", encoding="utf-8") as f:
-        rows = [(r["instruction"], (r["input"] + "\n" + r["output"]).strip()) for r in map(json.loads, f)]
+    found = records("rows/alpaca_en_52k.jsonl.gz")
+    rows = [(r["instruction"], (r["input"] + "\n" + r["output"]).strip()) for r in found]
     words = [w for task, _ in rows for w in task.split()]
     draw = random.Random(17)
 
@@ -133,8 +131,7 @@ def main() -> None:
     parser.add_argument("--memory", action="store_true")
     parser.add_argument("--rows", type=int)
     asked = parser.parse_args()
-    if not DATA.exists():
-        sys.exit(f"skipped: {DATA} is not here; set DATA")
+    needed(ALPACA)
     if asked.memory:
         memory(asked.rows or 2_000_000)
     else:

@@ -23,7 +23,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from endpoint_process import PROJECT, Arrival, Claims, EndpointProcess, arrivals, bodies, body_hash, dollars, end
+from bars import Bars
+from endpoint_process import PROJECT, Arrival, EndpointProcess, arrivals, bodies, body_hash, dollars
 
 from datagen.models.completion import read
 from datagen.shards import iterate_rows, read_json
@@ -207,7 +208,7 @@ def checked(folder: Path, command: str, log: list[Arrival], hits: int, cap: bool
 
 
 def main() -> None:
-    """Print a line per cell and the table of claims."""
+    """Print a line per cell and the table of bars."""
     import openai.resources.chat  # noqa: F401
 
     import datagen.cli
@@ -260,11 +261,11 @@ def main() -> None:
             )
             if any(figures) or code not in (0, 5):
                 print("    " + (folder / "said").read_text().strip().splitlines()[-1][:300])
-    claims = Claims(f"{len(modes)} modes, {struck_in_all} kills that struck")
+    bars = Bars(f"{len(modes)} modes, {struck_in_all} kills that struck")
     for claim, total in zip(CLAIMS, totals, strict=True):
-        claims.add(claim, 0, int(total) if total == int(total) else total)
+        bars.equal(claim, 0, int(total) if total == int(total) else total)
     print(f"{time.monotonic() - began:.0f} s")
-    end(claims)
+    bars.end()
 
 
 if __name__ == "__main__":

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import argparse
 import math
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from small_rows import DATA, records, written
+from shared_data import DATA, needed, records
+from small_rows import written
 
 import datagen as dg
 from datagen.models.prompt import Prompt
@@ -72,8 +72,7 @@ def main() -> None:
     parser.add_argument("--held-out", type=int, default=100)
     parser.add_argument("--steps", type=int, default=30, help="of the tuned judge; 0 = none")
     asked = parser.parse_args()
-    if not (DATA / "pairs").is_dir():
-        sys.exit(f"skipped: {DATA} is not here; set DATA")
+    needed(DATA / "pairs")
     found = pairs(asked.longest)
     held_out, seen = found[: asked.held_out], found[asked.held_out :]
     with tempfile.TemporaryDirectory() as name:

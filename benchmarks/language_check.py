@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
-import json
-import os
 import runpy
-import sys
 import time
 from pathlib import Path
-from typing import Any
+
+from shared_data import DATA, needed, records
 
 from datagen.language import identify, is_in
 
-DATA = Path(os.environ.get("DATA", "../shared/data"))
 FOREIGN: dict[str, list[str]] = runpy.run_path(str(Path(__file__).parents[1] / "tests" / "test_language.py"))["FOREIGN"]
 SETS = {
     "Alpaca": ("en", "rows/alpaca_en_52k", "instruction"),
@@ -26,19 +22,13 @@ SETS = {
 SHOWN = 8  # rejected texts per set
 
 
-def load(name: str) -> list[dict[str, Any]]:
-    """Return the records of a shared file."""
-    with gzip.open(DATA / f"{name}.jsonl.gz", "rt", encoding="utf-8") as f:
-        return [json.loads(line) for line in f]
-
-
 def sets() -> dict[str, tuple[str, list[str]]]:
     """Return the language and the texts of each set."""
     found = {}
     for label, (language, name, field) in SETS.items():
-        rows = load(name)
+        rows = records(f"{name}.jsonl.gz")
         found[label] = (language, [row[field] for row in rows])
-    news = load("parallel/ntrex_en_zh_th_ja")
+    news = list(records("parallel/ntrex_en_zh_th_ja.jsonl.gz"))
     for language in ("en", "zh", "th", "ja"):
         found[f"news, {language}"] = (language, [row[language] for row in news])
     for language, texts in FOREIGN.items():
@@ -48,8 +38,7 @@ def sets() -> dict[str, tuple[str, list[str]]]:
 
 def main() -> None:
     """Print both tables."""
-    if not DATA.exists():
-        sys.exit(f"skipped: {DATA} is not here; set DATA")
+    needed(DATA)
     identify("The first text loads the model.")
     texts = sets()
     print(f"{'set':<20}{'asked':>6}{'texts':>8}{'accepted':>10}{'rejected %':>12}{'texts/s':>10}  identified as another")

@@ -6,13 +6,10 @@ From equal tokens: datagen's exact join against rensa's and datasketch's signatu
 
 from __future__ import annotations
 
-import os
 import random
-import sys
 import time
 from collections.abc import Iterable
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from bars import Bars
 from scipy.sparse import csr_matrix
+from shared_data import ALPACA, needed
 
 from datagen import filter as filter_rows
 from datagen.formats.read import read
@@ -30,8 +28,6 @@ from datagen.similarity.token_lists import TokenLists, from_strings
 from datagen.similarity.tokenised import tokenised
 from datagen.text import tokens
 
-DATA = Path(os.environ.get("DATA", Path(__file__).parents[2] / "shared" / "data"))
-ALPACA = DATA / "rows" / "alpaca_en_52k.jsonl.gz"
 THRESHOLD, NGRAM, COPIES, OTHERS, BLOCK = 0.7, 5, 5000, 200, 2000
 
 
@@ -79,8 +75,7 @@ def other_answers(rows: list[Row], draw: random.Random) -> list[Row]:
 
 def main() -> None:
     """Print the table; exit 1 when a bar is missed."""
-    if not ALPACA.is_file():
-        sys.exit(f"no shared data in {DATA}; set DATA")
+    needed(ALPACA)
     draw = random.Random(17)
     rows = [r for r in islice(read(str(ALPACA)), 60_000) if "reason" not in r]
     texts = view(table_of(rows), "conversation")

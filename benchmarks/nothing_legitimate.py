@@ -1,29 +1,36 @@
-"""What the default chain drops from sets that hold no duplicates, and which planted near copies it finds."""
+"""What the default chain drops from sets that hold no duplicates, and which planted near copies it finds.
+
+The bars hold what was measured when they were set: rows kept, less two rows in a thousand (two at least) for those that stand
+at a threshold, and copies found, less two. One that is missed says that a set loses rows which it did not lose before.
+"""
 
 from __future__ import annotations
 
-import gzip
 import json
-import os
 import random
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+
+from bars import Bars
+from shared_data import DATA, needed, records
 
 import datagen as dg
 from datagen.rows import view
 from datagen.text import tokens
 
-DATA = Path(os.environ.get("DATA", "../shared/data"))
 POLITE = {"zh": "请认真回答：", "th": "ช่วยตอบคำถามนี้หน่อย "}
 Row = dict[str, Any]
-
-
-def load(name: str) -> list[Row]:
-    """Return the records of a shared file."""
-    with gzip.open(DATA / name, "rt", encoding="utf-8") as f:
-        return [json.loads(line) for line in f]
+MEASURED = {  # rows kept
+    "translation en-th": 1988,
+    "translation en-zh": 1996,
+    "MBPP": 496,
+    "tool chats": 264,
+    "Chinese, own": 8825,
+    "Chinese, Alpaca": 9238,
+    "Thai questions": 7166,
+}
+FOUND = {"Chinese, own": ("zh", 191), "Chinese, Alpaca": ("zh", 198), "Thai questions": ("th", 198)}  # of 200 planted copies
 
 
 def filtered(rows: list[Row], folder: Path, name: str) -> Any:
@@ -62,34 +69,45 @@ def planted(rows: list[Row], language: str) -> list[Row]:
 
 
 def main() -> None:
-    """Print both tables."""
-    if not DATA.exists():
-        sys.exit(f"skipped: {DATA} is not here; set DATA")
-    pairs = load("parallel/ntrex_en_zh_th_ja.jsonl.gz")
+    """Print both tables; end with 1 where a bar is missed."""
+    needed(DATA)
+    bars = Bars()
+    pairs = list(records("parallel/ntrex_en_zh_th_ja.jsonl.gz"))
     sets = {
         "translation en-th": [
             {"instruction": "Translate the text into Thai.", "input": p["en"], "output": p["th"]} for p in pairs
         ],
         "translation en-zh": [{"instruction": "把下面的英文翻译成中文。", "input": p["en"], "output": p["zh"]} for p in pairs],
-        "MBPP": [{"instruction": r["text"], "output": r["code"]} for r in load("benchmarks/mbpp_test.jsonl.gz")],
-        "tool chats": load("chats/glaive_toolcall_en.jsonl.gz"),
-        "Chinese, own": load("rows/zh_own_10k.jsonl.gz"),
-        "Chinese, Alpaca": load("rows/alpaca_zh_9k.jsonl.gz"),
-        "Thai questions": load("rows/thai_wiki_qa.jsonl.gz"),
+        "MBPP": [{"instruction": r["text"], "output": r["code"]} for r in records("benchmarks/mbpp_test.jsonl.gz")],
+        "tool chats": list(records("chats/glaive_toolcall_en.jsonl.gz")),
+        "Chinese, own": list(records("rows/zh_own_10k.jsonl.gz")),
+        "Chinese, Alpaca": list(records("rows/alpaca_zh_9k.jsonl.gz")),
+        "Thai questions": list(records("rows/thai_wiki_qa.jsonl.gz")),
     }
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         print(f"{'set':<20}{'rows':>8}{'kept':>8}{'share':>8}  dropped beside another answer")
+        kept = {}
         for label, rows in sets.items():
             run = filtered(rows, folder, label)
-            kept = run.summary["rows_kept"]
-            print(f"{label:<20}{len(rows):>8,}{kept:>8,}{kept / len(rows):>8.3f}  {other_answers(run)}")
+            kept[label] = run.summary["rows_kept"]
+            share = kept[label] / len(rows)
+            print(f"{label:<20}{len(rows):>8,}{kept[label]:>8,}{share:>8.3f}  {other_answers(run)}", flush=True)
         print(f"\n{'planted in':<20}{'copies':>8}{'found':>8}")
-        for label, language in (("Chinese, own", "zh"), ("Chinese, Alpaca", "zh"), ("Thai questions", "th")):
+        found = {}
+        for label, (language, _) in FOUND.items():
             copies = planted(sets[label], language)
             run = filtered(sets[label] + copies, folder, f"{label} planted")
             left = sum('"planted"' in e for e in run.kept.column("extra").to_pylist())
-            print(f"{label:<20}{len(copies):>8,}{len(copies) - left:>8,}")
+            found[label] = len(copies) - left
+            print(f"{label:<20}{len(copies):>8,}{found[label]:>8,}", flush=True)
+    bars.title("what is kept and found")
+    for label, measured in MEASURED.items():
+        room = max(2, len(sets[label]) // 500)
+        bars.at_least(f"{label}: rows kept of {len(sets[label]):,}", measured - room, kept[label])
+    for label, (_, measured) in FOUND.items():
+        bars.at_least(f"{label}: planted copies found of 200", measured - 2, found[label])
+    bars.end()
 
 
 if __name__ == "__main__":

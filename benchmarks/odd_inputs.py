@@ -25,6 +25,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from bars import Bars
+
 HERE = Path(__file__).resolve().parent
 CASES = HERE / "odd_inputs_cases"
 SHARED = Path(os.environ.get("SHARED", HERE.parents[1] / "shared")) / "cases"
@@ -147,8 +149,11 @@ def main() -> None:
     table(wanted, told)
     bad = [f"  {c['set']}: {c['kind']}: {c['what']}: {m[:400]}" for c, m in zip(wanted, told["after"], strict=True) if m]
     ours = sum(case["set"] != "shared" for case in wanted)
-    print(f"\nour own neighbours: {ours} (asked: {LEAST} or more); not right: {len(bad)}", *bad, sep="\n")
-    sys.exit(1 if bad or ours < LEAST else 0)
+    print("", *bad, sep="\n")
+    bars = Bars("cases")
+    bars.at_least("our own neighbours", LEAST, ours)
+    bars.at_most("cases that are not right", 0, len(bad))
+    bars.end()
 
 
 if __name__ == "__main__":

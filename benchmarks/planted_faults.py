@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bars import Bars
 from fault_list import FAULTS, Fault
 from reach import Known, Reach, batches, failed_in, seconds_of, tests_for
 
@@ -235,8 +236,8 @@ def collect(bench: Bench, tests: Sequence[str], passes: Sequence[str]) -> None:
         print(log.read_text("utf-8", "replace").rstrip().rpartition("\n")[2], flush=True)
 
 
-def main() -> int:
-    """Collect coverage, or plant the faults; return 1 where one could not be planted."""
+def main() -> None:
+    """Collect coverage, or plant the faults; end with 1 where one was not caught, or could not be planted."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repo", type=Path, default=Path(__file__).resolve().parents[1], help="the checkout")
     parser.add_argument("--work", type=Path, required=True, help="a folder for the copy and the results")
@@ -247,13 +248,15 @@ def main() -> int:
     parser.add_argument("--collect", nargs="*", choices=("tests", "kernels"), help="make DIR/data, or a part of it")
     parser.add_argument("--tests", nargs="+", default=["tests"], help="with --collect: the tests that are run")
     args = parser.parse_args()
+    if strange := {*(args.only or ())} - {f.name for f in FAULTS}:
+        parser.error(f"--only: there is no fault {', '.join(sorted(strange))}; fault_list.py names them")
     work = args.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
     bench = Bench(work, sys.executable, args.limit_s)
     bench.made(args.repo.resolve())
     if args.collect is not None:
         collect(bench, args.tests, args.collect)
-        return 0
+        return
     reach = Reach()
     reach.read(args.coverage or sorted((work / "data").glob("*/coverage*")), {f.file for f in FAULTS})
     logs = [work / "tests.log", *args.logs]
@@ -271,9 +274,11 @@ def main() -> int:
     found = [done[f.name] for f in wanted]
     caught = sum("caught_by" in r for r in found)
     absent = sum(not r["planted"] for r in found)
-    print(f"{caught} of {len(found)} faults caught, {len(found) - caught - absent} not, {absent} not planted")
-    return 1 if absent else 0
+    bars = Bars("faults of those asked for")
+    bars.at_most("not planted, as their line is not there", 0, absent)
+    bars.equal("caught by a test", len(wanted), caught)
+    bars.end()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

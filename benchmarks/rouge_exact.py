@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import gzip
-import json
-import os
 import random
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 from bars import Bars
 from rouge_score.rouge_scorer import _score_lcs
 from rouge_score.tokenize import tokenize
+from shared_data import ALPACA, needed, records
 
 from datagen import stage
 from datagen.rows import new_row, table_of
 from datagen.stage import Context
 
-DATA = Path(os.environ.get("DATA", "../shared/data")) / "rows" / "alpaca_en_52k.jsonl.gz"
 CLAUSES = ("Please be brief.", "Explain your answer.", "as clearly as you can", "for a beginner")
 Row = dict[str, str]
 
@@ -71,10 +66,8 @@ def ours(rows: list[Row], units: str = "rouge_score") -> tuple[list[bool], float
 
 def main() -> None:
     """Print the table."""
-    if not DATA.exists():
-        sys.exit(f"skipped: {DATA} is not here; set DATA")
-    with gzip.open(DATA, "rt", encoding="utf-8") as f:
-        rows = [json.loads(line) for line in f]
+    needed(ALPACA)
+    rows = list(records("rows/alpaca_en_52k.jsonl.gz"))
     ours(planted(rows[:200], 20, 1))  # compiles the kernels where they are not yet
     small = planted(random.Random(17).sample(rows, 2500), 500, 17)
     started = time.perf_counter()

@@ -5,10 +5,9 @@ Refusals are the right answer in safety data, short answers the right ones to sh
 
 from __future__ import annotations
 
-import os
-import sys
 from itertools import islice
-from pathlib import Path
+
+from shared_data import DATA, needed
 
 from datagen import stage
 from datagen.curate.rules import RULES
@@ -16,7 +15,6 @@ from datagen.formats.read import read
 from datagen.rows import table_of
 from datagen.stage import Context
 
-DATA = Path(os.environ.get("DATA", Path(__file__).parents[2] / "shared" / "data"))
 SETS = (
     "rows/alpaca_en_52k", "rows/dolly_en_3k", "rows/gsm8k_train_7k", "rows/alpaca_zh_9k", "rows/zh_own_10k",
     "rows/thai_wiki_qa", "chats/glaive_toolcall_en", "pairs/dpo_en_zh_600",
@@ -26,8 +24,7 @@ MOST = 5000  # rows of each set
 
 def main() -> None:
     """Print the table: per set and rule the share of rows that the rule alone would drop."""
-    if not (DATA / "rows").is_dir():
-        sys.exit(f"no shared data in {DATA}; set DATA")
+    needed(DATA / "rows")
     names = [*RULES, "language"]
     print(f"{'% of rows dropped':<26}{'rows':>7}" + "".join(f"{n[:10]:>11}" for n in names))
     for path in SETS:

@@ -6,15 +6,14 @@ the logits of every token. `--quick`: fewer rows.
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from bars import Bars
+from shared_data import ALPACA, needed
 
 from datagen.formats.read import read
 from datagen.models import embed
@@ -22,9 +21,6 @@ from datagen.models.answer_loss import AnswerLoss
 from datagen.models.causal_lm import computes_in_bfloat16
 from datagen.rows import Row, table_of, view
 from datagen.similarity import cosine
-
-DATA = Path(os.environ.get("DATA", Path(__file__).parents[2] / "shared" / "data"))
-ALPACA = DATA / "rows" / "alpaca_en_52k.jsonl.gz"
 
 
 def rows(count: int) -> list[Row]:
@@ -98,8 +94,7 @@ def difficulty(count: int, bars: Bars) -> None:
 
 
 if __name__ == "__main__":
-    if not ALPACA.is_file():
-        sys.exit(f"no shared data in {DATA}; set DATA")
+    needed(ALPACA)
     quick = "--quick" in sys.argv
     bars = Bars()
     embeddings(2000 if quick else 10_000, bars)

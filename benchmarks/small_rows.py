@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-DATA = Path(os.environ.get("DATA", Path(__file__).parents[2] / "shared" / "data"))
-
-
-def records(name: str) -> Iterator[dict[str, Any]]:
-    """Yield the records of a file of the shared data."""
-    with gzip.open(DATA / name, "rt", encoding="utf-8") as f:
-        yield from (json.loads(line) for line in f if line.strip())
+from shared_data import records
 
 
 def written(path: Path, rows: list[dict[str, Any]]) -> Path:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
+from shared_data import ALPACA, needed
 
 import datagen as dg
 from datagen.curate.balance import diverse
 
-DATA = Path(os.environ.get("DATA", Path(__file__).parents[2] / "shared" / "data")) / "rows" / "alpaca_en_52k.jsonl.gz"
 SIZES, SEEDS = (100, 300, 1000, 3000, 6000), 10
 
 
@@ -23,11 +21,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--limit", type=int)
     asked = parser.parse_args()
-    if not DATA.exists():
-        sys.exit(f"skipped: {DATA} is not here; set DATA")
+    needed(ALPACA)
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
-        run = dg.filter(DATA, [{"tag": {"by": "words"}}], out=Path(folder, "out"), limit=asked.limit)
+        run = dg.filter(ALPACA, [{"tag": {"by": "words"}}], out=Path(folder, "out"), limit=asked.limit)
         tags = run.kept.column("tags").to_pylist()
         seconds = time.perf_counter() - started
         told = run.summary["stages"][-1]["notes"]

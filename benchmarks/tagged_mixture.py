@@ -9,13 +9,13 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from scipy import stats
-from small_rows import DATA, dolly, written
+from shared_data import DATA, needed
+from small_rows import dolly, written
 
 import datagen as dg
 from datagen.teach.backtranslate import TAGS
@@ -36,8 +36,7 @@ def main() -> None:
     parser.add_argument("--held-out", type=int, default=40, help="rows by people that the loss is of")
     parser.add_argument("--max-length", type=int, default=512, help="tokens of a row")
     asked = parser.parse_args()
-    if not (DATA / "rows").is_dir():
-        sys.exit(f"skipped: {DATA} is not here; set DATA")
+    needed(DATA / "rows")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         real = [json.loads(line) for line in dolly(folder, asked.rows).read_text().splitlines()]

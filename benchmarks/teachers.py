@@ -8,14 +8,14 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
 
 from bars import Bars
 from endpoint_process import EndpointProcess
-from small_rows import DATA, records, written
+from shared_data import DATA, needed, records
+from small_rows import written
 
 import datagen as dg
 
@@ -105,8 +105,7 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=1)
     asked = parser.parse_args()
-    if not (DATA / "rows").is_dir():
-        sys.exit(f"skipped: {DATA} is not here; set DATA")
+    needed(DATA / "rows")
     bars = Bars()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

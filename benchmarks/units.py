@@ -5,18 +5,14 @@ The stage as it is, which compares answers too; then the instructions alone at 0
 
 from __future__ import annotations
 
-import os
-import sys
-from pathlib import Path
-
 import numpy as np
+from shared_data import DATA, needed
 
 from datagen import stage
 from datagen.formats.read import read
 from datagen.rows import table_of
 from datagen.stage import Context
 
-DATA = Path(os.environ.get("DATA", Path(__file__).parents[2] / "shared" / "data")) / "rows"
 SETS = {"Thai": "thai_wiki_qa.jsonl.gz", "Chinese": "zh_own_10k.jsonl.gz"}
 SHOWN = 6
 
@@ -24,9 +20,8 @@ SHOWN = 6
 def main() -> None:
     """Print the table and the examples."""
     for language, file in SETS.items():
-        if not (DATA / file).is_file():
-            sys.exit(f"skipped: {DATA / file} is not here; set DATA")
-        table = table_of([r for r in read(str(DATA / file)) if "reason" not in r])
+        needed(DATA / "rows" / file)
+        table = table_of([r for r in read(str(DATA / "rows" / file)) if "reason" not in r])
         texts = table.column("instruction").to_pylist()
         found = {}
         for units in ("graphemes", "words"):
