@@ -78,8 +78,9 @@ def mapped(record: Record, names: Mapping[str, str], roles: Mapping[str, str], n
             turns = parsed_turns(turns, turn_names)
         if is_maps(turns):
             found[field] = [_with_role(_renamed(turn, turn_names), roles, beside) for turn in turns]
-    for theirs, ours in sorted(beside.items()) if notes is not None and roles else ():
-        notes.add(f"the role '{theirs[:40]}', which --roles does not name, is read as {ours}")
+    if notes is not None and roles:
+        for theirs, ours in sorted(beside.items()):
+            notes.add(f"the role '{theirs[:40]}', which --roles does not name, is read as {ours}")
     return {**record, **found}
 
 
