@@ -166,14 +166,24 @@ def _listed(record: Record, said: str | None) -> _Choices | None:
         if found:
             return found._replace(plain=not isinstance(value, str))
         answer = text_of(record[said]).strip(BRACKETS) if said else ""
-        if isinstance(value, str) and re.fullmatch(r"[A-Za-z]|\d", answer) and said in ANSWERS:
+        if said not in ANSWERS:
+            continue
+        if isinstance(value, str) and re.fullmatch(r"[A-Za-z]|\d", answer):
             raise ValueError(f"the field '{field}' holds one text, where a list of choices belongs that '{said}' may speak of")
+        if isinstance(value, (list, dict)) and len(value) > 1 and re.fullmatch("[A-Za-z]", answer):
+            many = f"more than {len(_ALPHABETS[0])} choices" if len(value) > len(_ALPHABETS[0]) else "choices that are no texts"
+            raise ValueError(f"the field '{field}' holds {many}, and '{said}' is the letter of one; write its text")
     return None
 
 
 def _read(field: str, value: Any) -> _Choices | None:
-    """The choices that a list or a map is; None where it is something else."""
+    """The choices that a list or a map is, without the nulls that pad it; None where it is something else."""
+    if isinstance(value, list):
+        value = _unpadded(value)
     if isinstance(value, dict):
+        value = {key: _unpadded(inner) if isinstance(inner, list) else inner for key, inner in value.items()}
+        while value and next(reversed(value.values())) is None:
+            value.popitem()
         texts, labels = (next((value[k] for k in names if isinstance(value.get(k), list)), None) for names in (_TEXT, _LABEL))
         if texts is not None and labels is not None and len(texts) == len(labels) > 1:
             return _of(field, [text_of(label) for label in labels], texts)
@@ -190,6 +200,14 @@ def _read(field: str, value: Any) -> _Choices | None:
     flagged = [at for at, one in enumerate(value) if keys[2] and one[keys[2]] is True]
     found = _of(field, [text_of(one[keys[1]]) for one in value] if keys[1] else None, [one[keys[0]] for one in value])
     return found and found._replace(right=flagged[0] if len(flagged) == 1 else None)
+
+
+def _unpadded(items: list[Any]) -> list[Any]:
+    """A list without the nulls at its end, by which tables make lists equally long."""
+    end = len(items)
+    while end and items[end - 1] is None:
+        end -= 1
+    return items[:end]
 
 
 def _of(field: str, labels: list[str] | None, texts: list[Any]) -> _Choices | None:
@@ -259,7 +277,10 @@ def _meant(field: str, value: Any, among: _Choices, notes: Notes) -> int | None:
         return _by_number(field, value, number, texts, among, notes)
     found = texts | {at for at, label in enumerate(among.labels[: len(among.texts)]) if label.casefold() == bare}
     if not found and (hit := _LABELLED.fullmatch(said)) and hit[2].strip().casefold() in map(str.casefold, among.texts):
-        return _meant(field, hit[1], among, notes)
+        at = _meant(field, hit[1], among, notes)
+        if at is not None and among.texts[at].casefold() != hit[2].strip().casefold():
+            raise ValueError(f"the field '{field}' holds '{said[:40]}', and the choice {among.labels[at]} is another one")
+        return at
     if not found and re.fullmatch(r"[A-J](?:[ ,;/&]{0,2}[A-J])+", said):
         raise ValueError(f"the field '{field}' holds '{said}', which names several choices; one is right in a row")
     letter = len(bare) == 1 and bare.upper() in "".join(_ALPHABETS)
