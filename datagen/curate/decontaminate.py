@@ -47,7 +47,7 @@ class Decontaminate(Stage):
     fields: tuple[str, ...] = ("question", "prompt", "text", "instruction", "turns")  # of its prompt; a.b: nested
     common: str | None = "common_phrases"  # phrases that say nothing, or a file of them; off = none
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reasons: ClassVar[frozenset[str]] = frozenset({"contaminated"})
     decides: ClassVar[frozenset[str]] = frozenset({"threshold", "rule"})
 
