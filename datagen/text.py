@@ -53,6 +53,29 @@ _NARROW = re.compile("[\uff65-\uff9f]+")  # half-width katakana, whose voice mar
 _POINTED = re.compile("[\u0590-\u06ff]")  # Hebrew and Arabic, which may be written with their vowels
 _POINT = re.compile("[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u0652\u0670]+")
 _POINTED_WORD = re.compile("[\u05d0-\u05ea\u0620-\u064a][\u0590-\u06ff]*")
+# What Unicode has in two spellings that look the same, in Thai and Lao: one sign or its two parts (แ ำ ແ ຳ), a tone mark before
+# or after the vowel over or behind its letter, ๅ for า but after ฤ and ฦ, ຫນ and ຫມ for ໜ and ໝ. The order matters.
+_THAI, _LAO = re.compile("[\u0e01-\u0e5b]"), re.compile("[\u0e81-\u0edf]")
+_OF_THAI, _OF_LAO = (  # what is looked for first, for it is found ten times as fast; the pattern; the one spelling
+    tuple((needle, re.compile(pattern), spelling) for needle, pattern, spelling in spellings)
+    for spellings in (
+        (
+            ("\u0e40\u0e40", "\u0e40\u0e40", "\u0e41"),
+            ("\u0e45", "(?<![\u0e24\u0e26])\u0e45", "\u0e32"),
+            ("\u0e4d", "\u0e4d([\u0e48-\u0e4b]*)\u0e32", r"\1" "\u0e33"),
+            ("", "([\u0e48-\u0e4c])([\u0e31\u0e34-\u0e3a\u0e47\u0e4d])", r"\2\1"),
+            ("", "([\u0e30\u0e32\u0e33])([\u0e48-\u0e4b])", r"\2\1"),
+        ),
+        (
+            ("\u0ec0\u0ec0", "\u0ec0\u0ec0", "\u0ec1"),
+            ("\u0ecd", "\u0ecd([\u0ec8-\u0ecb]*)\u0eb2", r"\1" "\u0eb3"),
+            ("", "([\u0ec8-\u0ecc])([\u0eb1\u0eb4-\u0ebb\u0ecd])", r"\2\1"),
+            ("", "([\u0eb0\u0eb2\u0eb3])([\u0ec8-\u0ecb])", r"\2\1"),
+            ("\u0eab\u0e99", "\u0eab\u0e99", "\u0edc"),
+            ("\u0eab\u0ea1", "\u0eab\u0ea1", "\u0edd"),
+        ),
+    )
+)
 
 
 def tokens(text: str) -> list[str]:
@@ -71,8 +94,16 @@ def tokens(text: str) -> list[str]:
 
 
 def _folded(text: str) -> str:
-    """Return a text in the one spelling in which texts are compared: NFC, small letters, plain width, no vowel marks."""
+    """Return a text in the one spelling in which texts are compared.
+
+    NFC, small letters, plain width, no vowel marks; of signs of Thai and Lao that look the same, one.
+    """
     text = unicodedata.normalize("NFC", text).translate(_FOLDED)
+    for script, spellings in ((_THAI, _OF_THAI), (_LAO, _OF_LAO)):
+        if script.search(text):
+            for needle, pattern, spelling in spellings:
+                if needle in text:
+                    text = pattern.sub(spelling, text)
     if _NARROW.search(text):
         text = _NARROW.sub(lambda hit: unicodedata.normalize("NFKC", hit.group()), text)
     # Folding may leave NFC (ΐ unfolds), hence the second pass.

@@ -96,6 +96,38 @@ def test_composed_and_decomposed_text_are_the_same_for_any_text(said: str) -> No
     assert tokens(unicodedata.normalize("NFD", said)) == tokens(unicodedata.normalize("NFC", said))
 
 
+@pytest.mark.parametrize(
+    ("one", "others"),
+    [
+        ("น้ำตาล", ["น\u0e49\u0e4d\u0e32ตาล", "น\u0e4d\u0e49\u0e32ตาล", "น\u0e33\u0e49ตาล"]),
+        ("คำ", ["ค\u0e4d\u0e32"]),
+        ("แม่และแกะ", ["เเม่เเละเเกะ"]),
+        ("ที่นี่", ["ท\u0e48\u0e35น\u0e48\u0e35"]),
+        ("สิทธิ์", ["สิทธ\u0e4c\u0e34"]),
+        ("บ้าน", ["บ\u0e32\u0e49น", "บ\u0e49\u0e45น"]),
+        ("รู้", ["ร\u0e49\u0e39"]),
+        ("ນ້ຳ", ["ນ\u0ec9\u0ecd\u0eb2", "ນ\u0ecd\u0ec9\u0eb2", "ນ\u0eb3\u0ec9"]),
+        ("ແມ່ແລະ", ["ເເມ່ເເລະ"]),
+        ("ທີ່", ["ທ\u0ec8\u0eb5"]),
+        ("ກໍ່", ["ກ\u0ec8\u0ecd"]),
+        ("ໜ້າໝາ", ["ຫນ້າຫມາ"]),
+    ],
+)
+def test_thai_and_lao_that_look_the_same_are_the_same(one: str, others: list[str]) -> None:
+    for other in others:
+        assert other != one
+        assert tokens(other) == tokens(one)
+        assert tokens(unicodedata.normalize("NFKC", one)) == tokens(one)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("ฤๅษี", "ฤาษี"), ("คำ", "คา"), ("น้ำ", "นำ"), ("แก", "เก"), ("ไม่", "ไม้"), ("ນຳ", "ນາ"), ("ແກ", "ເກ"), ("นํ", "น")],
+)
+def test_thai_and_lao_that_look_otherwise_are_not(one: str, other: str) -> None:
+    assert tokens(one) != tokens(other)
+
+
 def test_case_is_folded_beyond_ascii() -> None:
     assert tokens("STRASSE") == tokens("straße") == ["strasse"]
     assert tokens("ΣΊΣΥΦΟΣ") == tokens("σίσυφος") == ["σίσυφοσ"]

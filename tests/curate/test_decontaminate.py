@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -189,3 +190,17 @@ def test_coverage_is_that_of_brute_force(
         n = 5
         best = max(len(grams(p, n) & (grams(task, n) | grams(answer, n))) / len(grams(p, n)) for p in prompts)
         assert (told or 0.0) == pytest.approx(best)
+
+
+def test_a_prompt_in_another_spelling_of_thai_or_lao_is_the_prompt(tmp_path: Path) -> None:
+    thai = "น้ำตาลหนึ่งกิโลกรัมละลายในน้ำสามลิตรแล้วแม่แบ่งใส่แก้วได้กี่แก้ว"
+    lao = "ນ້ຳຕານໜຶ່ງກິໂລລະລາຍໃນນ້ຳສາມລິດແລ້ວແມ່ແບ່ງໃສ່ແກ້ວໄດ້ຈັກແກ້ວ"
+    said = [thai.replace("\u0e49\u0e33", "\u0e4d\u0e49\u0e32").replace("\u0e41", "\u0e40\u0e40")]
+    said += [
+        unicodedata.normalize("NFKC", thai),
+        lao.replace("\u0ec9\u0eb3", "\u0ecd\u0ec9\u0eb2").replace("\u0ec1", "\u0ec0\u0ec0"),
+    ]
+    rows = [new_row(instruction=q, output="ok") for q in said]
+    assert not {thai, lao} & set(said)
+    found = judged(rows, items(tmp_path, {"question": thai}, {"question": lao}), threshold=1.0)
+    assert [row for row, *_ in found] == [0, 1, 2]

@@ -165,3 +165,12 @@ def test_texts_in_the_place_of_others_have_their_own_tokens(texts: list[str], ot
 def test_a_text_that_may_hold_no_data_loses_nothing_with_its_signature(units: Units, texts: list[str]) -> None:
     may = same_answer.may_hold_data(tokenised(texts, units), units)
     assert all(yes or not re.search("[@＠]|\\d", text) for yes, text in zip(may.tolist(), texts, strict=True))
+
+
+@pytest.mark.parametrize("name", ["minhash", "rouge"])
+def test_thai_that_looks_the_same_is_a_copy(name: str) -> None:
+    task, answer = "แม่ใส่น้ำตาลกับน้ำผึ้งและน้ำเชื่อมในแก้วต่างกันอย่างไร", "น้ำตาลทำจากอ้อย น้ำผึ้งทำโดยผึ้ง แม่และแกะ"
+    changes = [("\u0e49\u0e33", "\u0e4d\u0e49\u0e32"), ("\u0e33", "\u0e4d\u0e32"), ("\u0e41", "\u0e40\u0e40")]
+    rows = [new_row(instruction=task, output=answer)]
+    rows += [new_row(instruction=task.replace(*c), output=answer.replace(*c)) for c in changes]
+    assert judged(rows, name)[0] == [1, 2, 3]
