@@ -46,7 +46,7 @@ class Minhash(Stage):
     candidates: Literal["all", "lsh"] = "all"  # which pairs are compared
     against: tuple[str, ...] = ()  # files of rows that come first and stay
 
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     reasons: ClassVar[frozenset[str]] = frozenset({"near_duplicate"})
     decides: ClassVar[frozenset[str]] = frozenset({"threshold", "same_facts", "against"})
 

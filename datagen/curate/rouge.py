@@ -47,7 +47,7 @@ class Rouge(Stage):
     nearest: int = 0  # kept rows named for each row, above F1 0.5; 0 = none
     conflicts: Literal["report", "mark", "drop"] = "report"  # rows with an earlier row's context and another answer
 
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     reasons: ClassVar[frozenset[str]] = frozenset({"too_similar", "conflicting_answers"})
     decides: ClassVar[frozenset[str]] = frozenset({"threshold", "same_facts", "against", "conflicts"})
 

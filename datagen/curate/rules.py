@@ -65,7 +65,7 @@ class Rules(Stage):
     toxic: str = "toxic"  # words, or a file of them
     biased: str = "biased"  # phrases, or a file of them
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     reasons: ClassVar[frozenset[str]] = frozenset(
         {*DEFAULT, "too_short", "too_long", "echo", "refusal", "repetition", "cut_ending", "boilerplate", "wrong_language"}
         | {"toxic", "biased"}
