@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, get_args
 
@@ -76,6 +77,7 @@ TURN_KEYS = tuple(field.name for field in TURN)
 Row = dict[str, Any]  # one row as Python values, with the keys of ROW
 
 _EMPTY: Row = {**dict.fromkeys(ROW.names), **dict.fromkeys(TEXT_COLUMNS, ""), "repeat": 1}
+_ESCAPED = re.compile(r"(?<!\\)\\++u(?:[dD][89abAB][0-9A-Fa-f]{2}\\++u[dD][c-fC-F][0-9A-Fa-f]{2}|[0-9A-Fa-f]{4})")
 _CANONICAL = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 
 
@@ -186,8 +188,16 @@ def view(table: pa.Table, name: View) -> list[str]:
 
 
 def said(turn: Mapping[str, Any]) -> str:
-    """Return what a turn says: its content and its tool call."""
-    return _joined((turn["content"] or "", turn.get("tool_calls") or ""))
+    """Return what a turn says: its content and its tool call, whose escapes are the letters that they stand for."""
+    calls = turn.get("tool_calls") or ""
+    return _joined((turn["content"] or "", _ESCAPED.sub(_letters, calls) if "\\u" in calls else calls))
+
+
+def _letters(found: re.Match[str]) -> str:
+    r"""The letters of JSON escapes beyond ASCII, of JSON text inside JSON too; others stay."""
+    units = [int(unit, 16) for unit in re.findall("[0-9A-Fa-f]{4}", found.group())]
+    letters = b"".join(unit.to_bytes(2, "big") for unit in units).decode("utf-16-be", "replace")
+    return letters if min(units) > 0x9F and "\ufffd" not in letters else found.group()
 
 
 def transcript(turns: Iterable[Mapping[str, Any]]) -> str:

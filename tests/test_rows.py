@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
-from datagen.rows import ROW, VIEWS, Row, conversation_turns, dropped_row, ledger_of, new_row, row_id, table_of, turn, view
+from datagen.rows import (
+    ROW,
+    VIEWS,
+    Row,
+    conversation_turns,
+    dropped_row,
+    ledger_of,
+    new_row,
+    row_id,
+    said,
+    table_of,
+    turn,
+    view,
+)
 
 CALL = '{"name": "weather", "arguments": {"city": "Bangkok"}}'
 
@@ -174,3 +188,13 @@ def test_a_dropped_row_is_a_row_with_its_fate():
     [stored] = ledger_of([dropped]).to_pylist()
     fate = {"stage": "rouge", "reason": "too_similar", "score": 0.8, "threshold": 0.7, "witness_id": "aa", "evidence": None}
     assert stored == {**FLAT, **fate}
+
+
+@pytest.mark.parametrize("text", ["小明有十六个鸡蛋", "น้องมีไข่สิบหกฟอง", "Zoë has 😀 eggs"])
+def test_a_call_says_the_same_with_escapes_and_without(text):
+    inner = (json.dumps({"q": text}), json.dumps({"q": text}, ensure_ascii=False))
+    calls = [json.dumps({"name": "f", "arguments": a}, ensure_ascii=e) for a in inner for e in (True, False)]
+    assert len({said(turn("assistant", None, tool_calls=call)) for call in calls}) == 1
+    assert text in said(turn("assistant", None, tool_calls=calls[0]))
+    kept = r'{"path": "C:\\users", "a": "\u000a\u0022\ud800"}'
+    assert said(turn("assistant", None, tool_calls=kept)) == kept

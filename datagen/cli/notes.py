@@ -70,6 +70,7 @@ def _of_decision(told: dict[str, Any]) -> list[str]:
         notes.append(f"{pairs:,} pairs at the threshold were spared by same_facts{among}")
     if cut := told.get("rows_cut"):
         notes.append(f"{cut:,} rows are longer than the model reads; their beginnings count")
+    notes += _of_benchmarks(told)
     if "scored" in told:
         notes += _of_scores(told)
     if "tags_per_row" in told:
@@ -81,6 +82,14 @@ def _of_decision(told: dict[str, Any]) -> list[str]:
             notes.append(f"{told['rows_not_tagged']:,} rows not tagged: {told['first_error']}"[:150])
         notes += _used(told)
     return notes
+
+
+def _of_benchmarks(told: dict[str, Any]) -> list[str]:
+    """How many items of benchmarks were not looked for."""
+    if not (silent := told.get("items_without_text")):
+        return []
+    first = told["first_without_text"]
+    return [f"{silent:,} benchmark items hold nothing to look for, first {first}; name their field with fields=NAME"]
 
 
 def _of_scores(told: dict[str, Any]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
@@ -11,8 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from datagen.errors import DataError, UsageError
+from datagen.errors import UsageError
 from datagen.options import between
+from datagen.similarity.benchmarks import FIELDS
 from datagen.stage import Context, Stage, Verdict
 from datagen.text import is_unspaced, words
 from datagen.tool_calls import strings
@@ -36,6 +37,7 @@ class Decontaminate(Stage):
     prompt; with `rule=any`, when they hold one. An item of 5 to n-1 tokens must be there whole, a shorter one must be all of a
     field. Tokens are words, characters where the script does not space words; case, punctuation and the separators of numbers
     do not count. An n-gram inside one of the `common` phrases says nothing, nor does one of a preamble that many items share.
+    An item with none of `fields` is read as rows are; how many hold nothing to look for is said.
     The evidence: benchmark, item and matched span.
     Source: GPT-3's overlap (Brown et al. 2020) and the coverage of Tulu 3 (Lambert et al. 2024).
     """
@@ -44,7 +46,7 @@ class Decontaminate(Stage):
     threshold: float = 0.5  # share of an item's n-grams; at or above is contaminated
     ngram: int = 8  # tokens
     rule: Literal["coverage", "any"] = "coverage"  # any: one n-gram is enough
-    fields: tuple[str, ...] = ("question", "prompt", "text", "instruction", "turns")  # of its prompt; a.b: nested
+    fields: tuple[str, ...] = FIELDS  # of its prompt; a.b: nested
     common: str | None = "common_phrases"  # phrases that say nothing, or a file of them; off = none
 
     version: ClassVar[int] = 3
@@ -116,7 +118,15 @@ class Decontaminate(Stage):
         hit = pc.greater_equal(coverage.fill_null(-1.0), least)
         reason = pc.if_else(hit, pa.scalar("contaminated"), pa.scalar(None, pa.string()))
         threshold = pa.array(np.full(len(coverage), least))
-        return Verdict(reason, coverage, threshold, evidence=columns.column("evidence").combine_chunks())
+        evidence = columns.column("evidence").combine_chunks()
+        return Verdict(reason, coverage, threshold, evidence=evidence, notes=self._silent())
+
+    def _silent(self) -> dict[str, Any]:
+        """How many items hold nothing to look for, and the first of them."""
+        from datagen.similarity import benchmarks
+
+        silent = benchmarks.read(self.against, self.fields, _state(self.against, self.common)).silent
+        return {"items_without_text": len(silent), "first_without_text": silent[0]} if silent else {}
 
     def _items(self) -> _Items:
         return _indexed(self.against, self.fields, self.ngram, self.common, _state(self.against, self.common))
@@ -184,23 +194,6 @@ def _parts(turn: Mapping[str, Any]) -> list[list[str | None]]:
     return [[turn["content"], *calls], *([[turn["reasoning"]]] if turn["reasoning"] else ())]
 
 
-def prompts(record: Mapping[str, Any], fields: tuple[str, ...]) -> Iterator[str]:
-    """Yield the prompts of an item: every text in the fields that it has, a list's texts each by itself.
-
-    A dot in the name of a field goes into a nested one, of each element of a list: `question.stem`.
-    """
-    wanted = {f.casefold() for f in fields}
-    for name, value in record.items():
-        folded = str(name).casefold()
-        for element in value if isinstance(value, list) else [value]:
-            text = element
-            if isinstance(text, Mapping):
-                yield from prompts(text, tuple(f[len(folded) + 1 :] for f in wanted if f.startswith(f"{folded}.")))
-                text = text.get("content") or text.get("value")
-            if folded in wanted and isinstance(text, str) and text.strip():
-                yield text
-
-
 def _state(paths: tuple[str, ...], common: str | None) -> tuple[Any, ...]:
     """Return what changes when a file of the benchmarks does: an index of what they held before is of no use."""
     from datagen.formats.sources import files
@@ -218,10 +211,10 @@ def _indexed(
     Raises:
         DataError: no benchmark is named, an item cannot be read, or a file has none with such a field.
     """
-    from datagen.similarity import ngrams
+    from datagen.similarity import benchmarks, ngrams
     from datagen.similarity.tokenised import tokenised_words
 
-    names, texts = _read(paths, fields)
+    names, texts, _ = benchmarks.read(paths, fields, state)
     split = tokenised_words(texts)
     vocabulary = _Vocabulary({token: i for i, token in enumerate(split.vocabulary, start=1)})
     flat, offsets, counts = (split.ids + 1).astype(np.uint32), split.offsets, split.counts
@@ -239,34 +232,6 @@ def _indexed(
     brief = np.flatnonzero((counts > 0) & (counts < FIELD)).tolist()
     whole = {tuple(split.of(i)): i for i in reversed(brief)}
     return _Items(names, vocabulary, flat, lengths, grams, sizes, whole)
-
-
-def _read(paths: tuple[str, ...], fields: tuple[str, ...]) -> tuple[list[str], list[str]]:
-    """Return the name and the text of every prompt of the benchmarks."""
-    from datagen.formats.read import records
-
-    names: list[str] = []
-    texts: list[str] = []
-    read: dict[str, int] = {}
-    for path in paths:
-        for file, piece in records(path, split="all"):
-            read.setdefault(file, 0)
-            if not isinstance(piece.record, dict):
-                raise DataError(
-                    f"decontaminate: {file}, {piece.position} cannot be read; what is not looked for is not found, so mend"
-                    " the file, or leave it out"
-                )
-            for text in prompts(piece.record, fields):
-                read[file] += 1
-                names.append(f"{file}, {piece.position}")
-                texts.append(text)
-    empty = [file for file, count in read.items() if not count]
-    if empty or not names:
-        raise DataError(
-            f"decontaminate: {empty[0] if empty else paths[0]} has no item with one of the fields {', '.join(fields)}; name"
-            " them with fields=NAME, or leave the file out"
-        )
-    return names, texts
 
 
 def _joined(found: list[str]) -> str:

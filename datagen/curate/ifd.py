@@ -47,7 +47,7 @@ class Ifd(Stage):
     device: str = "auto"  # auto, cpu, cuda, mps
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 where the device has instructions for it
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     parallel: ClassVar[Literal["rows", "device"]] = "device"
     chunk: ClassVar[int] = 256
     reasons: ClassVar[frozenset[str]] = frozenset(

@@ -59,7 +59,7 @@ class Judge(ModelOptions, Stage):
     min_score: float | None = None  # off = drop nothing
     stall: int = 100  # rows in a row that an endpoint gives no score before the stage stops
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     parallel: ClassVar[Literal["rows", "device"]] = "device"
     reasons: ClassVar[frozenset[str]] = frozenset({"low_score", "no_score"})
     decides: ClassVar[frozenset[str]] = frozenset({"min_score", "stall"})

@@ -40,7 +40,7 @@ class Semantic(Stage):
     device: str = "auto"  # auto, cpu, cuda, mps
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 where the device has instructions for it
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     parallel: ClassVar[Literal["rows", "device"]] = "device"
     chunk: ClassVar[int] = 1024
     reasons: ClassVar[frozenset[str]] = frozenset({"semantic_duplicate", "not_similar_enough", "not_in_subset"})

@@ -50,7 +50,7 @@ class Tag(ModelOptions, Stage):
     device: str = "auto"  # of the embedder: auto, cpu, cuda, mps
     seed: int = 17  # of the clusters
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     parallel: ClassVar[Literal["rows", "device"]] = "device"
     decides: ClassVar[frozenset[str]] = frozenset(
         {"existing", "min_count", "distance", "embedder", "support", "confidence", "topics", "device", "seed"}

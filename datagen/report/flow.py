@@ -85,6 +85,8 @@ def distribution(stage: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 _SAID = {  # notes that a name says too briefly
+    "items_without_text": "benchmark items that hold nothing to look for",
+    "first_without_text": "the first of them",
     "spared_by_same_facts": "pairs at the threshold that were spared by same_facts",
     "spared_among": "first rows kept among which spared pairs were counted",
 }

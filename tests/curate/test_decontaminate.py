@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datagen import stage
+from datagen.cli.notes import notes_of
 from datagen.errors import DataError, UsageError
 from datagen.rows import Row, new_row, table_of, turn
 from datagen.stage import Context
@@ -141,6 +142,30 @@ def test_a_field_inside_another_can_be_named(tmp_path: Path) -> None:
     assert [at for at, _, _ in judged(rows, against, fields=["question.stem", "data.q"])] == [0, 1]
     with pytest.raises(DataError, match="name them with fields=NAME"):
         judged(rows, against, fields=["question.body"])
+
+
+def test_items_without_such_a_field_are_read_as_rows_are_and_silent_ones_are_named(tmp_path: Path) -> None:
+    asked = [DUCKS, ZH, TH, "How many moons does the planet Jupiter have by the latest count of all astronomers?"]
+    shapes = [
+        lambda text: {"question": text, "answer": "x"}, lambda text: {"query": text, "answer": "x"},
+        lambda text: {"question": None, "stem": text}, lambda text: {"messages": [{"role": "user", "content": text}]},
+        lambda text: {"prompt": [{"role": "user", "content": [{"type": "text", "text": text}]}]},
+        lambda text: {"conversations": [{"from": "human", "value": text}, {"from": "gpt", "value": "x"}]},
+        lambda text: {"question": "", "doc": {"Problem": text}, "answer": 3}, lambda text: {"题目": text, "选项": ["a", "b"]},
+        lambda text: {"โจทย์": text}, lambda text: {"input": text, "target": "x"},
+    ]  # fmt: skip
+    for text in asked:
+        for shape in shapes:
+            against = items(tmp_path, {"question": "Who invented the electric bulb?"}, shape(text))
+            assert [at for at, _, _ in judged([new_row(instruction=text, output="x")], against)] == [0], shape(text)
+    against = items(tmp_path, {"question": DUCKS}, {"question": None, "answer": ZH}, {"id": 3}, {"query": ZH})
+    made = stage.make("decontaminate", {"against": against})
+    scores = stage.scored(made, table_of([new_row(instruction=ZH, output="x")]), Context())
+    notes = stage.apply(made, scores, np.ones(1, bool), Context()).notes
+    assert notes == {"items_without_text": 2, "first_without_text": "bench.jsonl, line 2"}
+    assert notes_of({"notes": notes}) == [
+        "2 benchmark items hold nothing to look for, first bench.jsonl, line 2; name their field with fields=NAME"
+    ]
 
 
 def test_a_benchmark_that_was_changed_is_read_again(tmp_path: Path) -> None:
