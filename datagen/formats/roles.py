@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from datagen.errors import UsageError, did_you_mean
 from datagen.rows import ROLES
@@ -38,6 +39,16 @@ def role_of(name: str) -> str:
     if known is None:
         raise ValueError(f"the role '{name[:40]}' is unknown; if it is the user's, say --roles {name[:40]}=user")
     return known
+
+
+def is_answer(turn: Mapping[str, Any]) -> bool:
+    """Whether a turn of a file, of `role` or `from`, is the assistant's: what it says, or a call of a tool.
+
+    Raises:
+        ValueError: the role is unknown.
+    """
+    name = turn.get("role", turn.get("from"))
+    return isinstance(name, str) and (name in CALLS or role_of(name) == "assistant")
 
 
 def checked_roles(roles: Mapping[str, str] | None) -> dict[str, str]:
