@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, TypeGuard
 
 from datagen.formats import messages as chat
+from datagen.formats.answers import answer_field
 from datagen.formats.conversation import (
     Turn,
     candidates_beyond_pair,
@@ -27,7 +28,6 @@ from datagen.rows import Row, turn
 
 NAME = "alpaca"
 FIELDS = frozenset({"instruction", "input", "output"})
-ALIASES = {"input": ("context",), "output": ("response", "completion", "answer", "generation")}
 
 
 def detect(record: Record) -> bool:
@@ -42,7 +42,9 @@ def read_record(record: Record) -> Row:
         if isinstance(asked, str) and isinstance(given, str) and isinstance(said, str):
             return {"instruction": asked, "input": given, "output": said}
     # A response beside chosen and rejected is another model's answer, not the chosen one: it stays where it is.
-    plain, names = renamed(record, {} if "chosen" in record else ALIASES)
+    said = answer_field(record)
+    aliases = {} if "chosen" in record else {"input": ("context",), "output": (said,) if said else ()}
+    plain, names = renamed(record, aliases)
     taken = {"instruction", "input", "output", "system", "tools"} & plain.keys()
     fields: Row = {name: text_of(plain[name]) for name in taken}
     if chat.is_messages(plain.get("output")) and len(plain["output"]) == 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from datagen.formats.names import ANSWERS, LISTS, MATERIAL, PROMPTS, SIDES
@@ -13,6 +14,26 @@ _TEXTS = ("response", "text", "content", "generation", "output", "completion", "
 _SCORES = ("fine-grained_score", "overall_score", "pm_score", "score", "Score", "rating", "votes", "upvotes")
 _ADDRESS = re.compile(r"https?://\S++")
 _SELECTED = ("selected", "is_selected", "accepted", "is_accepted", "best", "is_best")  # flags of the one that was chosen
+
+
+def answer_field(record: Record) -> str | None:
+    """Return the field that holds the one answer of a record of plain fields; where all are empty the first; None without.
+
+    What the shape calls it goes first: `output` beside an `instruction`, `completion` beside any other task.
+    """
+    there = [name for name in ("output" if "instruction" in record else "completion", *ANSWERS) if name in record]
+    return next((name for name in there if not is_missing(record[name])), next(iter(there), None))
+
+
+def other_answers(record: Record) -> Iterator[str]:
+    """Yield a note for each field of a record that holds another answer than the one that is taught."""
+    name = answer_field(record)
+    if name is None or any(side in record for side in SIDES) or not any(task in record for task in PROMPTS):
+        return
+    said = text_of(record[name]).strip()
+    for other in ANSWERS:
+        if other != name and not is_missing(record.get(other)) and text_of(record[other]).strip() != said:
+            yield f"the answer in '{name}' is taught; '{other}' holds another one, which is kept beside it"
 
 
 def with_answer(record: Record, notes: Notes) -> Record:
@@ -30,8 +51,8 @@ def with_answer(record: Record, notes: Notes) -> Record:
     _check_task(record, task)
     if all(name in record for name in SIDES):
         return record
-    name = next((name for name in (target, *ANSWERS) if not is_missing(record.get(name))), None)
-    if name is not None:
+    name = answer_field(record)
+    if name is not None and not is_missing(record[name]):
         if name != target and target in record:
             record = {key: value for key, value in record.items() if key != target}
         return _with_text(record, name, notes)
@@ -72,7 +93,11 @@ def with_material(record: Record, notes: Notes) -> Record:
     place = "input" if "input" in record else next(iter(texts))
     ours = {task: "instruction", place: "input"}
     joined = {place: "\n\n".join(texts.values())}
-    return {ours.get(key, key): joined.get(key, one) for key, one in record.items() if key == place or key not in texts}
+    kept = {key: joined.get(key, one) for key, one in record.items() if key == place or key not in texts}
+    said = answer_field(record)
+    if said and answer_field({ours.get(key, key): one for key, one in kept.items()}) != said:
+        ours |= {"output": next(name for name in ("output_", "output__") if name not in record), said: "output"}
+    return {ours.get(key, key): one for key, one in kept.items()}
 
 
 def _is_text(name: str, value: Any) -> bool:

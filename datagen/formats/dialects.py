@@ -12,17 +12,16 @@ import ast
 import json
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, TypeGuard
 
-from datagen.formats.answers import with_answer, with_material
+from datagen.formats.answers import answer_field, other_answers, with_answer, with_material
 from datagen.formats.choices import with_choices
 from datagen.formats.dialogues import with_turns
 from datagen.formats.names import ANSWERS, CONVERSATIONS, MATERIAL, PROMPTS, SIDES, in_their_names, known_name, pair_in
 from datagen.formats.notes import Notes
 from datagen.formats.parts import NeedsImages, plain_turns, text_of_parts
 from datagen.formats.preferences import with_pair
-from datagen.formats.reasoning import with_reasoning
-from datagen.formats.roles import CALLS, role_of
+from datagen.formats.roles import is_answer
 from datagen.formats.shape import Record, dumps
 from datagen.formats.tools import without_nulls
 from datagen.remnants import LONGEST_MARK, marks_nothing
@@ -34,14 +33,7 @@ _PLAIN = frozenset({"instruction", "input", "output"})
 _GAP = re.compile(r"\}[^\S\n]*+\n\s*+\{")  # how NumPy prints a list of maps: without commas
 
 
-class Understood(NamedTuple):
-    """What a record says."""
-
-    plain: Record  # in the words of a shape
-    original: Record  # what it is written back as in its own format: the plain one where more than names were changed
-
-
-def understood(record: Record, notes: Notes | None = None) -> list[Understood]:
+def understood(record: Record, notes: Notes | None = None) -> list[Record]:
     """Return the plain records that a record says: itself where its shape is known, one per instance of a seed task.
 
     Args:
@@ -62,21 +54,20 @@ def understood(record: Record, notes: Notes | None = None) -> list[Understood]:
     if not plain or 0 < len(record.get("input", "")) <= LONGEST_MARK:
         record = _without_marks(record, notes)
     if plain:
-        return [Understood(record, record)]  # most rows that there are
+        return [record]  # most rows that there are
     instances = record.get("instances")
     if is_maps(instances) and "instruction" in record and "output" not in record:
         others = {key: value for key, value in record.items() if key != "instances"}
-        return [Understood(one.plain, one.plain) for each in instances for one in understood({**others, **each}, notes)]
+        return [one for each in instances for one in understood({**others, **each}, notes)]
     said = with_pair(_tools(_turns(_parsed(with_turns(_named(record))))))
-    same = True
     if not any(is_maps(said.get(name)) for name in CONVERSATIONS[:2]):
         said = _paired(said)
         asked = with_choices(said, notes)
-        same = asked is said
+        for words in other_answers(asked):
+            notes.add(in_own_names(words, record))
         said = _sides(with_answer(with_material(asked, notes), notes))
     _check_media(said)
-    thought = with_reasoning(said, notes)
-    return [Understood(thought, record if same and thought is said else thought)]
+    return [said]
 
 
 def _without_marks(record: Record, notes: Notes) -> Record:
@@ -222,7 +213,7 @@ def _sides(record: Record) -> Record:
     prompt = record.get("prompt")
     if not is_maps(prompt) or any(name in record for name in SIDES):
         return record
-    name = next((name for name in ANSWERS if record.get(name) not in (None, "")), "completion")
+    name = answer_field(record) or "completion"
     answer = record.get(name)
     if isinstance(answer, str):
         return {**record, name: [{"role": "assistant", "content": answer}]}
@@ -240,18 +231,12 @@ def _check_media(record: Record) -> None:
             raise NeedsImages(f"it speaks of what the field '{name}' holds; datagen trains on texts")
 
 
-def _answers(said: Record) -> bool:
-    """Whether a turn is the assistant's."""
-    name = said.get("role", said.get("from"))
-    return isinstance(name, str) and (name in CALLS or role_of(name) == "assistant")
-
-
 def has_answer(record: Mapping[str, Any]) -> bool:
     """Whether a record has a field, or a turn, for an answer: under a known name, even if nothing is in it."""
-    for plain, _ in understood(dict(record)):
+    for plain in understood(dict(record)):
         for name in (*CONVERSATIONS[:2], "prompt"):
             turns = plain.get(name)
-            if is_maps(turns) and any(_answers(turn) for turn in turns):
+            if is_maps(turns) and any(map(is_answer, turns)):
                 return True
         if any(plain.get(name, []) != [] for name in (*ANSWERS, *SIDES, "candidates")):
             return True

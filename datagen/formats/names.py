@@ -7,7 +7,8 @@ from collections.abc import Collection, Mapping
 from functools import lru_cache
 
 PROMPTS = ("instruction", "prompt", "question", "query")
-ANSWERS = ("output", "completion", "response", "answer", "generation")  # one answer, the surest name first
+# One answer, the surest name first. Before all goes what the shape calls it: `answers.answer_field` chooses, nobody else.
+ANSWERS = ("response", "completion", "answer", "output", "generation")
 LISTS = ("completions", "generations", "responses", "outputs", "answers")  # several answers of one task
 SIDES = ("chosen", "rejected")
 CONVERSATIONS = ("messages", "conversations", "conversation", "contents", "dialogue", "dialog")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from datagen.formats.names import ANSWERS, PROMPTS, SIDES
-from datagen.formats.roles import role_of
+from datagen.formats.roles import CALLS, is_answer
 from datagen.formats.shape import Record, dumps, text_of
 
 Message = dict[str, Any]
@@ -98,12 +98,7 @@ def _messages(name: str, side: Any) -> list[Message]:
 
 def _repeat(sides: dict[str, list[Message]]) -> bool:
     """Whether every side is a whole conversation, which begins before the answer."""
-    return all(len(said) > 1 and not _answers(said[0]) for said in sides.values())
-
-
-def _answers(turn: Message) -> bool:
-    name = turn.get("role", turn.get("from"))
-    return isinstance(name, str) and role_of(name) == "assistant"
+    return all(len(said) > 1 and not is_answer(said[0]) for said in sides.values())
 
 
 def _after_prompt(record: Record, task: str | None, sides: dict[str, list[Message]]) -> Record:
@@ -143,7 +138,8 @@ def _after_turns(record: Record, name: str, sides: dict[str, list[Message]]) -> 
 def _text(name: str, said: list[Message]) -> str:
     """Return the text of a side that is one answer."""
     text = said[0].get("content", said[0].get("value"))
-    if len(said) > 1 or not _answers(said[0]) or not isinstance(text, str) or said[0].get("tool_calls"):
+    calls = said[0].get("tool_calls") or said[0].get("role", said[0].get("from")) in CALLS
+    if len(said) > 1 or calls or not is_answer(said[0]) or not isinstance(text, str):
         raise ValueError(f"the field '{name}' holds messages after a task of plain fields, where one answer belongs as text")
     return text
 

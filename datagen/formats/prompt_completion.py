@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from datagen.formats.answers import answer_field
 from datagen.formats.conversation import (
     Turn,
     answer_turn,
@@ -22,12 +23,12 @@ from datagen.formats.conversation import (
     unwanted,
 )
 from datagen.formats.messages import answer_text, is_messages, read_turn, shared, sides, write_turn
+from datagen.formats.names import PROMPTS
 from datagen.formats.shape import Record, Style, finish, renamed, restore, text_of
 from datagen.formats.tools import offered
 from datagen.rows import Row, conversation_turns, turn
 
 NAME = "prompt_completion"
-ALIASES = {"prompt": ("question", "query"), "completion": ("response", "answer", "output", "generation")}
 
 
 def detect(record: Record) -> bool:
@@ -37,7 +38,8 @@ def detect(record: Record) -> bool:
 
 def read_record(record: Record) -> Row:
     """Return the columns of a prompt and completion record."""
-    aliases = dict(ALIASES)
+    said = answer_field(record)
+    aliases = {"prompt": PROMPTS[2:], "completion": (said,) if said else ()}
     if "chosen" in record and "rejected" in record:
         del aliases["completion"]  # a response beside a pair is another model's answer
     plain, names = renamed(record, aliases)

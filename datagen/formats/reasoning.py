@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from datagen.formats.answers import is_missing
-from datagen.formats.messages import REASONING
-from datagen.formats.names import ANSWERS, PROMPTS, SIDES, is_reasoning, plain_name
+from datagen.formats.conversation import Turn, columns_of, turns_of
+from datagen.formats.names import is_reasoning, plain_name
 from datagen.formats.notes import Notes
-from datagen.formats.roles import role_of
-from datagen.formats.shape import Record, text_of
+from datagen.formats.shape import Record, dumps, of_dialect, text_of
+from datagen.rows import Row, new_row
 
 _SWITCHES = frozenset({
     *("on", "off", "true", "false", "yes", "no", "none", "low", "medium", "high", "enabled", "disabled", "auto"),
@@ -17,14 +18,19 @@ _SWITCHES = frozenset({
 _SEVERAL = "there are several answers, and it does not say whose reasoning it is"
 
 
-def with_reasoning(record: Record, notes: Notes) -> Record:
-    """Return a record of one answer with its reasoning in the answer's turn, as `messages`; the record itself without one.
+def with_reasoning(fields: Row, record: Record, notes: Notes) -> Row:
+    """Return the columns of one answer with its reasoning in the answer's turn; the columns themselves without one.
 
-    A field that cannot be the reasoning of the one answer is left out, and that is said.
+    A field that cannot be the reasoning of the one answer stays in `extra`, and that is said.
+
+    Args:
+        fields: the columns that a shape read of the record.
+        record: plain, as the shape read it.
+        notes: gets what was done.
     """
     names = [name for name in record if is_reasoning(name) and not is_missing(record[name])]
     if not names:
-        return record
+        return fields
     name = next((name for name in names if _text(record[name])), names[0])
     for other in names:
         if other != name:
@@ -32,19 +38,20 @@ def with_reasoning(record: Record, notes: Notes) -> Record:
     thought = _text(record[name])
     if not thought:
         notes.add(f"the field '{name}' is left out: it holds no text that could be the reasoning of an answer")
-        return record
-    found = _turns(record)
-    why = found if isinstance(found, str) else _why_not(found[1], thought)
-    if isinstance(found, str) or why:
+        return fields
+    system = fields.get("system", "")
+    turns = turns_of(new_row(**fields))
+    several = fields.get("candidates") or not is_missing(record.get("candidates"))
+    why = _SEVERAL if several else _why_not(turns, thought)
+    if why:
         if why != "there":
             notes.add(f"the field '{name}' is left out: {why}")
-        return record
-    place, turns = found
-    last = {**turns[-1], "reasoning_content" if "role" in turns[-1] else "reasoning": thought}
+        return fields
     notes.add(f"the field '{name}' is taught as the reasoning of the answer")
-    taken = (name, *(("instruction", "prompt", "question", "query", "input", *ANSWERS) if place not in record else ()))
-    others = {key: value for key, value in record.items() if key not in taken and key != place}
-    return {place: [*turns[:-1], last], **others}
+    fields = of_dialect(fields)
+    extra = {key: value for key, value in json.loads(fields.get("extra") or "{}").items() if key != name}
+    read = columns_of([*turns[:-1], {**turns[-1], "reasoning": thought}], system)
+    return {**fields, "input": "", **read, "extra": dumps(extra) if extra else ""}
 
 
 def _text(value: Any) -> str:
@@ -54,42 +61,15 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) and value.strip() and plain_name(value) not in _SWITCHES else ""
 
 
-def _turns(record: Record) -> tuple[str, list[Record]] | str:
-    """Return the field of the turns and the turns that end with the one answer of a record; why there are none as a text."""
-    if any(name in record for name in SIDES) or not is_missing(record.get("candidates")):
-        return _SEVERAL
-    for place in ("messages", "conversations"):
-        turns = record.get(place)
-        if isinstance(turns, list) and turns:
-            answers = [turn for turn in turns if isinstance(turn, dict) and _is_answer(turn)]
-            if len(answers) != 1 or answers[0] is not turns[-1]:
-                return _SEVERAL if answers else "there is no answer"
-            return place, turns
-    if record.get("history"):
-        return _SEVERAL
-    asked = next((record[name] for name in PROMPTS if name in record), None)
-    said = next((record[name] for name in ("output", "completion", *ANSWERS) if not is_missing(record.get(name))), None)
-    if is_missing(said):
-        return "there is no answer"
-    if isinstance(asked, list):
-        turns = [*asked, *(said if isinstance(said, list) else [{"role": "assistant", "content": text_of(said)}])]
-        return _turns({"messages": turns}) if all(isinstance(turn, dict) for turn in turns) else "there is no answer"
-    given = text_of(record.get("input"))
-    task = "\n\n".join(part for part in (text_of(asked), given) if part)
-    return "messages", [{"role": "user", "content": task}, {"role": "assistant", "content": text_of(said)}]
-
-
-def _is_answer(turn: Record) -> bool:
-    name = turn.get("role", turn.get("from"))
-    return isinstance(name, str) and role_of(name) == "assistant"
-
-
-def _why_not(turns: list[Record], thought: str) -> str:
+def _why_not(turns: list[Turn], thought: str) -> str:
     """Why a thought is not the reasoning of the last turn: `there` where the turn holds it already; "" where it may be."""
-    last = turns[-1]
-    said = [text_of(last.get(name)) for name in ("content", "value", *REASONING)]
+    answers = sum(turn["role"] == "assistant" for turn in turns)
+    last = turns[-1] if turns else {"role": ""}
+    if answers != 1 or last["role"] != "assistant":
+        return _SEVERAL if answers else "there is no answer"
+    said = [text_of(last[name]) for name in ("content", "reasoning")]
+    if not any(said) and not last["tool_calls"]:
+        return "there is no answer"
     if any(thought.strip() in text for text in said):
         return "there"
-    if any(said[2:]) or "<think" in "".join(said[:2])[:200]:
-        return "the answer has another reasoning of its own"
-    return ""
+    return "the answer has another reasoning of its own" if said[1] or "<think" in said[0][:200] else ""

@@ -8,10 +8,11 @@ from types import ModuleType
 
 from datagen.errors import UsageError, did_you_mean
 from datagen.formats import alpaca, kto, messages, openai, prompt_completion, sharegpt
-from datagen.formats.dialects import Understood, in_own_names, is_maps, parsed_turns, understood
+from datagen.formats.dialects import in_own_names, is_maps, parsed_turns, understood
 from datagen.formats.dotted import NOTHING, is_turns, leaves, shown, value_at
 from datagen.formats.names import ANSWERS, CONVERSATIONS, KNOWN, LISTS, PROMPTS, SIDES, is_beside, known_name, likely_answer
 from datagen.formats.notes import Notes
+from datagen.formats.reasoning import with_reasoning
 from datagen.formats.roles import taken_for
 from datagen.formats.shape import Record, dumps, of_dialect
 from datagen.rows import Row, new_row
@@ -129,8 +130,8 @@ def rows_of(record: object, source: str = "", notes: Notes | None = None) -> lis
         raise ValueError(f"expected an object with fields, found {_kind(record)}")
     notes = Notes() if notes is None else notes
     try:
-        said = [Understood(record, record)] if openai.detect(record) else understood(record, notes)
-        return [_row(plain, source, record, notes) for plain, _ in said]
+        said = [record] if openai.detect(record) else understood(record, notes)
+        return [_row(plain, source, record, notes) for plain in said]
     except UnicodeEncodeError:
         raise
     except ValueError as error:
@@ -144,6 +145,7 @@ def _row(plain: Record, source: str, whole: Record, notes: Notes) -> Row:
             fields = shape.read_record(plain)
             if plain is not whole and plain != whole:
                 fields = of_dialect(fields)
+            fields = with_reasoning(fields, plain, notes)
             if kto.is_unwanted(plain if "instances" in whole else whole, notes):
                 said = plain.get("completion")
                 fields = kto.untaught(of_dialect(fields), len(said) if isinstance(said, list) else 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from datagen.errors import UsageError, nearest
 from datagen.rows import ROLES
@@ -47,6 +48,16 @@ def taken_for(name: str) -> str:
     except ValueError:
         return ""
     return "" if role == name.strip().casefold() else role
+
+
+def is_answer(turn: Mapping[str, Any]) -> bool:
+    """Whether a turn of a file, of `role` or `from`, is the assistant's: what it says, or a call of a tool.
+
+    Raises:
+        ValueError: the role is unknown.
+    """
+    name = turn.get("role", turn.get("from"))
+    return isinstance(name, str) and (name in CALLS or role_of(name) == "assistant")
 
 
 def checked_roles(roles: Mapping[str, str] | None) -> dict[str, str]:

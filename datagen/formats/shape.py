@@ -154,7 +154,7 @@ def _with_others(record: Record, others: Record, *, own: bool) -> Record:
     for key, value in others.items():
         if own or known_name(key) not in KNOWN:
             record.setdefault(key, value)
-        elif key not in record and value not in (None, "", [], {}):
+        elif value not in (None, "", [], {}) and record.get(key) != value:
             record.setdefault(f"{key}_", value)
     return record
 

@@ -74,6 +74,8 @@ def without_decoration(text: str, *, pictures_alone: bool = False) -> str:
     """
     if not _MEANT.search(text) or (pictures_alone and _ONLY_PICTURES.search(text)):
         return text
+    if text.rstrip().endswith("#") and not text.lstrip().startswith("#"):
+        return text  # it closes no heading, but is the beginning of a comment
     plain = _DECORATIONS.sub(" ", _LAST_LINE.sub("", without_marks(text)))
     return _EDGES.sub(" ", plain)
 
