@@ -33,6 +33,14 @@ def code_meant(name: str) -> str:
     return f"; did you mean '{code}'?" if code else did_you_mean(name, _NAMES)
 
 
+def code_of(name: str) -> str:
+    """Return the code of a language by its code (`en`, `en-US`, `zh_CN`) or its name in some languages; "" for others."""
+    plain = name.strip().casefold()
+    by_name = {word.casefold(): code for code, names in _NAMES.items() for word in names.values()}
+    code = plain.replace("_", "-").partition("-")[0]
+    return by_name.get(plain) or (code if code in _NAMES and len(plain) - len(code) in (0, 3, 5) else "")
+
+
 def of_prompts(code: str) -> str:
     """Return the language of the prompts for a text in a language: its own where there are some, else English."""
     return code if code in PROMPTS else "en"

@@ -5,11 +5,16 @@ And what only the whole file tells: whether the numbers that name the right one 
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from datagen.errors import DataError
+from datagen.formats.roles import role_of
+
+MOST_SPEAKERS = 12  # that are named
 
 
 @dataclass
@@ -46,6 +51,8 @@ class Notes:
         self._records: Counter[str] = Counter()
         self._numbers: dict[str, _Numbers] = {}
         self._first: dict[str, int | None] = {}
+        self._speakers: dict[tuple[str, str, str], list[str]] = {}  # (list, who, says) -> names
+        self._said: dict[tuple[str, str, str], str] = {}  # the map for the first record of such turns
         self._labelled: dict[str, tuple[int, int]] = {}  # field -> the first label, the lowest number
         self._marks: dict[str, Counter[str]] = {}
 
@@ -113,6 +120,25 @@ class Notes:
                 )
         return ""
 
+    def speakers(self, field: str, who: str, says: str, names: list[str]) -> str:
+        """Remember who speaks in the turns of a record that has no known fields; return the map for all of them so far."""
+        known = self._speakers.setdefault((field, who, says), [])
+        known += [name for name in names if name not in known and len(known) < MOST_SPEAKERS]
+        sure = {name: role for name in known if (role := _role_meant(name))}
+        first = "assistant" if "user" in sure.values() else "user"  # who speaks first asks, where nobody surely does
+        others = [name for name in known if name not in sure]
+        roles = [f"{name}={sure.get(name) or (first if name == others[0] else 'assistant')}" for name in known]
+        turns = in_a_shell(f"messages={field},role={who},content={says}")
+        words = f"name the turns with --map {turns} --roles {in_a_shell(','.join(roles))}"
+        self._said.setdefault((field, who, says), words)
+        return words
+
+    def up_to_date(self, problem: str) -> str:
+        """Return what was said of an early record with the names of those who speak in later ones."""
+        for turns, words in self._said.items():
+            problem = problem.replace(words, self.speakers(*turns, []))
+        return problem
+
     def lines(self) -> list[str]:
         """Return the notes, each a line of its own."""
         told = Counter(self._records)
@@ -131,3 +157,16 @@ def _doubt(field: str, seen: str) -> str:
 
 def _count(n: int) -> str:
     return f"{n:,} record{'s' * (n != 1)}"
+
+
+def in_a_shell(text: str) -> str:
+    """Return a text as a shell takes it, in quotes only where it needs them: letters of every script need none."""
+    return shlex.quote(text) if re.search(r"""[\s'"`$&;|<>()*?\\!#~\[\]{}]""", text) else text
+
+
+def _role_meant(name: str) -> str:
+    """Return the role that a name surely means; "" for others."""
+    try:
+        return role_of(name)
+    except ValueError:
+        return ""

@@ -213,7 +213,8 @@ class File:
         if self.first_problem and not self.good and not self.understood:
             if kind := foreign.likely(head(self.path, jsonl.START, self.encoding), self.path):
                 raise DataError(f"{self.path}: {kind}")
-            raise DataError(f"{self.path}: no row could be read; expected {EXPECTED}; first problem: {self.first_problem}")
+            problem = self.notes.up_to_date(self.first_problem)
+            raise DataError(f"{self.path}: no row could be read; expected {EXPECTED}; first problem: {problem}")
 
     def _check_answers(self) -> None:
         """Raise DataError for a file of tasks without answers, with the map that would name them."""

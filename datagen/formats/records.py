@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 from types import ModuleType
 
 from datagen.errors import UsageError, did_you_mean
 from datagen.formats import alpaca, kto, messages, openai, prompt_completion, sharegpt
 from datagen.formats.dialects import in_own_names, is_maps, parsed_turns, understood
-from datagen.formats.dotted import NOTHING, is_turns, leaves, shown, value_at
-from datagen.formats.names import ANSWERS, CONVERSATIONS, KNOWN, LISTS, PROMPTS, SIDES, is_beside, known_name, likely_answer
+from datagen.formats.dotted import NOTHING, value_at
+from datagen.formats.names import CONVERSATIONS, KNOWN, known_name
 from datagen.formats.notes import Notes
 from datagen.formats.reasoning import with_reasoning
 from datagen.formats.roles import taken_for
 from datagen.formats.shape import Record, dumps, of_dialect
+from datagen.formats.unknown import unknown
 from datagen.rows import Row, new_row
 
 TARGETS = ("instruction", "input", "output", "system", "messages", "conversations", "prompt", "completion", "tools")
@@ -154,59 +154,7 @@ def _row(plain: Record, source: str, whole: Record, notes: Notes) -> Row:
             if source:
                 fields["source"] = source
             return new_row(**fields)
-    raise ValueError(_unknown(plain, whole))
-
-
-def _unknown(record: Record, whole: Record) -> str:
-    """Say why no shape knows a record, and the map that would help; `whole` has it under the names of its file."""
-    for name in CONVERSATIONS:
-        if is_maps(record.get(name)):
-            inside = ", ".join(map(str, record[name][0])) or "nothing"
-            return f"the turns in '{name}' have no role; they have: {inside}; name it with --map role=FIELD,content=FIELD"
-        if isinstance(record.get(name), list) and record[name]:
-            return f"the turns in '{name}' do not say who speaks; write each as a map of a role and its content"
-    if all(is_maps(record.get(name)) for name in SIDES):
-        return (
-            "chosen and rejected share no message, and no prompt stands beside them; put what both answer into a field prompt"
-        )
-    if "custom_id" in record and any(isinstance(record.get(name), dict) for name in ("response", "result")):
-        return (
-            "an answer of a batch without what was asked; put the messages of the request with the same custom_id beside"
-            " it, and the answer behind them"
-        )
-    found = leaves(whole)
-    there = shown([name for name, _ in found])
-    if turns := next((name for name, value in found if is_turns(value)), None):
-        return f"no known fields; it has: {there}; name the turns with --map messages={turns}"
-    asked, said = _likely({name: value for name, value in found if isinstance(value, str) and value.strip()})
-    deep = "; a number takes that one of a list, and no other" if re.search(r"\.\d", f"{asked} {said}") else ""
-    return f"no known fields; it has: {there}; name them with --map instruction={asked},output={said}{deep}"
-
-
-def _likely(texts: Record) -> tuple[str, str]:
-    """Return which of some texts are most likely a task and its answer, FIELD for either that no name and no text tells."""
-    answers = (*ANSWERS, *LISTS)
-    says = [name for name in texts if _speaks_of(name, answers)]
-    asks = [name for name in texts if _speaks_of(name, PROMPTS) and name not in says]
-    prose = [name for name, text in texts.items() if not is_beside(name.rpartition(".")[2]) and _is_sentence(text)]
-    whole = [name for name in prose if not re.search(r"\.\d", name)]  # one of a list is rarely all that a record says
-    prose = whole if len(whole) > 1 else prose
-    if len(prose) == 2:
-        asked, said = prose
-        turned = (asked in says and said not in says) or (said in asks and asked not in asks)
-        return (said, asked) if turned or (not says and likely_answer(prose) == asked) else (asked, said)
-    return (asks[0] if len(asks) == 1 else "FIELD", says[0] if len(says) == 1 else "FIELD")
-
-
-def _speaks_of(name: str, known: tuple[str, ...]) -> bool:
-    """Whether a part of a dotted name is one of some known names."""
-    return any(known_name(part) in known for part in name.split("."))
-
-
-def _is_sentence(text: str) -> bool:
-    """Whether a text has more than one word, or is in a script that writes words without blanks between them."""
-    text = text.strip()
-    return any(map(str.isspace, text)) or (len(text) > 3 and not text.isascii() and any(map(str.isalpha, text)))
+    raise ValueError(unknown(plain, whole, notes))
 
 
 def _kind(value: object) -> str:

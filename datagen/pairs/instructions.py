@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from datagen.errors import DataError
+from datagen.formats.dotted import leaves, shown, value_at
 from datagen.formats.read import records
 from datagen.json_text import dumps
 from datagen.languages import name_of
@@ -39,8 +40,8 @@ def pairs_of(options: PairOptions) -> Iterator[Pair]:
                     (piece.raw or b"").decode("utf-8", "backslashreplace"), "", place, name, piece.problem or "no record"
                 )
                 continue
-            fields = fields or ", ".join(map(str, record))
-            left, right = record.get(one), record.get(other)
+            fields = fields or shown([name for name, _ in leaves(record)])
+            left, right = value_at(record, one), value_at(record, other)
             if not isinstance(left, str) or not isinstance(right, str):
                 yield Pair(dumps(record, default=str), "", place, name, f"no {one} or no {other}")
                 continue

@@ -314,3 +314,29 @@ def test_a_large_file_is_never_in_memory(tmp_path):
         tracemalloc.stop()
         assert count == 10_000
         assert peak < 12e6, f"{name}: {peak / 1e6:.0f} MB for a file of 20 MB"
+
+
+THREADS = [
+    {"thread": [{"author": "customer", "body": "It is broken."}, {"author": "agent", "body": "Please restart it."}]},
+    {"thread": [{"author": "customer", "body": "มันยังเสียอยู่"}, {"author": "staff", "body": "ลองอีกครั้ง"}]},
+]
+
+
+@pytest.mark.parametrize(
+    ("records", "help_"),
+    [
+        (THREADS, "--map messages=thread,role=author,content=body --roles customer=user,agent=assistant,staff=assistant"),
+        ([{"log": [{"x": "甲", "y": "月亮是什么"}, {"x": "乙", "y": "是卫星"}, {"x": "甲", "y": "谢谢"}]}],
+         "--map messages=log,role=x,content=y --roles 甲=user,乙=assistant"),
+        ([{"text": "### Instruction:\nSay hi\n\n### Response:\nhi"}], "'text' holds the task and its answer together"),
+        ([{"en": "hello", "th": "สวัสดี"}], "datagen from-pairs FILE -o OUT --source en --target th"),
+        ([{"translation": {"en": "hello", "zh": "你好"}}], "--source-field translation.en --target-field translation.zh"),
+        ([{"What is up?": "Who?", "Not much at all.": "Me."}], "the first line of a CSV is taken for the names"),
+        ([{"items": [{"sku": "1", "title": "A pen of ink"}, {"sku": "2", "title": "A red pen"}]}], "name them with --map"),
+    ],
+)  # fmt: skip
+def test_unknown_fields_get_the_help_that_fits(jsonl, records, help_):
+    with pytest.raises(DataError) as told:
+        list(read(str(jsonl(*records))))
+    assert help_ in str(told.value)
+    assert "\n" not in str(told.value)
