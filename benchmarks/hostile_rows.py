@@ -11,12 +11,13 @@ import argparse
 import csv
 import json
 import random
+import re
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from bars import Bars
 
+from datagen.formats.fitting import SAID
+from datagen.formats.read import read
 from datagen.formats.write import FORMATS
 from datagen.shards import count_rows, iterate_rows
 
@@ -67,6 +70,11 @@ ROLES = [
     "",
     None,
     3,
+]
+# What `export` says of the rows that it leaves out.
+LEFT_OUT = [
+    re.escape(SAID[reason]).replace(r"\{n\}", r"(\d+)").replace(r"\{to\}", ".+?")
+    for reason in ("unanswered_turn", "no_turns", "no_prompt", "untaught")
 ]
 Record = dict[str, Any]
 
@@ -190,9 +198,34 @@ def command(*arguments: object) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
-def crashed(code: int, told: str) -> bool:
-    """Whether a command ended otherwise than it says it may."""
-    return code not in (0, 3) or "Traceback" in told or "unexpected " in told
+def crashed(code: int, told: str, *, may: Sequence[int] = (0,)) -> bool:
+    """Whether a command ended otherwise than it may."""
+    return code not in may or "Traceback" in told or "unexpected " in told
+
+
+def missing(out: Path, to: str, kept: int) -> tuple[int, bool]:
+    """Export the kept rows; return how many are neither written nor said to be left out, and whether it crashed."""
+    target = out / f"export.{to}.{'parquet' if to == 'parquet' else 'jsonl'}"
+    code, said, told = command("export", out, "--to", to, "-o", target)
+    if code:
+        print(f"{out.name}: export --to {to} ended with {code}: {told[-300:]}")
+        return kept, True
+    left_out = sum(int(number) for words in LEFT_OUT for number in re.findall(words, told))
+    written = sum(records_in(path) for path in out.glob(f"export.{to}*") if path.suffix in (".jsonl", ".parquet"))
+    if to in ("messages", "parquet"):
+        written = min(written, sum("reason" not in row for row in read(str(target))))
+    gone = abs(kept - written - left_out) or int(not said.startswith(f"{written:,} records -> "))
+    if gone:
+        print(f"{out.name}: {kept:,} kept, {written:,} written, {left_out:,} left out; export --to {to} says {said.strip()}")
+    return gone, crashed(code, told)
+
+
+def records_in(path: Path) -> int:
+    """Count the records of a file of an export; a line that is no object is none."""
+    if path.suffix == ".parquet":
+        return int(pq.read_metadata(path).num_rows)
+    with path.open(encoding="utf-8") as lines:
+        return sum(isinstance(json.loads(line), dict) for line in lines)
 
 
 def main() -> None:
@@ -216,7 +249,7 @@ def main() -> None:
             out, started = folder / f"out-{file}", time.monotonic()
             chain = [part for step in CHAIN for part in ("--stage", step)]
             code, _, told = command("filter", folder / file, "-o", out, "--allow-wipeout", *chain)
-            broke += crashed(code, told)
+            broke += crashed(code, told, may=(0, 3))  # a row that breaks a stage has a bar of its own
             if not (out / "run.json").is_file():
                 print(f"{file}: ended with {code}: {told[-500:]}")
                 lost += given
@@ -233,32 +266,21 @@ def main() -> None:
             rows, errors = rows + given, errors + dropped["error"]
             lost += abs(taken - held) + max(0, given - held)  # a damaged line may hold two values, and be two
             for to in FORMATS:
-                target = out / f"export.{to}.{'parquet' if to == 'parquet' else 'jsonl'}"
-                code, _, told = command("export", out, "--to", to, "-o", target)
-                broke += crashed(code, told)
-                if code:
-                    print(f"{file}: export --to {to} ended with {code}: {told[-300:]}")
-                elif to in ("messages", "parquet"):
-                    back = sum(1 for _ in iterate_rows_of(target))
-                    unexported += abs(kept - back)
+                gone, bad = missing(out, to, kept)
+                unexported, broke = unexported + gone, broke + bad
             code, said, told = command("train", out, "-o", folder / "never", "--model", TINY, "--dry-run", "--json")
             broke += crashed(code, told)
-            found = json.loads(said) if code == 0 else {"used": 0, "left_out": {"all": kept}}
+            found = json.loads(said) if code == 0 else {"used": 0, "left_out": {}}
             undecided += abs(kept - found["used"] - sum(found["left_out"].values()))
+            if code:
+                print(f"{file}: train --dry-run ended with {code}: {told[-300:]}")
         bars.at_least("rows", each * len(WRITERS), rows)
         bars.at_most("commands that crashed", 0, broke)
         bars.at_most("rows that are neither kept nor dropped", 0, lost)
         bars.at_most("rows that broke a stage (error)", 0, errors)
-        bars.at_most("kept rows that are not in an export", 0, unexported)
+        bars.at_most("kept rows that an export neither holds nor leaves out", 0, unexported)
         bars.at_most("kept rows that train neither takes nor leaves out", 0, undecided)
     bars.end()
-
-
-def iterate_rows_of(path: Path) -> list[Any]:
-    """Return the rows of an export, read as any file is."""
-    from datagen.formats.read import read
-
-    return list(read(str(path)))
 
 
 if __name__ == "__main__":
