@@ -17,6 +17,7 @@ from datagen.formats.names import KNOWN as FIELDS
 from datagen.formats.names import known_name, pair_in
 from datagen.formats.pieces import Piece
 from datagen.formats.shape import Record, dumps
+from datagen.formats.splits import tell
 from datagen.formats.streams import CHUNK, Unpacked, head
 
 DELIMITERS = ",;\t|"
@@ -38,6 +39,9 @@ def pieces(path: Path, known: Iterable[str] = (), encoding: str = "") -> Iterato
             yield Piece("the header", None, header.raw.encode("utf-8", "surrogateescape"), problem)
             return
         columns = _distinct(header.cells if header else [])
+        for old, new in zip(header.cells if header else [], columns, strict=True):
+            if old.strip() and old != new:
+                tell(str(path.resolve()), f"{path}: several columns are named '{old}': one of them is read as '{new}'")
         found.expect(columns, header.raw if header else "")
         held: Piece | None = None  # one row back: the last one is not to be trusted when the file breaks off
         for record in found.records():

@@ -17,7 +17,7 @@ from datagen.formats.dotted import NOTHING, leaves, shown, value_at
 from datagen.formats.names import KNOWN, PROMPTS, answer_among, in_their_names, known_name
 from datagen.formats.notes import Notes
 from datagen.formats.pieces import Piece
-from datagen.formats.records import mapped, rows_of, without_index
+from datagen.formats.records import mapped, rows_of, without_index, without_repeat
 from datagen.formats.split_column import Parts, names_parts
 from datagen.formats.splits import ALL, check_file, tell
 from datagen.formats.streams import PARQUET, encoding_hint, head
@@ -145,7 +145,10 @@ class File:
                 self._note(record)
                 if self.names or self.roles:
                     record = mapped(record, self.names, self.roles, self.notes)
-            rows = rows_of(record, self.source, self.notes)
+            times = 1
+            if isinstance(record, dict):
+                record, times = without_repeat(record, self.names, self.notes)
+            rows = [{**row, "repeat": times} for row in rows_of(record, self.source, self.notes)]
             self.answered = self.answered or has_answer(record)
         except UnicodeEncodeError as error:
             byte = 0xDC80 <= ord(error.object[error.start]) <= 0xDCFF

@@ -14,13 +14,12 @@ from datagen.errors import DataError, first_line
 from datagen.folders import run_of
 from datagen.formats.json_values import loads
 from datagen.formats.pieces import Piece
-from datagen.formats.shape import KEY, dumps
+from datagen.formats.shape import KEY, check_repeat, dumps
 from datagen.formats.tables import STEP, records, source
 from datagen.rows import ROLES, ROW, Row, row_id
 
 NAME = "parquet"
 GROUP = 8192  # rows per row group
-MOST_REPEATS = 1_000_000  # of one row: a mixture asks for fewer, and an export would write as many copies
 # What the elements of a list column must have; those of texts are the value themselves.
 NEEDED: dict[str, tuple[str, ...]] = {"messages": ("role",), "candidates": ("text",), "parents": (), "tags": ()}
 
@@ -85,8 +84,7 @@ def _checked(row: Row) -> dict[str, Any]:
     for field in ROW:
         if row[field.name] is None and not field.nullable:
             raise ValueError(f"the column '{field.name}' is null")
-    if not 1 <= row["repeat"] <= MOST_REPEATS:
-        raise ValueError(f"the column 'repeat' is {row['repeat']:,}; a row is taken 1 to {MOST_REPEATS:,} times")
+    check_repeat("column", row["repeat"])
     for column, needed in NEEDED.items():
         for item in row[column] or ():
             if item is None or any(item[name] is None for name in needed):

@@ -13,13 +13,14 @@ from datagen.formats.names import CONVERSATIONS, KNOWN, known_name
 from datagen.formats.notes import Notes
 from datagen.formats.reasoning import with_reasoning
 from datagen.formats.roles import taken_for
-from datagen.formats.shape import Record, dumps, of_dialect
+from datagen.formats.shape import Record, check_repeat, dumps, of_dialect
 from datagen.formats.unknown import unknown
 from datagen.rows import Row, new_row
 
 TARGETS = ("instruction", "input", "output", "system", "messages", "conversations", "prompt", "completion", "tools")
 # What pandas names the numbers of the rows: in CSV, read back and written again, in Parquet.
 _INDEX = frozenset({"", "Unnamed: 0", "Unnamed: 0.1", "Unnamed: 0.2", *(f"__index_level_{n}__" for n in range(3))})
+_NUMBER = re.compile(r"-?\d{1,18}(?:\.\d{1,18})?")
 TURN_TARGETS = ("role", "content")  # fields of a turn
 # In this order: whole conversations are the truth where a record also has flat fields.
 SHAPES: tuple[ModuleType, ...] = (openai, messages, sharegpt, alpaca, prompt_completion)
@@ -49,6 +50,32 @@ def without_index(record: Record, names: Collection[str] = ()) -> Record:
         return record
     numbers = {key for key in _INDEX & record.keys() - {*names} if _is_number(record[key])}
     return {key: value for key, value in record.items() if key not in numbers}
+
+
+def without_repeat(record: Record, names: Collection[str], notes: Notes) -> tuple[Record, int]:
+    """Return a record without the number that says how often its row is taken, as in our own files, and that number.
+
+    A `repeat` that is no number is a field like another.
+
+    Args:
+        record: the record of a file.
+        names: fields that a map speaks of.
+        notes: is told where a row is taken more than once.
+
+    Raises:
+        ValueError: no row can be taken so often.
+    """
+    value = record.get("repeat")
+    text = str(value).strip()
+    if "repeat" in names or isinstance(value, bool) or not _NUMBER.fullmatch(text):
+        return record, 1
+    try:
+        check_repeat("field", float(text) if "." in text else int(text))
+    except ValueError as error:
+        raise ValueError(f"{error}; if it means something else, give it another name") from None
+    if (times := int(float(text))) > 1:
+        notes.add("the field 'repeat' says that the row is taken several times")
+    return {key: one for key, one in record.items() if key != "repeat"}, times
 
 
 def _is_number(value: object) -> bool:
@@ -159,5 +186,5 @@ def _row(plain: Record, source: str, whole: Record, notes: Notes) -> Row:
 
 def _kind(value: object) -> str:
     if isinstance(value, list):
-        return "a list"
+        return "a list, whose values have no names (pandas: to_json(orient='records', lines=True) writes them with names)"
     return f"the value {dumps(value)[:40]}"

@@ -32,6 +32,7 @@ _UNDERSTOOD = frozenset(
     {"role", "from", "content", "value", "tool_calls", "tool_call_id", "function_call", "reasoning", "reasoning_content"}
     | {"train", "weight", "loss_weight"}
 )
+MOST_REPEATS = 1_000_000  # of one row: a mixture asks for fewer, and an export would write as many copies
 _TURNS = frozenset({"messages", "conversations", "prompt", "completion"})
 _BLANK: Row = {
     "instruction": "",
@@ -43,6 +44,12 @@ _BLANK: Row = {
     "candidates": None,
     "extra": "",
 }
+
+
+def check_repeat(what: str, value: float) -> None:
+    """Raise ValueError where a row cannot be taken so often; `what` holds the number: a column, a field."""
+    if value != int(value) or not 1 <= value <= MOST_REPEATS:
+        raise ValueError(f"the {what} 'repeat' is {value:,}; a row is taken 1 to {MOST_REPEATS:,} times")
 
 
 def text_of(value: Any) -> str:

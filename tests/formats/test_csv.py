@@ -143,3 +143,21 @@ def test_a_column_without_a_name_that_says_something_stays(tmp_path):
     path.write_text("instruction,output,\na,b,a remark\nc,d,\n")
     said, empty = read(str(path))
     assert '"": "a remark"' in said["extra"] and '"": ' not in empty["extra"]
+
+
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        ("instruction,output,output", "several columns are named 'output': one of them is read as 'output_2'"),
+        ("instruction;output;提示;提示", "several columns are named '提示': one of them is read as '提示_2'"),
+        ("instruction,output,note", ""),
+        ("instruction,output,,", ""),  # columns without a name are none
+    ],
+)
+def test_a_column_whose_name_stands_twice_is_said(tmp_path, capsys, header, said):
+    cells = len(header.replace(";", ",").split(","))
+    (tmp_path / "a.csv").write_text(f"{header}\n{(';' if ';' in header else ',').join('abcd'[:cells])}\n")
+    (row,) = read(str(tmp_path / "a.csv"))
+    assert (row["instruction"], row["output"]) == ("a", "b")
+    err = capsys.readouterr().err
+    assert said in err and err.count("\n") == bool(said)

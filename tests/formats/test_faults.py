@@ -231,3 +231,43 @@ def test_half_a_character_in_what_is_wrong_costs_its_row_alone(tmp_path, line):
     kept, lost = read(str(tmp_path / "in.jsonl"))
     assert lost["reason"] == "unreadable" and "\\ud800" in lost["evidence"] and kept["output"] == "Io."
     ledger_of([lost])
+
+
+@pytest.mark.parametrize(
+    ("value", "times", "said"),
+    [
+        (2, 2, ""), (1, 1, ""), (2.0, 2, ""), ("3", 3, ""), (0, 0, "'repeat' is 0;"), (-3, 0, "'repeat' is -3;"),
+        ("-1", 0, "'repeat' is -1;"), (1.5, 0, "'repeat' is 1.5;"), (10**9, 0, "is 1,000,000,000"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["a.jsonl", "a.csv", "a.parquet"])
+def test_how_often_a_row_is_taken_is_read_from_every_container(tmp_path, capsys, name, value, times, said):
+    record = {"instruction": "问", "output": "答", "repeat": value}
+    path = tmp_path / name
+    if name == "a.parquet":
+        pq.write_table(pa.Table.from_pylist([{**record, "repeat": one} for one in (1.0, float(value))]), path)
+    elif name == "a.csv":
+        path.write_text(f"instruction,output,repeat\n问,答,1\n问,答,{value}\n")
+    else:
+        path.write_text("".join(json.dumps(one) + "\n" for one in ({**record, "repeat": 1}, record)))
+    *_, last = read(str(path))
+    if said:
+        said = said.removesuffix(";")  # 0 is 0.0 in a column of floats
+        assert last["reason"] == "unreadable" and said in last["evidence"] and "give it another name" in last["evidence"]
+    else:
+        assert last["repeat"] == times and '"repeat"' not in last["extra"]
+    assert ("is taken several times" in capsys.readouterr().err) == (times > 1)
+
+
+@pytest.mark.parametrize("value", ["often", True, None, "", [2], "2 times"])
+def test_a_repeat_that_is_no_number_is_a_field_like_another(tmp_path, value):
+    (tmp_path / "a.jsonl").write_text(json.dumps({"instruction": "a", "output": "b", "repeat": value}))
+    (row,) = read(str(tmp_path / "a.jsonl"))
+    assert row["repeat"] == 1 and json.loads(row["extra"])["repeat"] == value
+
+
+@pytest.mark.parametrize("text", ['[["What is red?", "A colour."]]', '[["ถาม"], ["ตอบ"]]'])
+def test_values_without_names_say_how_they_are_written_with_them(tmp_path, text):
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(DataError, match=r"found a list, whose values have no names \(pandas: to_json\(orient='records'"):
+        list(read(str(tmp_path / "a.json")))
