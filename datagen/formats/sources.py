@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import sys
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from datagen.errors import DataError, writing
@@ -17,13 +18,13 @@ PLAIN = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".arrow")
 SUFFIXES = tuple(name + packed for name in PLAIN for packed in ("", *PACKED))
 EXPECTED = f"expected {', '.join(PLAIN)}, each also {', '.join(PACKED)}"
 HUB = "hf://datasets/"
-# Descriptions of datasets that lie beside the data and hold no rows.
 _CACHED = re.compile(r"cache-[0-9a-f]+(?:_\d+_of_\d+)?\.arrow")  # what `datasets` keeps of a map or filter
 # What explains the data and holds none.
 _BESIDE = re.compile(
     r"(?:(?:readme|licen[sc]e|notice|copying|changelog|citation|authors)(?:[-_.].*)?|.*\.md|checksums?.*|.*\.(?:sha256|md5|lock))",
     re.IGNORECASE,
 )
+# Descriptions of datasets that lie beside the data and hold no rows.
 NOT_DATA = frozenset({"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"})
 
 
@@ -82,7 +83,9 @@ def _folder_files(folder: Path, split: str | None) -> list[Path]:
         return sorted((folder / "kept").glob("*.parquet"))
     if (folder / ".datagen").exists():
         raise DataError(f"{folder} is an unfinished run; run its command again to complete it, then read it")
-    there = [file for file in sorted(folder.rglob("*")) if _is_of_data(file, folder)]
+    entries = {file.relative_to(folder).as_posix(): file for file in sorted(folder.rglob("*"))}
+    # A folder is no data, but a link to one may be meant so: what it leads to is not looked at.
+    there = [entries[name] for name in _of_data(entries) if not entries[name].is_dir() or entries[name].is_symlink()]
     found = [file for file in there if file.name.lower().endswith(SUFFIXES) and file.is_file()]
     others = [_named(file, folder) for file in there if not file.name.lower().endswith(SUFFIXES) or not file.is_file()]
     found = _saved(found)
@@ -111,18 +114,21 @@ def _rows_name_parts(found: list[Path], split: str | None) -> bool:
     return any(file.of_parts for file in one)
 
 
-def _is_of_data(file: Path, folder: Path) -> bool:
-    """Whether an entry of a folder may be meant as data: no hidden one, no description, not of a run that is unfinished.
+def _of_data(names: Iterable[str]) -> list[str]:
+    """Return the entries of a set that may be meant as data: no hidden one, no description, none of a run that is unfinished.
 
-    A folder is none, but a link to one is: what it leads to is not looked at.
+    Args:
+        names: relative to the folder, or the place on the Hub, that the user named; with `/` between their parts.
     """
-    if file.is_dir() and not file.is_symlink():
-        return False
-    if file.name in NOT_DATA or _CACHED.fullmatch(file.name) or _BESIDE.fullmatch(file.name):
-        return False
-    if any(part.startswith(".") for part in file.relative_to(folder).parts):
-        return False
-    return not any((above / ".datagen").exists() for above in file.parents if folder in above.parents)
+    paths = [PurePosixPath(name) for name in names]
+    runs = {PurePosixPath(*path.parts[: path.parts.index(".datagen")]) for path in paths if ".datagen" in path.parts}
+    return [
+        str(path)
+        for path in paths
+        if not (path.name in NOT_DATA or _CACHED.fullmatch(path.name) or _BESIDE.fullmatch(path.name))
+        and not any(part.startswith(".") for part in path.parts)
+        and runs.isdisjoint(path.parents)
+    ]
 
 
 def _named(file: Path, folder: Path) -> str:
@@ -174,13 +180,6 @@ def _saved(found: list[Path]) -> list[Path]:
     return found
 
 
-def _is_beside(name: str) -> bool:
-    """Whether a file of a set on the Hub may be meant as data, and is not read."""
-    last = PurePosixPath(name).name
-    hidden = any(part.startswith(".") for part in PurePosixPath(name).parts)
-    return not (hidden or name.lower().endswith(SUFFIXES) or last in NOT_DATA or _BESIDE.fullmatch(last))
-
-
 def _near(place: Path) -> str:
     """Return a hint at a neighbour with nearly the same name."""
     try:
@@ -205,9 +204,9 @@ def _hub_files(path: str, split: str | None) -> list[Path]:
         whole = not file or not file.lower().endswith(SUFFIXES)  # the set, or a folder of it
         listed = sorted(hub.HfApi().list_repo_files(dataset, repo_type="dataset")) if whole else [file]
         below = f"{file.rstrip('/')}/" if file else ""
-        wanted = [f for f in listed if f.lower().endswith(SUFFIXES) and Path(f).name not in NOT_DATA]
-        wanted = [f for f in wanted if f == file or f.startswith(below)] or [file]
-        others = [f for f in listed if whole and f.startswith(below) and _is_beside(f)]
+        there = [below + f for f in _of_data(f.removeprefix(below) for f in listed if whole and f.startswith(below))]
+        wanted = [f for f in there if f.lower().endswith(SUFFIXES)] or [file]
+        others = [f for f in there if f not in wanted]
         own: dict[str, str] = {}
         unsaid: DataError | None = None
         if whole and file not in wanted:

@@ -127,10 +127,19 @@ def test_standard_input_without_a_copy_is_an_error():
         read("-")
 
 
-class Hub(BaseHTTPRequestHandler):
-    """A hub with one dataset of two files, as far as the client asks."""
+BESIDE = dict.fromkeys(
+    (
+        *(".hidden/x.json", "LICENSE.json", "authors.json", "data/checksums.json", "data/README.jsonl", "dataset_infos.json"),
+        *("cache-0f.arrow", "run/.datagen/state.json", "run/kept/00000.jsonl"),
+    ),
+    b'{"instruction": "no", "output": "no"}',
+)
 
-    FILES = {"data/train.jsonl": LINES, "README.md": b"# A card"}  # noqa: RUF012
+
+class Hub(BaseHTTPRequestHandler):
+    """A hub with one dataset of one file of data, as far as the client asks."""
+
+    FILES = {"data/train.jsonl": LINES, "README.md": b"# A card", **BESIDE}  # noqa: RUF012
 
     def do_HEAD(self):
         self._answer(body=False)
@@ -197,6 +206,14 @@ def from_hub(source, endpoint, cache):
     env |= {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONIOENCODING": "utf-8", "HF_HUB_DISABLE_TELEMETRY": "1"}
     done = subprocess.run([sys.executable, "-c", code, source], capture_output=True, check=True, env=env, timeout=120)
     return done.stdout.decode().strip()
+
+
+def test_a_folder_gives_the_files_that_the_hub_gives_of_the_same_set(tmp_path):
+    for name, content in Hub.FILES.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    assert texts(str(tmp_path)) == texts(str(tmp_path / "data")) == [("Add.", "4"), ("ลบ", "零")]
+    assert texts(str(tmp_path / "authors.json")) == [("no", "no")], "what is named is read"
 
 
 @pytest.mark.parametrize("source", ["hf://datasets/ada/sums", "hf://datasets/ada/sums/data/train.jsonl"])
