@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
 from typing import Any
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def dumps(
@@ -48,3 +51,8 @@ def finite(value: Any) -> Any:
         new = [finite(v) for v in value]
         return new if any(a is not b for a, b in zip(new, value, strict=True)) else value
     return value
+
+
+def storable(text: str) -> str:
+    """Return a text that can be stored: half of a character, as a cut emoji leaves it, becomes U+FFFD."""
+    return _SURROGATE.sub("\ufffd", text)

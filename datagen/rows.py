@@ -11,12 +11,11 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import pyarrow as pa
 
 View = Literal["instruction", "context", "answer", "answers", "conversation"]
-VIEWS: tuple[str, ...] = get_args(View)
 
 ROLES = ("user", "assistant", "system", "tool")
 TURN = pa.struct(
@@ -131,12 +130,6 @@ def table_of(rows: Iterable[Row]) -> pa.Table:
     """Return rows as one Arrow table with the ROW schema."""
     rows = list(rows)
     return pa.table({f.name: pa.array([r[f.name] for r in rows], f.type) for f in ROW}, schema=ROW)
-
-
-def ledger_of(rows: Iterable[Row]) -> pa.Table:
-    """Return rows that carry the six fate columns as one Arrow table with the LEDGER schema."""
-    rows = list(rows)
-    return pa.table({f.name: pa.array([r.get(f.name) for r in rows], f.type) for f in LEDGER}, schema=LEDGER)
 
 
 def dropped_row(row: Row, stage: str, reason: str, **fate: Any) -> Row:

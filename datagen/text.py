@@ -12,12 +12,11 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Literal, get_args
+from typing import Literal
 
 import regex
 
 Units = Literal["graphemes", "words", "rouge_score"]
-UNITS: tuple[str, ...] = get_args(Units)
 
 # Of a class of `regex`: the scripts that put no blank between words.
 UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
@@ -41,7 +40,7 @@ _MEANT = regex.compile(r"[\p{L}\p{M}\p{N}]")
 _SEPARATOR = re.compile(r"(?<=[0-9])[.,](?=[0-9])")
 _DIGITS = frozenset("0123456789")
 _FACT = regex.compile(r"[\p{N}_\p{S}*/%#@&\\-]")
-_UNSPACED_ANY = regex.compile(f"[{UNSPACED}]")
+UNSPACED_CHARACTER = regex.compile(f"[{UNSPACED}]")
 # Invisible characters inside words (soft hyphen, zero-width space, word joiner, byte-order mark) belong to no word; the
 # typographic apostrophe is the plain one.
 # The tatweel only stretches an Arabic word. Full-width letters, digits and operators are the plain ones.
@@ -156,7 +155,7 @@ def is_fact(token: str) -> bool:
 @lru_cache(maxsize=1 << 16)
 def is_unspaced(token: str) -> bool:
     """Say whether a token is of a script that does not space words."""
-    return not token.isascii() and _UNSPACED_ANY.match(token) is not None
+    return not token.isascii() and UNSPACED_CHARACTER.match(token) is not None
 
 
 def words_in(text: str) -> float:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, get_args
 
+import pyarrow as pa
 import pytest
 
 from datagen.rows import (
+    LEDGER,
     ROW,
-    VIEWS,
     Row,
+    View,
     conversation_turns,
     dropped_row,
-    ledger_of,
     new_row,
     row_id,
     said,
@@ -54,7 +55,7 @@ RANKED = new_row(
 
 def seen(row: Row) -> dict[str, str]:
     table = table_of([row])
-    return {name: view(table, name)[0] for name in VIEWS}
+    return {name: view(table, name)[0] for name in get_args(View)}
 
 
 def test_a_flat_row():
@@ -185,7 +186,7 @@ def test_a_lone_surrogate_is_refused():
 
 def test_a_dropped_row_is_a_row_with_its_fate():
     dropped = dropped_row(FLAT, "rouge", "too_similar", score=0.8, threshold=0.7, witness_id="aa")
-    [stored] = ledger_of([dropped]).to_pylist()
+    [stored] = pa.Table.from_pylist([dropped], schema=LEDGER).to_pylist()
     fate = {"stage": "rouge", "reason": "too_similar", "score": 0.8, "threshold": 0.7, "witness_id": "aa", "evidence": None}
     assert stored == {**FLAT, **fate}
 

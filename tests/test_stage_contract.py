@@ -228,7 +228,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 import pyarrow as pa
-from datagen.similarity.columns import encoded, token_lists
+from datagen.similarity.columns import token_lists
+from datagen.similarity.tokenised import tokenised
 from datagen.stage import Context, Stage, Verdict
 
 @dataclass(frozen=True)
@@ -248,7 +249,8 @@ class Breaks(Stage):
         max(len(t) for t in texts)  # an empty batch breaks too
         if any(t == [self.word] or self.word == "*" for t in texts):
             raise ValueError(f"met {self.word}")
-        return {"tokens": encoded(texts), "words": pa.array([len(t) for t in texts], pa.int64())}
+        tokens = tokenised([" ".join(t) for t in texts]).column()
+        return {"tokens": tokens, "words": pa.array([len(t) for t in texts], pa.int64())}
 
     def decide(self, columns: pa.Table, ctx: Context) -> Verdict:
         lists = token_lists(columns.column("tokens"))

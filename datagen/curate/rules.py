@@ -18,12 +18,11 @@ from datagen.repeats import asked_for, prose_lines, repeated, says_a_word
 from datagen.row_language import language_of
 from datagen.rows import said, view
 from datagen.stage import Context, Stage, Verdict
-from datagen.text import UNSPACED, tokens
+from datagen.text import UNSPACED_CHARACTER, tokens
 from datagen.wordlists import entries, file_of
 
 _CUT = regex.compile(r"[\p{L}\p{M}\p{N},，、;；:：(（\[「『“\-–—]\s*\Z")
 _FENCE = regex.compile(r"^[ \t]*```", regex.M)
-_UNSPACED = regex.compile(f"[{UNSPACED}]")
 SHORT = 12  # tokens; shorter answers repeat, echo and end as they like: `Paris`, `yes yes`, a line of a list
 WORDS_AGAIN = 8  # tokens in a row that come again and again in a degenerate answer
 BEGINNING = 200  # characters in which a refusal says so
@@ -265,7 +264,7 @@ def cut_ending(row: Row, words: str) -> str | None:
     if len(_FENCE.findall(answer)) % 2:
         return "an open code fence"
     last = answer.rsplit("\n", 1)[-1]
-    if len(tokens(last)) < SHORT or _UNSPACED.match(last[-1:]) or not _CUT.search(last):
+    if len(tokens(last)) < SHORT or UNSPACED_CHARACTER.match(last[-1:]) or not _CUT.search(last):
         return None
     return last[-60:]
 
@@ -287,8 +286,8 @@ def listed(row: Row, words: str) -> str | None:
 
 @lru_cache(maxsize=8)
 def _pattern(words: tuple[str, ...]) -> regex.Pattern[str]:
-    spaced = [regex.escape(w) for w in words if not _UNSPACED.search(w)]
-    unspaced = [regex.escape(w) for w in words if _UNSPACED.search(w)]
+    spaced = [regex.escape(w) for w in words if not UNSPACED_CHARACTER.search(w)]
+    unspaced = [regex.escape(w) for w in words if UNSPACED_CHARACTER.search(w)]
     either = [rf"(?<!\w)(?:{'|'.join(spaced)})(?!\w)"] if spaced else []
     return regex.compile("|".join([*either, *unspaced]) or r"(?!)", flags=regex.I)
 

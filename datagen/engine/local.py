@@ -8,8 +8,6 @@ import multiprocessing.resource_tracker
 import os
 import signal
 import sys
-import threading
-import time
 import types
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -17,12 +15,11 @@ from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
 from typing import TypeVar
 
+from datagen.child import end_with_parent
 from datagen.errors import DatagenError
 
 A = TypeVar("A")
 B = TypeVar("B")
-
-WATCH_EVERY_S = 0.2
 
 
 class LocalEngine:
@@ -41,10 +38,10 @@ class LocalEngine:
             yield from map(function, items)
             return
         if self._pool is None:
-            # spawn: a fork of a process with threads (Arrow's, torch's) may hang.
+            # An orphan would wait for work for ever. spawn: a fork of a process with threads (Arrow's, torch's) may hang.
             spawn = multiprocessing.get_context("spawn")
             with _without_current_folder():  # its locks start the tracker
-                self._pool = ProcessPoolExecutor(self.workers, spawn, initializer=_die_with, initargs=(os.getpid(),))
+                self._pool = ProcessPoolExecutor(self.workers, spawn, initializer=end_with_parent, initargs=(os.getpid(),))
         # Ctrl+C reaches the whole group: workers, which start here, inherit the block and leave the word to this process.
         with _without_current_folder():
             multiprocessing.resource_tracker.ensure_running()  # it would lift the block where it starts later
@@ -94,14 +91,3 @@ def _without_main() -> Iterator[None]:
         yield
     finally:
         sys.modules["__main__"] = main
-
-
-def _die_with(parent: int) -> None:
-    """End this worker soon after its parent is gone, SIGKILL included: an orphan would wait for work for ever."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(WATCH_EVERY_S)
-        os._exit(0)
-
-    threading.Thread(target=watch, daemon=True).start()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from datagen.json_text import storable
 from datagen.marks import THOUGHTS, unwrapped
 from datagen.models import events
 from datagen.models.endings import Cut, cut_by
@@ -17,7 +18,6 @@ _OPENING = re.compile("|".join(re.escape(opened) for opened, _ in THOUGHTS))
 _BEGINS = re.compile(rf"\s*+(?:{_OPENING.pattern})")
 _CLOSING = re.compile("|".join(re.escape(closed) for _, closed in THOUGHTS))
 _THINKS = re.compile(r"think|reason|thought", re.I)  # types of parts
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ def read(key: str, raw: str) -> Completion:
         if not isinstance(text, str) and cut_by(ended) is None:
             why = said.get("refusal") or "the answer holds no text"
             return Completion(key, None, used=used, reasoning_tokens=thought, error=" ".join(str(why).split())[:200])
-        text, aloud = _without_thought(_storable(text if isinstance(text, str) else ""))
-        reasoning = _storable(reasoning) if isinstance(reasoning, str) and reasoning else aloud
+        text, aloud = _without_thought(storable(text if isinstance(text, str) else ""))
+        reasoning = storable(reasoning) if isinstance(reasoning, str) and reasoning else aloud
         return Completion(key, text, ended, used, reasoning or None, thought)
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as e:
         why = f"the answer cannot be read: {type(e).__name__}"
@@ -83,7 +83,7 @@ def _ended(reason: Any) -> str | None:
     """Return a finish reason as text; SGLang's own API tells it with details."""
     if isinstance(reason, dict):
         reason = reason.get("type") or reason.get("reason")
-    return None if reason is None else _storable(str(reason))[:100]
+    return None if reason is None else storable(str(reason))[:100]
 
 
 def _joined(content: Any) -> tuple[Any, str]:
@@ -109,11 +109,6 @@ def _texts(part: Any) -> Iterator[str]:
     elif isinstance(part, dict):
         names = ("text", "thinking", "reasoning", "summary", "value")
         yield from _texts(next((part[name] for name in names if part.get(name)), None))
-
-
-def _storable(text: str) -> str:
-    """Return a text that can be stored: half of a character, as a limit in the middle of an emoji leaves it, is U+FFFD."""
-    return _SURROGATE.sub("\ufffd", text)
 
 
 def _without_thought(text: str) -> tuple[str, str]:

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from datagen.models.served import WATCH_EVERY_S, end_with_parent
+from datagen.child import WATCH_EVERY_S, end_with_parent
 
 SLOTS = 8  # requests computed together; more wait. 16 take as much processor time per token (measured), and twice the memory
 SLOT_TOKENS = 4096  # of a request, prompt and answer

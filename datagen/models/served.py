@@ -14,7 +14,6 @@ import signal
 import socket
 import subprocess
 import tempfile
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -26,7 +25,6 @@ from datagen.child import python
 from datagen.errors import ModelError
 
 START_TIMEOUT_S = 180.0
-WATCH_EVERY_S = 0.5
 _LLAMA_ERROR = re.compile(
     r"^[\d.]+ E +(?:srv +|cmn +)?\w+: +(?:init: |error: )*(.+(?:\n(?![\d.]+ [A-Z] |Traceback).+)*)", re.MULTILINE
 )
@@ -83,17 +81,6 @@ def served(model: str) -> Iterator[Endpoint]:
         finally:
             child.kill()  # it holds nothing to save, and Ctrl+C must not wait for it
             child.wait()
-
-
-def end_with_parent(parent: int) -> None:
-    """End this process, from a thread of its own, as soon as its parent is gone."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(WATCH_EVERY_S)
-        os._exit(0)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _free_port() -> int:

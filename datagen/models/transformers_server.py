@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from datagen.models.served import end_with_parent
+from datagen.child import end_with_parent
 
 # By default the server takes most of the machine's memory for its cache. This is room for 32 requests of 1,024 tokens.
 BLOCK_TOKENS = 256

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
-from datagen.json_text import dumps, finite
+from datagen.json_text import dumps, finite, storable
 from datagen.tool_calls import listed, parsed
 from datagen.tool_specs import openai_tools
-
-_HALF = re.compile("[\ud800-\udfff]")
 
 
 def parsed_calls(text: str | None) -> list[Any] | None:
@@ -45,7 +42,7 @@ def _writable(value: Any) -> Any:
 
 def _whole(value: Any) -> Any:
     if isinstance(value, str):
-        return _HALF.sub("\ufffd", value)
+        return storable(value)
     if isinstance(value, dict):
         return {_whole(name): _whole(one) for name, one in value.items()}
     return [_whole(one) for one in value] if isinstance(value, list) else value

@@ -189,7 +189,7 @@ class Template:
         text = self._try([_in_parts(ask), _in_parts(_ANSWER)]) or ""
         return PROBE in text and "'type'" not in text and '"type"' not in text  # not as Python or JSON would write the part
 
-    @lru_cache(maxsize=2)  # noqa: B019 - templates live as long as the process
+    @lru_cache(maxsize=16)  # noqa: B019 - templates live as long as the process: two answers of each that `_template` keeps
     def hides_user(self, *, later: bool) -> bool:
         """Say whether it leaves out what the user says, in the only turn or in a later one; False where it refuses that."""
         before = [_ASK, _ANSWER] if later else []
@@ -234,6 +234,7 @@ class Template:
     def _calls(self, calls: list[Any]) -> list[Any]:
         return with_text_arguments(calls) if self.calls == "text" else calls
 
+    @lru_cache(maxsize=16)  # noqa: B019 - templates live as long as the process
     def reads_results(self, *, called: bool) -> bool:
         """Say whether it writes tool turns, after a turn with a native call or after a plain one."""
         before = {"role": "assistant", "content": "", "tool_calls": self._calls([_CALL])} if called else _ANSWER

@@ -13,6 +13,7 @@ import regex
 
 from datagen.scores.answer_list import is_name, items, named
 from datagen.scores.formulas import FORMULA, boxed, formulas_at, inside
+from datagen.scores.numbers import with_powers
 from datagen.scores.same_formula import LIMIT_S, is_formula, same_formula
 
 _NUMBER = r"[-−–]?(?:\d{1,3}(?:[,，]\d{3})++|\d++)?(?:\.\d++)?(?<=\d)(?:\s?/\s?\d++(?!/))?"
@@ -57,7 +58,6 @@ _SEVERAL = regex.compile(
     flags=regex.I,
 )
 _SENTENCE_END = regex.compile(r"[.!?](?=\s|$)|[。！？]")
-_RAISED = regex.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
 _VULGAR = regex.compile(r"[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒]")
 _SUM = regex.compile(  # what may stand before the result of a sum
     r"(?:[\d\s.,+*/()×÷=−–-]|(?<=\d\s?)x(?=\s?\d)|\\(?:times|cdot|div)(?![a-z])|\{[^{}\d\\]{0,30}\})++"
@@ -266,9 +266,8 @@ def is_worked(text: str) -> bool:
 
 def _plain(text: str) -> str:
     """The text with every digit as 0-9 and LaTeX's fractions and signs as plain ones."""
-    text = _THIN.sub("", text)
-    text = _RAISED.sub(lambda hit: f"^{hit.group()}", text)  # 10² is no 102
-    text = _VULGAR.sub(lambda hit: f" {unicodedata.normalize('NFKC', hit.group())}", text)  # nor is 3½ 31/2
+    text = with_powers(_THIN.sub("", text))
+    text = _VULGAR.sub(lambda hit: f" {unicodedata.normalize('NFKC', hit.group())}", text)  # 3½ is no 31/2
     text = unicodedata.normalize("NFKC", text).replace("\u2044", "/")
     text = "".join(str(unicodedata.digit(c, c)) if c.isdigit() and not c.isascii() else c for c in text)
     text = _SIZE_OF_BRACKET.sub("", _DEGREES.sub("", text)).replace("{,}", ",").replace("°", "")

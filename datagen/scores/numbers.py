@@ -38,8 +38,12 @@ _NO_NUMBER = regex.compile(
     "|สามารถ|สามี|สามัญ|สามัคคี|ห้าม|ห้าง|เก้าอี้|ศูนย์กลาง|ศูนย์การ|สี่เหลี่ยม|สัมพันธ์|พันธุ์|พันธ์|หกล้ม|แปดเปื้อน|ร้อยละ|ล้านนา"
 )
 
-
 _RAISED = regex.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
+
+
+def with_powers(text: str) -> str:
+    """Return a text with a caret before its raised digits: folded to plain ones, 10² is no 102."""
+    return _RAISED.sub(lambda hit: f"^{hit.group()}", text)
 
 
 def numbers(text: str, *, decimal_comma: bool = False) -> Counter[str]:
@@ -47,8 +51,7 @@ def numbers(text: str, *, decimal_comma: bool = False) -> Counter[str]:
 
     A minus counts, and so do 负, ลบ and the word; `decimal_comma`: 1.200,5 is 1200.5.
     """
-    plain = _RAISED.sub(lambda hit: f"^{hit.group()}", text)  # 10² is no 102
-    plain = unicodedata.normalize("NFKC", plain)
+    plain = unicodedata.normalize("NFKC", with_powers(text))
     plain = "".join(str(unicodedata.digit(c, 0)) if c.isdigit() else c for c in plain)
     if decimal_comma:
         plain = _COMMA.sub(lambda hit: regex.sub(r"[.\s]", "", hit.group()).replace(",", "."), plain)

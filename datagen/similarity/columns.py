@@ -1,8 +1,8 @@
-"""Token lists as Arrow columns: made batch by batch, joined for all rows at once."""
+"""Token lists as Arrow columns: made batch by batch by `tokenised`, joined for all rows at once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pyarrow as pa
@@ -10,16 +10,6 @@ import pyarrow as pa
 from datagen.similarity.token_lists import TokenLists, from_chunks
 
 TOKENS = pa.list_(pa.dictionary(pa.int32(), pa.string()))
-
-
-def encoded(texts: Iterable[Sequence[str]]) -> pa.Array:
-    """Return the tokens of each text as a list of dictionary-encoded strings, so that a stage's scores are small and exact."""
-    index: dict[str, int] = {}
-    lists = [[index.setdefault(t, len(index)) for t in tokens] for tokens in texts]
-    offsets = np.cumsum([0, *map(len, lists)]).astype(np.int32)
-    flat = np.fromiter((i for ids in lists for i in ids), np.int32, count=int(offsets[-1]))
-    values = pa.DictionaryArray.from_arrays(pa.array(flat), pa.array(list(index), pa.string()))
-    return pa.ListArray.from_arrays(pa.array(offsets), values)
 
 
 def token_lists(column: pa.ChunkedArray) -> TokenLists:

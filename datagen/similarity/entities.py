@@ -1,6 +1,6 @@
 """Which rows can be about what a row is about, where something rare says so.
 
-`rouge_l.same_answer` holds two rows apart when a token stands both in the task and in the answer of one and nowhere in the
+`answers.same_answer` holds two rows apart when a token stands both in the task and in the answer of one and nowhere in the
 other: another entity in the same words. So a row can only repeat rows that hold its rarest such token. Where few do, they are
 all that needs to be compared: a template filled with a thousand names is then no million of pairs.
 """

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from datagen.json_text import storable
+
 LONGEST = 80  # characters of a tag; a longer one is a sentence
 MOST = 50  # tags of one answer
 READ = 20_000  # characters of an answer that are read
@@ -19,7 +21,6 @@ _FIELD = re.compile(r'["\']?(?:tag|title|标签|แท็ก)["\']?\s*[:：]\s*[
 _MARK = re.compile(r"^\s*(?:[-*+•·]|\(?\d{1,3}[.)、:：])\s*")
 _EXPLAINED = re.compile(r"(?<!\s)(?:\s*+(?:[:：]\s|：|——)|\s++[-–—]\s).*")
 _BLANKS = re.compile(r"[ \t\x0b\x0c]{2,}+")
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _TRIM = " \t\r\n*_`#\"'“”‘’「」.,;，。；、"
 
 
@@ -29,10 +30,10 @@ def tags_of(text: str) -> list[str]:
     JSON wherever it stands in the answer: a list of objects with a tag and its explanation, of texts, or an object that holds
     one; one that breaks off gives what can be read. Without JSON, the lines of a list, or one line with commas.
     """
-    text = _SURROGATE.sub("\ufffd", _BLANKS.sub(" ", text[:READ]))  # what follows is quadratic in runs of blanks
+    text = storable(_BLANKS.sub(" ", text[:READ]))  # what follows is quadratic in runs of blanks
     found: dict[str, str] = {}
     for raw in _json(text) or _lines(text):
-        tag = _SURROGATE.sub("\ufffd", " ".join(raw.split())).strip(_TRIM)  # JSON may spell what no file can hold
+        tag = storable(" ".join(raw.split())).strip(_TRIM)  # JSON may spell what no file can hold
         if tag and len(tag) <= LONGEST and any(c.isalpha() for c in tag):
             found.setdefault(tag.casefold(), tag)
     return list(found.values())[:MOST]

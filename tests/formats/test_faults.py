@@ -14,7 +14,7 @@ import zstandard
 from datagen.errors import DataError
 from datagen.formats import json_values, jsonl
 from datagen.formats.read import read
-from datagen.rows import ROW, ledger_of, new_row, table_of, turn
+from datagen.rows import LEDGER, ROW, new_row, table_of, turn
 
 GOOD = '{"instruction": "Name a lake.", "output": "Baikal."}\n'
 
@@ -230,7 +230,7 @@ def test_half_a_character_in_what_is_wrong_costs_its_row_alone(tmp_path, line):
     (tmp_path / "in.jsonl").write_text('{"instruction": "Name a moon.", "output": "Io."}\n' + line + "\n")
     kept, lost = read(str(tmp_path / "in.jsonl"))
     assert lost["reason"] == "unreadable" and "\\ud800" in lost["evidence"] and kept["output"] == "Io."
-    ledger_of([lost])
+    pa.Table.from_pylist([lost], schema=LEDGER)
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,14 @@ import tracemalloc
 from functools import partial
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 import zstandard
 
 from datagen.errors import DataError, UsageError
 from datagen.formats.read import Source, read
 from datagen.formats.streams import head
-from datagen.rows import LEDGER, ROW, dropped_row, ledger_of, table_of
+from datagen.rows import LEDGER, ROW, dropped_row, table_of
 
 A = {"instruction": "Add.", "input": "", "output": "4"}
 B = {"instruction": "ลบ", "input": "", "output": "零"}
@@ -130,7 +131,7 @@ def test_a_broken_line_is_a_ledger_row_and_the_rest_is_read(tmp_path):
     assert '{"instruction": "x",' in broken["evidence"]
     assert "\n" not in broken["evidence"]
     assert json.loads(broken["extra"]) == {"raw": '{"instruction": "x", \n'}
-    assert ledger_of([broken]).schema == LEDGER
+    assert set(broken) == set(LEDGER.names) and pa.Table.from_pylist([broken], schema=LEDGER).num_rows == 1
 
 
 def test_the_id_of_an_unreadable_piece_is_of_its_file_place_and_bytes(tmp_path):

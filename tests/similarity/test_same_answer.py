@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ from datagen.rows import Row, new_row, table_of
 from datagen.similarity import same_answer
 from datagen.similarity.tokenised import tokenised
 from datagen.stage import Context
-from datagen.text import UNITS, Units, tokenizer
+from datagen.text import Units, tokenizer
 
 TEXTS = st.lists(st.one_of(st.text(alphabet="ab'_ 1.,@＠๑٣é’中ก", max_size=12), st.text(max_size=12)), max_size=8)
 ANSWERS = {
@@ -160,7 +160,7 @@ def test_texts_in_the_place_of_others_have_their_own_tokens(texts: list[str], ot
     assert len(set(found.vocabulary)) == len(found.vocabulary)
 
 
-@pytest.mark.parametrize("units", UNITS)
+@pytest.mark.parametrize("units", get_args(Units))
 @given(texts=TEXTS)
 def test_a_text_that_may_hold_no_data_loses_nothing_with_its_signature(units: Units, texts: list[str]) -> None:
     may = same_answer.may_hold_data(tokenised(texts, units), units)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 
 from datagen.similarity.columns import token_lists
 from datagen.similarity.tokenised import numbered, tokenised, tokenised_words
-from datagen.text import UNITS, Units, facts, tokenizer, words
+from datagen.text import Units, facts, tokenizer, words
 
 # Every kind of byte, often: digits with separators, apostrophes, underscores, signs, blanks that Python knows, the typographic.
 NEAR = st.text(alphabet="ab'_-.,01 2\t\n\x1c\x7f(+*A'Z9~:;é’“”–…\u00a0中ก", max_size=24)
@@ -18,7 +20,7 @@ PLAIN = st.text(alphabet=st.characters(max_codepoint=127), max_size=40)
 TEXTS = st.lists(st.one_of(NEAR, st.text(max_size=30), PLAIN), max_size=8)
 
 
-@pytest.mark.parametrize("units", UNITS)
+@pytest.mark.parametrize("units", get_args(Units))
 @given(texts=TEXTS)
 def test_the_tokens_are_those_of_the_patterns(units: Units, texts: list[str]) -> None:
     found = tokenised(texts, units)

@@ -41,7 +41,6 @@ ENDINGS = {"cut": "length", "filtered": "content_filter", "broke_off": "error"} 
 ANSWERS = {*ENDINGS, "broken", "no_choices", "null_text", "no_usage", "reasoning", "think", "think_cut", "think_left"}
 ANSWERS |= {"huge", "overbilled", "stream"}
 MISBEHAVIOUR = {*REFUSALS, *PASSING, *ANSWERS}
-BILLED = {"504", "hang", "hang_up", "reset", "slow", *ANSWERS, ""}
 OVERBILLED = 14  # times the tokens that an answer may have
 REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 429: "Too Many Requests"}
 IN_A_ROW = 3  # faults that pass, at most
