@@ -306,7 +306,7 @@ def _by_number(field: str, value: Any, number: int, texts: set[int], among: _Cho
     if not by_number and not as_text:
         raise ValueError(f"the field '{field}' holds {number}, and there are {size} choices, counted from {first or 0}")
     if not as_text:
-        why = " (none is 0, and one is the last of its choices only then)" if first else ""
+        why = " (none is 0)" if first else ""
         notes.add(f"the numbers in '{field}' count the choices from {first}{why}")
     return _one(field, str(number), by_number | as_text)
 
