@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from datagen.cli.say import say
+from datagen.cli.signals import exit_code, term_as_interrupt
 from datagen.errors import DatagenError, Stopped, of_place
 
 COMMANDS = {
@@ -93,13 +94,14 @@ def main(args: list[str] | None = None) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")  # the name of a file need not be UTF-8
     try:
-        code: Any = datagen.main(args, standalone_mode=False)
+        with term_as_interrupt():
+            code: Any = datagen.main(args, standalone_mode=False)
     except Exception as e:
         if os.environ.get("DATAGEN_DEBUG") and not isinstance(e, (DatagenError, click.ClickException, click.exceptions.Abort)):
             raise
         _fail(*_told(e))
     except KeyboardInterrupt:
-        _fail(STOPPED, 130)
+        _fail(STOPPED, exit_code())
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -110,7 +112,7 @@ def _told(error: Exception) -> tuple[str, int]:
     if isinstance(error.__cause__, Stopped):  # click makes an Abort of it
         return str(error.__cause__), error.__cause__.exit_code
     if isinstance(error, click.exceptions.Abort):
-        return STOPPED, 130
+        return STOPPED, exit_code()
     if isinstance(error, click.ClickException):
         context = getattr(error, "ctx", None)
         where = f" (see {context.command_path} --help)" if context else ""

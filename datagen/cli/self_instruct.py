@@ -23,6 +23,7 @@ def command(out: str, estimate: bool, probes: int, fresh: bool, as_json: bool, *
 
     alpaca: several tasks with their answers per completion. original: tasks, then whether each is a classification, then its
     instances. one: a single task, then its answer. Every answer is on disk in OUT/journal.sqlite before it is read; the same
-    command again buys none of them twice, and no cap is ever passed.
+    command again buys none of them twice. A cap is passed only where the endpoint bills more than it was asked for: that ends
+    the run with exit code 5, and what is in flight then is still paid.
     """
     return execute("self_instruct", out, given, estimate=estimate, probes=probes, fresh=fresh, as_json=as_json)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from datagen.cli.notes import notes_of
 from datagen.cli.say import command_line, say, say_json
+from datagen.cli.signals import exit_code
 
 if TYPE_CHECKING:
     from datagen.recipe import Recipe
@@ -67,12 +68,12 @@ def _executed(recipe: Recipe, out: str, **how: Any) -> Result:
         same = "the same command without --fresh" if how.get("fresh") else "the same command"
         if recipe.steps[0].kind not in GENERATORS:
             say(f"datagen: stopped ({bar.note}); everything finished so far is saved, {same} goes on", err=True)
-            sys.exit(130)
+            sys.exit(exit_code())
         say(
             f"datagen: stopped at {bar.kept:,} of {bar.total:,} rows ({bar.note}); every answer is saved: {same} goes"
             f" on, and `{command_line('reparse', out)}` writes the rows so far", err=True,
         )  # fmt: skip
-        sys.exit(130)
+        sys.exit(exit_code())
 
 
 # How a message begins after which the same command would stop again: a stall, and an endpoint that bills too much.

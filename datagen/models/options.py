@@ -17,6 +17,7 @@ from datagen.models.masking import secrets_of
 EMBEDDED = "smollm2"
 ENGLISH_ONLY = "the embedded model smollm2 knows English only"
 NAME_ANOTHER = "name another one with --model, and its --base-url"
+TAKE_ENGLISH = "take the English rows alone: datagen filter ROWS -o ENGLISH --stage rules:use=language,languages=en"
 DEFAULT_OUTPUT_TOKENS = 3072  # of one completion
 LIMITS = ("max_tokens", "max_completion_tokens")  # of an answer, in a request
 UNREAD = 0.01  # share of the rows that may be in other languages
@@ -123,7 +124,7 @@ class ModelOptions:
             UsageError: too many of them are not English.
         """
         if self.embedded and (told := not_english(languages, leeway)):
-            raise UsageError(f"'{step}': {ENGLISH_ONLY}, and {told}; {NAME_ANOTHER}")
+            raise UsageError(f"'{step}': {ENGLISH_ONLY}, and {told}; {NAME_ANOTHER}; or {TAKE_ENGLISH}")
 
     @property
     def embedded(self) -> bool:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -133,9 +136,81 @@ def test_the_embedded_model_refuses_rows_in_other_languages(taught: Any, tmp_pat
         execute(recipe.make(["answer"], input=(str(path),)), tmp_path / "out")
 
 
+def test_what_it_says_of_the_english_rows_is_true(tmp_path: Path, write_jsonl: Any) -> None:
+    from datagen import recipe
+    from datagen.options import split_stage
+    from datagen.row_language import language_of
+    from datagen.run import execute
+    from datagen.shards import iterate_rows
+
+    tasks = [
+        "What is the capital of France?",
+        "泰国的首都是哪里？请用一句话回答。",
+        "ประเทศไทยมีเมืองหลวงชื่ออะไร",
+        "Name a colour.",
+    ]
+    path = write_jsonl("mixed.jsonl", *({"instruction": task} for task in tasks))
+    with pytest.raises(UsageError, match="or take the English rows alone: datagen filter ROWS -o ENGLISH --stage") as told:
+        AnswerOptions().check_rows("answer", [language_of(task, "") for task in tasks])
+    stage = dict([split_stage(str(told.value).rpartition("--stage ")[2])])
+    execute(recipe.make([stage], input=(str(path),)), tmp_path / "english")
+    kept = list(iterate_rows(tmp_path / "english" / "kept"))
+    assert [row["instruction"] for row in kept] == [tasks[0], tasks[3]]
+    AnswerOptions().check_rows("answer", [row["language"] or language_of(row["instruction"], "") for row in kept])
+
+
 def test_an_adapter_of_the_embedded_model_reads_no_other_languages_either(tmp_path: Path) -> None:
     base = "/somewhere/smollm2-135m-instruct-0123"
     (tmp_path / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": base}))
     with pytest.raises(ValueError, match="smollm2 knows English only"):
         AnswerOptions(model=str(tmp_path), language="th")
     assert not AnswerOptions(model=str(tmp_path), base_url="http://127.0.0.1:1/v1", language="th").embedded
+
+
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_either_signal_says_what_is_saved_and_how_it_goes_on(
+    how: signal.Signals, code: int, saying: Any, write_jsonl: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from datagen.cli import main
+
+    write_jsonl("rows.jsonl", *({"instruction": f"What is {i} and {i}?"} for i in range(40)))
+    asked: list[str] = []
+
+    def says(prompt: str) -> str:
+        asked.append(prompt)
+        if len(asked) == 6:
+            os.kill(os.getpid(), how)
+        return "It is what it is."
+
+    before = signal.getsignal(signal.SIGTERM)
+    with saying(says) as server, pytest.raises(SystemExit) as ended:
+        words = ["answer", str(tmp_path / "rows.jsonl"), "-o", str(tmp_path / "out"), "--model", "tiny-chat"]
+        main([*words, "--base-url", server.base_url, "--concurrency", "2"])
+    assert ended.value.code == code
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("datagen: stopped") and last.endswith(
+        "everything finished so far is saved, the same command goes on"
+    )
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_sigterm_ends_a_command_that_ignores_ctrl_c_and_no_handler_of_a_caller_is_taken() -> None:
+    from datagen.cli.signals import exit_code, term_as_interrupt
+
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a job in the background of a script
+    try:
+        with pytest.raises(KeyboardInterrupt), term_as_interrupt():
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert exit_code() == 143
+    heard: list[int] = []
+    own = signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))
+    try:
+        with term_as_interrupt():
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0)
+    finally:
+        signal.signal(signal.SIGTERM, own)
+    assert (heard, exit_code()) == ([signal.SIGTERM], 130)
