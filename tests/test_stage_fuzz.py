@@ -66,7 +66,8 @@ def test_no_row_breaks_a_stage_and_no_cut_changes_it(name: str, rows: list[Row],
     if made.rewrites:
         whole = made.rewrite(table)
         parts = [made.rewrite(part) for part in (table.slice(0, cut), table.slice(cut)) if len(part)]
-        assert len(whole) == len(rows) and pa.concat_tables(parts).equals(whole)
+        assert len(whole) == len(rows)
+        assert pa.concat_tables(parts, promote_options="default").to_pylist() == whole.to_pylist()
         return
     scores = stage.scored(made, table, Context())
     assert scores.column(stage.ERROR).to_pylist() == [None] * len(rows)

@@ -29,13 +29,14 @@ MADE = {
         ("_DENIED", parse._compiled(parse._DENIED), "search"), ("_ALONE", parse._compiled(parse._ALONE), "fullmatch"),
         ("_RANGE", parse._compiled(parse._RANGE), "match"), ("_PART", parse._compiled(parse._PART), "match"),
     ],
+    "datagen.html_text.markup": [("_end", regex.compile(r"</script\s*+>", flags=regex.I), "search")],
     "datagen.curate.rules": [("toxic", rules._pattern("toxic"), "search")],
     "datagen.similarity.questions": [("question_words", questions._question_words(), "finditer")],
     "datagen.teach.evolve": [("stop_words", evolve._stop_words()[1], "fullmatch")],
 }  # fmt: skip
 # Their patterns are those of module constants, or never see a row: one character, the words of a command, our own source, the
 # names of files.
-HELD = {"datagen.similarity.signatures", "datagen.generate.parse_headings"}
+HELD = {"datagen.similarity.signatures", "datagen.text", "datagen.generate.parse_headings"}
 NO_ROWS = {"datagen.formats.encodings", "datagen.cli.terminal", "datagen.options", "datagen.formats.subsets"}
 
 
