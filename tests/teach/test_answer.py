@@ -183,9 +183,9 @@ def test_either_signal_says_what_is_saved_and_how_it_goes_on(
         return "It is what it is."
 
     before = signal.getsignal(signal.SIGTERM)
+    words = ["answer", str(tmp_path / "rows.jsonl"), "-o", str(tmp_path / "out"), "--model", "tiny-chat", "--concurrency", "2"]
     with saying(says) as server, pytest.raises(SystemExit) as ended:
-        words = ["answer", str(tmp_path / "rows.jsonl"), "-o", str(tmp_path / "out"), "--model", "tiny-chat"]
-        main([*words, "--base-url", server.base_url, "--concurrency", "2"])
+        main([*words, "--base-url", server.base_url])
     assert ended.value.code == code
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith("datagen: stopped") and last.endswith(
@@ -197,11 +197,14 @@ def test_either_signal_says_what_is_saved_and_how_it_goes_on(
 def test_sigterm_ends_a_command_that_ignores_ctrl_c_and_no_handler_of_a_caller_is_taken() -> None:
     from datagen.cli.signals import exit_code, term_as_interrupt
 
+    def told_to_stop() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5)
+
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a job in the background of a script
     try:
         with pytest.raises(KeyboardInterrupt), term_as_interrupt():
-            os.kill(os.getpid(), signal.SIGTERM)
-            time.sleep(5)
+            told_to_stop()
     finally:
         signal.signal(signal.SIGINT, before)
     assert exit_code() == 143
