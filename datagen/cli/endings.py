@@ -67,8 +67,12 @@ def _of_personal_data(out: str, found: dict[str, int]) -> None:
     from datagen.curate.clean import MASKING
     from datagen.personal_data.counts import said
 
-    say(f"personal data in {found['rows']:,} kept rows: {said(found)}; masked by:")
-    say(f"  {command_line('filter', out, '-o', beside(out, 'masked'), '--stage', MASKING)}")
+    inside = found.get("in_tools", 0)  # `clean` leaves these as they are
+    left = inside == sum(n for kind, n in found.items() if kind not in ("rows", "in_tools"))
+    of_them = f" ({inside:,} in what tools are called with or say, which clean leaves)" if inside else ""
+    say(f"personal data in {found['rows']:,} kept rows: {said(found)}{of_them}{'' if left else '; masked by:'}")
+    if not left:
+        say(f"  {command_line('filter', out, '-o', beside(out, 'masked'), '--stage', MASKING)}")
 
 
 def after(out: str, last: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ import regex
 from datagen.curate.rules import RULES, texts_of
 from datagen.errors import UsageError
 from datagen.html_text.page import text_of_html
-from datagen.personal_data.mask import KINDS, masked
+from datagen.personal_data.mask import KINDS, masked, masked_fields
 from datagen.personal_data.untouched import untouched
 from datagen.rows import ROW
 from datagen.stage import Stage
@@ -33,9 +33,9 @@ class Clean(Stage):
     (ftfy) and leaves full-width forms, curly quotes and ligatures; `html` turns a text with tags into its text, a block a line;
     `emoji` writes `:thumbs_up:`; `pii` masks e-mail addresses, phone numbers, public IP addresses, card numbers with a right
     checksum and API keys as `[EMAIL]`, `[PHONE]`, `[IP]`, `[CARD]`, `[KEY]`, or only those of `mask`; addresses that
-    are nobody's by rule (`example.com`, private networks) stay. Code, Markdown tables, formulas, tool calls and what tools
-    say are never touched. A row that becomes equal to an earlier one is dropped as `exact_duplicate`, one whose answer or task
-    was only markup as `empty_answer` or `empty_task`.
+    are nobody's by rule (`example.com`, private networks) stay; other fields of a row are masked with it. Code, Markdown
+    tables, formulas, tool calls and what tools say are never touched. A row that becomes equal to an earlier one is dropped as
+    `exact_duplicate`, one whose answer or task was only markup as `empty_answer` or `empty_task`.
     """
 
     do: tuple[str, ...] = ()  # unicode, html, emoji, pii
@@ -76,6 +76,8 @@ class Clean(Stage):
             if column.null_count < len(rows):
                 rows = _with(rows, name, [self._inside(items, fields) for items in column.to_pylist()])
                 changed |= {i for i, items in enumerate(column) if items.is_valid}
+        if "pii" in self.do:
+            rows = _with(rows, "extra", [masked_fields(extra, self.mask) for extra in rows.column("extra").to_pylist()])
         return _without_emptied(given, rows, sorted(changed)) if changed and "html" in self.do else rows
 
     def _inside(self, items: list[dict[str, Any]] | None, fields: tuple[str, ...]) -> list[dict[str, Any]] | None:

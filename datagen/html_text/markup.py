@@ -58,6 +58,7 @@ _MARKUP = regex.compile(
     rf"<(?:(?P<close>/)?(?P<name>[A-Za-z][A-Za-z0-9]*+)(?P<attributes>(?:(?:\s++|(?<=[\"']))(?:{_ATTRIBUTE}))*+)\s*+/?>"
     r"|(?P<comment>!--)|(?P<doctype>!(?i:doctype)\b[^<>]*+>))"
 )
+_CLOSING = regex.compile(r"</(head|math|noscript|script|style|svg|template)\s*+>", flags=regex.I)
 _BEFORE_A_BLOCK = frozenset("\n.!?:;。！？：；…")
 
 
@@ -110,7 +111,7 @@ def _end(text: str, mark: str, at: int, absent: set[str]) -> int | None:
         found = text.find(mark, at)
         end = found + len(mark) if found >= 0 else None
     else:
-        closing = regex.compile(rf"{mark}\s*+>", flags=regex.I).search(text, at)
+        closing = next((hit for hit in _CLOSING.finditer(text, at) if hit[1].lower() == mark[2:]), None)
         end = closing.end() if closing else None
     if end is None:
         absent.add(mark)

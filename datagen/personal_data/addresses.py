@@ -34,6 +34,10 @@ _EMAIL = regex.compile(
 )
 _NOBODYS = regex.compile(r"[@.](?:example\.(?:com|org|net)|test|invalid|localhost)$", flags=regex.I)
 
+_SERVICES = frozenset(("git", "hg", "svn", "gitea", "gitlab", "forgejo"))  # users that are programs
+_SCHEME = regex.compile(r"(?:git|ssh|https?)://\Z", flags=regex.I)
+_REMOTE_PATH = regex.compile(r":(?:\d{1,5}/)?[\w~./-]")
+
 _IPV4 = r"\d{1,3}(?:\.\d{1,3}){3}"
 _IP = regex.compile(
     rf"(?<![A-Za-z0-9_.:])[0-9A-Fa-f]{{0,4}}(?::[0-9A-Fa-f]{{0,4}}){{1,6}}:{_IPV4}(?![A-Za-z0-9_]|\.\d|\.[A-Za-z])"
@@ -61,8 +65,15 @@ def emails(text: str) -> Iterator[Span]:
     if "@" not in text:
         return
     for found in _EMAIL.finditer(text):
-        if not _NOBODYS.search(found.group()):
+        if not (_NOBODYS.search(found.group()) or _is_login(text, *found.span())):
             yield found.span()
+
+
+def _is_login(text: str, start: int, end: int) -> bool:
+    """Whether what looks like an e-mail address is where a program logs in: `git@github.com:a/b.git`, `ssh://git@host/a`."""
+    if text[start : text.index("@", start)] not in _SERVICES:
+        return False
+    return _REMOTE_PATH.match(text, end) is not None or _SCHEME.search(text, max(0, start - 12), start) is not None
 
 
 def ip_addresses(text: str) -> Iterator[Span]:

@@ -12,10 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from datagen.personal_data.keys import SIGNS
-from datagen.personal_data.mask import KINDS, counted
+from datagen.personal_data.mask import KINDS, counted, texts_of_fields
 from datagen.shards import read_shards
+from datagen.tool_calls import strings
 
-COLUMNS = ("instruction", "input", "output", "system", "messages", "candidates")
+COLUMNS = ("instruction", "input", "output", "system", "messages", "candidates", "extra")
 NAMES = {  # kind -> one, several
     "email": ("e-mail address", "e-mail addresses"), "phone": ("phone number", "phone numbers"),
     "ip": ("IP address", "IP addresses"), "card": ("card number", "card numbers"), "key": ("key", "keys"),
@@ -31,10 +32,16 @@ _MAY = (
 def of_table(table: pa.Table) -> tuple[Counter[str], int]:
     """Return how much personal data of each kind the rows of a table hold, and how many rows hold some.
 
-    Each text counts once: of a conversation its turns, but not what tools say, of several answers all.
+    Each text counts once: of a conversation its turns with what tools are called with and say, of several answers all, and
+    the texts of other fields. What stands in tools, which `clean` leaves as it is, is counted under `in_tools` again.
     """
     found: Counter[str] = Counter()
     rows: set[int] = set()
+    for row, one in _of_tools(table):
+        if here := counted(one):
+            found += here
+            found["in_tools"] += here.total()
+            rows.add(row)
     for at, texts in _texts(table):
         for hit in np.flatnonzero(
             pc.match_substring_regex(texts, _MAY).fill_null(fill_value=False).to_numpy(zero_copy_only=False)
@@ -57,9 +64,24 @@ def _texts(table: pa.Table) -> Iterator[tuple[npt.NDArray[np.int64], pa.Array]]:
     spoken = pc.fill_null(pc.not_equal(turns.field("role"), "tool"), fill_value=True)
     for name in ("content", "reasoning"):
         yield of[spoken.to_numpy(zero_copy_only=False)], turns.field(name).filter(spoken)
+    extras = table.column("extra").combine_chunks()
+    for at in np.flatnonzero(pc.match_substring_regex(extras, _MAY).to_numpy(zero_copy_only=False)).tolist():
+        for text in texts_of_fields(extras[at].as_py()):
+            yield every[at : at + 1], pa.array([text])
     answers, of = _items(table.column("candidates").combine_chunks())
     others = np.concatenate([[False], of[1:] == of[:-1]])[: len(of)]  # the first is the row's own answer
     yield of[others], answers.field("text").filter(pa.array(others))
+
+
+def _of_tools(table: pa.Table) -> Iterator[tuple[int, str]]:
+    """Yield the texts that tools are called with and say, decoded, each with the number of its row."""
+    turns, of = _items(table.column("messages").combine_chunks())
+    says = pc.if_else(pc.equal(turns.field("role"), "tool"), turns.field("content"), pa.scalar(None, pa.string()))
+    for column in (says, turns.field("tool_calls")):
+        may = pc.match_substring_regex(column, rf"{_MAY}|\\u").fill_null(fill_value=False)
+        for hit in np.flatnonzero(may.to_numpy(zero_copy_only=False)).tolist():
+            for text in strings(column[hit].as_py()):
+                yield int(of[hit]), text
 
 
 def _items(lists: pa.Array) -> tuple[pa.StructArray, npt.NDArray[np.int64]]:
@@ -68,14 +90,14 @@ def _items(lists: pa.Array) -> tuple[pa.StructArray, npt.NDArray[np.int64]]:
 
 
 def of_folder(folder: Path) -> dict[str, int]:
-    """Return the counts of a folder of shards by kind, those of 0 too, and under `rows` how many rows hold some."""
+    """Return the counts of a folder of shards by kind, those of 0 too, under `rows` how many rows hold some, and `in_tools`."""
     found: Counter[str] = Counter()
     rows = 0
     for table in read_shards(folder, list(COLUMNS)):
         here, with_some = of_table(table)
         found += here
         rows += with_some
-    return {"rows": rows, **{kind: found[kind] for kind in KINDS}}
+    return {"rows": rows, **{kind: found[kind] for kind in KINDS}, "in_tools": found["in_tools"]}
 
 
 def said(counts: dict[str, int]) -> str:

@@ -17,9 +17,11 @@ from datagen.personal_data.addresses import Span
 
 _C = r"[A-Za-z0-9_\-]"
 _BASE64_LINE = r"(?:\s|\\n|\\r)+[A-Za-z0-9+/=]{16,}"
+# The last line of a key is shorter; where its end is cut off, it is all of a line.
+_LAST_LINE = r"(?:(?:\s|\\n|\\r)+[A-Za-z0-9+/]++={0,2}+(?=[ \t\r]*+(?:\n|\Z)|\\[nr]))?"
 _PRIVATE = r"[A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?"
 _KEY = regex.compile(
-    rf"-----BEGIN {_PRIVATE}-----(?:(?:(?!-----).)*+-----END {_PRIVATE}-----|(?:{_BASE64_LINE})++)"
+    rf"-----BEGIN {_PRIVATE}-----(?:(?:(?!-----).)*+-----END {_PRIVATE}-----|(?:{_BASE64_LINE})++{_LAST_LINE})"
     r"|---- BEGIN SSH2 [A-Z ]{0,40}PRIVATE KEY ----(?:(?!---- ).)*+(?:---- END SSH2 [A-Z ]{0,40}PRIVATE KEY ----)?"
     r"|PuTTY-User-Key-File-\d: *+[\w\-]++(?:(?!PuTTY-User-Key-File-|Private-(?:MAC|Hash):).)*+"
     r"Private-(?:MAC|Hash): *+[0-9A-Fa-f]++"
@@ -31,6 +33,8 @@ _KEY = regex.compile(
     rf"|(?:A3T[A-Z0-9]|ABIA|ACCA|AKIA|ASIA)[0-9A-Z]{{16}}|AIza{_C}{{35}}|ya29\.{_C}{{20,}}|GOCSPX-{_C}{{20,}}"
     rf"|xox[abeoprs]-{_C}{{10,}}|xapp-\d-{_C}{{20,}}|dop_v1_[0-9a-f]{{64}}|shp(?:at|ca|pa|ss)_[0-9a-fA-F]{{32}}"
     rf"|\d{{8,10}}:AA{_C}{{33}}|(?P<jwt>eyJ{_C}{{8,}}(?:\.{_C}*+){{2,4}}))(?!{_C})"
+    r"""|(?<![A-Za-z0-9+.\-])[A-Za-z][A-Za-z0-9+.\-]{1,20}://[^\s:/@?#"'<>\[\]]{0,64}:\K(?![$<{%\[])[^\s:/@"'<>\[\]]{1,128}"""
+    r"(?=@[\p{L}\p{N}\[])"
     r"|(?<=hooks\.slack\.com/services/)T[A-Za-z0-9_]++/B[A-Za-z0-9_]++/[A-Za-z0-9_]++"
     r"|(?<=AccountKey=)[A-Za-z0-9+/]{86}=="
     r"""|(?i:aws_?secret_?(?:access_?)?key)["']?\s{0,3}[:=]\s{0,3}["']?\K[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])""",
@@ -87,8 +91,8 @@ _SIGNED = regex.compile(SIGNS)
 
 
 def keys(text: str) -> Iterator[Span]:
-    """Yield the keys of a text: private keys, and tokens of the services that mark theirs."""
-    if not _SIGNED.search(text):
+    """Yield the keys of a text: private keys, tokens of the services that mark theirs, and passwords in URLs."""
+    if not _SIGNED.search(text) and not ("://" in text and "@" in text):
         return
     for found in _KEY.finditer(text):
         if not found["jwt"] or _is_header(found["jwt"].partition(".")[0]):

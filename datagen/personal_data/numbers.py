@@ -30,7 +30,10 @@ _LABELLED = regex.compile(
     flags=regex.I,
 )
 _CALLED = regex.compile(
-    r"(?:(?<![\p{L}\p{M}])(?:tele|cell)?(?:tel|phone|mobile|cell|call|dial|fax|whats?app)|звоните|llame|llámenos|appelez|rufen|电话|電話|手机|手機|致电|致電|拨打|撥打|携帯|โทร|เบอร์|전화|휴대폰)\S{0,10}[\s:：.]*$",
+    r"(?:(?<![\p{L}\p{M}])(?:tele|cell)?(?:tel|phone|mobile|cell|call|dial|fax|whats?app)"
+    r"|(?<![\p{L}\p{M}])[وفبل]?(?:ال)?(?:هاتف|جوال|تليفون|موبايل|محمول|واتساب)|اتصل|تلفن|تماس|טלפון|נייד|התקשר|फ़ोन|फोन|मोबाइल|ফোন"
+    r"|τηλ|điện thoại|звоните|llame|llámenos|appelez|rufen"
+    r"|电话|電話|手机|手機|致电|致電|拨打|撥打|携帯|โทร|เบอร์|전화|휴대폰)\S{0,10}[\s:：.]*$",
     flags=regex.I,
 )
 _HOME = ("US", "CN", "TH")  # whose numbers are known by their form alone

@@ -168,7 +168,7 @@ def _personal(out: Path, summary: Mapping[str, Any]) -> dict[str, Any]:
     found = summary.get("personal_data") or counts.of_folder(out / "kept")  # an older run.json has none
     name = out.resolve().name
     command = shlex.join(["datagen", "filter", name, "-o", f"{name}-masked", "--stage", MASKING])
-    return {"said": counts.said(found), "rows": found["rows"], "command": command}
+    return {"said": counts.said(found), "rows": found["rows"], "in_tools": found.get("in_tools", 0), "command": command}
 
 
 def _counts(folder: Path) -> dict[str, Any]:

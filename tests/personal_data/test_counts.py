@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datagen.personal_data.counts import of_folder, of_table, said
-from datagen.personal_data.mask import counted
+from datagen.personal_data.mask import counted, masked_fields
 from datagen.rows import ROW, new_row
 
 JWT = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
@@ -56,7 +56,7 @@ def test_the_look_by_re2_passes_nothing_by_whatever_the_text(text: str) -> None:
     assert of_table(table({"instruction": "Say it.", "output": text}))[0] == counted(text)
 
 
-def test_each_text_counts_once_and_what_a_tool_says_does_not() -> None:
+def test_each_text_counts_once_and_what_a_tool_says_too() -> None:
     mail, other = "joe@gmail.com", "ann@gmail.com"
     messages = [turn("user", f"I am {mail}"), turn("tool", other), turn("assistant", f"Hi {mail}", reasoning=f"{mail}?")]
     rows = table(
@@ -65,7 +65,7 @@ def test_each_text_counts_once_and_what_a_tool_says_does_not() -> None:
         {"instruction": "a", "input": mail, "output": "b"},
         {"instruction": "a", "output": "b", "candidates": []},
     )
-    assert of_table(rows) == (Counter(email=4 + 2 + 1), 3)
+    assert of_table(rows) == (Counter(email=5 + 2 + 1, in_tools=1), 3)
     assert of_table(rows.slice(2)) == (Counter(email=1), 1)
     assert of_table(rows.slice(0, 0)) == (Counter(), 0)
 
@@ -100,3 +100,23 @@ def test_a_run_says_what_it_holds_and_the_command_that_masks_it(datagen: Any, wr
 def test_what_stands_between_two_tables_is_counted() -> None:
     rows = table({"instruction": "Contacts?", "output": "| a | b |\n\nMail joe.smith@gmail.com\n\n| c | d@gmail.com |"})
     assert of_table(rows) == (Counter(email=1), 1)
+
+
+def test_tool_calls_results_and_other_fields_are_counted_in_every_script() -> None:
+    said = ("joe@gmail.com", "โทร ๐๘๑-๒๓๔-๕๖๗๘")
+    calls = [json.dumps({"name": "crm", "arguments": json.dumps({"q": text})}) for text in said]
+    result = turn("tool", '{"电话": "电话13812345678"}')
+    extra = '{"meta": {"by": ["joe@gmail.com"]}, "id": "13812345678", "_shape": {"a": "b@c.com"}}'
+    rows = table(
+        *({"instruction": "a", "messages": [turn("user", "a"), turn("assistant", None, tool_calls=call)]} for call in calls),
+        {"instruction": "a", "messages": [turn("user", "a"), result, turn("assistant", "b")]},
+        {"instruction": "a", "output": "b", "extra": extra},
+        {"instruction": "a", "output": "b", "extra": "[]"},
+    )
+    assert of_table(rows) == (Counter(email=2, phone=2, in_tools=3), 4)
+
+
+def test_other_fields_are_masked_as_they_are_counted() -> None:
+    extra = '{"reasoning": "mail joe@gmail.com, `joe@gmail.com`", "id": "13812345678", "n": 13812345678}'
+    assert masked_fields(extra) == extra.replace("mail joe@gmail.com", "mail [EMAIL]")
+    assert (masked_fields(""), masked_fields("[1]")) == ("", "[1]")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from datagen.curate.clean import Clean
-from datagen.personal_data.mask import counted
+from datagen.personal_data.mask import counted, masked
 
 JWT = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
 PUTTY = (
@@ -237,3 +237,24 @@ def test_what_would_be_masked_is_counted() -> None:
 def test_a_hostile_text_costs_no_more_than_its_length(unit: str) -> None:
     text = unit * (60_000 // len(unit))
     assert isinstance(masked(text), str)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("هاتف ٠١٠١٢٣٤٥٦٧٨", "هاتف [PHONE]"),
+        ("الهاتف 01012345678", "الهاتف [PHONE]"),
+        ("السنة ٢٠٢٤ و ١٢٣٤٥٦٧٨", "السنة ٢٠٢٤ و ١٢٣٤٥٦٧٨"),
+        ("postgres://user:s3cretpass@db.acme.org/x", "postgres://user:[KEY]@db.acme.org/x"),
+        ("redis://:pa55@10.0.0.1:6379", "redis://:[KEY]@10.0.0.1:6379"),
+        ("见https://王:mima123@例子.公司/a", "见https://王:[KEY]@例子.公司/a"),
+        ("postgres://user:${PASS}@db/x, http://host:8080/@x", "postgres://user:${PASS}@db/x, http://host:8080/@x"),
+        ("-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQ\nAAAAAABBBBBCCCC", "[KEY]"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA1234567890abcdef\nand then words", "[KEY]\nand then words"),
+        ("git@github.com:a/b.git, mail joe@acme.org:now", "git@github.com:a/b.git, mail [EMAIL]:now"),
+        ("โคลน git@gitlab.com:a/b ssh://git@host.org/a", "โคลน git@gitlab.com:a/b ssh://git@host.org/a"),
+        ("git@acme.org", "[EMAIL]"),
+    ],
+)
+def test_passwords_in_urls_cut_keys_and_numbers_in_arabic_are_masked_and_logins_stay(text: str, expected: str) -> None:
+    assert masked(text) == expected
