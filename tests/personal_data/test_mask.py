@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from datagen.curate.clean import Clean
-from datagen.personal_data.mask import counted, masked
+from datagen.personal_data.mask import counted
 
 JWT = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
 PUTTY = (
