@@ -7,19 +7,21 @@ Format: https://github.com/hiyouga/LLaMA-Factory/blob/main/data/README.md. Dolly
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeGuard
+from typing import Any
 
 from datagen.formats import messages as chat
 from datagen.formats.answers import answer_field
 from datagen.formats.conversation import (
     Turn,
     candidates_beyond_pair,
+    is_history,
     is_pair,
     is_plain,
     pair_of,
     preference,
     prompt_turns,
     taught,
+    turns_of_history,
     unwanted,
 )
 from datagen.formats.shape import Record, Style, finish, renamed, restore, text_of
@@ -55,7 +57,7 @@ def read_record(record: Record) -> Row:
         fields["output"] = chosen
         taken |= {"chosen", "rejected"}
     history = plain.get("history")
-    if _is_history(history):
+    if is_history(history):
         fields["messages"] = _turns(history, fields)
         taken.add("history")
     theirs = {names.get(name, name) for name in taken}
@@ -107,20 +109,11 @@ def history_of(turns: list[Turn]) -> list[list[str]] | None:
     return [[turns[i]["content"], turns[i + 1]["content"]] for i in range(0, len(turns) - 2, 2)]
 
 
-def _is_history(history: Any) -> TypeGuard[list[list[str]]]:
-    return (
-        isinstance(history, list)
-        and bool(history)
-        and all(isinstance(p, list) and len(p) == 2 and all(isinstance(t, str) for t in p) for p in history)
-    )
-
-
 def _task(instruction: str, given: str) -> str:
     """Join instruction and input as `rows.conversation_turns` does."""
     return f"{instruction}\n\n{given}" if instruction and given else instruction or given
 
 
 def _turns(history: list[list[str]], fields: Row) -> list[Turn]:
-    turns = [turn(role, text) for pair in history for role, text in zip(("user", "assistant"), pair, strict=True)]
     task = _task(fields.get("instruction", ""), fields.get("input", ""))
-    return [*turns, turn("user", task), turn("assistant", fields.get("output", ""))]
+    return [*turns_of_history(history), turn("user", task), turn("assistant", fields.get("output", ""))]

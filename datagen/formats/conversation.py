@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from datagen.formats.kto import MARKS, truth
 from datagen.formats.names import plain_name
@@ -52,6 +52,20 @@ def columns_of(turns: list[Turn], system: str = "") -> Row:
 def turns_of(row: Mapping[str, Any]) -> list[Turn]:
     """Return the turns of a row without the one that `system` stands for."""
     return conversation_turns(row)[1 if row["system"] else 0 :]
+
+
+def is_history(value: Any) -> TypeGuard[list[list[str]]]:
+    """Whether a value is what was said before a task: a list of pairs of texts, the user's and the answer."""
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(p, list) and len(p) == 2 and all(isinstance(t, str) for t in p) for p in value)
+    )
+
+
+def turns_of_history(history: list[list[str]]) -> list[Turn]:
+    """Return the turns of a history."""
+    return [turn(role, text) for pair in history for role, text in zip(("user", "assistant"), pair, strict=True)]
 
 
 def preference(chosen: str, rejected: str) -> list[dict[str, Any]]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from datagen.formats.conversation import is_history
+
 ROLES = frozenset({"system", "user", "assistant", "tool"})
 TAGS = frozenset({"system", "human", "gpt", "function_call", "observation"})
 
@@ -50,7 +52,7 @@ def messages(record: Mapping[str, Any]) -> bool:
 
 def prompt_completion(record: Mapping[str, Any]) -> bool:
     """Whether a record is TRL's: a prompt and what answers it, all texts or all lists of messages."""
-    if "system" in record or not _tools(record) or "prompt" not in record:
+    if "system" in record or not _tools(record) or "prompt" not in record or is_history(record.get("history")):
         return False
     parts = [record[name] for name in ("prompt", "completion", "chosen", "rejected") if name in record]
     return all(isinstance(part, str) for part in parts) or all(map(_list, parts))

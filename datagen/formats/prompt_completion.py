@@ -15,11 +15,13 @@ from datagen.formats.conversation import (
     answer_turn,
     candidates_beyond_pair,
     columns_of,
+    is_history,
     is_pair,
     is_preference,
     preference,
     split_system,
     taught,
+    turns_of_history,
     unwanted,
 )
 from datagen.formats.messages import answer_text, is_messages, read_turn, shared, sides, write_turn
@@ -57,6 +59,10 @@ def read_record(record: Record) -> Row:
     else:
         answers = [[answer_turn(text_of(completion))]]
     turns = [read_turn(m) for m in prompt] if lists else [turn("user", text_of(prompt))]
+    history = plain.get("history")
+    if not lists and is_history(history):  # ms-swift's `query`, `response` and `history`
+        turns = [*turns_of_history(history), *turns]
+        taken.add("history")
     fields = _columns([*turns, *answers[0]], text_of(plain.get("system")), lists, style)
     fields["tools"] = text_of(plain.get("tools") or None)
     if len(answers) == 2:

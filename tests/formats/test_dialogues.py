@@ -120,6 +120,8 @@ MORE = [(U, "What is tea?"), (A, "A drink."), (U, "Hot?"), (A, "Yes.")]
                                             {"role": "CHATBOT", "message": "A drink."}],
           "message": "Hot?", "text": "Yes."}, "S"),
         ({"text": f"{HH}Yes."}, ""),
+        ({"query": "Hot?", "response": "Yes.", "history": [["What is tea?", "A drink."]]}, ""),  # ms-swift
+        ({"system": "S", "prompt": "Hot?", "completion": "Yes.", "history": [["What is tea?", "A drink."]]}, "S"),
         ({"id": "v", "conversations": [{"from": "system", "value": "S"}, {"from": "human", "value": "What is tea?"},
           {"from": "gpt", "value": "A drink."}, {"from": "human", "value": "Hot?"}, {"from": "gpt", "value": "Yes."}]}, "S"),
     ],
