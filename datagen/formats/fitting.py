@@ -24,6 +24,7 @@ SAID = {
     "no_turns": "{n} rows have no turn at all and are left out",
     "no_prompt": "{n} conversations begin with their only answer, so that there is no prompt: they are left out",
     "untaught": "{n} rows end with an answer that is not to be learned, which {to} cannot say: they are left out",
+    "weights_left": "{n} preferred answers say whether, or how much, they count, which {to} cannot say: that is left out",
     "empty_answer": "{n} rows have an empty answer and are written so; `datagen filter` drops them (empty_answer)",
     "beyond_history": "{n} conversations are more than alpaca's history holds: the last exchange is written, and all turns in"
     " a field `messages`",
@@ -74,6 +75,8 @@ class Fitting:
             return self._left_out("no_turns")
         if turns and is_preference(row) and not prompt_turns(turns):
             return self._left_out("no_prompt")
+        if turns and is_preference(row) and self.to in ALL_TAUGHT:
+            return self._unweighed(row)
         if turns is None or is_preference(row) or self.to not in ONE_ANSWER:
             return row
         end = answered_to(turns)
@@ -87,6 +90,14 @@ class Fitting:
         if self.to in ALL_TAUGHT and _untaught(row) and not (self.to == "alpaca" and unwanted(row)):
             return self._left_out("untaught")
         return row
+
+    def _unweighed(self, row: Row) -> Row:
+        """Return a preference without what its better answer says of its weight, which the record has no place for."""
+        *before, last = row["messages"]
+        if last["train"] is None and last["weight"] is None:
+            return row
+        self.met["weights_left"] += 1
+        return {**row, "messages": None, **columns_of([*before, {**last, "train": None, "weight": None}], row["system"])}
 
     def _left_out(self, reason: str) -> Row | None:
         self.met[reason] += 1

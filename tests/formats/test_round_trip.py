@@ -9,7 +9,7 @@ import json
 
 import pytest
 from export_shapes import is_sound, speech, told, wrong
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from datagen.formats import alpaca, messages, prompt_completion, sharegpt
@@ -182,6 +182,7 @@ def test_any_messages_record_comes_back(record):
 
 
 @given(RECORDS[prompt_completion])
+@example({"prompt": "q", "rejected": "b", "chosen": [{"role": "assistant", "content": "a", "weight": 0}]})
 @settings(deadline=None)
 def test_any_prompt_completion_record_comes_back(record):
     check_comes_back(prompt_completion, record)
