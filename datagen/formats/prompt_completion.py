@@ -87,7 +87,8 @@ def canonical(row: Mapping[str, Any], style: Style) -> Record:
         turns, said = taught(turns), {"label": False}
     plain = bool(said) and len(turns) == 2 and not row["tools"]
     lists = bool(style.get("lists")) or (row["messages"] is not None and not plain) or bool(row["system"])
-    count = style.get("completion_turns", 1 if turns and turns[-1]["role"] == "assistant" else 0)
+    # Also where the file has the answer in its prompt: the format wants it behind.
+    count = style.get("completion_turns") or (1 if turns and turns[-1]["role"] == "assistant" else 0)
     both: list[list[Turn]] = []
     prompt = turns[: len(turns) - count]
     if is_preference(row):

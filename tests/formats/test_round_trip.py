@@ -182,6 +182,7 @@ def test_any_messages_record_comes_back(record):
 
 
 @given(RECORDS[prompt_completion])
+@example({"prompt": [{"role": "user"}, {"role": "assistant"}]})
 @example({"prompt": "q", "rejected": "b", "chosen": [{"role": "assistant", "content": "a", "weight": 0}]})
 @settings(deadline=None)
 def test_any_prompt_completion_record_comes_back(record):
