@@ -148,7 +148,9 @@ class File:
             times = 1
             if isinstance(record, dict):
                 record, times = without_repeat(record, self.names, self.notes)
-            rows = [{**row, "repeat": times} for row in rows_of(record, self.source, self.notes)]
+            rows = rows_of(record, self.source, self.notes)
+            for row in rows:
+                row["repeat"] = times
             self.answered = self.answered or has_answer(record)
         except UnicodeEncodeError as error:
             byte = 0xDC80 <= ord(error.object[error.start]) <= 0xDCFF

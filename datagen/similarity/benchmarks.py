@@ -13,22 +13,8 @@ FIELDS = ("question", "prompt", "text", "instruction", "turns")  # where one is 
 # Names of a prompt that rows do not have, as `plain_name` has them; the first that is there counts.
 NAMES = (
     *("stem", "questionstem", "problem", "problemstatement", "query", "questiontext", "inputs", "input", "goal", "premise"),
-    *(
-        "sentence",
-        "sentence1",
-        "ctx",
-        "context",
-        "passage",
-        "story",
-        "statement",
-        "claim",
-        "题目",
-        "问题",
-        "問題",
-        "质问",
-        "題目",
-        "質問",
-    ),
+    *("sentence", "sentence1", "ctx", "context", "passage", "story", "statement", "claim"),
+    *("题目", "问题", "問題", "质问", "題目", "質問"),
     *("คำถาม", "โจทย์", "질문", "문제", "вопрос", "pregunta", "frage", "السؤال", "سؤال"),
 )
 

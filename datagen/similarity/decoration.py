@@ -59,10 +59,7 @@ def is_symbol(token: str) -> bool:
 
 def may_be_decorated(found: Tokenised) -> npt.NDArray[np.bool_]:
     """Return which texts hold a symbol, or two underscores beside a word; others have no decoration: bool[n]."""
-    marks = np.array([is_symbol(t) or t[:2] == "__" or t[-2:] == "__" for t in found.vocabulary], bool)
-    before = np.cumsum(np.concatenate([[0], marks[found.ids]]))
-    some: npt.NDArray[np.bool_] = before[found.offsets[1:]] > before[found.offsets[:-1]]
-    return some
+    return found.holding(lambda token: is_symbol(token) or token[:2] == "__" or token[-2:] == "__")
 
 
 def without_decoration(text: str, *, pictures_alone: bool = False) -> str:

@@ -87,10 +87,7 @@ def may_hold_data(found: Tokenised, units: Units) -> npt.NDArray[np.bool_]:
     """Return which texts may hold personal data, which there are none of without a digit or an address's sign: bool[n]."""
     if units == "rouge_score":  # which knows tokens of ASCII only
         return np.ones(len(found.counts), bool)
-    marks = np.array([any(c.isdigit() or c in "@＠" for c in token) for token in found.vocabulary], bool)
-    before = np.cumsum(np.concatenate([[0], marks[found.ids]]))
-    some: npt.NDArray[np.bool_] = before[found.offsets[1:]] > before[found.offsets[:-1]]
-    return some
+    return found.holding(lambda token: any(c.isdigit() or c in "@＠" for c in token))
 
 
 def _with(texts: list[str], changed: dict[int, str]) -> list[str]:

@@ -61,14 +61,22 @@ class Tokenised:
         values = pa.DictionaryArray.from_arrays(pa.array(self.ids), pa.array(self.vocabulary, pa.string()))
         return pa.ListArray.from_arrays(pa.array(self.offsets.astype(np.int32)), values)
 
+    def holding(self, wanted: Callable[[str], bool]) -> npt.NDArray[np.bool_]:
+        """Return which texts hold a token of some kind: bool[n_texts]; each token of the vocabulary is asked about once."""
+        return self._with_any(np.array(list(map(wanted, self.vocabulary)), bool))
+
+    def _with_any(self, marked: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        before = np.cumsum(np.concatenate([[0], marked[self.ids]]))
+        some: npt.NDArray[np.bool_] = before[self.offsets[1:]] > before[self.offsets[:-1]]
+        return some
+
     def facts(self, wanted: npt.NDArray[np.bool_]) -> list[str]:
         """Return `text.facts` of the wanted texts, "" for the others."""
         found = [""] * len(wanted)
         # Where the vocabulary is ASCII a token is a fact by itself; else the text's other tokens have a say.
         plain = np.array([t.isascii() for t in self.vocabulary], bool)
         held = np.array([is_fact(t) for t in self.vocabulary], bool)
-        ends = np.cumsum(np.concatenate([[0], ~plain[self.ids]]))
-        foreign = ends[self.offsets[1:]] > ends[self.offsets[:-1]]
+        foreign = self._with_any(~plain)
         for text in np.flatnonzero(wanted & foreign).tolist():
             found[text] = facts(self.of(text))
         at = np.flatnonzero(held[self.ids] & np.repeat(wanted & ~foreign, self.counts))
