@@ -142,11 +142,15 @@ def _with_text(record: Record, name: str, notes: Notes) -> Record:
     """Return the record with the answer under a name as a text, where it is not one yet."""
     value = record[name]
     if isinstance(value, list) and all(isinstance(one, dict) and "role" in one for one in value):
-        if isinstance(record.get("prompt"), list):
+        if isinstance(record.get("prompt"), list) and "instruction" not in record:
             return record
         texts = [one.get("content") for one in value if one["role"] == "assistant"]
         if len(texts) == 1 == len(value) and isinstance(texts[0], str):
             return {**record, name: texts[0]}
+        if 0 < len(texts) < len(value):  # not several answers, but what was said on both sides, or by a tool
+            if "instruction" not in record:
+                return record
+            raise ValueError(f"the field '{name}' holds a conversation, where the text of an answer belongs")
     if not isinstance(value, (dict, list)):
         return record
     return _with_candidates(record, name, _listed(name, value, None, notes))

@@ -211,7 +211,7 @@ def _tools(record: Record) -> Record:
 def _sides(record: Record) -> Record:
     """Return a record whose prompt is a list of messages with its answer as a list, too."""
     prompt = record.get("prompt")
-    if not is_maps(prompt) or any(name in record for name in SIDES):
+    if not is_maps(prompt) or any(name in record for name in ("instruction", *SIDES)):
         return record
     name = answer_field(record) or "completion"
     answer = record.get(name)

@@ -87,8 +87,9 @@ def canonical(row: Mapping[str, Any], style: Style) -> Record:
         turns, said = taught(turns), {"label": False}
     plain = bool(said) and len(turns) == 2 and not row["tools"]
     lists = bool(style.get("lists")) or (row["messages"] is not None and not plain) or bool(row["system"])
-    # Also where the file has the answer in its prompt: the format wants it behind.
-    count = style.get("completion_turns") or (1 if turns and turns[-1]["role"] == "assistant" else 0)
+    # Also where the file has all in its prompt, or all in its completion: the format wants the answer behind what is asked.
+    count = style.get("completion_turns", 0)
+    count = count if 0 < count < len(turns) else int(bool(turns) and turns[-1]["role"] == "assistant")
     both: list[list[Turn]] = []
     prompt = turns[: len(turns) - count]
     if is_preference(row):

@@ -198,10 +198,10 @@ def restore(row: Mapping[str, Any], form: str, canonical: Canonical) -> Record:
     if isinstance(extra.get("language"), str) and row["language"]:
         record["language"] = row["language"]  # the column is the newer truth
     record = patched(record, style["keep"]) if "keep" in style else record
-    field, said = mark_of(record)
-    if said == "unclear" or (said == "unwanted" and all(t["train"] is not False for t in row["messages"] or ())):
+    taught = all(t["train"] is not False for t in row["messages"] or ())
+    while (found := mark_of(record))[1] == "unclear" or (found[1] == "unwanted" and taught):
         # Under its name in this format it would say of a good answer that people did not want it.
-        return {f"{key}_" if key == field else key: value for key, value in record.items()}
+        record = {f"{key}_" if key == found[0] else key: value for key, value in record.items()}
     return record
 
 

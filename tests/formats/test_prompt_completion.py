@@ -60,3 +60,11 @@ def test_a_changed_text_shows_under_the_documented_name(rows, exported):
     (row,) = rows({"question": "", "answer": "4"})
     row["instruction"], row["output"] = "2+3?", "5"
     assert exported([row], "prompt_completion") == [{"prompt": "2+3?", "completion": "5"}]
+
+
+def test_a_prompt_and_a_completion_both_have_turns_where_they_are_written(rows, exported):
+    said = [{"role": "user", "content": "Hot?"}, {"role": "assistant", "content": "Yes."}]
+    right = [{"prompt": said[:1], "completion": said[1:]}]
+    for more in ({}, {"completion": []}, {"completion": None}):
+        assert exported(rows({"prompt": said, **more}), "prompt_completion") == right
+    assert exported(rows({"prompt": [], "completion": said}), "prompt_completion") == right

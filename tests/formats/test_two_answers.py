@@ -64,3 +64,23 @@ def test_a_call_of_a_tool_is_a_turn_of_the_assistant_beside_reasoning_too(rows):
     turns = [("human", "Hot?"), ("function_call", '{"name": "look", "arguments": {}}'), ("observation", "hot"), ("gpt", "yes")]
     (row,) = rows({"conversations": [{"from": role, "value": text} for role, text in turns], "rationale": "It says so."})
     assert row["output"] == "yes" and json.loads(row["extra"])["rationale"] == "It says so."
+
+
+def test_a_list_under_a_name_that_is_not_the_task_makes_no_answer(rows):
+    prompt = [{"role": "user", "content": "P"}]
+    said = [{"role": "assistant", "content": "A"}, {"role": "user", "content": "R"}, {"role": "assistant", "content": "B"}]
+    none, several, good = rows(
+        {"instruction": "Q", "prompt": prompt},
+        {"instruction": "Q", "prompt": prompt, "completion": said},
+        {"instruction": "Q", "prompt": prompt, "completion": said[:1]},
+    )
+    assert (none["output"], good["output"]) == ("", "A")
+    (whole,) = rows({"prompt": "Q", "completion": said})
+    assert [t["content"] for t in whole["messages"]] == ["Q", "A", "R", "B"]
+    assert several["reason"] == "unreadable" and "where the text of an answer belongs" in several["evidence"]
+
+
+def test_two_marks_of_an_answer_that_is_left_out_say_nothing_of_the_one_before_it(rows, exported):
+    (row,) = rows({"instruction": "Q", "history": [["Hi.", "Hello."]], "output": "", "kto_tag": False, "label": False})
+    (made,) = exported([{**row, "messages": row["messages"][:2]}], "prompt_completion")
+    assert made.keys() >= {"label_", "kto_tag_"} and made.keys().isdisjoint(("label", "kto_tag"))
