@@ -84,7 +84,9 @@ def test_it_ends_with_the_report_and_the_command_for_rows_of_ones_own_which_work
     told, run = tried
     assert "runs/try/report.html" in told and (run.folder / "report.html").is_file()
     start = told.index("  datagen filter YOUR_FILE.jsonl")
-    words = told[start : told.index("\n\n", start)].replace("\\\n", " ").split()
+    shown = told[start : told.index("\n\n", start)]
+    assert max(map(len, shown.splitlines())) <= 80
+    words = shown.replace("\\\n", "").split()  # as a shell joins lines
     (tmp_path / "YOUR_FILE.jsonl").write_text(json.dumps(dict(zip(FIELDS, ROWS[0], strict=True))), "utf-8")
     finished = datagen(*words[1:])
     assert finished.returncode == 0, finished.stderr

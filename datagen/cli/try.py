@@ -77,9 +77,15 @@ def _tell(out: Path, sample: Path) -> None:
     say(f"What was planted in them: {sample / 'README.md'}")
     say(f"The report, to open in a browser: {out / 'report.html'}\n")
     say("The same for rows of your own:\n")
-    options = "".join(f" \\\n      --stage {stage}" for stage in STAGES)
+    options = "".join(f" \\\n      {_folded(f'--stage {stage}')}" for stage in STAGES)
     say(f"  datagen filter YOUR_FILE.jsonl -o runs/clean{options}\n")
     say("and, where a benchmark will be run: --stage decontaminate:against=BENCHMARK.jsonl")
+
+
+def _folded(words: str, most: int = 72) -> str:
+    """Return an option over several lines of at most so many characters; a shell joins what a backslash ends."""
+    cut = words.rfind(",", 0, most) + 1
+    return words if len(words) <= most or not cut else f"{words[:cut]}\\\n{_folded(words[cut:], most)}"
 
 
 def _mended(out: Path, sample: Path) -> dict[str, int]:
