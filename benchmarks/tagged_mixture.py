@@ -18,7 +18,7 @@ from shared_data import DATA, needed
 from small_rows import dolly, written
 
 import datagen as dg
-from datagen.teach.backtranslate import TAGS
+from datagen.backtranslation import TAGS
 
 
 def tagged(rows: list[dict[str, Any]], line: str) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from datagen import options as option_fields
 from datagen import recipe as recipes
-from datagen import stage
+from datagen import stage, step
 from datagen.errors import BudgetError, DataError, ModelError, UsageError, did_you_mean
 from datagen.formats.read import read as read_rows
 from datagen.formats.write import Exported, export
@@ -22,6 +22,7 @@ from datagen.progress import Bar
 from datagen.rows import Row
 from datagen.run import Result, execute
 from datagen.shards import read_all, read_json
+from datagen.teacher import Teacher
 
 DEFAULT_STAGES: tuple[Any, ...] = ("rules", "minhash", "rouge")
 Steps = Sequence[str | Mapping[str, Any] | stage.Stage]
@@ -129,7 +130,7 @@ def mix(
     """Mix sources by T5's rules or by a grid of proxies; as `datagen mix`.
 
     `sources` maps the name of each to its rows, given as to `filter`; mapping, roles, limit, split and encoding are as in
-    `filter`, for each source; `options` are those of `MixOptions`, such as `method="temperature", temperature=2`.
+    `filter`, for each source; `options` are those of `Mix`, such as `method="temperature", temperature=2`.
 
     Raises:
         DatagenError: with one line that names the fix.
@@ -193,8 +194,9 @@ def teach(
     Raises:
         DatagenError: with one line; what was made until a cap or the endpoint ended it is in `out`.
     """
-    if kind not in (*recipes.TEACHERS, "judge"):
-        raise UsageError(f"there is no teacher '{kind}'{did_you_mean(kind, (*recipes.TEACHERS, 'judge'))}")
+    known = [*(n for n in step.names() if issubclass(step.find(n, step.Kind), Teacher)), "judge"]
+    if kind not in known:
+        raise UsageError(f"there is no teacher '{kind}'{did_you_mean(kind, known)}")
     _check_limit(limit)
     folder = Path(out)
     paths = _paths(rows, folder.with_name(f"{folder.name}.input") / "table.parquet")

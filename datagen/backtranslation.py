@@ -7,8 +7,13 @@ from typing import Any
 
 from datagen.errors import UsageError, did_you_mean
 from datagen.models.options import EMBEDDED, is_gguf, is_local
-from datagen.teach.backtranslate import TAGS
 
+# Per language: the system line of rows by people, and of made ones (Humpback's).
+TAGS = {
+    "en": ("Answer in the style of an AI Assistant.", "Answer with knowledge from web search."),
+    "zh": ("以 AI 助手的风格回答。", "用网络搜索得到的知识回答。"),
+    "th": ("ตอบในแบบของผู้ช่วย AI", "ตอบด้วยความรู้จากการค้นหาบนเว็บ"),
+}
 # Options that every step which asks a model gets.
 SHARED = (
     "model", "base_url", "concurrency", "rpm", "tpm", "timeout_s", "max_answer_mb", "budget_usd", "max_requests",

@@ -13,71 +13,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from datagen import assets, stage
+from datagen import assets, step
 from datagen import options as option_fields
-from datagen.documents.options import PassageOptions
 from datagen.errors import DataError, UsageError, did_you_mean
-from datagen.generate.options import OPTIONS as GENERATOR_OPTIONS
-from datagen.mix.options import MixOptions
-from datagen.pairs.options import PairOptions
-from datagen.teach.options import OPTIONS as TEACHER_OPTIONS
-from datagen.train.options import TrainOptions
+from datagen.step import Kind
 
-GENERATORS = tuple(GENERATOR_OPTIONS)
-TEACHERS = tuple(TEACHER_OPTIONS)
-READERS = ("passages", "from_pairs")  # what makes rows of documents or of sentence pairs; no model is asked
-PRE_EXPERIENCE = "pre_experience"  # Cherry's word for the model that has seen some of the rows
-FORWARD_MODEL = "forward_model"  # Humpback's: tuned on rows by people, and on those that a judge thought well of
-TRAINED = (PRE_EXPERIENCE, FORWARD_MODEL)  # steps that make a model for the stages after them
 KEYS = ("input", "map", "roles", "limit", "split", "encoding", "against", "steps")
 
 
 @dataclass(frozen=True)
-class TrainStep(TrainOptions):
-    """Options of `train`: those of the trainer, and rows to measure the loss on."""
-
-    eval: str | None = None  # rows to measure the loss on before and after
-
-
-@dataclass(frozen=True)
-class PreExperience(TrainOptions):
-    """Options of `pre_experience`: those of the trainer, and which rows it sees."""
-
-    rows: int = 1000  # that the model sees
-    sample: Literal["kmeans", "random"] = "kmeans"  # in turn from the clusters of the tasks' embeddings, or drawn
-    clusters: int = 100  # of k-means
-    embedder: str = "minilm"  # of the tasks: minilm, a folder, or a Hub id
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("rows", "clusters"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)}")
-
-
-@dataclass(frozen=True)
-class ForwardModel(TrainOptions):
-    """Options of `forward_model`: those of the trainer, and which rows it sees beside those of the chain."""
-
-    seeds: str | None = None  # rows by people
-    min_score: float = 4.0  # judge_score of the rows that it sees
-
-
-OPTIONS: dict[str, type[Any]] = {
-    **GENERATOR_OPTIONS, **TEACHER_OPTIONS, "passages": PassageOptions, "from_pairs": PairOptions,
-    "mix": MixOptions, "train": TrainStep,    PRE_EXPERIENCE: PreExperience, FORWARD_MODEL: ForwardModel,
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
 class Step:
-    """One step: its unique name in the recipe, its kind (a stage, a generator, `mix` or `train`) and its options."""
+    """One step: its unique name in the recipe, the name of its kind, and the kind itself with its options."""
 
     name: str
     kind: str
-    options: Any
+    options: Any  # a `step.Kind`
 
     def written(self) -> dict[str, Any]:
         """The step as a recipe holds it, every option spelled out."""
@@ -98,52 +50,59 @@ class Recipe:
     against: str | None = None  # folder of an earlier run of the same stages: only new rows are judged, beside its own
 
     def __post_init__(self) -> None:
-        kinds = [s.kind for s in self.steps]
-        first = (*GENERATORS, *READERS)
-        if any(k in first for k in kinds[1:]) or (self.input and kinds[:1] and kinds[0] in first):
+        kinds: list[Kind] = [s.options for s in self.steps]
+        names = [s.kind for s in self.steps]
+        first = bool(kinds) and kinds[0].place == "first"
+        if any(k.place == "first" for k in kinds[1:]) or (self.input and first):
             raise UsageError("recipe: a generator stands only first, and in place of an input; so do passages and from_pairs")
-        if not self.input and not (kinds and (kinds[0] in first or kinds[0] == "mix")):
+        if not self.input and not (first or (kinds and kinds[0].starts)):
             raise UsageError("recipe: nothing to read; give input: [PATH, …], or a generator or a mix as the first step")
-        for kind in ("mix", "train", PRE_EXPERIENCE):
-            if kinds.count(kind) > 1:
-                raise UsageError(f"recipe: the step '{kind}' stands more than once")
-        if "train" in kinds[:-1]:
-            raise UsageError("recipe: 'train' must be the last step")
+        if twice := next((s.kind for s in self.steps if s.options.once and names.count(s.kind) > 1), None):
+            raise UsageError(f"recipe: the step '{twice}' stands more than once")
+        if early := next((s.kind for s in self.steps[:-1] if s.options.place == "last"), None):
+            raise UsageError(f"recipe: '{early}' must be the last step")
         self._check_trained()
         self._check_sources()
+
+    @property
+    def trained(self) -> dict[str, int]:
+        """The position (1 = the first step) of each step that makes a model for a later one, by its name."""
+        return {s.name: at for at, s in enumerate(self.steps, start=1) if s.options.makes_model}
 
     def _check_trained(self) -> None:
         """A stage scores with the model of a step before it, and such a step is there for no other end."""
         models = [getattr(s.options, "model", None) for s in self.steps]
-        for at, step in enumerate(self.steps):
-            if step.kind not in TRAINED:
+        for at, each in enumerate(self.steps):
+            if not each.options.makes_model:
                 continue
-            users = [i for i, model in enumerate(models) if model == step.name]
+            users = [i for i, model in enumerate(models) if model == each.name]
             if early := [self.steps[i].name for i in users if i < at]:
-                raise UsageError(f"step '{early[0]}': its model is made by a step '{step.name}', which must stand before it")
+                raise UsageError(f"step '{early[0]}': its model is made by a step '{each.name}', which must stand before it")
             if not users:
-                example = f"ifd: {{model: {step.name}}}" if step.kind == PRE_EXPERIENCE else f"judge: {{model: {step.name}}}"
-                raise UsageError(f"recipe: no stage takes the model of '{step.name}'; give {example}")
-        names = {s.name for s in self.steps if s.kind in TRAINED}
-        if lost := next((m for m in models if m in TRAINED and m not in names), None):
-            user = self.steps[models.index(lost)].name
-            raise UsageError(f"step '{user}': its model is made by a step '{lost}', which must stand before it")
+                example = f"{each.options.makes_model}: {{model: {each.name}}}"
+                raise UsageError(f"recipe: no stage takes the model of '{each.name}'; give {example}")
+        for user, model in zip(self.steps, models, strict=True):
+            if model not in self.trained and _makes_model(model):
+                raise UsageError(f"step '{user.name}': its model is made by a step '{model}', which must stand before it")
 
     def _check_sources(self) -> None:
-        """A mix after other steps must take their rows, or those rows would vanish."""
-        for i, step in enumerate(self.steps):
-            if step.kind != "mix":
+        """A step that names whose rows it takes must take those before it, or they would vanish."""
+        for i, each in enumerate(self.steps):
+            taken, name = each.options.takes_from, each.name
+            if taken is None:
                 continue
             before = self.steps[i - 1].name if i else "input" if self.input else None
-            taken = [v["from"] for v in step.options.sources.values() if isinstance(v, dict)]
             if wrong := [t for t in taken if t != before]:
                 raise UsageError(
-                    f"step 'mix': 'from: {wrong[0]}' is not the step before it" + (f", which is '{before}'" if before else "")
+                    f"step '{name}': 'from: {wrong[0]}' is not the step before it"
+                    + (f", which is '{before}'" if before else "")
                 )
             if len(taken) > 1:
-                raise UsageError(f"step 'mix': two sources take the rows of '{taken[0]}'; one may")
+                raise UsageError(f"step '{name}': two sources take the rows of '{taken[0]}'; one may")
             if before and not taken:
-                raise UsageError(f"step 'mix' must take the rows of the step before it: name a source with {{from: {before}}}")
+                raise UsageError(
+                    f"step '{name}' must take the rows of the step before it: name a source with {{from: {before}}}"
+                )
 
     def written(self) -> dict[str, Any]:
         """The recipe as YAML holds it, every option spelled out."""
@@ -160,13 +119,7 @@ def make_step(kind: str, options: Mapping[str, Any], taken: Sequence[str] = ()) 
     Raises:
         UsageError: an unknown step, option or value.
     """
-    if kind in OPTIONS:
-        _check_from(kind, options)
-        made: Any = option_fields.build(OPTIONS[kind], options, f"step '{kind}'")
-    elif "." not in kind and kind not in stage.names():
-        raise UsageError(f"there is no step '{kind}'{did_you_mean(kind, [*stage.names(), *OPTIONS])}")
-    else:
-        made = stage.make(kind, options)
+    made = step.make(step.find(kind, Kind), options)
     name, n = kind, 1
     while name in taken:
         n += 1
@@ -174,14 +127,9 @@ def make_step(kind: str, options: Mapping[str, Any], taken: Sequence[str] = ()) 
     return Step(name, kind, made)
 
 
-def _check_from(kind: str, options: Mapping[str, Any]) -> None:
-    sources = options.get("sources") if kind == "mix" else None
-    for name, value in sources.items() if isinstance(sources, dict) else ():
-        if not isinstance(name, str) or not name:
-            raise UsageError(f"step 'mix': the name of a source is a text, not {name!r}; put it in quotes")
-        paths = value if isinstance(value, list) else [value]
-        if not (paths and all(isinstance(p, str) for p in paths)) and not (isinstance(value, dict) and list(value) == ["from"]):
-            raise UsageError(f"step 'mix', source '{name}': expected a path, a list of paths or {{from: STEP}}, not {value}")
+def _makes_model(name: Any) -> bool:
+    """Whether a model's name is that of a kind of step which makes one."""
+    return name in step.names() and bool(step.find(name, Kind).makes_model)
 
 
 def make(entries: Sequence[Any], **head: Any) -> Recipe:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from typing import Any
 
 from datagen.language import identify, says_enough
 from datagen.wordlists import entries
@@ -22,6 +24,11 @@ def language_of(task: str, answer: str) -> str:
         if len(hits) * 6 >= len(found) and len(set(hits)) >= 4:
             return "en"
     return identify(text)[0] or identify(task)[0]
+
+
+def languages_of(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """Yield the language of each row: the one that it names, else that of its text."""
+    return (row["language"] or language_of(row["instruction"], row["output"]) for row in rows)
 
 
 @lru_cache(maxsize=1)

@@ -20,9 +20,11 @@ from datagen import folders
 from datagen.dataset import materialise
 from datagen.engine.local import LocalEngine
 from datagen.errors import BudgetError, DataError, DatagenError, UsageError, of_place
-from datagen.recipe import GENERATORS, Recipe
+from datagen.generator import Generator
+from datagen.recipe import Recipe
 from datagen.shards import count_rows, fingerprint, read_json, write_json, write_text
 from datagen.stage import ERROR
+from datagen.step import Kind, find, names
 from datagen.work import Progress, Run, Silent, installed
 
 FORMAT = 1  # of the run folder: bump when its files change
@@ -78,7 +80,7 @@ def execute(
             result = _finish(run)
             # Options that change neither a request nor a row, such as an address, leave the marks of the steps as they are.
             result.replaced = before is not None and before.get("marks") != result.summary["marks"]
-            if result.replaced and recipe.steps and recipe.steps[0].kind in GENERATORS and before:
+            if result.replaced and recipe.steps and recipe.steps[0].options.goes_on and before:
                 # Its answers are in the journal: a larger n or another cap goes on from them.
                 result.replaced = recipe.steps[0].name not in {s.get("name") for s in before.get("stages", ())}
             return result
@@ -118,14 +120,14 @@ def estimate(recipe: Recipe, out: Path, probes: int, progress: Progress | None =
         try:
             run.progress.step("estimate", None, "rows")
             steps.check(run)
-            if first.kind in GENERATORS:
+            if isinstance(first.options, Generator):
                 with ready(run, first, seed_rows(run, first), probes) as loop:
                     return probe(loop, first.options.n, min(first.options.concurrency, first.options.ahead))
             _check_free(out)
             if recipe.input:
                 steps.read_input(run)
                 return quote(run, recipe.steps, probes)
-            steps.kind_of(first)(run, first, run.folder(1, first.name))
+            steps.do(run, first, run.folder(1, first.name))
             return quote(run, rest, probes)
         except BudgetError as e:
             raise BudgetError(f"{e}; the estimate needs more for {probes} probes: try --probes 2, or a higher cap") from e
@@ -155,7 +157,7 @@ def _steps(run: Run) -> None:
     if run.recipe.input:
         steps.read_input(run)
     for position, step in enumerate(run.recipe.steps, start=1):
-        steps.kind_of(step)(run, step, run.folder(position, step.name))
+        steps.do(run, step, run.folder(position, step.name))
         if not run.stopped and (told := steps.passed(run, step)):
             run.stages[-1] = {**run.stages[-1], "stopped": told}
         if run.stopped:  # the steps after it wait for all of its rows
@@ -217,16 +219,16 @@ def _whole(out: Path, summary: dict[str, Any]) -> bool:
 
 def _tidy(run: Run, before: set[str]) -> None:
     """Remove what the steps `before` made that the recipe no longer has, and the copies of standard input and pipes."""
-    kinds = {s.kind for s in run.recipe.steps}
-    for name, kind in (("mix.json", "mix"), ("metrics.jsonl", "train"), ("adapter", "train"), ("model", "train")):
-        if kind in before - kinds:
+    kept = {name for s in run.recipe.steps for name in s.options.leaves}
+    for kind in before & {*names()}:
+        for name in {*find(kind, Kind).leaves} - kept:
             folders.remove(run.out / name)
     for copy in run.out.glob(".stdin*"):
         folders.remove(copy)
-    names = {run.folder(0, "input").name} if run.recipe.input else set()
-    names |= {run.folder(i, s.name).name for i, s in enumerate(run.recipe.steps, start=1)}
+    mine = {run.folder(0, "input").name} if run.recipe.input else set()
+    mine |= {run.folder(i, s.name).name for i, s in enumerate(run.recipe.steps, start=1)}
     for folder in run.out.glob("[0-9][0-9]-*"):
-        if folder.name not in names and (folder / "_done.json").is_file():
+        if folder.name not in mine and (folder / "_done.json").is_file():
             folders.remove(folder)
 
 

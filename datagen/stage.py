@@ -6,15 +6,9 @@ in input order, only the slim columns that the stage declared. A `Verdict` has o
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import inspect
-import pkgutil
-import sys
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, dataclass, fields, replace
-from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from datagen import options as option_fields
-from datagen.errors import LASTING, DatagenError, UsageError, did_you_mean
+from datagen import step
+from datagen.errors import LASTING, DatagenError, UsageError
+from datagen.step import Kind, described
 from datagen.verdict import VERDICT, Applied, Context, Reference, Verdict
 
 __all__ = [
@@ -31,30 +27,28 @@ __all__ = [
 ]  # fmt: skip
 
 ERROR = "error"  # the reason that every stage has: the row broke it
-REQUIRED = "(required)"  # shown in place of a default
+ROOM = "datagen.curate"
+SAMPLE = 64  # rows scored first, where the stage may refuse
+LEEWAY = 8.0  # a sample may hold so many times the rows that a stage bears
 
 
 @dataclass(frozen=True)
-class Stage:
+class Stage(Kind):
     """What every stage is: a frozen dataclass whose fields are its options. One level of inheritance, no registry."""
 
-    version: ClassVar[int] = 1  # bump when results change: enters the fingerprints
+    called: ClassVar[str] = "stage"
+    doer: ClassVar[str] = "datagen.steps.judging:judge"
     reasons: ClassVar[frozenset[str]] = frozenset()  # every reason that decide() may give
     decides: ClassVar[frozenset[str]] = frozenset()  # options that change decide() only, not the scores
     parallel: ClassVar[Literal["rows", "device"]] = "rows"  # score in a pool of processes, or in one with all its threads
     chunk: ClassVar[int] = 4096  # of parallel=device: rows scored between two writes, which is what a kill may cost
     rewrites: ClassVar[bool] = False  # it mends rows with `rewrite`
 
-    def __new__(cls, *_: Any, **given: Any) -> Self:
-        """Refuse an unknown option before the dataclass does, whose error names no other; raises UsageError."""
-        option_fields.refuse_unknown(cls, given)
-        return super().__new__(cls)
-
-    @property
-    def name(self) -> str:
-        """The stage's one name: its file, recipe, command-line and report name; the dotted name of a user's module."""
-        module = type(self).__module__
-        return module.removeprefix("datagen.curate.")
+    def __init_subclass__(cls) -> None:
+        """Have the rows of a stage that rewrites mended, not judged."""
+        super().__init_subclass__()
+        if cls.rewrites:
+            cls.doer = "datagen.steps.rewriting:rewrite"
 
     @property
     def adds(self) -> dict[str, pa.DataType]:
@@ -82,13 +76,13 @@ class Stage:
         return ()
 
     @property
-    def guarded(self) -> bool:
-        """Whether dropping most of a source, language or tag is more likely a mistake than meant."""
-        return False
+    def row_files(self) -> tuple[str, ...]:
+        """All of these, looked for before any step runs."""
+        return (*(path for named in self.files.values() for path in named), *self.references)
 
     @property
-    def incremental(self) -> bool:
-        """Whether the verdict on a row needs none of the rows after it, so that new rows can be judged by themselves."""
+    def guarded(self) -> bool:
+        """Whether dropping most of a source, language or tag is more likely a mistake than meant."""
         return False
 
     @property
@@ -129,8 +123,7 @@ class Stage:
 
 def names() -> list[str]:
     """Names of the stages that come with datagen."""
-    package = importlib.import_module("datagen.curate")
-    return sorted(m.name for m in pkgutil.iter_modules(package.__path__))
+    return step.names(ROOM)
 
 
 def find(name: str) -> type[Stage]:
@@ -139,52 +132,12 @@ def find(name: str) -> type[Stage]:
     Raises:
         UsageError: there is no such module, or it does not define exactly one Stage.
     """
-    if not all(part.isidentifier() for part in name.split(".")):
-        raise UsageError(f"'{name}' is not the name of a stage{did_you_mean(name, names())}")
-    path = name if "." in name else f"datagen.curate.{name}"
-    if "." in name:
-        _look_in_current_folder(name.partition(".")[0])
-    try:
-        module = importlib.import_module(path)
-    except ModuleNotFoundError as e:
-        if e.name is not None and not f"{path}.".startswith(f"{e.name}."):
-            raise UsageError(f"stage '{name}' needs the module '{e.name}': pip install {e.name}") from None
-        where = f": cannot import {path}" if "." in name else did_you_mean(name, names())
-        raise UsageError(f"there is no stage '{name}'{where}") from None
-    except (Exception, SystemExit) as e:  # noqa: BLE001 - a user's module may fail in any way when it is imported
-        raise UsageError(f"stage '{name}': {path} cannot be imported: {type(e).__name__}: {e}") from None
-    found = [
-        c for c in vars(module).values()
-        if inspect.isclass(c) and issubclass(c, Stage) and c is not Stage and c.__module__ == path
-    ]  # fmt: skip
-    if len(found) != 1:
-        raise UsageError(f"stage '{name}': {path} defines {len(found)} subclasses of Stage; it must define one")
-    return found[0]
-
-
-def _look_in_current_folder(package: str) -> None:
-    """Put the current folder last on the import path, for a module of the user's own that is nowhere else.
-
-    It stays there: what such a module imports when it is at work, and in a pool's processes, may lie there too.
-    """
-    if package not in sys.modules and importlib.util.find_spec(package) is None and (here := str(Path.cwd())) not in sys.path:
-        sys.path.append(here)
+    return step.find(name, Stage, ROOM)
 
 
 def make(name: str, options: Mapping[str, Any]) -> Stage:
     """Return the stage of a name with its options read and checked; raises UsageError."""
-    return option_fields.build(find(name), options, f"stage '{name}'")
-
-
-def described(cls: type[Stage]) -> tuple[str, list[tuple[str, Any]]]:
-    """Return the first line of a stage's docstring and its options with their defaults, REQUIRED where there is none."""
-
-    def default(field: Field[Any]) -> Any:
-        if field.default_factory is not MISSING:
-            return field.default_factory()
-        return REQUIRED if field.default is MISSING else field.default
-
-    return (cls.__doc__ or "").split("\n")[0], [(f.name, default(f)) for f in fields(cls)]
+    return step.make(find(name), options)
 
 
 def scored(stage: Stage, rows: pa.Table, ctx: Context) -> pa.Table:

@@ -249,13 +249,8 @@ class Run:
 
 def _answers(recipe: Recipe) -> readers.Answers:
     """Return whether the steps of a recipe need rows with answers: rules drop a row without one, training learns silence."""
-    for step in recipe.steps:
-        if step.kind in ("answer", "evolve"):
-            return "any"
-        drops = step.kind == "rules" and step.options.mode == "drop" and "empty_answer" in step.options.names
-        if drops or step.kind == "train":
-            return "needed"
-    return "named"
+    needs: Iterator[readers.Answers] = (step.options.needs_answers for step in recipe.steps if step.options.needs_answers)
+    return next(needs, "named")
 
 
 def source_name(path: str) -> str:

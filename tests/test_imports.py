@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from datagen import recipe, steps
+from datagen import step
+from datagen.step import Kind
 
 PACKAGE = Path(__file__).resolve().parents[1] / "datagen"
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if "_assets" not in p.parts)
@@ -44,14 +45,15 @@ LEVELS = {
     "errors": 0, "language_model": 0, "progress": 0, "json_text": 0, "child": 0, "rows": 0, "remnants": 0,
     "folders": 1, "options": 1, "answered": 1, "marks": 1, "tool_specs": 1, "tool_calls": 1, "quotas": 1, "assets": 1,
     "language": 1, "verbs": 1,
-    "shards": 2, "formats": 2, "render": 2, "verdict": 2, "text": 2, "row_language": 2, "wordlists": 1, "html_text": 2,
+    "step": 2, "shards": 2, "formats": 2, "render": 2, "verdict": 2, "text": 2, "row_language": 2,
+    "wordlists": 1, "html_text": 2,
     "personal_data": 3,
     "repeats": 3,
     "scores": 1, "languages": 1,
-    "stage": 3, "models": 3, "documents": 3, "pairs": 3, "similarity": 3, "tags": 3, "dataset": 3, "review_csv": 3,
-    "generate": 4, "teach": 4, "curate": 4, "mix": 4, "train": 4, "engine": 4, "reviews": 4,
-    "recipe": 5, "report": 5, "backtranslation": 5,
-    "work": 6,
+    "stage": 3, "models": 3, "documents": 3, "similarity": 3, "tags": 3, "dataset": 3, "review_csv": 3,
+    "generator": 4, "teacher": 4, "curate": 4, "train": 4, "engine": 4, "reviews": 4,
+    "kinds": 5, "recipe": 5, "report": 5, "backtranslation": 5,
+    "generate": 6, "teach": 6, "mix": 6, "pairs": 6, "work": 6,
     "steps": 7,
     "run": 8,
     "given": 8, "api": 9, "demo": 9,
@@ -124,20 +126,19 @@ def parts_of(*rooms: str, among: set[str]) -> set[str]:
 def test_reading_a_recipe_loads_options_and_no_maker(tmp_path: Path) -> None:
     loaded = loaded_by("import datagen.run, datagen.steps, datagen.recipe", tmp_path)
     assert not loaded & ((HEAVY - {"pyarrow", "numpy"}) | MODELS | {"asyncio", "scipy"})
-    makers = ("generate", "teach", "mix", "train", "pairs", "documents", "curate", "report", "models", "scores", "similarity")
-    assert parts_of(*makers, among=loaded) == {
-        "datagen.generate.options", "datagen.generate.rules",  # `rules` are checked when they are given
-        "datagen.teach.options", "datagen.mix.options", "datagen.train.options", "datagen.pairs.options",
-        "datagen.documents.options", "datagen.models.options", "datagen.models.masking",
-    }  # fmt: skip
+    makers = ("kinds", "generate", "teach", "mix", "train", "pairs", "documents", "curate", "report", "models", "scores")
+    assert parts_of(*makers, "similarity", among=loaded) <= {"datagen.models.options", "datagen.models.masking"}
     assert not loaded & {"datagen.steps.generating", "datagen.steps.teaching", "datagen.steps.training"}
 
 
-def test_every_kind_of_step_has_a_function_that_does_it() -> None:
-    for kind in recipe.OPTIONS:
-        assert callable(steps.kind_of(recipe.Step(kind, kind, None)))
-    for name, does in (("rules", "judge"), ("clean", "rewrite")):
-        assert steps.kind_of(recipe.make_step(name, {})).__name__ == does
+@pytest.mark.parametrize("kind", step.names("datagen.kinds"))
+def test_the_options_of_a_kind_load_nothing_heavy(kind: str, tmp_path: Path) -> None:
+    assert not loaded_by(f"import datagen.kinds.{kind}", tmp_path) & (HEAVY | MODELS | {"asyncio"})
+
+
+@pytest.mark.parametrize("kind", step.names())
+def test_every_kind_has_a_function_that_does_it(kind: str) -> None:
+    assert callable(step.loaded(step.find(kind, Kind).doer))
 
 
 COMMAND = "from datagen.cli import main\ntry:\n    main(sys.argv[1:])\nexcept SystemExit as end:\n    assert not end.code"
@@ -150,9 +151,7 @@ def test_a_filter_run_loads_what_its_chain_needs(tmp_path: Path) -> None:
     at_work = loaded_by(COMMAND, tmp_path, "filter", "rows.jsonl", "-o", "out")
     assert (tmp_path / "out" / "run.json").is_file()
     assert not at_work & MODELS
-    assert parts_of("generate", "teach", "train", "scores", among=at_work) <= {
-        "datagen.generate.options", "datagen.generate.rules", "datagen.teach.options", "datagen.train.options",
-    }  # fmt: skip
+    assert not parts_of("kinds", "generate", "teach", "train", "scores", among=at_work)
     assert not at_work & {"datagen.models.chat", "datagen.models.journal", "datagen.models.judge", "datagen.models.causal_lm"}
     assert "datagen.similarity.rouge_l" in at_work
 

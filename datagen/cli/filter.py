@@ -76,7 +76,8 @@ def _recipe(
     from datagen.api import DEFAULT_STAGES
     from datagen.errors import UsageError
     from datagen.options import split_stage, values
-    from datagen.stage import find
+    from datagen.stage import Stage, find
+    from datagen.teacher import Teacher
 
     if stages and path:
         raise UsageError("give --stage or --recipe, not both")
@@ -98,12 +99,12 @@ def _recipe(
         if not inputs:
             raise UsageError("filter needs something to read: a file, a folder, - for standard input, or hf://datasets/...")
         made = recipes.make(recipes.changed(entries, changes), input=inputs, mapping=mapping, limit=limit)
-    others = [s.kind for s in made.steps if s.kind in recipes.OPTIONS]
+    others = [s for s in made.steps if not isinstance(s.options, Stage)]
     if others:
         way = "use datagen run for a recipe with other steps"
-        if path and not inputs and others[0] in (*recipes.TEACHERS, "passages"):
+        if path and not inputs and (isinstance(others[0].options, Teacher) or others[0].options.documents):
             way = "to decide again, give the command that made them with the new value: what was asked is not asked again"
-        raise UsageError(f"filter takes stages only, not '{others[0]}'; {way}")
+        raise UsageError(f"filter takes stages only, not '{others[0].name}'; {way}")
     return made
 
 

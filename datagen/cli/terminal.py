@@ -52,7 +52,6 @@ def _executed(recipe: Recipe, out: str, **how: Any) -> Result:
     """Execute a recipe; what a budget or Ctrl+C ends says where it stands and how it goes on."""
     from datagen.errors import BudgetError, Stopped
     from datagen.progress import Bar
-    from datagen.recipe import GENERATORS
     from datagen.run import execute
 
     bar = Bar()
@@ -66,7 +65,7 @@ def _executed(recipe: Recipe, out: str, **how: Any) -> Result:
         if bar.kept is None or isinstance(e, Stopped):
             raise
         same = "the same command without --fresh" if how.get("fresh") else "the same command"
-        if recipe.steps[0].kind not in GENERATORS:
+        if not recipe.steps[0].options.goes_on:
             say(f"datagen: stopped ({bar.note}); everything finished so far is saved, {same} goes on", err=True)
             sys.exit(exit_code())
         say(

@@ -79,13 +79,11 @@ def _look(recipe: Recipe, *, as_json: bool) -> int:
     import dataclasses
     import textwrap
 
-    from datagen import options as option_fields
     from datagen.cli.unreadable import Unreadable
     from datagen.formats.read import read
     from datagen.train.dry_run import look
-    from datagen.train.options import TrainOptions
+    from datagen.train.options import trainer_options
 
-    settings = {k: v for k, v in option_fields.values(recipe.steps[0].options).items() if k != "eval"}
     rows = read(
         recipe.input[0],
         mapping=recipe.mapping,
@@ -96,7 +94,7 @@ def _look(recipe: Recipe, *, as_json: bool) -> int:
         needs_rows=True,
     )
     lost = Unreadable()
-    found = look(lost.noted(rows), TrainOptions(**settings))
+    found = look(lost.noted(rows), trainer_options(recipe.steps[0].options))
     lost.say()
     if as_json:
         say_json(dataclasses.asdict(found))

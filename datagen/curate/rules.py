@@ -114,6 +114,11 @@ class Rules(Stage):
         return self.mode == "drop"
 
     @property
+    def needs_answers(self) -> Literal["", "any", "needed"]:
+        """Rows with one, where it drops those without."""
+        return "needed" if self.mode == "drop" and "empty_answer" in self.names else ""
+
+    @property
     def incremental(self) -> bool:
         """A row is judged by itself."""
         return True

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -13,8 +15,8 @@ import pyarrow.compute as pc
 from datagen.errors import UsageError
 from datagen.models.embed import MULTILINGUAL, UNKNOWN, UNREAD, load, resolve
 from datagen.options import between
-from datagen.rows import View, view
-from datagen.stage import Context, Stage, Verdict
+from datagen.rows import View, table_of, view
+from datagen.stage import ERROR, LEEWAY, SAMPLE, Context, Stage, Verdict, scored
 from datagen.verdict import because, repetition
 
 
@@ -122,6 +124,11 @@ class Semantic(Stage):
                 f" {unknown:,} of {len(columns):,} rows; name one that reads their language, such as"
                 f" {MULTILINGUAL}: --set semantic.model=NAME, of backtranslate --fit-model NAME"
             )
+
+    def check_passages(self, name: str, rows: Iterable[dict[str, Any]]) -> None:
+        """Refuse passages that the model does not read: their instructions will be in the same language."""
+        columns = scored(self, table_of(islice(rows, SAMPLE)), Context())
+        self.refuse(columns.filter(columns.column(ERROR).is_null()), LEEWAY)
 
     def decide(self, columns: pa.Table, ctx: Context) -> Verdict:
         """Keep what is new, what fits best, or what is spread out."""

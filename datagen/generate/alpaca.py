@@ -18,13 +18,13 @@ from datagen.models.prompt import Prompt
 from datagen.rows import Row
 
 if TYPE_CHECKING:
-    from datagen.generate.options import SelfInstructOptions
+    from datagen.kinds.self_instruct import SelfInstruct
 
 
 class Examples:
     """The tasks that a prompt shows: some of the seeds, and some that the run has made where that is asked for."""
 
-    def __init__(self, seeds: Sequence[Row], options: SelfInstructOptions, human: int, machine: int) -> None:
+    def __init__(self, seeds: Sequence[Row], options: SelfInstruct, human: int, machine: int) -> None:
         """Take the numbers of human and of machine tasks per prompt."""
         self._seeds, self._options, self._human, self._machine = seeds, options, human, machine
 
@@ -41,9 +41,7 @@ class Examples:
 class Alpaca:
     """Several tasks with their answers per request."""
 
-    def __init__(
-        self, seeds: Sequence[Row], chat: Chat, options: SelfInstructOptions, topic: Callable[[int], str | None]
-    ) -> None:
+    def __init__(self, seeds: Sequence[Row], chat: Chat, options: SelfInstruct, topic: Callable[[int], str | None]) -> None:
         """Read the prompt."""
         self._chat, self._options, self._topic = chat, options, topic
         self._examples = Examples(seeds, options, options.shown, options.machine)

@@ -2,74 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from types import ModuleType
 from typing import Any
 
-from datagen.errors import UsageError
-from datagen.generate import magpie, self_instruct
 from datagen.generate.draft import Draft, failed
 from datagen.generate.loop import Aim, Loop
-from datagen.generate.options import GeneratorOptions
 from datagen.generate.pool import Pool
+from datagen.generate.rules import Refusal
 from datagen.generate.topics import Cell, Topics, read, subtopics
+from datagen.generator import Generator
 from datagen.models import usage
 from datagen.models.chat import Chat
 from datagen.models.prompt import Prompt
 from datagen.rows import Row
 
-METHODS: dict[str, ModuleType] = {"self_instruct": self_instruct, "magpie": magpie}
 SUBTOPIC_TOKENS = 1024  # of the list of a topic's sub-topics
 
 
-def prompts(kind: str, options: GeneratorOptions) -> list[str]:
+def prompts(generator: Generator) -> list[str]:
     """Return the text of every prompt that a run uses; its rows depend on them."""
     from datagen import assets
 
-    names: list[str] = METHODS[kind].prompts(options)
-    return [
-        assets.prompt(name, options.language, options.prompts)
-        for name in [*names, *(["subtopics"] if options.subtopics else [])]
-    ]
+    names = [*generator.prompt_names, *(["subtopics"] if generator.subtopics else [])]
+    return [assets.prompt(name, generator.language, generator.prompts) for name in names]
 
 
-def loop(
-    kind: str, seeds: Sequence[Row], chat: Chat, options: GeneratorOptions, requests: int | None = None
-) -> Loop:  # fmt: skip
+def loop(generator: Generator, seeds: Sequence[Row], chat: Chat, requests: int | None = None) -> Loop:
     """Return the loop of a generator.
 
     Args:
-        kind: `self_instruct` or `magpie`.
+        generator: the generator with its options.
         seeds: seed tasks as rows; they never count as rows of the result.
         chat: the model.
-        options: the options.
         requests: stop after so many requests, however few rows were kept.
 
     Raises:
         UsageError: seeds, topics or a template that are needed and not there.
     """
-    if kind == "self_instruct" and not seeds:
-        raise UsageError("self_instruct needs at least one seed task; check --seeds")
-    shown = getattr(options, "examples", None)
-    if shown and shown > len(seeds):
-        raise UsageError(
-            f"examples is {shown}, but there are {len(seeds)} seed tasks; give --seeds with more, or fewer examples"
-        )
-    steering = Steering(chat, options)
-    make: Callable[..., Any] = METHODS[kind].maker
+    generator.check_seeds(seeds)
+    steering = Steering(chat, generator)
     aim = Aim(
-        n=options.n, stage=kind, model=chat.name, language=options.language, window=options.window,
-        ahead=options.ahead, stall=options.stall, expected=options.expected, refuse=options.refusal.of_draft,
-        steering=steering, requests=requests,
+        n=generator.n, stage=generator.name, model=chat.name, language=generator.language, window=generator.window,
+        ahead=generator.ahead, stall=generator.stall, expected=generator.expected,
+        refuse=Refusal(generator.language, generator.item_rules).of_draft, steering=steering, requests=requests,
     )  # fmt: skip
-    return Loop(make(options, seeds, chat, steering.of), chat, Pool(seeds, options.threshold), aim)
+    return Loop(generator.maker(seeds, chat, steering.of), chat, Pool(seeds, generator.threshold), aim)
 
 
 class Steering:
     """What each request is about: the topics of a file, those without sub-topics divided by the model if asked for."""
 
-    def __init__(self, chat: Chat, options: GeneratorOptions) -> None:
+    def __init__(self, chat: Chat, options: Generator) -> None:
         """Read the file; raises DataError or UsageError."""
         self._chat, self._options = chat, options
         self._cells = read(options.topics, options.language) if options.topics else []

@@ -14,18 +14,13 @@ from datagen.errors import UsageError
 from datagen.generate import turns
 from datagen.generate.loop import Maker
 from datagen.generate.one import BareTurn, One
-from datagen.generate.options import MagpieOptions
+from datagen.kinds.magpie import Magpie
 from datagen.models.chat import Chat
 from datagen.models.options import is_gguf
 from datagen.rows import Row
 
 
-def prompts(options: MagpieOptions) -> list[str]:
-    """Names of the prompt templates that a run uses."""
-    return ["answer", *(["magpie"] if options.steered else [])]
-
-
-def maker(options: MagpieOptions, seeds: Sequence[Row], chat: Chat, topic: Callable[[int], str | None]) -> Maker:
+def maker(options: Magpie, seeds: Sequence[Row], chat: Chat, topic: Callable[[int], str | None]) -> Maker:
     """Return the method of a run; raises UsageError where no template is known."""
     family = options.template or (chat.model if options.local else turns.family_of(options.model))
     if family is None:

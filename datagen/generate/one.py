@@ -15,6 +15,7 @@ from datagen.generate.alpaca import Examples
 from datagen.generate.draft import Draft, failed, named, spent, told
 from datagen.generate.parse import Item, items
 from datagen.generate.pool import Seen
+from datagen.generate.rules import Refusal
 from datagen.generate.turns import UserTurn
 from datagen.models.chat import Chat
 from datagen.models.completion import Completion
@@ -22,7 +23,8 @@ from datagen.models.prompt import Prompt, prompt_hash
 from datagen.rows import Row
 
 if TYPE_CHECKING:
-    from datagen.generate.options import GeneratorOptions, SelfInstructOptions
+    from datagen.generator import Generator
+    from datagen.kinds.self_instruct import SelfInstruct
 
 
 class Asks(Protocol):
@@ -67,9 +69,7 @@ class BareTurn:
 class FewShot:
     """Asks by a prompt that shows some tasks and wants one more."""
 
-    def __init__(
-        self, seeds: Sequence[Row], chat: Chat, options: SelfInstructOptions, topic: Callable[[int], str | None]
-    ) -> None:
+    def __init__(self, seeds: Sequence[Row], chat: Chat, options: SelfInstruct, topic: Callable[[int], str | None]) -> None:
         """Read the prompt."""
         self._chat, self._options, self._topic = chat, options, topic
         self._examples = Examples(seeds, options, options.shown, options.machine)
@@ -97,9 +97,10 @@ def _task_of(text: str, *, cut: bool) -> Item:
 class One:
     """A task, then its answer."""
 
-    def __init__(self, asks: Asks, chat: Chat, answer: dict[str, Any], options: GeneratorOptions) -> None:
+    def __init__(self, asks: Asks, chat: Chat, answer: dict[str, Any], options: Generator) -> None:
         """Take how to ask, and the sampling of answers."""
-        self._asks, self._chat, self._sampling, self._refusal = asks, chat, answer, options.refusal
+        self._asks, self._chat, self._sampling = asks, chat, answer
+        self._refusal = Refusal(options.language, options.item_rules)
         self._system = Prompt("answer", options.language, options.prompts)
         self.hash = prompt_hash(asks.hash, self._system.hash)
 

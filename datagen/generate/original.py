@@ -10,22 +10,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from datagen.generate.alpaca import Examples
 from datagen.generate.draft import Draft, Spent, drafts, failed, named, spent, told
 from datagen.generate.parse import Item, instances, tasks, yes_or_no
 from datagen.generate.pool import Seen
 from datagen.generate.rules import Refusal
+from datagen.kinds.self_instruct import ORIGINAL_PROMPTS, SelfInstruct
 from datagen.models.chat import Chat
 from datagen.models.completion import Completion
 from datagen.models.prompt import Prompt, prompt_hash
 from datagen.rows import Row
 
-if TYPE_CHECKING:
-    from datagen.generate.options import SelfInstructOptions
-
-PROMPTS = ("original_tasks", "original_classify", "original_input_first", "original_output_first")
 CLASSIFY_TOKENS = 512  # of the answer yes or no; a model that reasons needs some
 COLONS = (":", "：")
 
@@ -34,14 +31,14 @@ class Original:
     """Tasks, their kind, their instances: one request for the list, two more for each task in it that is new."""
 
     def __init__(
-        self, seeds: Sequence[Row], chat: Chat, options: SelfInstructOptions, topic: Callable[[int], str | None],
+        self, seeds: Sequence[Row], chat: Chat, options: SelfInstruct, topic: Callable[[int], str | None],
         refusal: Refusal,
     ) -> None:  # fmt: skip
         """Read the prompts."""
         self._chat, self._options, self._topic, self._refusal = chat, options, topic, refusal
         self._examples = Examples(seeds, options, options.shown, options.machine)
         self._tasks, self._classify, self._input_first, self._output_first = (
-            Prompt(p, options.language, options.prompts) for p in PROMPTS
+            Prompt(p, options.language, options.prompts) for p in ORIGINAL_PROMPTS
         )
         self.hash = prompt_hash(*(p.hash for p in (self._tasks, self._classify, self._input_first, self._output_first)))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import string
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
 
 import regex
 
@@ -17,8 +17,6 @@ from datagen.text import words_in
 if TYPE_CHECKING:
     from datagen.generate.draft import Draft
 
-Rule = Literal["length", "punctuation", "keywords", "program", "ascii"]
-RULES: tuple[str, ...] = get_args(Rule)
 FEWEST, MOST = 4, 150  # words; of scripts without spaces a character counts as half a word
 KEYWORDS = (
     "image", "images", "graph", "graphs", "picture", "pictures", "file", "files", "map", "maps", "draw", "plot", "go to",

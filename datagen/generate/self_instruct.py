@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from datagen.generate import original
 from datagen.generate.alpaca import Alpaca
 from datagen.generate.loop import Maker
 from datagen.generate.one import BareTurn, FewShot, One
-from datagen.generate.options import SelfInstructOptions
 from datagen.generate.original import Original
+from datagen.generate.rules import Refusal
 from datagen.generate.turns import UserTurn, system_message, turn_of_model
+from datagen.kinds.self_instruct import SelfInstruct
 from datagen.models.chat import Chat
 from datagen.rows import Row
 
@@ -25,21 +25,12 @@ from datagen.rows import Row
 LOCAL_TASK_TOKENS, LOCAL_ANSWER_TOKENS = 96, 192
 
 
-def prompts(options: SelfInstructOptions) -> list[str]:
-    """Names of the prompt templates that a run uses; their text decides its rows."""
-    if options.resolved_method == "original":
-        return list(original.PROMPTS)
-    if options.resolved_method == "alpaca":
-        return ["self_instruct"]
-    return ["answer", *(["magpie"] if options.steered else [])] if options.local else ["answer", "one_task"]
-
-
-def maker(options: SelfInstructOptions, seeds: Sequence[Row], chat: Chat, topic: Callable[[int], str | None]) -> Maker:
+def maker(options: SelfInstruct, seeds: Sequence[Row], chat: Chat, topic: Callable[[int], str | None]) -> Maker:
     """Return the method of a run."""
     if options.resolved_method == "alpaca":
         return Alpaca(seeds, chat, options, topic)
     if options.resolved_method == "original":
-        return Original(seeds, chat, options, topic, options.refusal)
+        return Original(seeds, chat, options, topic, Refusal(options.language, options.item_rules))
     if not options.local:
         return One(FewShot(seeds, chat, options, topic), chat, options.answer_sampling(), options)
     model = Path(chat.model)
@@ -53,6 +44,6 @@ def maker(options: SelfInstructOptions, seeds: Sequence[Row], chat: Chat, topic:
     return One(asks, chat, answers, options)
 
 
-def _limited(sampling: dict[str, Any], tokens: int, options: SelfInstructOptions) -> dict[str, Any]:
+def _limited(sampling: dict[str, Any], tokens: int, options: SelfInstruct) -> dict[str, Any]:
     """Return sampling with the limit of a small model, unless the user gave one or the model need not be small."""
     return sampling if options.max_output_tokens is not None or not options.loadable else {**sampling, "max_tokens": tokens}

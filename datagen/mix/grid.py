@@ -22,7 +22,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from datagen.errors import DataError, ModelError, UsageError
-from datagen.mix.options import MixOptions
+from datagen.kinds.mix import Mix
 from datagen.mix.weights import order, repeats
 from datagen.quotas import quotas
 from datagen.rows import Row
@@ -79,7 +79,7 @@ def _mixture(name: str, sizes: Mapping[str, int], levels: Sequence[float]) -> di
 
 
 def search(
-    table: pa.Table, sizes: Mapping[str, int], options: MixOptions, trainer: Callable[[], Trainer],
+    table: pa.Table, sizes: Mapping[str, int], options: Mix, trainer: Callable[[], Trainer],
     eval_rows: list[Row] | None, on_run: Callable[[int, int], None], folder: Path,
 ) -> Found:  # fmt: skip
     """Train a proxy on every mixture of the grid and rank them by held-out loss.
@@ -149,7 +149,7 @@ def _finite(by_source: dict[str, float], name: str) -> dict[str, float]:
 
 
 def _held_out(
-    table: pa.Table, sizes: Mapping[str, int], options: MixOptions, eval_rows: list[Row] | None
+    table: pa.Table, sizes: Mapping[str, int], options: Mix, eval_rows: list[Row] | None
 ) -> dict[str, npt.NDArray[np.int64]]:
     """Return the rows that each source keeps out of training: the last of its order, and whatever else is measured on."""
     empty = [n for n, size in sizes.items() if size < (10 if eval_rows is None else 1)]
@@ -174,7 +174,7 @@ def _held_out(
 
 
 def _ordered(
-    table: pa.Table, sizes: Mapping[str, int], held: Mapping[str, npt.NDArray[np.int64]], options: MixOptions
+    table: pa.Table, sizes: Mapping[str, int], held: Mapping[str, npt.NDArray[np.int64]], options: Mix
 ) -> dict[str, list[Row]]:
     """Return the rows of each source in its order, held-out ones left out, as many as any proxy may need."""
     found, start = {}, 0
@@ -197,7 +197,7 @@ def _rows(weights: Mapping[str, float], usable: Mapping[str, int], ordered: Mapp
 
 def _too_many(
     plans: list[dict[str, Any]], usable: Mapping[str, int], ordered: Mapping[str, list[Row]], eval_rows: list[Row],
-    fit: Trainer, options: MixOptions,
+    fit: Trainer, options: Mix,
 ) -> str:  # fmt: skip
     """The message for a grid that is too large, its time estimated from one short run."""
     steps = min(2, options.steps)

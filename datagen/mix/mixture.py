@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from datagen.dataset import Dataset
 from datagen.json_text import dumps
+from datagen.kinds.mix import Mix
 from datagen.mix.grid import Found
-from datagen.mix.options import MixOptions
 from datagen.mix.weights import counts, order, repeats, shares
 from datagen.rows import Row
 from datagen.shards import read_all
@@ -41,7 +41,7 @@ class Plan:
         return {"sources": self.sources, **({"grid": self.grid} if self.grid else {})}
 
 
-def decide(data: Dataset, sizes: Mapping[str, int], options: MixOptions, search: Search) -> Plan:
+def decide(data: Dataset, sizes: Mapping[str, int], options: Mix, search: Search) -> Plan:
     """Decide how often each row is taken.
 
     Args:
@@ -54,7 +54,7 @@ def decide(data: Dataset, sizes: Mapping[str, int], options: MixOptions, search:
     held = found.held_out if found else {}
     usable = {n: size - len(held.get(n, ())) for n, size in sizes.items()}
     if found:
-        options = MixOptions(
+        options = Mix(
             sources=options.sources, method="weights", weights=dict(found.weights), rows=options.rows, seed=options.seed
         )
     wanted = counts(usable, options)

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from datagen.mix.options import MixOptions
+from datagen.kinds.mix import Mix
 from datagen.quotas import quotas
 
 
-def shares(sizes: Mapping[str, int], options: MixOptions) -> dict[str, float]:
+def shares(sizes: Mapping[str, int], options: Mix) -> dict[str, float]:
     """Return the share of each source in the mixture, summing to 1; a source without rows gets 0.
 
     With r = min(rows, cap): proportional r / sum r; temperature r ** (1 / T) renormalised; equal the same for all.
@@ -32,7 +32,7 @@ def shares(sizes: Mapping[str, int], options: MixOptions) -> dict[str, float]:
     return {n: w / total if total else 0.0 for n, w in raw.items()}
 
 
-def counts(sizes: Mapping[str, int], options: MixOptions) -> dict[str, int]:
+def counts(sizes: Mapping[str, int], options: Mix) -> dict[str, int]:
     """Return how many rows each source gives to the mixture, repeats counted."""
     wanted = shares(sizes, options)
     if not any(wanted.values()):

@@ -11,8 +11,8 @@ from datagen.errors import DataError
 from datagen.formats.dotted import leaves, shown, value_at
 from datagen.formats.read import records
 from datagen.json_text import dumps
+from datagen.kinds.from_pairs import FromPairs
 from datagen.languages import name_of
-from datagen.pairs.options import PairOptions
 from datagen.pairs.phrasings import Phrasing
 from datagen.rows import Row, dropped_row, new_row
 
@@ -28,7 +28,7 @@ class Pair:
     problem: str = ""
 
 
-def pairs_of(options: PairOptions) -> Iterator[Pair]:
+def pairs_of(options: FromPairs) -> Iterator[Pair]:
     """Yield the pairs of the files; raises DataError where no record has the fields."""
     one, other = options.source_field or options.source, options.target_field or options.target
     good, fields = 0, ""
@@ -58,7 +58,7 @@ def pairs_of(options: PairOptions) -> Iterator[Pair]:
         )
 
 
-def instructions(pairs: Sequence[Pair], phrasings: Sequence[Phrasing], options: PairOptions, step: str) -> Iterator[Row]:
+def instructions(pairs: Sequence[Pair], phrasings: Sequence[Phrasing], options: FromPairs, step: str) -> Iterator[Row]:
     """Yield a row per pair, direction and phrasing; what is no pair is a ledger row.
 
     The answer of a row stands nowhere in its own instruction: examples come from pairs whose sentences are others.
@@ -78,7 +78,7 @@ def instructions(pairs: Sequence[Pair], phrasings: Sequence[Phrasing], options: 
 
 def _row(
     pair: Pair, at: int, way: int, n: int, source: str, target: str, usable: Sequence[Pair], phrasings: Sequence[Phrasing],
-    options: PairOptions,
+    options: FromPairs,
 ) -> Row:  # fmt: skip
     text, answer = (pair.source, pair.target) if not way else (pair.target, pair.source)
     # Each phrasing of one pair is another: they go round from a place that is drawn.
@@ -93,7 +93,7 @@ def _row(
     )  # fmt: skip
 
 
-def _examples(pair: Pair, at: int, way: int, n: int, usable: Sequence[Pair], options: PairOptions) -> list[Pair]:
+def _examples(pair: Pair, at: int, way: int, n: int, usable: Sequence[Pair], options: FromPairs) -> list[Pair]:
     """Draw other pairs: none with a sentence of this one, none twice; fewer where there are not enough."""
     found: list[Pair] = []
     taken = {pair.source, pair.target}

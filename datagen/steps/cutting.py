@@ -10,11 +10,11 @@ from typing import Any
 from datagen import options as option_fields
 from datagen.dataset import Dataset, ingest
 from datagen.documents.document import Document
-from datagen.documents.options import PassageOptions
 from datagen.documents.passages import passages
 from datagen.documents.reading import documents, files_of, others_beside
 from datagen.errors import DataError
 from datagen.json_text import dumps
+from datagen.kinds.passages import Passages
 from datagen.language import identify
 from datagen.recipe import Step
 from datagen.rows import Row, dropped_row, new_row
@@ -25,7 +25,7 @@ from datagen.work import Run
 
 def cut(run: Run, step: Step, folder: Path) -> None:
     """Read the documents and cut them into passages; what is left out of a document is a ledger row with its reason."""
-    options: PassageOptions = step.options
+    options: Passages = step.options
     role = f"{step.name}.documents"
     found = run.hashed(role, lambda: [file for path in options.documents for file in files_of(path)])
     matter = {k: v for k, v in option_fields.values(options).items() if k != "documents"}
@@ -49,7 +49,7 @@ def cut(run: Run, step: Step, folder: Path) -> None:
 
 def _rows(run: Run, step: Step, counts: list[int]) -> Iterator[Row]:
     """Yield the rows and ledger rows of every document."""
-    options: PassageOptions = step.options
+    options: Passages = step.options
     several = (d for path in options.documents for d in documents(path, options.id_field, options.text_field))
     for document in islice(several, options.limit):
         counts[0] += 1

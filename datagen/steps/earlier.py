@@ -108,7 +108,7 @@ def opened(recipe: Recipe, out: Path) -> list[Earlier]:
 
 def _check(recipe: Recipe, earlier: Earlier) -> None:
     for step in recipe.steps:
-        if step.kind in recipes.OPTIONS or not step.options.incremental:
+        if not step.options.incremental:
             raise UsageError(f"--against works with stages that need no look back, and '{step.name}', as it is set, does")
     theirs = earlier.recipe.steps
     if [s.name for s in theirs] != [s.name for s in recipe.steps]:

@@ -9,7 +9,8 @@ import numpy as np
 
 from datagen import options as option_fields
 from datagen.errors import DataError
-from datagen.recipe import ForwardModel, Step
+from datagen.kinds.forward_model import ForwardModel
+from datagen.recipe import Step
 from datagen.shards import fingerprint
 from datagen.steps.entry import VERSION, entry
 from datagen.steps.training import fitted, template_text, told
@@ -34,7 +35,7 @@ def forward_model(run: Run, step: Step, folder: Path) -> None:
         run.check_unchanged(f"{step.name}.seeds")
         by_people = len(rows)
         rows = [*rows, *(row for row, good in zip(data.kept_rows(), well, strict=True) if good)]
-        trained = fitted(run, step, rows, ("seeds", "min_score"), folder)
+        trained = fitted(run, step, rows, folder)
         notes = {"by_people": by_people, "scored_high": int(well.sum()), "left_out": len(trained.left_out), **told(trained)}
         return {**entry(step.name, option_fields.values(options), len(alive), {}), "notes": notes}
 

@@ -25,12 +25,6 @@ if TYPE_CHECKING:
 MOST_READ = 5_000  # rows whose verbs and nouns are looked up
 
 
-def seed_path(step: Step) -> str | None:
-    """The file of a generator's seed tasks; None where it takes none."""
-    given: str | None = step.options.seeds
-    return given or (str(assets.seed_file(step.options.language)) if step.kind == "self_instruct" else None)
-
-
 def generate(run: Run, step: Step, folder: Path) -> None:
     """Make rows with a model; every answer goes through the run's journal."""
     from datagen.generate import generation
@@ -42,7 +36,7 @@ def generate(run: Run, step: Step, folder: Path) -> None:
     weights = run.identity(options.model) if is_local(options.model) else options.model
     run.watch(f"{step.name}.prompts", prompt_files(options))
     sides = {name: run.digest(f"{step.name}.{name}", [path]) for name, path in _files(step).items()}
-    mark = fingerprint(VERSION, matter, generation.prompts(step.kind, options), weights, sides, options.looks_back)
+    mark = fingerprint(VERSION, matter, generation.prompts(options), weights, sides, options.looks_back)
 
     def work() -> dict[str, Any]:
         run.progress.step(f"{step.name}: model", None, "rows")  # which starts here, where it is a local one
@@ -56,7 +50,7 @@ def _files(step: Step) -> dict[str, str]:
     """The files beside its options that a generator's rows depend on, by role."""
     topics = step.options.topics
     named = {
-        "seeds": seed_path(step),
+        "seeds": step.options.seed_file,
         "topics": str(assets.topics_file(step.options.language)) if topics == "default" else topics,
     }
     return {name: path for name, path in named.items() if path}
@@ -93,7 +87,7 @@ def _generated(run: Run, step: Step, folder: Path) -> dict[str, Any]:
 
 def seed_rows(run: Run, step: Step) -> list[Row]:
     """Return the seed tasks of a generator's step as rows."""
-    path = seed_path(step)
+    path = step.options.seed_file
     return run.side_rows("seeds", path) if path else []
 
 
@@ -103,7 +97,7 @@ def ready(run: Run, step: Step, seeds: Sequence[Row], requests: int | None = Non
     from datagen.generate import generation
 
     with chat_of(run, step) as chat:
-        loop = generation.loop(step.kind, seeds, chat, step.options, requests)
+        loop = generation.loop(step.options, seeds, chat, requests)
         for role in ("seeds", "topics", "prompts"):
             run.check_unchanged(f"{step.name}.{role}")
         yield loop

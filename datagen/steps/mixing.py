@@ -25,7 +25,7 @@ def mix(run: Run, step: Step, folder: Path) -> None:
     from datagen.mix import mixture
 
     options = step.options
-    paths = source_paths(options)
+    paths = options.source_paths
     digests = {n: run.digest(f"{step.name}.{n}", p, run.recipe.split) for n, p in paths.items()}
     how = [dict(run.recipe.roles), run.recipe.encoding, run.recipe.split and f"split {run.recipe.split}"]
     read_mark = fingerprint(
@@ -96,12 +96,6 @@ def _write_moved(folder: Path, moved: list[tuple[str, str]]) -> None:
     with ShardWriter(folder / "rewritten", REWRITTEN.remove(2)) as ids:
         for old, new in moved:
             ids.add({"old_id": old, "new_id": new})
-
-
-def source_paths(options: Any) -> dict[str, list[str]]:
-    """The paths of a mix's sources."""
-    found = {n: [v] if isinstance(v, str) else v for n, v in options.sources.items() if not isinstance(v, dict)}
-    return {n: list(paths) for n, paths in found.items()}
 
 
 def _proxies(run: Run, step: Step, folder: Path) -> Callable[..., Any]:

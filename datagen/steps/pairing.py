@@ -10,9 +10,9 @@ from datagen import options as option_fields
 from datagen.dataset import Dataset, ingest
 from datagen.errors import DataError, UsageError
 from datagen.formats.sources import files
+from datagen.kinds.from_pairs import FromPairs
 from datagen.pairs import phrasings
 from datagen.pairs.instructions import instructions, pairs_of
-from datagen.pairs.options import PairOptions
 from datagen.progress import counted
 from datagen.recipe import Step
 from datagen.shards import fingerprint
@@ -22,7 +22,7 @@ from datagen.work import Run
 
 def pair_up(run: Run, step: Step, folder: Path) -> None:
     """Read the pairs and write an instruction for each, in both directions."""
-    options: PairOptions = step.options
+    options: FromPairs = step.options
     spoken = options.source, options.target
     role, of_templates = f"{step.name}.pairs", f"{step.name}.templates"
     found = run.hashed(role, lambda: [file for path in options.pairs for file in files(path)])

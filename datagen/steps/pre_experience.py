@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from datagen import options as option_fields
 from datagen.errors import UsageError
-from datagen.recipe import PRE_EXPERIENCE, TRAINED, PreExperience, Step
+from datagen.kinds.pre_experience import PreExperience
+from datagen.recipe import Step
 from datagen.shards import fingerprint
 from datagen.stage import Stage
 from datagen.steps.entry import VERSION, entry
@@ -36,7 +37,7 @@ def pre_experience(run: Run, step: Step, folder: Path) -> None:
         run.progress.step(f"{step.name}: sample", None, "rows")
         chosen = {*alive[sampled(data, alive, options)].tolist()}
         rows = [row for at, row in zip(alive.tolist(), data.kept_rows(), strict=True) if at in chosen]
-        trained = fitted(run, step, rows, ("rows", "sample", "clusters", "embedder"), folder)
+        trained = fitted(run, step, rows, folder)
         notes = {"sampled": len(rows), "left_out": len(trained.left_out), **told(trained)}
         return {**entry(step.name, option_fields.values(options), len(alive), {}), "notes": notes}
 
@@ -59,7 +60,7 @@ def sampled(data: Dataset, alive: npt.NDArray[np.int64], options: PreExperience)
     vectors, unknown, _ = load(options.embedder, options.device).encode([row["instruction"] for row in data.kept_rows()])
     if (unknown > UNKNOWN).mean() > UNREAD:
         raise UsageError(
-            f"step '{PRE_EXPERIENCE}': the embedder '{options.embedder}' does not read {(unknown > UNKNOWN).sum():,} of"
+            f"step '{options.name}': the embedder '{options.embedder}' does not read {(unknown > UNKNOWN).sum():,} of"
             f" {len(alive):,} tasks; give sample: random, or embedder: {MULTILINGUAL}"
         )
     clusters = KMeans(min(options.clusters, len(alive)), n_init=1, random_state=options.seed).fit(vectors).labels_
@@ -76,7 +77,7 @@ def with_its_model(run: Run, step: Step) -> Stage:
     """Return a stage ready to run: where its model is the one that a step before it trained, that one's folder."""
     stage: Stage = step.options
     name = getattr(stage, "model", None)
-    position = next((i for i, s in enumerate(run.recipe.steps, start=1) if s.kind in TRAINED and s.name == name), None)
+    position = run.recipe.trained.get(str(name))
     if position is None:
         return stage
     folder = run.folder(position, str(name))

@@ -13,11 +13,12 @@ import numpy as np
 
 from datagen import stage as stages
 from datagen.errors import DataError
-from datagen.recipe import TEACHERS, TRAINED, Step
+from datagen.recipe import Step
 from datagen.rows import Row, table_of
 from datagen.stage import Context, Stage
 from datagen.steps.model import chat_of
 from datagen.steps.teaching import check, taught
+from datagen.teacher import Teacher
 from datagen.work import Run
 
 if TYPE_CHECKING:
@@ -89,12 +90,12 @@ def quote(run: Run, steps: Sequence[Step], probes: int) -> dict[str, Any]:
         raise DataError("no row is left to be asked about; run it without --estimate to see what went, and why")
     chosen = {at * n // probes for at in range(min(probes, n))} if n > probes else set(range(n))
     made = list(enumerate(row for at, row in enumerate(data.kept_rows(whole=True)) if at in chosen))
-    taken, trained = _Taken(len(made)), {s.name for s in steps if s.kind in TRAINED}
-    if steps[0].kind in TEACHERS:
+    taken, trained = _Taken(len(made)), run.recipe.trained
+    if isinstance(steps[0].options, Teacher):
         check(run, steps[0], data)
     for step in steps:
         scores = isinstance(step.options, Stage) and getattr(step.options, "model", None) not in trained
-        work = _taught if step.kind in TEACHERS else _scored if scores else None
+        work = _taught if isinstance(step.options, Teacher) else _scored if scores else None
         if work and made:
             made = work(run, step, made, taken)
         elif work:
@@ -106,12 +107,10 @@ def quote(run: Run, steps: Sequence[Step], probes: int) -> dict[str, Any]:
 
 def _taught(run: Run, step: Step, rows: list[tuple[Origin, Row]], taken: _Taken) -> list[tuple[Origin, Row]]:
     """Let a teacher work on rows; return those that it keeps."""
-    from datagen.teach import teachers
-
     with chat_of(run, step) as chat:
         done = taken.watch(chat, [origin for origin, _ in rows], step)
-        teacher = teachers.teacher(step.kind, step.name, chat, step.options)
-        with contextlib.closing(taught([row for _, row in rows], teacher, chat, step.name, step.options.stall)) as came:
+        lesson = step.options.lesson(step.name, chat)
+        with contextlib.closing(taught([row for _, row in rows], lesson, chat, step.name, step.options.stall)) as came:
             found = [(origin, one) for (origin, _), (_, made) in zip(rows, came, strict=True) for one in made]
         done()
     return [(origin, row) for origin, row in found if "reason" not in row]

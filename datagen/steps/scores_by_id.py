@@ -18,15 +18,13 @@ import pyarrow as pa
 
 from datagen import stage as stages
 from datagen.dataset import Dataset, read_column, write_scores
-from datagen.stage import ERROR, Context, Stage
+from datagen.stage import ERROR, LEEWAY, SAMPLE, Context, Stage
 
 if TYPE_CHECKING:
     from datagen.recipe import Step
     from datagen.work import Run
 
 Places = npt.NDArray[np.int64]
-SAMPLE = 64  # rows scored first, where the stage may refuse
-LEEWAY = 8.0  # a sample may hold so many times the rows that a stage bears
 
 
 def scored(

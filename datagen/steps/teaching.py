@@ -18,20 +18,19 @@ from datagen.dataset import Dataset, reason_counts
 from datagen.errors import BudgetError, DataError, DatagenError, ModelError, UsageError
 from datagen.formats import read as readers
 from datagen.languages import PROMPTS
-from datagen.recipe import FORWARD_MODEL, Step
-from datagen.row_language import language_of
-from datagen.rows import LEDGER, REWRITTEN, ROW, Row, dropped_row, operation_of, table_of
+from datagen.recipe import Step
+from datagen.row_language import languages_of
+from datagen.rows import LEDGER, REWRITTEN, ROW, Row, dropped_row, operation_of
 from datagen.shards import ShardWriter, fingerprint, read_all, read_shards
-from datagen.stage import ERROR, Context, scored
+from datagen.stage import ERROR
 from datagen.steps.entry import VERSION, entry
 from datagen.steps.generating import diversity_of
 from datagen.steps.model import chat_of, prompt_files, spent
-from datagen.steps.scores_by_id import LEEWAY, SAMPLE
+from datagen.teacher import Lesson, Teacher
 from datagen.work import Run
 
 if TYPE_CHECKING:
     from datagen.models.chat import Chat
-    from datagen.teach.teachers import Teacher
 
 Taught = tuple[Row, list[Row]]
 
@@ -40,7 +39,6 @@ def teach(run: Run, step: Step, folder: Path) -> None:
     """Ask a model about every row that is left; each answer goes through the run's journal."""
     from datagen.models.options import TRAVEL, is_local
     from datagen.models.recorded import asked_again
-    from datagen.teach import teachers
 
     options, data = step.options, run.datasets[-1]
     matter = {k: v for k, v in option_fields.values(options).items() if k not in TRAVEL}
@@ -49,7 +47,7 @@ def teach(run: Run, step: Step, folder: Path) -> None:
     beside = run.digest(f"{step.name}.seed_rows", [people]) if people else []
     run.watch(f"{step.name}.prompts", prompt_files(options))
     mark = fingerprint(
-        VERSION, matter, teachers.prompts(step.kind, options), weights, data.fingerprint, run.tail,
+        VERSION, matter, prompts(options), weights, data.fingerprint, run.tail,
         asked_again(options, run.out), beside,
     )  # fmt: skip
 
@@ -61,10 +59,10 @@ def teach(run: Run, step: Step, folder: Path) -> None:
         check(run, step, data)
         with chat_of(run, step) as chat:
             run.progress.step(step.name, rows_in, "rows")
-            teacher = teachers.teacher(step.kind, step.name, chat, options)
+            lesson = options.lesson(step.name, chat)
             run.check_unchanged(f"{step.name}.prompts")
-            with contextlib.closing(taught(data.kept_rows(whole=True), teacher, chat, step.name, options.stall)) as came:
-                told = _written(run, step, folder, data, _Class(chat, teacher), came)
+            with contextlib.closing(taught(data.kept_rows(whole=True), lesson, chat, step.name, options.stall)) as came:
+                told = _written(run, step, folder, data, _Class(chat, lesson), came)
         return {**told, **_diversity(run, step, folder, by_people)}
 
     run.do(folder, mark, work)
@@ -84,25 +82,22 @@ def _diversity(run: Run, step: Step, folder: Path, by_people: Sequence[Row]) -> 
         return {"notes": {"diversity": str(e)}}
 
 
+def prompts(teacher: Teacher) -> list[str]:
+    """Return the text of every prompt that a teacher may use; its rows depend on them."""
+    languages = PROMPTS if teacher.language == "auto" else (teacher.language,)
+    return [assets.prompt(name, language, teacher.prompts) for name in teacher.prompt_names for language in languages]
+
+
 def check(run: Run, step: Step, data: Dataset) -> None:
-    """Refuse rows that an embedded model of this step or of a later one does not read, before any of them is paid for.
+    """Refuse rows that a model of this step or of a later one does not read, before any of them is paid for.
 
     Raises:
         UsageError: it does not, with what to name instead.
     """
-    from datagen.models.options import EMBEDDED, ENGLISH_ONLY, not_english
-
-    step.options.check_rows(step.name, _languages(data))
-    for later in run.recipe.steps if step.kind == "backtranslate" else ():
-        if later.kind == FORWARD_MODEL and later.options.model == EMBEDDED and (told := not_english(_languages(data))):
-            raise UsageError(f"'{later.name}': {ENGLISH_ONLY}, and {told}; name another one with --tune-model, or --rounds 1")
-        if later.kind == "semantic":  # it compares each passage with its instruction, which is in the same language
-            columns = scored(later.options, table_of(islice(data.kept_rows(), SAMPLE)), Context())
-            later.options.refuse(columns.filter(columns.column(ERROR).is_null()), LEEWAY)
-
-
-def _languages(data: Dataset) -> Iterator[str]:
-    return (row["language"] or language_of(row["instruction"], row["output"]) for row in data.kept_rows())
+    step.options.check_rows(step.name, languages_of(data.kept_rows()))
+    if step.options.reads_passages:
+        for later in run.recipe.steps:
+            later.options.check_passages(later.name, data.kept_rows())
 
 
 @dataclass
@@ -110,7 +105,7 @@ class _Class:
     """What is under way: the chat, whether rows are added, and counts of what came so far."""
 
     chat: Chat
-    teacher: Teacher
+    lesson: Lesson
     made: int = 0
     kept: int = 0
     new: int = 0  # of the kept rows, those that were made
@@ -121,15 +116,15 @@ class _Class:
     @property
     def adds(self) -> bool:
         """Whether rows stay beside what is made of them."""
-        return self.teacher.adds
+        return self.lesson.adds
 
 
-def taught(rows: Iterable[Row], teacher: Teacher, chat: Chat, step: str, stall: int) -> Generator[Taught, None, None]:
+def taught(rows: Iterable[Row], lesson: Lesson, chat: Chat, step: str, stall: int) -> Generator[Taught, None, None]:
     """Yield each row and what became of it, in order; `chat` is closed afterwards.
 
     Args:
         rows: what to work on.
-        teacher: who works on them.
+        lesson: the work on each.
         chat: its model.
         step: the name for ledger rows.
         stall: so many rows in a row of which nothing is kept, though the model was asked, end it.
@@ -151,7 +146,7 @@ def taught(rows: Iterable[Row], teacher: Teacher, chat: Chat, step: str, stall: 
         async def one() -> Taught:
             ASKED.set(keys)  # the piece's own context
             try:
-                return row, await teacher.taught(row)
+                return row, await lesson.taught(row)
             except NotRecordedError:
                 return row, [dropped_row(row, step, "not_reached", evidence="the journal has no answer for it")]
             except DatagenError:
@@ -170,7 +165,7 @@ def taught(rows: Iterable[Row], teacher: Teacher, chat: Chat, step: str, stall: 
 
 
 def _written(
-    run: Run, step: Step, folder: Path, data: Dataset, lesson: _Class, came: Generator[Taught, None, None]
+    run: Run, step: Step, folder: Path, data: Dataset, work: _Class, came: Generator[Taught, None, None]
 ) -> dict[str, Any]:  # fmt: skip
     """Write what comes; return the step's entry. What a cap or the endpoint cut short stands, the rest is `not_reached`."""
     from datagen.models.usage import account
@@ -184,68 +179,68 @@ def _written(
         ShardWriter(folder / "rewritten", REWRITTEN.remove(2)) as ids,
     ):
         done = 0
-        for row, made in _until_stopped(lesson, came):
+        for row, made in _until_stopped(work, came):
             done += 1
             made = [one if one["id"] == row["id"] else {**one, **dict.fromkeys(scores)} for one in made]
-            if lesson.adds:
+            if work.adds:
                 made = [row, *made]
-                lesson.made += len(made) - 1
+                work.made += len(made) - 1
             for one in made:
-                _place(step.name, row, one, seen, lesson, (kept, dropped, ids))
-            run.progress.at(done, f"{spent(lesson.chat, lesson.kept)}{_note(lesson)}")
-        for row in islice(data.kept_rows(whole=True), done, None) if lesson.stopped is not None else ():
-            late = dropped_row(row, step.name, "not_reached", evidence=str(lesson.stopped))
-            _place(step.name, row, row if lesson.adds else late, seen, lesson, (kept, dropped, ids))
-    if lesson.stopped is not None and not done:
-        raise lesson.stopped
+                _place(step.name, row, one, seen, work, (kept, dropped, ids))
+            run.progress.at(done, f"{spent(work.chat, work.kept)}{_note(work)}")
+        for row in islice(data.kept_rows(whole=True), done, None) if work.stopped is not None else ():
+            late = dropped_row(row, step.name, "not_reached", evidence=str(work.stopped))
+            _place(step.name, row, row if work.adds else late, seen, work, (kept, dropped, ids))
+    if work.stopped is not None and not done:
+        raise work.stopped
     stopped = None
-    if lesson.stopped is not None:
-        stopped = {"exit_code": lesson.stopped.exit_code, "message": str(lesson.stopped)}
+    if work.stopped is not None:
+        stopped = {"exit_code": work.stopped.exit_code, "message": str(work.stopped)}
     lost = reason_counts(read_shards(folder / "dropped", ["reason"]))
-    adding = {"makes_rows": True, "new_rows_in": lesson.made} if lesson.adds else {}
+    adding = {"makes_rows": True, "new_rows_in": work.made} if work.adds else {}
     return {
-        **entry(step.name, option_fields.values(step.options), rows_in + lesson.made, lost, **adding),
-        **account(lesson.chat, lesson.new if lesson.adds else lesson.kept), "rows_asked": done, "stopped": stopped,
-        **({"new_rows": lesson.new} if lesson.adds else {}),
-        **({"operations": dict(sorted(lesson.operations.items()))} if lesson.operations else {}),
-        **({"best": dict(sorted(told.items()))} if (told := getattr(lesson.teacher, "told", None)) else {}),
+        **entry(step.name, option_fields.values(step.options), rows_in + work.made, lost, **adding),
+        **account(work.chat, work.new if work.adds else work.kept), "rows_asked": done, "stopped": stopped,
+        **({"new_rows": work.new} if work.adds else {}),
+        **({"operations": dict(sorted(work.operations.items()))} if work.operations else {}),
+        **({"best": dict(sorted(told.items()))} if (told := getattr(work.lesson, "told", None)) else {}),
     }  # fmt: skip
 
 
-def _until_stopped(lesson: _Class, came: Generator[Taught, None, None]) -> Iterator[Taught]:
+def _until_stopped(work: _Class, came: Generator[Taught, None, None]) -> Iterator[Taught]:
     """Yield what comes until a cap, the endpoint or the journal ends it, which is noted."""
     try:
         yield from came
     except (BudgetError, ModelError, DataError) as e:
-        lesson.stopped = e
+        work.stopped = e
 
 
 def _place(
-    step: str, row: Row, one: Row, seen: set[str], lesson: _Class, writers: tuple[ShardWriter, ShardWriter, ShardWriter]
+    step: str, row: Row, one: Row, seen: set[str], work: _Class, writers: tuple[ShardWriter, ShardWriter, ShardWriter]
 ) -> None:  # fmt: skip
     """Write a row where it belongs; one that an earlier row equals is a duplicate of it."""
     kept, dropped, ids = writers
     if "reason" not in one and one["id"] in seen:
         one = dropped_row(one, step, "exact_duplicate", witness_id=one["id"])
-    if not lesson.adds and one["id"] != row["id"]:
+    if not work.adds and one["id"] != row["id"]:
         ids.add({"old_id": row["id"], "new_id": one["id"]})
     lost = "reason" in one
-    if lesson.adds and one["id"] != row["id"]:
-        lesson.new += not lost
+    if work.adds and one["id"] != row["id"]:
+        work.new += not lost
         if operation := operation_of(one):
-            counts = lesson.operations.setdefault(operation, [0, 0])
+            counts = work.operations.setdefault(operation, [0, 0])
             counts[0] += 1
             counts[1] += not lost
     if lost:
-        lesson.dropped[one["reason"]] += 1
+        work.dropped[one["reason"]] += 1
         dropped.add(one)
         return
     seen.add(one["id"])
-    lesson.kept += 1
+    work.kept += 1
     kept.add(one)
 
 
-def _note(lesson: _Class) -> str:
-    words = [f"{lesson.chat.sent:,} asked"]
-    words += [f"{reason} {count:,}" for reason, count in lesson.dropped.most_common(1)]
+def _note(work: _Class) -> str:
+    words = [f"{work.chat.sent:,} asked"]
+    words += [f"{reason} {count:,}" for reason, count in work.dropped.most_common(1)]
     return ", ".join(words)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +37,7 @@ def train(run: Run, step: Step, folder: Path) -> None:
             raise DataError("nothing to train on: no row is left; `datagen explain` and dropped/ say why")
         eval_rows = run.side_rows("eval", options.eval, splits.ONE) if options.eval else None
         run.check_unchanged(f"{step.name}.eval")
-        trained = fitted(run, step, rows, ("eval",), run.out, eval_rows)
+        trained = fitted(run, step, rows, run.out, eval_rows)
         dropped = _left_out(data, trained.left_out, options.max_length)
         write_verdict(folder, dropped)
         return {
@@ -50,12 +50,13 @@ def train(run: Run, step: Step, folder: Path) -> None:
 
 
 def fitted(
-    run: Run, step: Step, rows: Sequence[Row], own: Collection[str], out: Path, eval_rows: Sequence[Row] | None = None
+    run: Run, step: Step, rows: Sequence[Row], out: Path, eval_rows: Sequence[Row] | None = None
 ) -> Trained:  # fmt: skip
-    """Train on rows, telling the run how far it is; `own` are the options of the step that are not the trainer's."""
-    from datagen.train.loop import TrainOptions, train
+    """Train on rows, telling the run how far it is."""
+    from datagen.train.loop import train
+    from datagen.train.options import trainer_options
 
-    settings = {k: v for k, v in option_fields.values(step.options).items() if k not in own} | {"fresh": run.fresh}
+    settings = trainer_options(step.options, fresh=run.fresh)
     run.progress.step(f"{step.name}: prepare", None, "steps")  # loads the model, and measures it where there is an eval
     begun = False
 
@@ -67,7 +68,7 @@ def fitted(
             begun = True
         run.progress.at(line["step"], f"loss {line['loss']:.3f}")
 
-    return train(rows, TrainOptions(**settings), out, eval_rows, on_step)
+    return train(rows, settings, out, eval_rows, on_step)
 
 
 def template_text(run: Run, step: Step) -> list[str]:

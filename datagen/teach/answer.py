@@ -6,36 +6,32 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from datagen.kinds.answer import Answer
 from datagen.models.chat import Chat
 from datagen.models.completion import Completion
 from datagen.models.judge import Judge
 from datagen.rows import Row, conversation_turns, transcript, turn
 from datagen.scores.final_answer import final_answer, is_worked, marked_answer, same_answer
 from datagen.teach.desk import Desk, asked_messages, has_tools, shown, with_answer, with_reference
-from datagen.teach.options import HIGH, LOW, AnswerOptions
+from datagen.teacher import HIGH, LOW
 
 LOCAL_TOKENS = 384  # of an answer; a small model that goes on has lost its thread
 JUDGE_TOKENS = 512
 SHORT = 80  # characters of an answer that is nothing but one
 
 
-class Answer:
+class Answering:
     """Replaces a row's answer; the one that it had stays in `extra` as `reference`."""
 
     adds: ClassVar[bool] = False
 
-    def __init__(self, step: str, chat: Chat, options: AnswerOptions) -> None:
+    def __init__(self, step: str, chat: Chat, options: Answer) -> None:
         """Take the options."""
         self._desk = Desk(step, chat, options, LOCAL_TOKENS)
         self._options = options
         self.told: dict[str, dict[str, int]] = {}
         sampling = {**options.sampled(JUDGE_TOKENS), "temperature": None if options.temperature is None else 0.0}
         self._judge = Judge(chat, sampling, LOW, HIGH)
-
-    @staticmethod
-    def prompts(options: AnswerOptions) -> tuple[str, ...]:
-        """The prompts that rows depend on: none but the judge's; a row is asked as it stands."""
-        return ("judge",) if options.best == "judge" else ()
 
     async def taught(self, row: Row) -> list[Row]:
         """Return the row with new answers, or why there are none."""

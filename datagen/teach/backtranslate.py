@@ -9,40 +9,29 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from datagen.kinds.backtranslate import Backtranslate
 from datagen.language import identify, is_in
 from datagen.languages import called
 from datagen.models.chat import Chat
 from datagen.rows import Row, extra_of
 from datagen.similarity.spans import longest_shared_run
 from datagen.teach.desk import Desk, shown
-from datagen.teach.options import BacktranslateOptions
 from datagen.teach.reading import instruction_of
 from datagen.text import words_in
 
 PROMPT = "backtranslate"
 LOCAL_TOKENS = 96  # of an instruction
-# Per language: the system line of rows by people, and of made ones (Humpback's).
-TAGS = {
-    "en": ("Answer in the style of an AI Assistant.", "Answer with knowledge from web search."),
-    "zh": ("以 AI 助手的风格回答。", "用网络搜索得到的知识回答。"),
-    "th": ("ตอบในแบบของผู้ช่วย AI", "ตอบด้วยความรู้จากการค้นหาบนเว็บ"),
-}
 COPIED = 12  # words in a row from the text that make an instruction a copy of it
 
 
-class Backtranslate:
+class Backtranslating:
     """Gives each text the instruction that it answers."""
 
     adds: ClassVar[bool] = False
 
-    def __init__(self, step: str, chat: Chat, options: BacktranslateOptions) -> None:
+    def __init__(self, step: str, chat: Chat, options: Backtranslate) -> None:
         """Take the options."""
         self._desk, self._options = Desk(step, chat, options, LOCAL_TOKENS), options
-
-    @staticmethod
-    def prompts(options: BacktranslateOptions) -> tuple[str, ...]:
-        """The prompts that rows depend on."""
-        return (PROMPT,)
 
     async def taught(self, row: Row) -> list[Row]:
         """Return the text with its instruction, or why it has none."""

@@ -15,7 +15,7 @@ from datagen.models.prompt import Prompt, prompt_hash
 from datagen.models.usage import generation
 from datagen.row_language import language_of
 from datagen.rows import Row, conversation_turns, dropped_row, extra_of, new_row, turn
-from datagen.teach.options import TeachOptions
+from datagen.teacher import Teacher
 
 SHOWN = 300  # characters of an answer in evidence
 
@@ -23,7 +23,7 @@ SHOWN = 300  # characters of an answer in evidence
 class Desk:
     """One step's way to its model."""
 
-    def __init__(self, step: str, chat: Chat, options: TeachOptions, local_tokens: int) -> None:
+    def __init__(self, step: str, chat: Chat, options: Teacher, local_tokens: int) -> None:
         """Take the step's name, the chat and the options; `local_tokens` ends a local model's answer."""
         self.step, self.chat, self.options = step, chat, options
         self._sampling = options.sampled(local_tokens)

@@ -12,12 +12,12 @@ from typing import ClassVar
 
 import regex
 
+from datagen.kinds.evolve import Evolve
 from datagen.languages import called
 from datagen.models.chat import Chat
 from datagen.models.completion import Completion
 from datagen.rows import Row, transcript
 from datagen.teach.desk import Desk, asked_messages, has_tools, shown, with_extra
-from datagen.teach.options import EvolveOptions
 from datagen.teach.reading import plain, unquoted
 from datagen.text import tokens
 from datagen.wordlists import entries
@@ -42,19 +42,14 @@ _EQUAL = regex.compile(
 )
 
 
-class Evolve:
+class Evolving:
     """Adds to each row what became of its task, round by round."""
 
     adds: ClassVar[bool] = True
 
-    def __init__(self, step: str, chat: Chat, options: EvolveOptions) -> None:
+    def __init__(self, step: str, chat: Chat, options: Evolve) -> None:
         """Take the options."""
         self._desk, self._options = Desk(step, chat, options, LOCAL_TOKENS), options
-
-    @staticmethod
-    def prompts(options: EvolveOptions) -> tuple[str, ...]:
-        """The prompts that rows depend on."""
-        return ("evolve", *(("evolve_equal",) if options.check_gain else ()))
 
     async def taught(self, row: Row) -> list[Row]:
         """Return the new rows and the eliminated ones."""

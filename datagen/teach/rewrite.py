@@ -10,36 +10,27 @@ from typing import Any, ClassVar
 
 import regex
 
+from datagen.kinds.rewrite import PROMPTS, Rewrite
 from datagen.models.chat import Chat
 from datagen.models.completion import Completion
 from datagen.rows import Row, transcript
 from datagen.scores.final_answer import final_answer, is_worked, same_answer
 from datagen.scores.numbers import changed
 from datagen.teach.desk import Desk, asked_messages, has_tools, shown, with_answer, with_reference
-from datagen.teach.options import RewriteOptions
 
-PROMPTS = {
-    "better": "rewrite", "grounded": "rewrite_grounded", "chain_of_thought": "chain_of_thought", "step_back": "step_back",
-    "turns": "rewrite_turn",
-}  # fmt: skip
 LOCAL_TOKENS = 384
 _ITEM = regex.compile(r"^[ \t]*\d{1,2}[.)、][ \t]", flags=regex.M)  # the number of a list's item is no fact
 REPEATS = 0.8  # ROUGE-L F1 of an answer with an earlier one of the same conversation, from which it repeats it
 
 
-class Rewrite:
+class Rewriting:
     """Replaces a row's answer by a better one; its first one stays in `extra` as `reference`, but for `turns`."""
 
     adds: ClassVar[bool] = False
 
-    def __init__(self, step: str, chat: Chat, options: RewriteOptions) -> None:
+    def __init__(self, step: str, chat: Chat, options: Rewrite) -> None:
         """Take the options."""
         self._desk, self._how = Desk(step, chat, options, LOCAL_TOKENS), options.how
-
-    @staticmethod
-    def prompts(options: RewriteOptions) -> tuple[str, ...]:
-        """The prompts that rows depend on."""
-        return (PROMPTS[options.how],)
 
     async def taught(self, row: Row) -> list[Row]:
         """Return the row with its new answer, or why there is none."""

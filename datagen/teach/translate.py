@@ -13,6 +13,7 @@ from typing import ClassVar
 
 import regex
 
+from datagen.kinds.translate import Translate
 from datagen.language import identify, is_in
 from datagen.languages import CODES, DECIMAL_COMMA, name_of, of_prompts
 from datagen.models.chat import Chat
@@ -23,7 +24,6 @@ from datagen.row_language import language_of
 from datagen.rows import Row
 from datagen.scores.numbers import changed
 from datagen.teach.desk import Desk, has_tools, shown, with_extra
-from datagen.teach.options import TranslateOptions
 from datagen.teach.reading import plain
 from datagen.text import tokens
 
@@ -43,19 +43,14 @@ _KEPT = regex.compile(
 _MARK = regex.compile(r"⟦\s?(\d+)\s?⟧")
 
 
-class Translate:
+class Translating:
     """Adds to each row the same one in other languages."""
 
     adds: ClassVar[bool] = True
 
-    def __init__(self, step: str, chat: Chat, options: TranslateOptions) -> None:
+    def __init__(self, step: str, chat: Chat, options: Translate) -> None:
         """Take the options."""
         self._desk, self._options = Desk(step, chat, options, LOCAL_TOKENS), options
-
-    @staticmethod
-    def prompts(options: TranslateOptions) -> tuple[str, ...]:
-        """The prompts that rows depend on."""
-        return ("translate_row",)
 
     async def taught(self, row: Row) -> list[Row]:
         """Return the row in each language, or why there is none."""

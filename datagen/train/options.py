@@ -127,6 +127,11 @@ class TrainOptions:
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("fresh", "save_every")}
 
 
+def trainer_options(options: TrainOptions, **changes: Any) -> TrainOptions:
+    """Return what the trainer needs of the options of a step, which has some of its own beside them; with changes."""
+    return TrainOptions(**{f.name: getattr(options, f.name) for f in fields(TrainOptions)} | changes)
+
+
 def _is_date(value: object) -> bool:
     try:
         return isinstance(value, str) and date.fromisoformat(value).isoformat() == value

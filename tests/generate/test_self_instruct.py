@@ -17,8 +17,8 @@ from local_endpoint import LocalEndpoint
 from datagen import assets
 from datagen.errors import ModelError
 from datagen.formats.read import read
-from datagen.generate.options import SelfInstructOptions
 from datagen.generate.parse import items
+from datagen.kinds.self_instruct import SelfInstruct
 from datagen.recipe import make
 from datagen.rows import Row
 from datagen.run import execute
@@ -277,7 +277,7 @@ def test_the_embedded_model_refuses_other_languages_and_names_the_way(datagen: C
 
 
 def test_requests_in_a_row_that_keep_nothing_stop_the_run(tmp_path: Path) -> None:
-    assert SelfInstructOptions().stall == 100
+    assert SelfInstruct().stall == 100
     with LocalEndpoint() as server:
         _, dropped = made(tmp_path / "out", server, n=5000, threshold=0.0, stall=20)
     stopped = read_json(tmp_path / "out" / "run.json")["stages"][0]["stopped"]

@@ -10,8 +10,8 @@ from local_endpoint import LocalEndpoint
 
 from datagen import assets
 from datagen.errors import DataError, ModelError, UsageError
-from datagen.generate.options import SelfInstructOptions
 from datagen.generate.self_instruct import prompts
+from datagen.kinds.self_instruct import SelfInstruct
 from datagen.models.options import ModelOptions
 from datagen.recipe import make
 from datagen.rows import Row
@@ -118,10 +118,10 @@ def test_the_requirements_of_the_alpaca_prompt_are_numbered_once_each(language: 
 
 def test_a_local_model_is_told_the_language_that_is_asked_for(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
-    options = SelfInstructOptions(model=str(tmp_path), language="zh")
+    options = SelfInstruct(model=str(tmp_path), language="zh")
     assert options.resolved_method == "one"
     assert options.steered and "magpie" in prompts(options)
-    assert not SelfInstructOptions().steered
+    assert not SelfInstruct().steered
 
 
 def test_an_endpoint_needs_a_model_and_the_address_of_the_api() -> None:

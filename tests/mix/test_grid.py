@@ -12,9 +12,9 @@ import pytest
 
 from datagen.dataset import Dataset, ingest
 from datagen.errors import DataError, UsageError
+from datagen.kinds.mix import Mix
 from datagen.mix.grid import Found, mixtures, search
 from datagen.mix.mixture import decide
-from datagen.mix.options import MixOptions
 from datagen.rows import Row, new_row
 from datagen.shards import read_all
 
@@ -43,8 +43,8 @@ class Trainer:
 
 def searched(
     folder: Path, sizes: dict[str, int], trainer: Trainer, eval_rows: list[Row] | None = None, **options: Any
-) -> tuple[Found, Dataset, MixOptions]:
-    settings = MixOptions(sources=sizes, grid=True, **{"steps": 2, **options})
+) -> tuple[Found, Dataset, Mix]:
+    settings = Mix(sources=sizes, grid=True, **{"steps": 2, **options})
     data = Dataset(folder, "")
     ingest(
         folder,

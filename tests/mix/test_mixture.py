@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 import datagen as dg
 from datagen.api import Finished
 from datagen.dataset import Dataset, ingest
+from datagen.kinds.mix import Mix
 from datagen.mix.mixture import decide, renamed
-from datagen.mix.options import MixOptions
 from datagen.rows import Row, new_row
 from datagen.shards import read_json
 
@@ -161,7 +161,7 @@ def test_mixtures_of_any_sizes_are_nested_and_lose_no_row(
     folder = tmp_path_factory.mktemp("rows")
     data = Dataset(folder, "")
     found = ingest(folder, rows_of(sizes), "mix")
-    plans = [decide(data, found, MixOptions(sources=sizes, method=method, rows=n), never) for n in sorted((one, other))]
+    plans = [decide(data, found, Mix(sources=sizes, method=method, rows=n), never) for n in sorted((one, other))]
     assert (plans[0].repeat <= plans[1].repeat).all()
     for plan, n in zip(plans, sorted((one, other)), strict=True):
         assert plan.repeat.sum() == (n if any(sizes.values()) else 0)

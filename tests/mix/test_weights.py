@@ -10,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datagen.errors import UsageError
-from datagen.mix.options import MixOptions
+from datagen.kinds.mix import Mix
 from datagen.mix.weights import counts, order, repeats, shares
 from datagen.options import build
 
 SIZES = {"a": 100, "b": 400, "c": 900}
 
 
-def mixed(sizes: dict[str, int] = SIZES, **options: Any) -> MixOptions:
-    return MixOptions(sources=dict.fromkeys(sizes, "x"), **options)
+def mixed(sizes: dict[str, int] = SIZES, **options: Any) -> Mix:
+    return Mix(sources=dict.fromkeys(sizes, "x"), **options)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_the_order_is_a_permutation_of_the_seed_and_the_source() -> None:
 )
 def test_an_option_that_cannot_be_is_one_line(options: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError) as error:
-        build(MixOptions, {"sources": {"a": "x", "b": "y"}, **options}, "step 'mix'")
+        build(Mix, {"sources": {"a": "x", "b": "y"}, **options}, "step 'mix'")
     assert message in str(error.value)
     assert "\n" not in str(error.value)
 

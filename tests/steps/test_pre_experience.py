@@ -12,7 +12,7 @@ import pytest
 
 from datagen import recipe
 from datagen.errors import UsageError
-from datagen.recipe import PreExperience
+from datagen.kinds.pre_experience import PreExperience
 from datagen.rows import ROW, new_row
 from datagen.run import execute
 from datagen.shards import ShardWriter, read_all

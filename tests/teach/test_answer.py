@@ -13,10 +13,10 @@ import pytest
 
 from datagen.cli.notes import notes_of
 from datagen.errors import UsageError
+from datagen.kinds.answer import Answer
 from datagen.rows import row_id
 from datagen.stage import make  # noqa: F401  (the recipe finds stages by it)
 from datagen.teach.answer import agreement
-from datagen.teach.options import AnswerOptions
 
 TASK = {"instruction": "How many are 2 and 3?", "output": "2 + 3 = 5\n#### 5"}
 
@@ -120,9 +120,9 @@ def test_agreement_is_the_same_final_answer_else_what_texts_have_in_common() -> 
 
 def test_wrong_options_are_one_line() -> None:
     with pytest.raises(ValueError, match="several samples need a temperature above 0"):
-        AnswerOptions(samples=2, temperature=0)
+        Answer(samples=2, temperature=0)
     with pytest.raises(ValueError, match="smollm2 knows English only"):
-        AnswerOptions(language="zh")
+        Answer(language="zh")
 
 
 def test_the_embedded_model_refuses_rows_in_other_languages(taught: Any, tmp_path: Any, write_jsonl: Any) -> None:
@@ -151,20 +151,20 @@ def test_what_it_says_of_the_english_rows_is_true(tmp_path: Path, write_jsonl: A
     ]
     path = write_jsonl("mixed.jsonl", *({"instruction": task} for task in tasks))
     with pytest.raises(UsageError, match="or take the English rows alone: datagen filter ROWS -o ENGLISH --stage") as told:
-        AnswerOptions().check_rows("answer", [language_of(task, "") for task in tasks])
+        Answer().check_rows("answer", [language_of(task, "") for task in tasks])
     stage = dict([split_stage(str(told.value).rpartition("--stage ")[2])])
     execute(recipe.make([stage], input=(str(path),)), tmp_path / "english")
     kept = list(iterate_rows(tmp_path / "english" / "kept"))
     assert [row["instruction"] for row in kept] == [tasks[0], tasks[3]]
-    AnswerOptions().check_rows("answer", [row["language"] or language_of(row["instruction"], "") for row in kept])
+    Answer().check_rows("answer", [row["language"] or language_of(row["instruction"], "") for row in kept])
 
 
 def test_an_adapter_of_the_embedded_model_reads_no_other_languages_either(tmp_path: Path) -> None:
     base = "/somewhere/smollm2-135m-instruct-0123"
     (tmp_path / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": base}))
     with pytest.raises(ValueError, match="smollm2 knows English only"):
-        AnswerOptions(model=str(tmp_path), language="th")
-    assert not AnswerOptions(model=str(tmp_path), base_url="http://127.0.0.1:1/v1", language="th").embedded
+        Answer(model=str(tmp_path), language="th")
+    assert not Answer(model=str(tmp_path), base_url="http://127.0.0.1:1/v1", language="th").embedded
 
 
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

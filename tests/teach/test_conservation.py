@@ -13,7 +13,8 @@ from datagen import recipe
 from datagen.rows import ROW, Row, new_row, turn
 from datagen.run import execute
 from datagen.shards import ShardWriter, read_all
-from datagen.teach.teachers import TEACHERS
+from datagen.step import Kind, find, loaded, name_of, names
+from datagen.teacher import Teacher
 
 TURNS = [turn("user", "Hi"), turn("assistant", "Hello."), turn("user", "And you?"), turn("assistant", "Hello.")]
 CALL = [
@@ -46,13 +47,15 @@ HOSTILE: list[Row] = [
     new_row(instruction="https://a.b/c", output="```\n1\n```"),
     new_row(instruction="3 + 4", output="#### 7", extra='{"a": [1, 2]}'),
 ]
+TEACHERS = [cls for name in names("datagen.kinds") if issubclass(cls := find(name, Kind), Teacher)]
 OPTIONS: dict[str, dict[str, Any]] = {
     "answer": {"samples": 2}, "rewrite": {"how": "turns"}, "evolve": {"rounds": 2}, "translate": {"to": "zh,th", "mixed": True},
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", TEACHERS)
-def test_every_row_ends_once_and_the_counts_add_up(kind: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("teacher", TEACHERS)
+def test_every_row_ends_once_and_the_counts_add_up(teacher: type[Teacher], tmp_path: Path) -> None:
+    kind = name_of(teacher)
     with ShardWriter(tmp_path / "in", ROW) as writer:
         for row in HOSTILE:
             writer.add(row)
@@ -67,7 +70,7 @@ def test_every_row_ends_once_and_the_counts_add_up(kind: str, tmp_path: Path) ->
     assert result.summary["rows_in"] == len(kept) + len(dropped)
     assert len({r["id"] for r in kept}) == len(kept)
     assert not [r for r in dropped if r["reason"] == "error"], [r["evidence"] for r in dropped if r["reason"] == "error"]
-    if not TEACHERS[kind].adds:
+    if not loaded(teacher.lesson_at).adds:
         assert len(kept) + len(dropped) == len(HOSTILE)
     else:
         assert {r["id"] for r in kept} >= {r["id"] for r in HOSTILE}

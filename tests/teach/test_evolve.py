@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from datagen.kinds.evolve import OPERATIONS, Evolve
 from datagen.report.explain import fates
-from datagen.teach.options import OPERATIONS, EvolveOptions
 
 ROWS = [{"instruction": f"Name {n} rivers.", "output": f"Here are {n} rivers."} for n in ("two", "three", "four", "five")]
 
@@ -110,6 +110,6 @@ def test_the_operation_of_a_row_and_round_depends_on_the_seed_alone(taught: Any,
 
 def test_wrong_options_are_named() -> None:
     with pytest.raises(ValueError, match="there is no operation 'depth'; they are constraints, deepen"):
-        EvolveOptions(operations=("depth",))  # type: ignore[arg-type]
+        Evolve(operations=("depth",))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="rounds must be 1 to 20"):
-        EvolveOptions(rounds=0)
+        Evolve(rounds=0)

@@ -11,11 +11,11 @@ from jinja2 import meta
 from jinja2.sandbox import SandboxedEnvironment
 
 from datagen import assets
+from datagen.kinds.evolve import OPERATIONS
 from datagen.languages import name_of
 from datagen.models.options import ModelOptions
 from datagen.models.prompt import Prompt
 from datagen.pairs.phrasings import read
-from datagen.teach.options import OPERATIONS
 
 LANGUAGES = ("en", "zh", "th")
 SCORE = {"task", "answer", "rubric", "low", "high"}
@@ -86,7 +86,7 @@ def test_a_prompt_of_ones_own_whose_name_is_wrong_is_not_passed_over(tmp_path: P
 
 
 def test_prompts_of_ones_own_must_be_there(tmp_path: Path) -> None:
-    from datagen.teach.options import AnswerOptions
+    from datagen.kinds.answer import Answer
 
     with pytest.raises(ValueError, match=r"no NAME.LANGUAGE.jinja in"):
-        AnswerOptions(prompts=str(tmp_path / "nowhere"))
+        Answer(prompts=str(tmp_path / "nowhere"))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from datagen.teach.options import TranslateOptions
+from datagen.kinds.translate import Translate
 from datagen.teach.translate import _KEPT
 
 ROW = {"instruction": "Tom has 3 apples and buys 12 more. How many are there?", "output": "He has 3+12 = 15 apples.\n#### 15"}
@@ -94,9 +94,9 @@ def test_a_conversation_is_translated_turn_by_turn(taught: Any, saying: Any) -> 
 
 def test_languages_are_named_or_refused() -> None:
     with pytest.raises(ValueError, match="to names no language that is known: xx"):
-        TranslateOptions(to=("xx",), model="m", base_url="http://127.0.0.1:1/v1")
+        Translate(to=("xx",), model="m", base_url="http://127.0.0.1:1/v1")
     with pytest.raises(ValueError, match="knows English only; for language zh name another one"):
-        TranslateOptions(to=("zh",))
+        Translate(to=("zh",))
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,19 @@
-"""The options of `passages`."""
+"""Cut documents into passages: answers that wait for their instruction."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from datagen.step import Kind
 
 
 @dataclass(frozen=True)
-class PassageOptions:
-    """How documents are read and cut."""
+class Passages(Kind):
+    """Cut documents into self-contained passages: answers that wait for their instruction."""
+
+    doer: ClassVar[str] = "datagen.steps.cutting:cut"
+    place: ClassVar[Literal["first", "between", "last"]] = "first"
 
     documents: tuple[str, ...] = ()  # files or folders of text, Markdown, HTML, JSON lines, CSV or Parquet
     id_field: str | None = None  # of records, that holds the id; off = id, url, … or file and position

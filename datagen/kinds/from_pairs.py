@@ -1,16 +1,20 @@
-"""The options of `from_pairs`."""
+"""Make translation instructions of sentence pairs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from datagen.options import between
+from datagen.step import Kind
 
 
 @dataclass(frozen=True)
-class PairOptions:
-    """How sentence pairs become instructions."""
+class FromPairs(Kind):
+    """Make translation instructions of sentence pairs: records with a field per language."""
+
+    doer: ClassVar[str] = "datagen.steps.pairing:pair_up"
+    place: ClassVar[Literal["first", "between", "last"]] = "first"
 
     pairs: tuple[str, ...] = ()  # files of records with a field per language
     source: str = "en"  # language translated from
@@ -34,3 +38,8 @@ class PairOptions:
             raise ValueError(f"limit must be 1 or more, not {self.limit}")
         between("exemplars", self.exemplars, 0, 32)
         between("phrasings", self.phrasings, 1, 100)
+
+    @property
+    def row_files(self) -> tuple[str, ...]:
+        """The files of pairs."""
+        return self.pairs

@@ -1,18 +1,24 @@
-"""The options of `mix`."""
+"""Mix sources by T5's rules, or search the mixture with small proxies."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from datagen.options import between
+from datagen.step import Kind
 
 Method = Literal["proportional", "temperature", "equal", "weights"]
 
 
 @dataclass(frozen=True)
-class MixOptions:
-    """Options of `mix`; its sources are named paths, or `{from: STEP}` in a recipe."""
+class Mix(Kind):
+    """Mix sources by T5's rules, or by a grid of proxies; sources are named paths, or `{from: STEP}` in a recipe."""
+
+    doer: ClassVar[str] = "datagen.steps.mixing:mix"
+    once: ClassVar[bool] = True
+    leaves: ClassVar[tuple[str, ...]] = ("mix.json",)
+    starts: ClassVar[bool] = True
 
     sources: dict[str, Any] = field(default_factory=dict)  # name -> path, list of paths, or {from: STEP}
     method: Method = "proportional"  # proportional to size, temperature, equal, or weights
@@ -32,6 +38,7 @@ class MixOptions:
     def __post_init__(self) -> None:
         if not self.sources:
             raise ValueError("needs sources, such as NAME=PATH")
+        self._check_sources()
         between("temperature", self.temperature, 1, float("inf"))
         for name, value in (("cap", self.cap), ("rows", self.rows), ("steps", self.steps), ("max_proxies", self.max_proxies)):
             if value is not None and not 1 <= value < 2**31:
@@ -43,6 +50,36 @@ class MixOptions:
             raise ValueError("with grid the proxies choose the weights; leave out method, weights and cap")
         self._check_weights()
         self.level_values()
+
+    def _check_sources(self) -> None:
+        for name, value in self.sources.items():
+            if not isinstance(name, str) or not name:
+                raise ValueError(f"the name of a source is a text, not {name!r}; put it in quotes")
+            paths = value if isinstance(value, (list, tuple)) else [value]
+            taken = isinstance(value, dict) and list(value) == ["from"]
+            if not taken and not (paths and all(isinstance(p, str) for p in paths)):
+                raise ValueError(f"the source '{name}': expected a path, a list of paths or {{from: STEP}}, not {value}")
+
+    @property
+    def takes_from(self) -> tuple[str, ...]:
+        """The steps whose rows are sources."""
+        return tuple(v["from"] for v in self.sources.values() if isinstance(v, dict))
+
+    @property
+    def source_paths(self) -> dict[str, list[str]]:
+        """The paths of each source that is read from files."""
+        found = {n: [v] if isinstance(v, str) else v for n, v in self.sources.items() if not isinstance(v, dict)}
+        return {n: list(paths) for n, paths in found.items()}
+
+    @property
+    def row_files(self) -> tuple[str, ...]:
+        """The files of the sources, and those to measure on."""
+        return (*(p for named in self.source_paths.values() for p in named), *((self.eval,) if self.eval else ()))
+
+    @property
+    def trained_from(self) -> str:
+        """The base model of the proxies."""
+        return self.model if self.grid else ""
 
     def _check_weights(self) -> None:
         if strange := set(self.systems) - set(self.sources):
