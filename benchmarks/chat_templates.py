@@ -28,7 +28,8 @@ from bars import Bars
 from datagen.errors import DataError
 from datagen.marks import split_reasoning
 from datagen.models.causal_lm import resolve
-from datagen.render import IGNORED, encode, rendered
+from datagen.render.labels import IGNORED, encode
+from datagen.render.sequences import rendered
 from datagen.rows import Row, conversation_turns, new_row, turn
 
 TOOLS = (

@@ -23,7 +23,7 @@ from local_endpoint import LocalEndpoint
 
 from datagen.errors import BudgetError
 from datagen.recipe import make
-from datagen.run import execute
+from datagen.runner import execute
 
 FAULTS = {
     "429": 0.04, "500": 0.03, "504": 0.005, "reset": 0.02, "hang_up": 0.01, "hang": 0.003, "cut": 0.05, "no_usage": 0.03,

@@ -214,7 +214,7 @@ def main() -> None:
     import datagen.cli
     import datagen.models.opening
     import datagen.report.page
-    import datagen.run  # noqa: F401
+    import datagen.runner  # noqa: F401
 
     os.environ |= {"DATAGEN_PROGRESS": "off", "COLUMNS": "100"}
     for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):

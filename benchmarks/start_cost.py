@@ -22,7 +22,7 @@ TIMES = 15  # that each process is started; the first of them reads its files in
 ROWS = 200
 SHOWN = 8  # packages
 ARROW = ["-c", "import numpy, pyarrow.compute, pyarrow.parquet"]
-IMPORTS = ["-c", "import datagen.run, datagen.steps"]
+IMPORTS = ["-c", "import datagen.runner, datagen.steps"]
 PLACE = str(Path(__file__).resolve().parents[1])
 
 
@@ -65,7 +65,7 @@ def main() -> None:
         started(again, folder)
         programs = {
             "python": ["-c", "pass"], "numpy and Arrow": ARROW, "datagen --help": ["-m", "datagen", "--help"],
-            "import datagen.run, datagen.steps": IMPORTS, f"filter of {ROWS} rows, nothing to do": again,
+            "import datagen.runner, datagen.steps": IMPORTS, f"filter of {ROWS} rows, nothing to do": again,
         }  # fmt: skip
         # In turn, so that what else the machine does meets all of them.
         rounds = [[seconds(arguments, folder) for arguments in programs.values()] for _ in range(TIMES)]

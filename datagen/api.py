@@ -13,16 +13,15 @@ import pyarrow as pa
 
 from datagen import options as option_fields
 from datagen import recipe as recipes
-from datagen import stage, step
-from datagen.errors import BudgetError, DataError, ModelError, UsageError, did_you_mean
+from datagen import stage
+from datagen.errors import BudgetError, DataError, ModelError, UsageError
 from datagen.formats.read import read as read_rows
 from datagen.formats.write import Exported, export
 from datagen.given import paths_of
 from datagen.progress import Bar
 from datagen.rows import Row
-from datagen.run import Result, execute
+from datagen.runner import Result, execute
 from datagen.shards import read_all, read_json
-from datagen.teacher import Teacher
 
 DEFAULT_STAGES: tuple[Any, ...] = ("rules", "minhash", "rouge")
 Steps = Sequence[str | Mapping[str, Any] | stage.Stage]
@@ -84,19 +83,19 @@ def filter(  # noqa: A001  (the command's name)
     Raises:
         DatagenError: with one line that names the fix.
     """
-    _check_limit(limit)
+    check_limit(limit)
     if not stages:
         raise UsageError(f"name a stage: {', '.join(stage.names())}")
     folder = Path(tempfile.mkdtemp(prefix="datagen-")) if out is None else Path(out)
-    paths = _paths(inputs, folder.with_name(f"{folder.name}.input") / "table.parquet")
+    found = paths(inputs, folder.with_name(f"{folder.name}.input") / "table.parquet")
     entries = [_entry(s) for s in ([stages] if isinstance(stages, (str, Mapping, stage.Stage)) else stages)]
     if target_size is not None:
         entries.append({"balance": {"size": target_size}})
     made = recipes.make(
-        entries, input=tuple(paths), mapping=mapping or {}, roles=roles or {}, limit=limit,
+        entries, input=tuple(found), mapping=mapping or {}, roles=roles or {}, limit=limit,
         against=None if against is None else str(against), split=split, encoding=encoding,
     )  # fmt: skip
-    return _finished(execute(made, folder, progress=Bar(), allow_wipeout=allow_wipeout, curve=curve))
+    return finished(execute(made, folder, progress=Bar(), allow_wipeout=allow_wipeout, curve=curve))
 
 
 def _entry(given: Any) -> Any:
@@ -108,124 +107,15 @@ def _entry(given: Any) -> Any:
     return dict([option_fields.split_stage(given)]) if isinstance(given, str) else given
 
 
-def self_instruct(out: str | Path, n: int = 100, **options: Any) -> Finished:
-    """Make rows from seed tasks with a model; as `datagen self-instruct`. Options are those of `SelfInstructOptions`.
-
-    Raises:
-        DatagenError: with one line; what was made until a cap or the endpoint ended it is in `out`.
-    """
-    return _finished(execute(recipes.make([{"self_instruct": {"n": n, **options}}]), Path(out), progress=Bar()))
-
-
-def magpie(out: str | Path, n: int = 100, **options: Any) -> Finished:
-    """Make rows from the bare user turn of a model; as `datagen magpie`. Options are those of `MagpieOptions`."""
-    return _finished(execute(recipes.make([{"magpie": {"n": n, **options}}]), Path(out), progress=Bar()))
-
-
-def mix(
-    sources: Mapping[str, Any], out: str | Path, *, mapping: Mapping[str, str] | None = None,
-    roles: Mapping[str, str] | None = None, limit: int | None = None, split: str | None = None, encoding: str = "",
-    **options: Any,
-) -> Finished:  # fmt: skip
-    """Mix sources by T5's rules or by a grid of proxies; as `datagen mix`.
-
-    `sources` maps the name of each to its rows, given as to `filter`; mapping, roles, limit, split and encoding are as in
-    `filter`, for each source; `options` are those of `Mix`, such as `method="temperature", temperature=2`.
-
-    Raises:
-        DatagenError: with one line that names the fix.
-    """
-    _check_limit(limit)
-    folder = Path(out).with_name(f"{Path(out).name}.input")
-    given = {name: _paths(rows, folder / f"{i}.parquet") for i, (name, rows) in enumerate(sources.items())}
-    named = {name: paths[0] if len(paths) == 1 else paths for name, paths in given.items()}
-    made = recipes.make(
-        [{"mix": {"sources": named, **options}}], mapping=mapping or {}, roles=roles or {}, limit=limit, split=split,
-        encoding=encoding,
-    )  # fmt: skip
-    return _finished(execute(made, Path(out), progress=Bar()))
-
-
-def train(
-    rows: Any, out: str | Path, *, mapping: Mapping[str, str] | None = None, roles: Mapping[str, str] | None = None,
-    limit: int | None = None, split: str | None = None, encoding: str = "", **options: Any,
-) -> Finished:  # fmt: skip
-    """Fine-tune a model on rows; as `datagen train`. The adapter is in `out`/adapter.
-
-    The rows, and mapping, roles, limit, split and encoding, are given as to `filter`; `options` are those of the trainer, such
-    as `steps=60, model="smollm2"`. The same call again goes on from the last checkpoint.
-
-    Raises:
-        DatagenError: with one line that names the fix.
-    """
-    _check_limit(limit)
-    folder = Path(out)
-    paths = _paths(rows, folder.with_name(f"{folder.name}.input") / "table.parquet")
-    made = recipes.make(
-        [{"train": options}], input=tuple(paths), mapping=mapping or {}, roles=roles or {}, limit=limit, split=split,
-        encoding=encoding,
-    )  # fmt: skip
-    return _finished(execute(made, folder, progress=Bar()))
-
-
-def _check_limit(limit: int | None) -> None:
+def check_limit(limit: int | None) -> None:
+    """Raise UsageError where a limit is none."""
     if limit is not None and limit < 1:
         raise UsageError(f"limit must be 1 or more, not {limit}")
 
 
-def teach(
-    kind: str, rows: Any, out: str | Path, *, mapping: Mapping[str, str] | None = None,
-    roles: Mapping[str, str] | None = None, limit: int | None = None, split: str | None = None, encoding: str = "",
-    **options: Any,
-) -> Finished:  # fmt: skip
-    """Let a model work on rows: `answer`, `rewrite`, `evolve`, `translate`, `judge`; as the commands of these names.
-
-    Args:
-        kind: which of them; its options are those that the command has.
-        rows: files or folders, or a table: pandas, pyarrow, `datasets`, a list of maps.
-        out: the run folder; the same call again goes on.
-        mapping: our field names to theirs, such as {"instruction": "question"}.
-        roles: their names of roles to ours, such as {"agent": "assistant"}.
-        limit: read only so many rows.
-        split: the part of a set that is read; as in `filter`.
-        encoding: of texts; as in `filter`.
-        options: such as `samples=8, model="gpt-4o-mini"`.
-
-    Raises:
-        DatagenError: with one line; what was made until a cap or the endpoint ended it is in `out`.
-    """
-    known = [*(n for n in step.names() if issubclass(step.find(n, step.Kind), Teacher)), "judge"]
-    if kind not in known:
-        raise UsageError(f"there is no teacher '{kind}'{did_you_mean(kind, known)}")
-    _check_limit(limit)
-    folder = Path(out)
-    paths = _paths(rows, folder.with_name(f"{folder.name}.input") / "table.parquet")
-    recipe = recipes.make(
-        [{kind: options}], input=tuple(paths), mapping=mapping or {}, roles=roles or {}, limit=limit, split=split,
-        encoding=encoding,
-    )  # fmt: skip
-    return _finished(execute(recipe, folder, progress=Bar()))
-
-
-def backtranslate(documents: str | Path | Sequence[str], out: str | Path, **options: Any) -> Finished:
-    """Make rows of documents; as `datagen backtranslate`, whose options these are (`seed_rows`, `min_score`, `rounds`, ...)."""
-    paths = [str(documents)] if isinstance(documents, (str, Path)) else [str(d) for d in documents]
-    given = {name: value for name, value in options.items() if value is not None}
-    from datagen.backtranslation import steps
-
-    return _finished(execute(recipes.make(steps(paths, given)), Path(out), progress=Bar()))
-
-
-def from_pairs(pairs: str | Path | Sequence[str], out: str | Path, source: str, target: str, **options: Any) -> Finished:
-    """Make translation rows of sentence pairs; as `datagen from-pairs`."""
-    paths = [str(pairs)] if isinstance(pairs, (str, Path)) else [str(p) for p in pairs]
-    step = {"from_pairs": {"pairs": paths, "source": source, "target": target, **options}}
-    return _finished(execute(recipes.make([step]), Path(out), progress=Bar()))
-
-
 def run(recipe: str | Path, out: str | Path) -> Finished:
     """Run a recipe file; as `datagen run`."""
-    return _finished(execute(recipes.load(Path(recipe)), Path(out), progress=Bar()))
+    return finished(execute(recipes.load(Path(recipe)), Path(out), progress=Bar()))
 
 
 def read(
@@ -236,7 +126,7 @@ def read(
 
     The options are those of `filter`.
     """
-    _check_limit(limit)
+    check_limit(limit)
     return read_rows(str(path), mapping=mapping, roles=roles, limit=limit, split=split, encoding=encoding)
 
 
@@ -251,17 +141,18 @@ def write(
     Raises:
         DatagenError: with one line that names the fix.
     """
-    _check_limit(limit)
+    check_limit(limit)
     with tempfile.TemporaryDirectory() as folder:
-        paths = _paths(rows, Path(folder) / "table.parquet")
+        given = paths(rows, Path(folder) / "table.parquet")
         found = chain.from_iterable(
             read_rows(path, mapping=mapping, roles=roles, answers="named", split=split, encoding=encoding, needs_rows=True)
-            for path in paths
+            for path in given
         )
         return export(islice(found, limit), to, Path(target))
 
 
-def _paths(rows: Any, table: Path) -> list[str]:
+def paths(rows: Any, table: Path) -> list[str]:
+    """Return the paths of rows given in any way; a table is written to `table` first."""
     return paths_of(rows.folder if isinstance(rows, Finished) else rows, table)
 
 
@@ -293,7 +184,8 @@ def opened(folder: str | Path) -> Finished:
     return Finished(Path(folder), summary)
 
 
-def _finished(result: Result) -> Finished:
+def finished(result: Result) -> Finished:
+    """Return a run that is over; raises DatagenError where it stopped before its aim."""
     if result.errors:
         raise DataError(f"{result.errors} rows broke a stage; they are in {result.folder}/dropped with the reason 'error'")
     if result.stopped:

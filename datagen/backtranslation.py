@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
 
+from datagen import options as option_fields
 from datagen.errors import UsageError, did_you_mean
 from datagen.models.options import EMBEDDED, is_gguf, is_local
+from datagen.options import option
 
 # Per language: the system line of rows by people, and of made ones (Humpback's).
 TAGS = {
@@ -21,11 +24,47 @@ SHARED = (
 )  # fmt: skip
 PAID = ("base_url", "budget_usd", "max_requests", "price_in", "price_out", "via")  # of endpoints only
 PRICES = ("price_in", "price_out")  # of one model; another has its own
-OWN = (
-    "temperature", "top_p", "max_output_tokens", "seed_rows", "id_field", "text_field", "min_words", "max_words", "limit",
-    "min_score", "samples", "judge_model", "judge_base_url", "judge_price_in",
-    "judge_price_out", "fit", "fit_model", "rounds", "tune_model", "tune_steps", "rewrite", "no_tags",
-)  # fmt: skip
+SAMPLING = ("temperature", "top_p", "max_output_tokens")  # of the instructions; the judge has its own
+
+
+@dataclass(frozen=True)
+class Backtranslation:
+    """Make instruction rows of DOCUMENTS (text, Markdown, HTML, records): instruction backtranslation.
+
+    They are cut into self-contained passages; the model (one of `datagen train --direction backward` is best) writes the
+    instruction that each answers; with --fit the pairs that fit worst go; a judge scores the others. With --seed-rows the
+    result is mixed with rows by people, each with its own system line and `source`.
+    """
+
+    usage: ClassVar[tuple[str, ...]] = (
+        "datagen backtranslate pages/ -o runs/pages --model gpt-4o-mini --estimate",
+        "datagen backtranslate pages/ -o runs/pages --seed-rows mine.jsonl --rewrite",
+    )
+
+    seed_rows: str | None = option(None, "rows written by people: mixed in, tuned on, compared with")
+    min_score: float | None = option(None, "of the judge, 1 to 5, below which a row goes; off = 4")
+    rewrite: bool = option(False, "say each kept passage as an assistant would, grounded in it")
+    rounds: int = option(1, "rounds of self-curation; from the second a model tuned on the good rows judges")
+    id_field: str | None = option(None, "of records; off = id, url, ... else file and position", group="Documents")
+    text_field: str | None = option(None, "of records; off = text, content, ...", group="Documents")
+    min_words: int | None = option(None, "of a passage; off = 40", group="Documents")
+    max_words: int | None = option(None, "of a passage; off = 350", group="Documents")
+    limit: int | None = option(None, "documents that are read; off = all", group="Documents")
+    fit: float | None = option(None, "keep only this share of the pairs, the most alike by embedding", group="Curation")
+    fit_model: str | None = option(None, "the sentence-transformers model of fit; off = minilm: English", group="Curation")
+    judge_model: str | None = option(
+        None, "who scores, and rewrites; off = model, or smollm2 where that is a local one", group="Curation"
+    )
+    judge_base_url: str | None = option(None, "where the judge answers; off = base_url", group="Curation")
+    judge_price_in: float | None = option(None, "of the judge's model, dollars per million input tokens", group="Curation")
+    judge_price_out: float | None = option(None, "of the judge's model, dollars per million output tokens", group="Curation")
+    samples: int | None = option(None, "answers of the judge, where there are no probabilities; off = 1", group="Curation")
+    tune_model: str | None = option(None, "what is tuned for later rounds; off = smollm2", group="Curation")
+    tune_steps: int | None = option(None, "optimiser steps of later rounds; off = one epoch", group="Curation")
+    no_tags: bool = option(False, "no system lines that tell rows by people and made rows apart", group="Curation")
+
+
+OWN = tuple(f.name for f in fields(Backtranslation))
 
 
 def steps(documents: Sequence[str], given: Mapping[str, Any]) -> list[Any]:
@@ -33,11 +72,13 @@ def steps(documents: Sequence[str], given: Mapping[str, Any]) -> list[Any]:
 
     Args:
         documents: files or folders.
-        given: options of SHARED and OWN, those that are left out at their defaults.
+        given: options of `Backtranslation`, SHARED and SAMPLING; those that are left out have their defaults.
 
     Raises:
         UsageError: an option that is none of them.
     """
+    own = option_fields.read(Backtranslation, {k: v for k, v in given.items() if k in OWN}, "backtranslate")
+    given = {**given, **own}
     _check(given)
 
     def part(**names: str) -> dict[str, Any]:
@@ -77,8 +118,8 @@ def steps(documents: Sequence[str], given: Mapping[str, Any]) -> list[Any]:
 
 
 def _check(given: Mapping[str, Any]) -> None:
-    if wrong := next((name for name in given if name not in (*SHARED, *OWN)), None):
-        raise UsageError(f"backtranslate has no option '{wrong}'{did_you_mean(wrong, (*SHARED, *OWN))}")
+    if wrong := next((name for name in given if name not in (*SHARED, *SAMPLING, *OWN)), None):
+        raise UsageError(f"backtranslate has no option '{wrong}'{did_you_mean(wrong, (*SHARED, *SAMPLING, *OWN))}")
     if given.get("rounds", 1) < 1:
         raise UsageError(f"rounds must be 1 or more, not {given['rounds']}")
     fit = given.get("fit", 1.0)

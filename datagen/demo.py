@@ -126,8 +126,8 @@ def _written_per_second() -> float:
 def _trained_per_second() -> float:
     """Train two steps of two short rows; the first one warms up."""
     from datagen.formats.read import read
-    from datagen.train.loop import train
-    from datagen.train.options import TrainOptions
+    from datagen.training.loop import train
+    from datagen.training.options import TrainOptions
 
     rows = sorted(read(str(assets.seed_file("en"))), key=lambda row: len(row["instruction"] + row["output"]))[:PROBE_ROWS]
     at: list[float] = []

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
 
 from datagen.models.options import ModelOptions
-from datagen.options import between
+from datagen.options import between, option
 from datagen.step import Kind, loaded
 
 ItemRule = Literal["length", "punctuation", "keywords", "program", "ascii"]
@@ -23,17 +23,21 @@ class Generator(ModelOptions, Kind):
     goes_on: ClassVar[bool] = True  # a larger n, or another cap, goes on from the answers in the journal
     method_at: ClassVar[str] = ""  # `module:function` of its method, for `maker`
 
-    n: int = 100  # rows to keep
-    language: Literal["en", "zh", "th"] = "en"  # of prompts, seed tasks and results
-    seeds: str | None = None  # seed tasks; off = those that come with datagen
-    threshold: float = 0.7  # ROUGE-L F1 with a seed or a kept task, above which a task is not new
-    answer_temperature: float | None = 0.3  # where an answer is asked for by itself; off = the endpoint's default
-    topics: str | None = None  # a file of topics that the requests go through, or default: those that come with datagen
-    subtopics: int = 0  # sub-topics that the model names for each topic that has none
-    rules: tuple[str, ...] = ("length", "punctuation")  # item rules of Alpaca: length, punctuation, keywords, program, ascii
-    window: int = 16  # requests under way at most, and how far back a request sees the kept rows
-    stall: int = 100  # requests in a row that keep nothing before the run stops
-    seed: int = 17  # which examples a prompt shows
+    n: int = option(100, "rows to keep")
+    language: Literal["en", "zh", "th"] = option("en", "of prompts, seed tasks and results")
+    seeds: str | None = option(None, "seed tasks; off = those that come with datagen")
+    threshold: float = option(0.7, "ROUGE-L F1 with a seed or a kept task, above which a task is not new", group="Tasks")
+    answer_temperature: float | None = option(
+        0.3, "where an answer is asked for by itself; off = the endpoint's default", group="Sampling"
+    )
+    topics: str | None = option(None, "a file of topics that the requests go through, or default: those that come with datagen")
+    subtopics: int = option(0, "sub-topics that the model names for each topic that has none", group="Tasks")
+    rules: tuple[str, ...] = option(
+        ("length", "punctuation"), "item rules of Alpaca: length, punctuation, keywords, program, ascii", group="Tasks"
+    )
+    window: int = option(16, "requests under way at most, and how far back a request sees the kept rows", group="Tasks")
+    stall: int = option(100, "requests in a row that keep nothing before the run stops", group="Tasks")
+    seed: int = option(17, "which examples a prompt shows", group="Tasks")
 
     def __post_init__(self) -> None:
         """Check the values; raises ValueError."""

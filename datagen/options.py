@@ -1,4 +1,7 @@
-"""Options are the fields of frozen dataclasses: read from text or YAML, checked by type, described for help pages."""
+"""Options are the fields of frozen dataclasses: read from text or YAML, checked by type, described for help pages.
+
+A field holds what its option means, so that the command line, `dg.*` and the docs are made from it and cannot differ.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 from datagen.errors import UsageError, did_you_mean, nearest
 
 T = TypeVar("T")
+REQUIRED = "(required)"  # shown in place of a default
 
 
 def build(cls: type[T], options: Mapping[str, Any], where: str) -> T:
@@ -26,11 +30,7 @@ def build(cls: type[T], options: Mapping[str, Any], where: str) -> T:
         UsageError: an unknown option, a value of the wrong type, or one that `__post_init__` refuses.
     """
     fields = {f.name: f for f in dataclasses.fields(cls) if f.init}  # type: ignore[arg-type]
-    types_ = typing.get_type_hints(cls)
-    values: dict[str, Any] = {}
-    refuse_unknown(cls, options, where)
-    for name, value in options.items():
-        values[name] = _read(value, types_[name], f"{where}, option '{name}'")
+    values = read(cls, options, where)
     missing = [n for n, f in fields.items() if n not in values and not _has_default(f)]
     if missing:
         raise UsageError(f"{where} needs the option '{missing[0]}'")
@@ -38,6 +38,13 @@ def build(cls: type[T], options: Mapping[str, Any], where: str) -> T:
         return cls(**values)
     except ValueError as e:
         raise UsageError(f"{where}: {e}") from None
+
+
+def read(cls: type[Any], options: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return named values as the types of a class's fields; raises UsageError as `build`, which makes an instance of them."""
+    types_ = typing.get_type_hints(cls)
+    refuse_unknown(cls, options, where)
+    return {name: _read(value, types_[name], f"{where}, option '{name}'") for name, value in options.items()}
 
 
 def refuse_unknown(cls: type[Any], options: Mapping[str, Any], where: str = "") -> None:
@@ -53,28 +60,59 @@ def values(options: Any) -> dict[str, Any]:
     return {name: list(v) if isinstance(v, tuple) else v for name, v in found.items()}
 
 
-def choices(cls: type[Any]) -> dict[str, tuple[Any, ...]]:
-    """Return the legal values of each option that has a closed set of them."""
-    found = {name: kind for name, kind in typing.get_type_hints(cls).items() if get_origin(kind) is Literal}
-    return {name: get_args(kind) for name, kind in found.items()}
+def option(
+    default: Any = dataclasses.MISSING, meaning: str = "", *, factory: Any = dataclasses.MISSING, group: str = "",
+    repeat: bool = False,
+) -> Any:  # fmt: skip
+    """Return a field of an options dataclass.
 
-
-def explained(cls: type[Any]) -> dict[str, str]:
-    """Return what each option means: the comment beside its field, in the class or in one that it inherits from.
-
-    Comments are read from the source, which is where people who read it look; a class without source has none.
+    Args:
+        default: its value where none is given.
+        meaning: what it is, as a phrase that follows its name; units, and what `off` stands for.
+        factory: makes the default, where that is a map.
+        group: the heading under which help pages show it; "" = among the first.
+        repeat: its values may hold commas: the command line takes one at a time, several times.
     """
-    import inspect
-    import re
+    about = {"meaning": meaning, "group": group, "repeat": repeat}
+    return dataclasses.field(default=default, default_factory=factory, metadata=about)
 
-    found: dict[str, str] = {}
-    for base in reversed(cls.__mro__):
-        try:
-            source = inspect.getsource(base) if dataclasses.is_dataclass(base) else ""
-        except (OSError, TypeError):
-            continue
-        found |= dict(re.findall(r"^    (\w+): .*?  # (.+)$", source, flags=re.M))
-    return {f.name: found[f.name] for f in dataclasses.fields(cls) if f.name in found}
+
+@dataclasses.dataclass(frozen=True)
+class Option:
+    """One option, as help pages show it."""
+
+    name: str
+    kind: Any  # the type of its values
+    default: Any  # REQUIRED where there is none
+    meaning: str
+    group: str = ""
+    repeat: bool = False
+
+    @property
+    def choices(self) -> tuple[Any, ...]:
+        """The legal values, where they are a closed set: of itself, or of the items of a list."""
+        inner = next((a for a in get_args(self.kind) if get_origin(a) is Literal), self.kind)
+        return get_args(inner) if get_origin(inner) is Literal else ()
+
+
+def listed(cls: type[Any]) -> list[Option]:
+    """Return the options of a class: its own before those that it inherits."""
+    fields = {f.name: f for f in dataclasses.fields(cls) if f.init}
+    own = [name for base in cls.__mro__ for name in vars(base).get("__annotations__", ()) if name in fields]
+    types_ = typing.get_type_hints(cls)
+    found = []
+    for field in (fields[name] for name in dict.fromkeys(own)):
+        default = REQUIRED if field.default is dataclasses.MISSING else field.default
+        if field.default_factory is not dataclasses.MISSING:
+            default = field.default_factory()
+        about = field.metadata
+        found.append(
+            Option(
+                field.name, types_[field.name], default, about.get("meaning", ""), about.get("group", ""),
+                repeat=bool(about.get("repeat")),
+            )
+        )  # fmt: skip
+    return found
 
 
 def shown(value: Any) -> str:
@@ -139,7 +177,7 @@ def _read(value: Any, kind: Any, where: str) -> Any:
         items = value if isinstance(value, (list, tuple)) else str(value).split(",")
         return tuple(_read(item, args[0], where) for item in items)
     if origin is dict and isinstance(value, str):
-        value = _object(value)
+        value = _object(value, where)
     if origin is dict and not isinstance(value, dict):
         raise UsageError(f'{where}: expected names and values, such as {{"top_k": 20}} in JSON, not {value!r}')
     if origin is dict or kind is Any:
@@ -149,12 +187,26 @@ def _read(value: Any, kind: Any, where: str) -> Any:
     return _scalar(value, kind, where)
 
 
-def _object(text: str) -> Any:
-    """Return what a text holds as JSON, as the command line gives a map of values; the text itself when it is not JSON."""
+def _object(text: str, where: str) -> Any:
+    """Return what a text holds as JSON, or as `name=value,name=value`; the text itself when it is neither."""
     try:
         return json.loads(text)
     except ValueError:
+        pass
+    pairs = [[part.strip() for part in piece.partition("=")] for piece in _pieces(text)]
+    if not all(name and equals for name, equals, _ in pairs):
         return text
+    names = [name for name, _, _ in pairs]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise UsageError(f"{where}: '{twice}' stands twice")
+    return {name: value for name, _, value in pairs}
+
+
+def _pieces(text: str) -> list[str]:
+    """Split `a=1,b=2` before each name, so that a value may hold commas."""
+    import re
+
+    return re.split(r",(?=[^,=]+=)", text)
 
 
 def _scalar(value: Any, kind: Any, where: str) -> Any:

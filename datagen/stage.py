@@ -18,11 +18,11 @@ import pyarrow.compute as pc
 from datagen import options as option_fields
 from datagen import step
 from datagen.errors import LASTING, DatagenError, UsageError
-from datagen.step import Kind, described
+from datagen.step import Kind
 from datagen.verdict import VERDICT, Applied, Context, Reference, Verdict
 
 __all__ = [
-    "ERROR", "VERDICT", "Applied", "Context", "Reference", "Stage", "Verdict", "apply", "described", "find", "make", "names",
+    "ERROR", "VERDICT", "Applied", "Context", "Reference", "Stage", "Verdict", "apply", "find", "make", "names",
     "scored",
 ]  # fmt: skip
 

@@ -11,7 +11,7 @@ import inspect
 import pkgutil
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, Field, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, TypeVar
 
@@ -19,7 +19,6 @@ from datagen import options as option_fields
 from datagen.errors import UsageError, did_you_mean
 
 ROOMS = ("datagen.kinds", "datagen.curate")  # where a name without a dot is looked for: each file of these is one kind
-REQUIRED = "(required)"  # shown in place of a default
 
 
 @dataclass(frozen=True)
@@ -34,6 +33,7 @@ class Kind:
     once: ClassVar[bool] = False  # it stands at most once in a recipe
     makes_model: ClassVar[str] = ""  # for a step after it, which names this one as its `model`; an example of such a step
     leaves: ClassVar[tuple[str, ...]] = ()  # what it writes into the run folder itself, beside its own
+    usage: ClassVar[tuple[str, ...]] = ()  # lines of a shell, shown where its options are
     goes_on: ClassVar[bool] = False  # its paid answers are used again by a run of other options in the same folder
 
     def __new__(cls, *_: Any, **given: Any) -> Self:
@@ -157,15 +157,9 @@ def make(cls: type[K], options: Mapping[str, Any]) -> K:
     return option_fields.build(cls, options, f"{cls.called} '{name_of(cls)}'")
 
 
-def described(cls: type[Kind]) -> tuple[str, list[tuple[str, Any]]]:
-    """Return the first line of a kind's docstring and its options with their defaults, REQUIRED where there is none."""
-
-    def default(field: Field[Any]) -> Any:
-        if field.default_factory is not MISSING:
-            return field.default_factory()
-        return REQUIRED if field.default is MISSING else field.default
-
-    return (cls.__doc__ or "").split("\n")[0], [(f.name, default(f)) for f in fields(cls)]
+def summary(cls: type[Kind]) -> str:
+    """Return the first line of a kind's docstring."""
+    return (cls.__doc__ or "").split("\n")[0]
 
 
 def loaded(reference: str) -> Any:

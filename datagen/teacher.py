@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
 from datagen.models.options import ModelOptions
+from datagen.options import option
 from datagen.step import Kind, loaded
 
 PromptLanguage = Literal["auto", "en", "zh", "th"]
@@ -29,9 +30,11 @@ class Teacher(ModelOptions, Kind):
     reads_passages: ClassVar[bool] = False  # its rows are passages that wait for their instruction
     lesson_at: ClassVar[str] = ""  # `module:class` of its work, for `lesson`
 
-    temperature: float | None = 0.7  # off = the endpoint's default
-    language: PromptLanguage = "auto"  # of the prompts; auto = of each row, where it is en, zh or th, else en
-    stall: int = 100  # rows in a row that the model was asked about in vain before the step stops
+    temperature: float | None = option(0.7, "off = the endpoint's default", group="Sampling")
+    language: PromptLanguage = option(
+        "auto", "of the prompts; auto = of each row, where it is en, zh or th, else en", group="Sampling"
+    )
+    stall: int = option(100, "rows in a row that the model was asked about in vain before the step stops", group="Pace")
 
     def __post_init__(self) -> None:
         """Check the values; raises ValueError."""

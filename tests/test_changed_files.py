@@ -13,7 +13,7 @@ import pytest
 from datagen.engine.local import LocalEngine
 from datagen.errors import DataError
 from datagen.recipe import make
-from datagen.run import execute
+from datagen.runner import execute
 from datagen.work import Run, Silent
 
 ROWS = [{"instruction": f"A number: name {i} in words", "output": f"It is written {i}."} for i in range(20)]

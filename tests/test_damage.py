@@ -18,7 +18,7 @@ from datagen.models import completion
 from datagen.models.masking import one_line
 from datagen.quotas import quotas
 from datagen.recipe import make
-from datagen.run import Result, execute
+from datagen.runner import Result, execute
 from datagen.shards import count_rows, iterate_rows
 
 LINES = [json.dumps({"instruction": f"Name the number {i} in words", "output": f"It is written {i}."}) for i in range(40)]

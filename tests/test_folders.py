@@ -12,7 +12,7 @@ from datagen import folders
 from datagen.errors import DatagenError
 from datagen.recipe import make
 from datagen.reviews import Judgement, Review
-from datagen.run import execute
+from datagen.runner import execute
 from datagen.shards import count_rows
 
 ROWS = [

@@ -32,7 +32,7 @@ from datagen.models.journal import Journal, Tokens
 from datagen.recipe import make
 from datagen.report.page import write_report
 from datagen.reviews import Judgement, Review
-from datagen.run import execute
+from datagen.runner import execute
 from datagen.shards import read_json
 from datagen.stage import Context, scored
 

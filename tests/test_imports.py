@@ -51,20 +51,21 @@ LEVELS = {
     "repeats": 3,
     "scores": 1, "languages": 1,
     "stage": 3, "models": 3, "documents": 3, "similarity": 3, "tags": 3, "dataset": 3, "review_csv": 3,
-    "generator": 4, "teacher": 4, "curate": 4, "train": 4, "engine": 4, "reviews": 4,
+    "generator": 4, "teacher": 4, "curate": 4, "training": 4, "engine": 4, "reviews": 4,
     "kinds": 5, "recipe": 5, "report": 5, "backtranslation": 5,
-    "generate": 6, "teach": 6, "mix": 6, "pairs": 6, "work": 6,
+    "generate": 6, "teaching": 6, "mixture": 6, "pairs": 6, "work": 6,
     "steps": 7,
-    "run": 8,
+    "runner": 8,
     "given": 8, "api": 9, "demo": 9,
-    "cli": 10,
-    "datagen": 11, "__main__": 11,
+    "calls": 10,
+    "cli": 11,
+    "datagen": 12, "__main__": 12,
 }  # fmt: skip
 NAMES = {".".join(p.with_suffix("").relative_to(PACKAGE.parent).parts).removesuffix(".__init__"): p for p in FILES}
 
 
 def room(module: str) -> str:
-    """The room of a module: `datagen.train.loss` is in train."""
+    """The room of a module: `datagen.training.loss` is in train."""
     return module.split(".")[1] if "." in module else module
 
 
@@ -124,10 +125,10 @@ def parts_of(*rooms: str, among: set[str]) -> set[str]:
 
 
 def test_reading_a_recipe_loads_options_and_no_maker(tmp_path: Path) -> None:
-    loaded = loaded_by("import datagen.run, datagen.steps, datagen.recipe", tmp_path)
+    loaded = loaded_by("import datagen.runner, datagen.steps, datagen.recipe", tmp_path)
     assert not loaded & ((HEAVY - {"pyarrow", "numpy"}) | MODELS | {"asyncio", "scipy"})
-    makers = ("kinds", "generate", "teach", "mix", "train", "pairs", "documents", "curate", "report", "models", "scores")
-    assert parts_of(*makers, "similarity", among=loaded) <= {"datagen.models.options", "datagen.models.masking"}
+    makers = ("kinds", "generate", "teaching", "mixture", "training", "pairs", "documents", "curate", "report", "models")
+    assert parts_of(*makers, "scores", "similarity", among=loaded) <= {"datagen.models.options", "datagen.models.masking"}
     assert not loaded & {"datagen.steps.generating", "datagen.steps.teaching", "datagen.steps.training"}
 
 
@@ -151,7 +152,7 @@ def test_a_filter_run_loads_what_its_chain_needs(tmp_path: Path) -> None:
     at_work = loaded_by(COMMAND, tmp_path, "filter", "rows.jsonl", "-o", "out")
     assert (tmp_path / "out" / "run.json").is_file()
     assert not at_work & MODELS
-    assert not parts_of("kinds", "generate", "teach", "train", "scores", among=at_work)
+    assert not parts_of("kinds", "generate", "teaching", "training", "scores", among=at_work)
     assert not at_work & {"datagen.models.chat", "datagen.models.journal", "datagen.models.judge", "datagen.models.causal_lm"}
     assert "datagen.similarity.rouge_l" in at_work
 

@@ -21,7 +21,7 @@ from datagen.recipe import make
 from datagen.review_csv import guarded, unguarded
 from datagen.reviews import Judgement, Review, share
 from datagen.rows import row_id
-from datagen.run import execute
+from datagen.runner import execute
 
 ROWS = [{"instruction": f"Name the colour of thing {i}.", "output": f"It is colour {i}."} for i in range(12)]
 

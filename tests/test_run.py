@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from datagen.recipe import make
-from datagen.run import Result, execute
+from datagen.runner import Result, execute
 from datagen.shards import count_rows, iterate_rows, read_json, write_json
 
 TEXTS = [

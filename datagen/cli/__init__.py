@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import io
 import os
+import re
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -14,20 +16,21 @@ from datagen.cli.say import say
 from datagen.cli.signals import exit_code, term_as_interrupt
 from datagen.errors import DatagenError, Stopped, of_place
 
+# In the order of the road; "" = the first line of the file of its kind.
 COMMANDS = {
     "try": "Curate 500 rows that come along: what is found, in seconds.",
-    "self-instruct": "Make new tasks and answers from seed tasks with a model.",
-    "magpie": "Make tasks and answers from a model's bare user turn.",
+    "self-instruct": "",
+    "magpie": "",
     "backtranslate": "Make rows of documents: the instruction that each passage answers.",
-    "answer": "Answer prompts that exist with a model; several at choice, best first.",
+    "answer": "",
     "judge": "Score rows by a rubric with a model, or compare two answers.",
-    "rewrite": "Write answers anew, grounded in those that rows have.",
-    "evolve": "Make harder tasks of tasks (Evol-Instruct), with their lineage.",
-    "translate": "Add the same tasks and answers in other languages.",
-    "from-pairs": "Make translation instructions of sentence pairs.",
+    "rewrite": "",
+    "evolve": "",
+    "translate": "",
+    "from-pairs": "",
     "filter": "Curate rows by a chain of stages; every drop has a reason.",
-    "mix": "Mix sources by T5's rules, or search the mixture with small proxies.",
-    "train": "Fine-tune a model on rows: a LoRA adapter, or the whole model.",
+    "mix": "",
+    "train": "",
     "export": "Write rows in another format, with a dataset card.",
     "demo": "Walk the whole road on the embedded models, at a size that fits.",
     "run": "Run a recipe, from generation to training.",
@@ -42,6 +45,8 @@ COMMANDS = {
 }
 
 
+KINDS = Path(__file__).parents[1] / "kinds"
+MAKES_COMMAND = re.compile(r"^class \w+\((?:Generator|Teacher)\):", flags=re.M)
 STOPPED = "stopped; everything finished so far is saved, the same command goes on"
 
 
@@ -49,29 +54,44 @@ class Commands(click.Group):
     """A group whose commands are modules of this package, imported when they are called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names in the order of the road."""
-        return list(COMMANDS)
+        """Return the names in the order of the road; generators and teachers that it does not know come last."""
+        files = sorted(path.stem for path in KINDS.glob("[a-z]*.py"))
+        others = (name.replace("_", "-") for name in files if MAKES_COMMAND.search(_source(name)))
+        return list(dict.fromkeys([*COMMANDS, *others]))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a command's module and return its `command`."""
-        if cmd_name not in COMMANDS:
+        """Return a command: of its module, or made from the file of a kind."""
+        name = cmd_name.replace("-", "_")
+        if cmd_name in COMMANDS and (Path(__file__).parent / f"{name}.py").is_file():
+            command: click.Command = importlib.import_module(f"datagen.cli.{name}").command
+            return command
+        if cmd_name not in self.list_commands(ctx):
             return None
-        module = importlib.import_module(f"datagen.cli.{cmd_name.replace('-', '_')}")
-        command: click.Command = module.command
-        return command
+        made: click.Command | None = importlib.import_module("datagen.cli.kinds").command_of(cmd_name)
+        return made
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         """Name the nearest command when there is none of that name."""
         from datagen.errors import UsageError, did_you_mean
 
-        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
-            raise UsageError(f"there is no command '{args[0]}'{did_you_mean(args[0], COMMANDS)}")
+        known = self.list_commands(ctx)
+        if args and not args[0].startswith("-") and args[0] not in known:
+            raise UsageError(f"there is no command '{args[0]}'{did_you_mean(args[0], known)}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
         with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+            formatter.write_dl([(name, COMMANDS.get(name) or _first_line(name)) for name in self.list_commands(ctx)])
+
+
+def _source(name: str) -> str:
+    """Return the text of a kind's file: to list the commands, none of them is imported."""
+    return (KINDS / f"{name}.py").read_text("utf-8")
+
+
+def _first_line(name: str) -> str:
+    return _source(name.replace("-", "_")).partition('"""')[2].partition("\n")[0].removesuffix('"""')
 
 
 @click.command(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from datagen.cli.input_options import input_options
+from datagen.cli.run_flags import input_options
 from datagen.cli.say import say
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from datagen.cli.input_options import input_options
+from datagen.cli.run_flags import input_options
 from datagen.cli.say import say
 
 if TYPE_CHECKING:

@@ -17,16 +17,18 @@ WIDTH = 80
 def command(name: str | None, as_json: bool) -> int:
     """List the curation stages, their options with defaults and the reasons they drop rows for; of NAME, all that it says."""
     from datagen import stage
-    from datagen.options import choices, explained
+    from datagen.options import listed
+    from datagen.step import summary
 
     found: list[dict[str, Any]] = []
     for each in [name] if name else stage.names():
         cls = stage.find(each)
-        line, options = stage.described(cls)
+        options = listed(cls)
         found.append(
             {
-                "name": each, "does": line, "options": dict(options), "meaning": explained(cls), "choices": choices(cls),
-                "reasons": sorted(cls.reasons),
+                "name": each, "does": summary(cls), "options": {o.name: o.default for o in options},
+                "meaning": {o.name: o.meaning for o in options if o.meaning},
+                "choices": {o.name: o.choices for o in options if o.choices}, "reasons": sorted(cls.reasons),
             }
         )  # fmt: skip
     if as_json:

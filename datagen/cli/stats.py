@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from datagen.cli.input_options import input_options
+from datagen.cli.run_flags import input_options
 from datagen.cli.say import say, say_json
 
 

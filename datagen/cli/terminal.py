@@ -13,7 +13,7 @@ from datagen.cli.signals import exit_code
 
 if TYPE_CHECKING:
     from datagen.recipe import Recipe
-    from datagen.run import Result
+    from datagen.runner import Result
 
 
 def run(
@@ -52,7 +52,7 @@ def _executed(recipe: Recipe, out: str, **how: Any) -> Result:
     """Execute a recipe; what a budget or Ctrl+C ends says where it stands and how it goes on."""
     from datagen.errors import BudgetError, Stopped
     from datagen.progress import Bar
-    from datagen.run import execute
+    from datagen.runner import execute
 
     bar = Bar()
     try:
@@ -121,7 +121,7 @@ def estimate(recipe: Recipe, out: str, probes: int, *, as_json: bool = False) ->
     """Send a few requests of a run and say what the whole of it would take."""
     from datagen.cli import endings
     from datagen.progress import Bar
-    from datagen.run import estimate as quoted
+    from datagen.runner import estimate as quoted
 
     found = quoted(recipe, Path(out), probes, Bar())
     if as_json:

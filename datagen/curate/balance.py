@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from datagen.errors import UsageError
-from datagen.options import between
+from datagen.options import between, option
 from datagen.quotas import quotas
 from datagen.stage import Context, Stage, Verdict
 from datagen.verdict import because
@@ -34,11 +34,11 @@ class Balance(Stage):
     Source: Raffel et al. 2020 (T5) §3.5.2; Lu et al. 2023 (InsTag), algorithm 1.
     """
 
-    by: Literal["source", "language", "tags", "diversity"] = "source"  # what is balanced
-    size: int | None = None  # rows to keep; off = all that cap and shares allow
-    temperature: float = 1.0  # T: share ~ rows ** (1 / T)
-    cap: int | None = None  # most rows of one group; off = no limit
-    seed: int = 17  # which rows of a group
+    by: Literal["source", "language", "tags", "diversity"] = option("source", "what is balanced")
+    size: int | None = option(None, "rows to keep; off = all that cap and shares allow")
+    temperature: float = option(1.0, "T: share ~ rows ** (1 / T)")
+    cap: int | None = option(None, "most rows of one group; off = no limit")
+    seed: int = option(17, "which rows of a group")
 
     version: ClassVar[int] = 1
     reasons: ClassVar[frozenset[str]] = frozenset({"over_quota", "not_in_subset"})

@@ -13,6 +13,7 @@ import regex
 from datagen.curate.rules import RULES, texts_of
 from datagen.errors import UsageError
 from datagen.html_text.page import text_of_html
+from datagen.options import option
 from datagen.personal_data.mask import KINDS, masked, masked_fields
 from datagen.personal_data.untouched import untouched
 from datagen.rows import ROW
@@ -38,8 +39,8 @@ class Clean(Stage):
     `exact_duplicate`, one whose answer or task was only markup as `empty_answer` or `empty_task`.
     """
 
-    do: tuple[str, ...] = ()  # unicode, html, emoji, pii
-    mask: tuple[str, ...] = KINDS  # kinds of personal data: email, phone, ip, card, key
+    do: tuple[str, ...] = option((), "unicode, html, emoji, pii")
+    mask: tuple[str, ...] = option(KINDS, "kinds of personal data: email, phone, ip, card, key")
 
     version: ClassVar[int] = 3
     rewrites: ClassVar[bool] = True

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from datagen.errors import UsageError
-from datagen.options import between
+from datagen.options import between, option
 from datagen.similarity.benchmarks import FIELDS
 from datagen.stage import Context, Stage, Verdict
 from datagen.text import is_unspaced, words
@@ -42,12 +42,12 @@ class Decontaminate(Stage):
     Source: GPT-3's overlap (Brown et al. 2020) and the coverage of Tulu 3 (Lambert et al. 2024).
     """
 
-    against: tuple[str, ...] = ()  # benchmarks: files or folders of records
-    threshold: float = 0.5  # share of an item's n-grams; at or above is contaminated
-    ngram: int = 8  # tokens
-    rule: Literal["coverage", "any"] = "coverage"  # any: one n-gram is enough
-    fields: tuple[str, ...] = FIELDS  # of its prompt; a.b: nested
-    common: str | None = "common_phrases"  # phrases that say nothing, or a file of them; off = none
+    against: tuple[str, ...] = option((), "benchmarks: files or folders of records")
+    threshold: float = option(0.5, "share of an item's n-grams; at or above is contaminated")
+    ngram: int = option(8, "tokens")
+    rule: Literal["coverage", "any"] = option("coverage", "any: one n-gram is enough")
+    fields: tuple[str, ...] = option(FIELDS, "of its prompt; a.b: nested")
+    common: str | None = option("common_phrases", "phrases that say nothing, or a file of them; off = none")
 
     version: ClassVar[int] = 3
     reasons: ClassVar[frozenset[str]] = frozenset({"contaminated"})

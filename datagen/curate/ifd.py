@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from datagen.errors import UsageError
-from datagen.options import between
+from datagen.options import between, option
 from datagen.row_language import language_of
 from datagen.rows import ROW, view
 from datagen.stage import Context, Stage, Verdict
@@ -39,13 +39,13 @@ class Ifd(Stage):
     Source: Cherry (Li et al. 2024, arXiv 2308.12032); for ppl Superfiltering (2024, arXiv 2402.00530).
     """
 
-    keep: float | None = None  # share of the eligible rows that stays; off = only the columns
-    ratio: Literal["loss", "ppl"] = "loss"  # of the mean losses (Cherry), or of the perplexities (Superfiltering)
-    within: Literal["all", "language", "source"] = "all"  # what the share is taken of
-    model: str = "smollm2"  # smollm2, a folder (an adapter too), a Hub id, or pre_experience in a recipe
-    max_length: int = 2048  # tokens; a longer row is not scored
-    device: str = "auto"  # auto, cpu, cuda, mps
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 where the device has instructions for it
+    keep: float | None = option(None, "share of the eligible rows that stays; off = only the columns")
+    ratio: Literal["loss", "ppl"] = option("loss", "of the mean losses (Cherry), or of the perplexities (Superfiltering)")
+    within: Literal["all", "language", "source"] = option("all", "what the share is taken of")
+    model: str = option("smollm2", "smollm2, a folder (an adapter too), a Hub id, or pre_experience in a recipe")
+    max_length: int = option(2048, "tokens; a longer row is not scored")
+    device: str = option("auto", "auto, cpu, cuda, mps")
+    dtype: Literal["auto", "float32", "bfloat16"] = option("auto", "auto: bfloat16 where the device has instructions for it")
 
     version: ClassVar[int] = 3
     parallel: ClassVar[Literal["rows", "device"]] = "device"

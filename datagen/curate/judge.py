@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 from datagen import assets
 from datagen.errors import UsageError
 from datagen.languages import PROMPTS, of_prompts
-from datagen.models.options import ModelOptions, is_local
-from datagen.options import between
+from datagen.models.judge_options import JudgeOptions
+from datagen.models.options import is_local
 from datagen.row_language import language_of
 from datagen.rows import tasks, view
 from datagen.scores.expected import HIGHEST
@@ -35,7 +35,7 @@ BINS = 8  # of the distribution in the report
 
 
 @dataclass(frozen=True)
-class Judge(ModelOptions, Stage):
+class Judge(JudgeOptions, Stage):
     """Score each row by a rubric with a model (LLM as a judge); with `min_score`, drop those below.
 
     The score is the expected one under the probabilities of the token that says it, where the endpoint gives them, else the
@@ -47,45 +47,10 @@ class Judge(ModelOptions, Stage):
     al. 2023 (G-Eval), Li et al. 2023 (Humpback's self-curation: `prompt=self_curation`).
     """
 
-    prompt: str = "judge"  # judge: the answer to the task; self_curation: Humpback's, of an instruction made for a text
-    rubric: str | None = None  # a file with a rubric in the place of the prompt's own
-    low: int = 1  # lowest score
-    high: int = 5  # highest score
-    samples: int = 1  # answers whose mean counts, where there are no probabilities
-    probabilities: Literal["auto", "on", "off"] = "auto"  # auto asks for them once, and goes without where there are none
-    language: Literal["auto", "en", "zh", "th"] = "auto"  # of the prompt; auto = of each row, where it is en, zh or th, else en
-    temperature: float | None = 0.0  # off = the endpoint's default
-    pairs: bool = False  # compare the first two candidates
-    min_score: float | None = None  # off = drop nothing
-    stall: int = 100  # rows in a row that an endpoint gives no score before the stage stops
-
     version: ClassVar[int] = 4
     parallel: ClassVar[Literal["rows", "device"]] = "device"
     reasons: ClassVar[frozenset[str]] = frozenset({"low_score", "no_score"})
     decides: ClassVar[frozenset[str]] = frozenset({"min_score", "stall"})
-
-    def __post_init__(self) -> None:
-        ModelOptions.__post_init__(self)
-        if not 0 <= self.low < self.high <= 100:
-            raise ValueError(f"low and high must be 0 to 100, low below high, not {self.low} and {self.high}")
-        if self.loadable and self.high > HIGHEST:
-            raise ValueError("a local model's score is read from the probability of one digit: high must be 9 or less")
-        if self.stall < 1:
-            raise ValueError(f"stall must be 1 or more, not {self.stall}")
-        if not 1 <= self.samples <= 256:
-            raise ValueError(f"samples must be 1 to 256, not {self.samples}")
-        if self.high > HIGHEST and self.probabilities == "on":
-            raise ValueError("the probability of a score is that of one digit: with probabilities=on high must be 9 or less")
-        if (self.low, self.high) != (1, 5) and not self.rubric and not self.prompts and not self.pairs:
-            raise ValueError(
-                "the prompts' own rubric is from 1 to 5: with other scores give rubric=FILE, which says what each is"
-            )
-        if self.samples > 1 and self.temperature == 0 and not self.loadable:
-            raise ValueError("several samples need a temperature above 0, or all of them are the same")
-        if self.min_score is not None:
-            between("min_score", self.min_score, *((0, 1) if self.pairs else (self.low, self.high)))
-        if self.language != "auto":
-            self.check_language(self.language)
 
     @property
     def adds(self) -> dict[str, pa.DataType]:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from datagen.errors import UsageError
-from datagen.options import between, check_same_answer
+from datagen.options import between, check_same_answer, option
 from datagen.rows import View, view
 from datagen.stage import Context, Stage, Verdict
 from datagen.text import Units, tokenizer
@@ -33,18 +33,20 @@ class Minhash(Stage):
     Jaccard alone decides. Source: Broder 1997; PPJoin (Xiao et al. 2008).
     """
 
-    threshold: float = 0.7  # Jaccard similarity, 0..1; at or above is a duplicate
-    field: View = "conversation"  # what is compared
-    ngram: int = 5  # tokens per shingle
-    same_answer: float | None = 0.7  # ROUGE-L F1 that the answers must be above too; off = answers do not matter
-    short_answer: int = 20  # tokens; a shorter answer is the same only when equal
-    same_facts: bool = True  # with same_answer: numbers, operators, identifiers, tools, what is asked about must agree
-    units: Units = "graphemes"  # words: a dictionary's, for Chinese and Thai; rouge_score: ASCII words, for comparisons
-    keep: Literal["first", "longest", "score", "priority"] = "first"  # who stays: by place, answer, the column `by`, source
-    by: str | None = None  # keep=score: a column of numbers, highest first; off in a row = last
-    priority: tuple[str, ...] = ()  # keep=priority: sources, the best first; others after them
-    candidates: Literal["all", "lsh"] = "all"  # which pairs are compared
-    against: tuple[str, ...] = ()  # files of rows that come first and stay
+    threshold: float = option(0.7, "Jaccard similarity, 0..1; at or above is a duplicate")
+    field: View = option("conversation", "what is compared")
+    ngram: int = option(5, "tokens per shingle")
+    same_answer: float | None = option(0.7, "ROUGE-L F1 that the answers must be above too; off = answers do not matter")
+    short_answer: int = option(20, "tokens; a shorter answer is the same only when equal")
+    same_facts: bool = option(True, "with same_answer: numbers, operators, identifiers, tools, what is asked about must agree")
+    units: Units = option("graphemes", "words: a dictionary's, for Chinese and Thai; rouge_score: ASCII words, for comparisons")
+    keep: Literal["first", "longest", "score", "priority"] = option(
+        "first", "who stays: by place, answer, the column `by`, source"
+    )
+    by: str | None = option(None, "keep=score: a column of numbers, highest first; off in a row = last")
+    priority: tuple[str, ...] = option((), "keep=priority: sources, the best first; others after them")
+    candidates: Literal["all", "lsh"] = option("all", "which pairs are compared")
+    against: tuple[str, ...] = option((), "files of rows that come first and stay")
 
     version: ClassVar[int] = 5
     reasons: ClassVar[frozenset[str]] = frozenset({"near_duplicate"})

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from datagen.options import between, check_same_answer
+from datagen.options import between, check_same_answer, option
 from datagen.rows import View, view
 from datagen.stage import Context, Stage, Verdict
 from datagen.text import Units
@@ -37,15 +37,15 @@ class Rouge(Stage):
     Source: Self-Instruct and Alpaca (F1 above 0.7 goes).
     """
 
-    threshold: float = 0.7  # ROUGE-L F1, 0..1; above is a repetition
-    field: View = "context"  # what is compared
-    same_answer: float | None = 0.7  # F1 that the answers must be above too; off = answers do not matter
-    short_answer: int = 20  # tokens; a shorter answer is the same only when equal
-    same_facts: bool = True  # with same_answer: numbers, operators, identifiers, tools, what is asked about must agree
-    units: Units = "graphemes"  # words: a dictionary's, for Chinese and Thai; rouge_score: ASCII words, for comparisons
-    against: tuple[str, ...] = ()  # files of rows that come first and stay
-    nearest: int = 0  # kept rows named for each row, above F1 0.5; 0 = none
-    conflicts: Literal["report", "mark", "drop"] = "report"  # rows with an earlier row's context and another answer
+    threshold: float = option(0.7, "ROUGE-L F1, 0..1; above is a repetition")
+    field: View = option("context", "what is compared")
+    same_answer: float | None = option(0.7, "F1 that the answers must be above too; off = answers do not matter")
+    short_answer: int = option(20, "tokens; a shorter answer is the same only when equal")
+    same_facts: bool = option(True, "with same_answer: numbers, operators, identifiers, tools, what is asked about must agree")
+    units: Units = option("graphemes", "words: a dictionary's, for Chinese and Thai; rouge_score: ASCII words, for comparisons")
+    against: tuple[str, ...] = option((), "files of rows that come first and stay")
+    nearest: int = option(0, "kept rows named for each row, above F1 0.5; 0 = none")
+    conflicts: Literal["report", "mark", "drop"] = option("report", "rows with an earlier row's context and another answer")
 
     version: ClassVar[int] = 5
     reasons: ClassVar[frozenset[str]] = frozenset({"too_similar", "conflicting_answers"})

@@ -12,7 +12,7 @@ import pyarrow as pa
 import regex
 
 from datagen.language import LANGUAGES
-from datagen.options import between
+from datagen.options import between, option
 from datagen.remnants import control_token, is_placeholder, is_visible, remnant, says_nothing
 from datagen.repeats import asked_for, prose_lines, repeated, says_a_word
 from datagen.row_language import language_of
@@ -52,17 +52,17 @@ class Rules(Stage):
     answer may be the right one; its cost on real sets is printed by `benchmarks/rules_cost.py`.
     """
 
-    use: tuple[str, ...] = DEFAULT  # names of rules, in place of the three that are on; or all
-    mode: Literal["drop", "flag"] = "drop"  # flag: a column `rules`, no drop
-    min_task: int = 0  # tokens
-    max_task: int | None = None  # tokens; off = no limit
-    min_answer: int = 0  # tokens
-    max_answer: int | None = None  # tokens; off = no limit
-    languages: tuple[str, ...] = ()  # ISO 639-1 codes that may stay; none = any
-    refusals: str = "refusals"  # beginnings of answers, or a file of them
-    boilerplate: str = "boilerplate"  # phrases, or a file of them
-    toxic: str = "toxic"  # words, or a file of them
-    biased: str = "biased"  # phrases, or a file of them
+    use: tuple[str, ...] = option(DEFAULT, "names of rules, in place of the three that are on; or all")
+    mode: Literal["drop", "flag"] = option("drop", "flag: a column `rules`, no drop")
+    min_task: int = option(0, "tokens")
+    max_task: int | None = option(None, "tokens; off = no limit")
+    min_answer: int = option(0, "tokens")
+    max_answer: int | None = option(None, "tokens; off = no limit")
+    languages: tuple[str, ...] = option((), "ISO 639-1 codes that may stay; none = any")
+    refusals: str = option("refusals", "beginnings of answers, or a file of them")
+    boilerplate: str = option("boilerplate", "phrases, or a file of them")
+    toxic: str = option("toxic", "words, or a file of them")
+    biased: str = option("biased", "phrases, or a file of them")
 
     version: ClassVar[int] = 4
     reasons: ClassVar[frozenset[str]] = frozenset(

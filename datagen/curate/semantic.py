@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from datagen.errors import UsageError
 from datagen.models.embed import MULTILINGUAL, UNKNOWN, UNREAD, load, resolve
-from datagen.options import between
+from datagen.options import between, option
 from datagen.rows import View, table_of, view
 from datagen.stage import ERROR, LEEWAY, SAMPLE, Context, Stage, Verdict, scored
 from datagen.verdict import because, repetition
@@ -32,15 +32,15 @@ class Semantic(Stage):
     Source: k-centre greedy, Sener and Savarese 2018.
     """
 
-    mode: Literal["near_duplicates", "top_k", "diverse"] = "near_duplicates"  # what goes, or what stays
-    threshold: float = 0.95  # cosine; at or above is a duplicate
-    field: View = "conversation"  # what is embedded; top_k of pairs: the input (or the context) and the answer
-    keep: float = 0.25  # share that stays: top_k, diverse
-    size: int | None = None  # rows that stay, instead of a share
-    against: tuple[str, ...] = ()  # files of rows: they come first (near_duplicates), or are the target (top_k)
-    model: str = "minilm"  # a sentence-transformers model: minilm, a folder, or a Hub id
-    device: str = "auto"  # auto, cpu, cuda, mps
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 where the device has instructions for it
+    mode: Literal["near_duplicates", "top_k", "diverse"] = option("near_duplicates", "what goes, or what stays")
+    threshold: float = option(0.95, "cosine; at or above is a duplicate")
+    field: View = option("conversation", "what is embedded; top_k of pairs: the input (or the context) and the answer")
+    keep: float = option(0.25, "share that stays: top_k, diverse")
+    size: int | None = option(None, "rows that stay, instead of a share")
+    against: tuple[str, ...] = option((), "files of rows: they come first (near_duplicates), or are the target (top_k)")
+    model: str = option("minilm", "a sentence-transformers model: minilm, a folder, or a Hub id")
+    device: str = option("auto", "auto, cpu, cuda, mps")
+    dtype: Literal["auto", "float32", "bfloat16"] = option("auto", "auto: bfloat16 where the device has instructions for it")
 
     version: ClassVar[int] = 4
     parallel: ClassVar[Literal["rows", "device"]] = "device"

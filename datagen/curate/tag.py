@@ -13,7 +13,7 @@ import pyarrow as pa
 from datagen import assets
 from datagen.language import identify
 from datagen.models.options import EMBEDDED, ModelOptions, is_local
-from datagen.options import between
+from datagen.options import between, option
 from datagen.rows import View, view
 from datagen.stage import Context, Stage, Verdict
 from datagen.tags.normalise import Thresholds, Vocabulary, normalise, told
@@ -36,19 +36,19 @@ class Tag(ModelOptions, Stage):
     the model did not tag stays, with `tag_error`. Source: Lu et al. 2023 (InsTag, arXiv 2308.07074).
     """
 
-    by: Literal["auto", "model", "words"] = "auto"  # who names the open tags
-    field: View = "context"  # what a model is shown, and what topics are made from
-    language: Literal["en", "zh", "th"] = "en"  # of the tags that a model names
-    temperature: float | None = 0.0  # off = the endpoint's default
-    existing: Literal["keep", "replace"] = "keep"  # tags that the rows came with
-    min_count: int | None = None  # rows that a tag must have; off = 20, or 1 in 1,000 and at least 2 where that is less
-    distance: float | None = 0.05  # cosine distance within which tags are merged; off = not by meaning
-    embedder: str = "minilm"  # minilm, a folder, or a Hub id
-    support: int | None = None  # rows that two tags must share to be merged; off = 40, or 1 in 500 and at least 5
-    confidence: float | None = 0.99  # share of a tag's rows that must have the other one; off = not by association
-    topics: int | None = None  # clusters of words per language (by=words); off = by the number of rows, 0 = none
-    device: str = "auto"  # of the embedder: auto, cpu, cuda, mps
-    seed: int = 17  # of the clusters
+    by: Literal["auto", "model", "words"] = option("auto", "who names the open tags")
+    field: View = option("context", "what a model is shown, and what topics are made from")
+    language: Literal["en", "zh", "th"] = option("en", "of the tags that a model names")
+    temperature: float | None = option(0.0, "off = the endpoint's default", group="Sampling")
+    existing: Literal["keep", "replace"] = option("keep", "tags that the rows came with")
+    min_count: int | None = option(None, "rows that a tag must have; off = 20, or 1 in 1,000 and at least 2 where that is less")
+    distance: float | None = option(0.05, "cosine distance within which tags are merged; off = not by meaning")
+    embedder: str = option("minilm", "minilm, a folder, or a Hub id")
+    support: int | None = option(None, "rows that two tags must share to be merged; off = 40, or 1 in 500 and at least 5")
+    confidence: float | None = option(0.99, "share of a tag's rows that must have the other one; off = not by association")
+    topics: int | None = option(None, "clusters of words per language (by=words); off = by the number of rows, 0 = none")
+    device: str = option("auto", "of the embedder: auto, cpu, cuda, mps")
+    seed: int = option(17, "of the clusters")
 
     version: ClassVar[int] = 2
     parallel: ClassVar[Literal["rows", "device"]] = "device"

@@ -5,20 +5,31 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from datagen.options import between
+from datagen.options import between, option
 from datagen.teacher import HIGH, LOW, Teacher
 
 
 @dataclass(frozen=True)
 class Answer(Teacher):
-    """Answer the prompts of rows, turn by turn where they are conversations; the best of several answers first."""
+    r"""Answer the prompts of ROWS with a model, turn by turn where they are conversations.
 
-    lesson_at: ClassVar[str] = "datagen.teach.answer:Answering"
+    The answer that a row had stays in `extra` as `reference`. With --samples K the best comes first: by the final answer where
+    the row has a worked one (#### or \boxed), else by agreement among the K (self-consistency; mean ROUGE-L without final
+    answers). Each answer is in OUT/journal.sqlite before it is read; the same command again buys none twice.
+    """
 
-    samples: int = 1  # answers per row; all of them are in `candidates`, the best first
-    best: Literal["auto", "rule", "agreement", "judge", "first"] = "auto"  # what says which is best; auto: see the README
-    min_score: float | None = None  # of the best answer (rule 0..1, agreement 0..1, judge 1..5), below which a row goes
-    system: str | None = None  # a system message for rows without one; it is not written into the rows
+    usage: ClassVar[tuple[str, ...]] = (
+        "datagen answer prompts.jsonl -o runs/answers --model gpt-4o-mini --estimate",
+        "datagen answer gsm8k.jsonl -o runs/best --samples 8 --min-score 0.5",
+    )
+    lesson_at: ClassVar[str] = "datagen.teaching.answer:Answering"
+
+    samples: int = option(1, "answers per row; all of them are in `candidates`, the best first")
+    best: Literal["auto", "rule", "agreement", "judge", "first"] = option(
+        "auto", "what says which is best; auto: the final answer where a row has a worked one, else agreement"
+    )
+    min_score: float | None = option(None, "of the best answer (rule 0..1, agreement 0..1, judge 1..5), below which a row goes")
+    system: str | None = option(None, "a system message for rows without one; it is not written into the rows")
 
     def __post_init__(self) -> None:
         """Check the values; raises ValueError."""

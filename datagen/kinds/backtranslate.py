@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from datagen.options import option
 from datagen.teacher import Teacher
 
 
@@ -16,11 +17,13 @@ class Backtranslate(Teacher):
     """
 
     reads_passages: ClassVar[bool] = True
-    lesson_at: ClassVar[str] = "datagen.teach.backtranslate:Backtranslating"
+    lesson_at: ClassVar[str] = "datagen.teaching.backtranslate:Backtranslating"
 
-    temperature: float | None = 0.0  # one instruction per text: the likeliest (of a small model, twice as often the right one)
-    source: str = "backtranslated"  # of the rows: what training can tell them apart by
-    seed_rows: str | None = None  # rows written by people, against whose verbs and nouns the new ones are counted
+    temperature: float | None = option(
+        0.0, "one instruction per text: the likeliest (of a small model, twice as often the right one)", group="Sampling"
+    )
+    source: str = option("backtranslated", "of the rows: what training can tell them apart by")
+    seed_rows: str | None = option(None, "rows written by people, against whose verbs and nouns the new ones are counted")
 
     @property
     def row_files(self) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
 
+from datagen.options import option
 from datagen.teacher import Teacher
 
 Operation = Literal["constraints", "deepen", "concretize", "reasoning", "complicate_input", "breadth"]
@@ -13,20 +14,29 @@ OPERATIONS: tuple[Operation, ...] = get_args(Operation)
 
 @dataclass(frozen=True)
 class Evolve(Teacher):
-    """Make harder tasks of tasks, round by round, and answer them; the rows stay beside them.
+    """Evolve the tasks of ROWS (Evol-Instruct) and answer the new ones; ROWS stay beside them.
+
+    An evolved task goes where it asks for nothing more (judged), shows words of the prompt, or cannot be answered; its round
+    then counts for nothing, and the next starts from the old task. `parents` and `extra` hold the lineage: `datagen explain`.
 
     Source: Xu et al. 2023 (WizardLM, arXiv 2304.12244).
     """
 
-    lesson_at: ClassVar[str] = "datagen.teach.evolve:Evolving"
+    usage: ClassVar[tuple[str, ...]] = (
+        "datagen evolve rows.jsonl -o runs/evolved --rounds 2 --model gpt-4o-mini",
+        "datagen evolve rows.jsonl -o runs/evolved --operations deepen,breadth --estimate",
+    )
+    lesson_at: ClassVar[str] = "datagen.teaching.evolve:Evolving"
 
-    temperature: float | None = 1.0  # off = the endpoint's default
-    top_p: float | None = 0.95  # off = the endpoint's default
-    rounds: int = 1  # each starts from what the one before made
-    operations: tuple[Operation, ...] = OPERATIONS  # drawn for each row and round
-    answer_temperature: float | None = 0.3  # of the answers to new tasks; off = the endpoint's default
-    check_gain: bool = True  # ask whether a new task asks for more than the old one
-    seed: int = 17  # which operation a row gets
+    temperature: float | None = option(1.0, "off = the endpoint's default", group="Sampling")
+    top_p: float | None = option(0.95, "off = the endpoint's default", group="Sampling")
+    rounds: int = option(1, "each starts from what the one before made")
+    operations: tuple[Operation, ...] = option(OPERATIONS, "drawn for each row and round")
+    answer_temperature: float | None = option(
+        0.3, "of the answers to new tasks; off = the endpoint's default", group="Sampling"
+    )
+    check_gain: bool = option(True, "ask whether a new task asks for more than the old one")
+    seed: int = option(17, "which operation a row gets")
 
     def __post_init__(self) -> None:
         """Check the values; raises ValueError."""

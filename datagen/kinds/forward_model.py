@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 
 from datagen.errors import UsageError
 from datagen.models.options import EMBEDDED, ENGLISH_ONLY, not_english
+from datagen.options import option
 from datagen.row_language import languages_of
 from datagen.step import Kind
-from datagen.train.options import TrainOptions
+from datagen.training.options import TrainOptions
 
 
 @dataclass(frozen=True)
@@ -20,8 +21,8 @@ class ForwardModel(TrainOptions, Kind):
     doer: ClassVar[str] = "datagen.steps.forward_model:forward_model"
     makes_model: ClassVar[str] = "judge"
 
-    seeds: str | None = None  # rows by people
-    min_score: float = 4.0  # judge_score of the rows that it sees
+    seeds: str | None = option(None, "rows by people")
+    min_score: float = option(4.0, "judge_score of the rows that it sees")
 
     @property
     def row_files(self) -> tuple[str, ...]:

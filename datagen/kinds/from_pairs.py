@@ -5,28 +5,35 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from datagen.options import between
+from datagen.options import between, option
 from datagen.step import Kind
 
 
 @dataclass(frozen=True)
 class FromPairs(Kind):
-    """Make translation instructions of sentence pairs: records with a field per language."""
+    """Make translation instructions of sentence pairs: PAIRS are records with a field per language.
 
+    No model is asked. The phrasings are in English and, where the pairs have them, in Chinese and Thai; a template shows
+    {{ text }}, {{ source }}, {{ target }} and may go through {{ examples }}.
+    """
+
+    usage: ClassVar[tuple[str, ...]] = ("datagen from-pairs pairs.jsonl -o runs/pairs --source en --target zh",)
     doer: ClassVar[str] = "datagen.steps.pairing:pair_up"
     place: ClassVar[Literal["first", "between", "last"]] = "first"
 
-    pairs: tuple[str, ...] = ()  # files of records with a field per language
-    source: str = "en"  # language translated from
-    target: str = "zh"  # language translated into
-    source_field: str | None = None  # of the records; off = the language's code
-    target_field: str | None = None  # of the records; off = the language's code
-    directions: Literal["both", "one"] = "both"  # both ways, or only from source to target
-    templates: tuple[str, ...] = ()  # files of phrasings; off = prompts/translate.*.jinja of source, target and en
-    exemplars: int = 0  # solved examples inside each instruction, drawn from other pairs
-    phrasings: int = 1  # instructions per pair and direction, each in other words
-    limit: int | None = None  # pairs that are read; off = all
-    seed: int = 17  # which phrasing and which examples a pair gets
+    pairs: tuple[str, ...] = option((), "files of records with a field per language", repeat=True)
+    source: str = option("en", "language translated from")
+    target: str = option("zh", "language translated into")
+    source_field: str | None = option(None, "of the records; off = the language's code")
+    target_field: str | None = option(None, "of the records; off = the language's code")
+    directions: Literal["both", "one"] = option("both", "both ways, or only from source to target")
+    templates: tuple[str, ...] = option(
+        (), "files of phrasings; off = prompts/translate.*.jinja of source, target and en", repeat=True
+    )
+    exemplars: int = option(0, "solved examples inside each instruction, drawn from other pairs")
+    phrasings: int = option(1, "instructions per pair and direction, each in other words")
+    limit: int | None = option(None, "pairs that are read; off = all")
+    seed: int = option(17, "which phrasing and which examples a pair gets")
 
     def __post_init__(self) -> None:
         """Check the values; raises ValueError."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from datagen.options import between
+from datagen.options import between, option
 from datagen.step import Kind
 
 Method = Literal["proportional", "temperature", "equal", "weights"]
@@ -13,27 +13,35 @@ Method = Literal["proportional", "temperature", "equal", "weights"]
 
 @dataclass(frozen=True)
 class Mix(Kind):
-    """Mix sources by T5's rules, or by a grid of proxies; sources are named paths, or `{from: STEP}` in a recipe."""
+    """Mix sources NAME=PATH (repeat a NAME for more paths) by T5's rules, or by a grid of proxies.
 
+    A source asked for more rows than it has repeats evenly, and the number of epochs is said. A larger --rows contains the
+    smaller. Duplicates are dropped within a source only. In a recipe a source may be {from: STEP}.
+    """
+
+    usage: ClassVar[tuple[str, ...]] = (
+        "datagen mix mine=runs/clean dolly=dolly.jsonl -o runs/mix --method temperature",
+        "datagen mix a=a.jsonl b=b.jsonl -o runs/grid --grid",
+    )
     doer: ClassVar[str] = "datagen.steps.mixing:mix"
     once: ClassVar[bool] = True
     leaves: ClassVar[tuple[str, ...]] = ("mix.json",)
     starts: ClassVar[bool] = True
 
-    sources: dict[str, Any] = field(default_factory=dict)  # name -> path, list of paths, or {from: STEP}
-    method: Method = "proportional"  # proportional to size, temperature, equal, or weights
-    temperature: float = 2.0  # T of the method `temperature`: share ~ min(rows, cap) ** (1 / T)
-    cap: int | None = None  # rows; a larger source counts as this many (T5's K); off = no limit
-    rows: int | None = None  # rows of the mixture, repeats counted; off = as many as the sources hold
-    weights: dict[str, Any] = field(default_factory=dict)  # name -> weight, of the method `weights`
-    systems: dict[str, Any] = field(default_factory=dict)  # name -> system line of its rows that have none, as a tag
-    seed: int = 17  # which rows are taken
-    grid: bool = False  # search the mixture with small trained proxies
-    levels: tuple[str, ...] = ("1", "1/2", "1/4")  # grid: shares of a source's own rows
-    eval: str | None = None  # grid: rows to measure the loss on; off = held out of each source
-    steps: int = 30  # grid: optimiser steps of each proxy
-    model: str = "smollm2"  # grid: base model of the proxies
-    max_proxies: int = 24  # grid: the most mixtures that are trained without asking
+    sources: dict[str, Any] = option(factory=dict, meaning="name -> path, list of paths, or {from: STEP}")
+    method: Method = option("proportional", "proportional to size, temperature, equal, or weights")
+    temperature: float = option(2.0, "T of the method `temperature`: share ~ min(rows, cap) ** (1 / T)")
+    cap: int | None = option(None, "rows; a larger source counts as this many (T5's K); off = no limit")
+    rows: int | None = option(None, "rows of the mixture, repeats counted; off = as many as the sources hold")
+    weights: dict[str, Any] = option(factory=dict, meaning="name -> weight, of the method `weights`")
+    systems: dict[str, Any] = option(factory=dict, meaning="name -> system line of its rows that have none, as a tag")
+    seed: int = option(17, "which rows are taken")
+    grid: bool = option(False, "search the mixture with small trained proxies", group="Grid")
+    levels: tuple[str, ...] = option(("1", "1/2", "1/4"), "grid: shares of a source's own rows", group="Grid")
+    eval: str | None = option(None, "grid: rows to measure the loss on; off = held out of each source", group="Grid")
+    steps: int = option(30, "grid: optimiser steps of each proxy", group="Grid")
+    model: str = option("smollm2", "grid: base model of the proxies", group="Grid")
+    max_proxies: int = option(24, "grid: the most mixtures that are trained without asking", group="Grid")
 
     def __post_init__(self) -> None:
         if not self.sources:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from datagen.options import option
 from datagen.step import Kind
 
 
@@ -15,12 +16,12 @@ class Passages(Kind):
     doer: ClassVar[str] = "datagen.steps.cutting:cut"
     place: ClassVar[Literal["first", "between", "last"]] = "first"
 
-    documents: tuple[str, ...] = ()  # files or folders of text, Markdown, HTML, JSON lines, CSV or Parquet
-    id_field: str | None = None  # of records, that holds the id; off = id, url, … or file and position
-    text_field: str | None = None  # of records, that holds the text; off = text, content, …
-    min_words: int = 40  # of a passage; a character of a script without spaces counts as half a word
-    max_words: int = 350  # of a passage
-    limit: int | None = None  # documents that are read; off = all
+    documents: tuple[str, ...] = option((), "files or folders of text, Markdown, HTML, JSON lines, CSV or Parquet", repeat=True)
+    id_field: str | None = option(None, "of records, that holds the id; off = id, url, … or file and position")
+    text_field: str | None = option(None, "of records, that holds the text; off = text, content, …")
+    min_words: int = option(40, "of a passage; a character of a script without spaces counts as half a word")
+    max_words: int = option(350, "of a passage")
+    limit: int | None = option(None, "documents that are read; off = all")
 
     def __post_init__(self) -> None:
         """Check the values; raises ValueError."""

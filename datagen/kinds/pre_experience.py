@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from datagen.options import option
 from datagen.step import Kind
-from datagen.train.options import TrainOptions
+from datagen.training.options import TrainOptions
 
 
 @dataclass(frozen=True)
@@ -17,10 +18,10 @@ class PreExperience(TrainOptions, Kind):
     once: ClassVar[bool] = True
     makes_model: ClassVar[str] = "ifd"
 
-    rows: int = 1000  # that the model sees
-    sample: Literal["kmeans", "random"] = "kmeans"  # in turn from the clusters of the tasks' embeddings, or drawn
-    clusters: int = 100  # of k-means
-    embedder: str = "minilm"  # of the tasks: minilm, a folder, or a Hub id
+    rows: int = option(1000, "that the model sees")
+    sample: Literal["kmeans", "random"] = option("kmeans", "in turn from the clusters of the tasks' embeddings, or drawn")
+    clusters: int = option(100, "of k-means")
+    embedder: str = option("minilm", "of the tasks: minilm, a folder, or a Hub id")
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -9,24 +9,37 @@ from typing import Any, ClassVar, Literal
 from datagen import assets
 from datagen.errors import UsageError
 from datagen.generator import Generator
+from datagen.options import option
 
 ORIGINAL_PROMPTS = ("original_tasks", "original_classify", "original_input_first", "original_output_first")
 
 
 @dataclass(frozen=True)
 class SelfInstruct(Generator):
-    """Make new tasks and answers from seed tasks with a model; a task is kept only when it is new by ROUGE-L.
+    """Make exactly N new rows from seed tasks with a model; a task is kept only when it is new by ROUGE-L.
+
+    alpaca: several tasks with their answers per completion. original: tasks, then whether each is a classification, then its
+    instances. one: a single task, then its answer. Every answer is on disk in OUT/journal.sqlite before it is read; the same
+    command again buys none of them twice. A cap is passed only where the endpoint bills more than it was asked for: that ends
+    the run with exit code 5, and what is in flight then is still paid.
 
     Source: Wang et al. 2023 (Self-Instruct) and Stanford Alpaca.
     """
 
+    usage: ClassVar[tuple[str, ...]] = (
+        "datagen self-instruct -n 20 -o runs/try-it",
+        "datagen self-instruct -n 5000 -o runs/new --model gpt-4o-mini --topics default --estimate",
+        "datagen self-instruct -n 5000 -o runs/new --model gpt-4o-mini --topics default --budget-usd 5",
+    )
     method_at: ClassVar[str] = "datagen.generate.self_instruct:maker"
 
-    method: Literal["auto", "one", "alpaca", "original"] = "auto"  # auto: one for a local model, alpaca for an endpoint
-    examples: int | None = None  # human tasks shown per prompt; off = 3, or 6 of the method original
-    machine_examples: int | None = None  # tasks of the run shown per prompt; off = none, or 2 of the method original
-    tasks: int | None = None  # tasks asked for per prompt; off = 5, or 8 of the method original
-    max_instances: int = 5  # rows that one task may become (original)
+    method: Literal["auto", "one", "alpaca", "original"] = option("auto", "auto: one for a local model, alpaca for an endpoint")
+    examples: int | None = option(None, "human tasks shown per prompt; off = 3, or 6 of the method original", group="Tasks")
+    machine_examples: int | None = option(
+        None, "tasks of the run shown per prompt; off = none, or 2 of the method original", group="Tasks"
+    )
+    tasks: int | None = option(None, "tasks asked for per prompt; off = 5, or 8 of the method original", group="Tasks")
+    max_instances: int = option(5, "rows that one task may become (original)", group="Tasks")
 
     def __post_init__(self) -> None:
         """Check the values; raises ValueError."""

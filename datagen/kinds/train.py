@@ -5,20 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from datagen.options import option
 from datagen.step import Kind
-from datagen.train.options import TrainOptions
+from datagen.training.options import TrainOptions
 
 
 @dataclass(frozen=True)
 class Train(TrainOptions, Kind):
-    """Fine-tune a model on the rows that are left; labels on answers only."""
+    """Fine-tune a model on ROWS (a result folder, or anything that can be read); labels on answers only."""
 
+    usage: ClassVar[tuple[str, ...]] = (
+        "datagen train runs/clean -o runs/lora --steps 60",
+        "datagen train rows.jsonl -o runs/lora --model ./my-model --dry-run",
+    )
     doer: ClassVar[str] = "datagen.steps.training:train"
     place: ClassVar[Literal["first", "between", "last"]] = "last"
     once: ClassVar[bool] = True
     leaves: ClassVar[tuple[str, ...]] = ("metrics.jsonl", "adapter", "model")
 
-    eval: str | None = None  # rows to measure the loss on before and after
+    eval: str | None = option(None, "rows to measure the loss on before and after")
 
     @property
     def row_files(self) -> tuple[str, ...]:

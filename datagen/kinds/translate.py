@@ -6,21 +6,27 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from datagen.languages import CODES, code_meant
+from datagen.options import option
 from datagen.teacher import Teacher
 
 
 @dataclass(frozen=True)
 class Translate(Teacher):
-    """Add the same tasks and answers in other languages to rows.
+    """Add the same tasks and answers in other languages to ROWS, for cross-lingual training.
+
+    Code, formulas and addresses are not shown to the model and come back as they are. A translation that loses or adds a
+    number, or is in another language, is asked for once more, then dropped with its reason. `parents` name the row that it
+    is of.
 
     Source: Chen et al. 2023 (MathOctopus, arXiv 2310.20246).
     """
 
-    lesson_at: ClassVar[str] = "datagen.teach.translate:Translating"
+    usage: ClassVar[tuple[str, ...]] = ("datagen translate rows.jsonl -o runs/three --to zh,th --model gpt-4o-mini",)
+    lesson_at: ClassVar[str] = "datagen.teaching.translate:Translating"
 
-    to: tuple[str, ...] = ()  # languages: en, zh, th, ja, …
-    temperature: float | None = 0.0  # off = the endpoint's default
-    mixed: bool = False  # also rows whose task and answer are in two languages; of conversations none
+    to: tuple[str, ...] = option((), "languages: en, zh, th, ja, …")
+    temperature: float | None = option(0.0, "off = the endpoint's default", group="Sampling")
+    mixed: bool = option(False, "also rows whose task and answer are in two languages; of conversations none")
 
     def __post_init__(self) -> None:
         """Check the values; raises ValueError."""

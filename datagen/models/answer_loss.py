@@ -19,7 +19,8 @@ from datagen.errors import DataError
 from datagen.marks import split_reasoning
 from datagen.models.adapter import loaded
 from datagen.models.causal_lm import computes_in_bfloat16, pick_device
-from datagen.render import Rendering, unforged
+from datagen.render.labels import unforged
+from datagen.render.options import Rendering
 from datagen.render.today import MEASURED_ON
 from datagen.rows import Row, conversation_turns
 

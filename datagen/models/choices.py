@@ -11,8 +11,8 @@ import numpy.typing as npt
 from datagen.errors import ModelError
 from datagen.models.adapter import loaded
 from datagen.models.causal_lm import computes_in_bfloat16, pick_device
-from datagen.render import Rendering
 from datagen.render.control_tokens import escaped_text
+from datagen.render.options import Rendering
 from datagen.render.template import template_of
 from datagen.render.today import MEASURED_ON
 

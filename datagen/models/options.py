@@ -13,6 +13,7 @@ from typing import Any, Literal
 from datagen import assets
 from datagen.errors import UsageError
 from datagen.models.masking import secrets_of
+from datagen.options import option
 
 EMBEDDED = "smollm2"
 ENGLISH_ONLY = "the embedded model smollm2 knows English only"
@@ -44,24 +45,36 @@ _RANGES: dict[str, tuple[float, float, bool]] = {
 class ModelOptions:
     """Options shared by every command that asks a model."""
 
-    model: str = EMBEDDED  # the embedded model, a local folder or GGUF file, or a model of the endpoint
-    base_url: str | None = None  # an OpenAI-compatible endpoint; off = OPENAI_BASE_URL, OpenAI, or a local server
-    temperature: float | None = 0.9  # off = the endpoint's default
-    top_p: float | None = None  # off = the endpoint's default
-    extra_body: dict[str, Any] | None = None  # more parameters of a request, such as {"top_k": 20}; null takes one away
-    max_output_tokens: int | None = None  # of one completion, reasoning included; off = 3072, a small model's own limits
-    concurrency: int = 16  # requests in flight
-    rpm: float | None = None  # requests per minute
-    tpm: int | None = None  # tokens per minute, in and out; a request counts with its worst case until it ends
-    via: Via = "online"  # batch: through the endpoint's Batch API, at its lower price and within a day
-    timeout_s: float = 300.0  # of one attempt, from the first byte sent to the last received
-    max_answer_mb: float = 64.0  # size of one answer, decompressed, in millions of bytes; a larger one is a failed request
-    budget_usd: float | None = None  # hard cap in dollars over the whole life of the run folder
-    max_requests: int | None = None  # hard cap on requests sent, retries included, over the whole life of the run folder
-    price_in: float | None = None  # dollars per million input tokens; off = the list of genai-prices
-    price_out: float | None = None  # dollars per million output tokens
-    retry_failed: bool = False  # ask again what was given up in an earlier run
-    prompts: str | None = None  # a folder whose NAME.LANGUAGE.jinja take the place of the prompts that come with datagen
+    model: str = option(EMBEDDED, "the embedded model, a local folder or GGUF file, or a model of the endpoint")
+    base_url: str | None = option(None, "an OpenAI-compatible endpoint; off = OPENAI_BASE_URL, OpenAI, or a local server")
+    temperature: float | None = option(0.9, "off = the endpoint's default", group="Sampling")
+    top_p: float | None = option(None, "off = the endpoint's default", group="Sampling")
+    extra_body: dict[str, Any] | None = option(
+        None, 'more parameters of a request, such as {"top_k": 20}; null takes one away', group="Sampling"
+    )
+    max_output_tokens: int | None = option(
+        None, "of one completion, reasoning included; off = 3072, a small model's own limits", group="Sampling"
+    )
+    concurrency: int = option(16, "requests in flight", group="Pace")
+    rpm: float | None = option(None, "requests per minute", group="Pace")
+    tpm: int | None = option(
+        None, "tokens per minute, in and out; a request counts with its worst case until it ends", group="Pace"
+    )
+    via: Via = option("online", "batch: through the endpoint's Batch API, at its lower price and within a day", group="Pace")
+    timeout_s: float = option(300.0, "of one attempt, from the first byte sent to the last received", group="Pace")
+    max_answer_mb: float = option(
+        64.0, "size of one answer, decompressed, in millions of bytes; a larger one is a failed request", group="Pace"
+    )
+    budget_usd: float | None = option(None, "hard cap in dollars over the whole life of the run folder")
+    max_requests: int | None = option(
+        None, "hard cap on requests sent, retries included, over the whole life of the run folder", group="Cost"
+    )
+    price_in: float | None = option(None, "dollars per million input tokens; off = the list of genai-prices", group="Cost")
+    price_out: float | None = option(None, "dollars per million output tokens", group="Cost")
+    retry_failed: bool = option(False, "ask again what was given up in an earlier run", group="Pace")
+    prompts: str | None = option(
+        None, "a folder whose NAME.LANGUAGE.jinja take the place of the prompts that come with datagen", group="Sampling"
+    )
 
     def __post_init__(self) -> None:
         """Check the values.

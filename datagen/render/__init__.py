@@ -4,11 +4,3 @@ The text comes from the tokenizer's own chat template. What carries loss is ever
 its end-of-turn token, and nothing that stands before it when a server asks for it: at inference the prompt ends just before
 the answer, and the end token is the last that the model must say.
 """
-
-from datagen.render.labels import IGNORED, Encoded, encode, unforged
-from datagen.render.options import Rendering
-from datagen.render.sequences import rendered
-from datagen.render.spans import Rendered
-from datagen.render.template import Tokenizer, with_template
-
-__all__ = ["IGNORED", "Encoded", "Rendered", "Rendering", "Tokenizer", "encode", "rendered", "unforged", "with_template"]

@@ -6,8 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from datagen.scores.parse import score_of
-
 HIGHEST = 9  # score that is one token wherever digits are
 MOST_TOKENS = 8  # that say the score, of which each costs a reading of the answer
 
@@ -44,7 +42,7 @@ def expected_score(tokens: Sequence[Mapping[str, Any]], low: float, high: float)
     """
     try:
         said = [str(t["token"]) for t in tokens]
-        score = score_of("".join(said), low, high)
+        score = _score(said, low, high)
         if score is None or not score.is_integer():
             return score
         at = [i for i, text in enumerate(said) if text.strip().isdecimal() and int(text.strip()) == int(score)]
@@ -62,4 +60,10 @@ def _with(said: Sequence[str], at: int, digit: str, low: float, high: float) -> 
     """The score of an answer in which another digit stands in the place of a token."""
     token = said[at]
     changed = token.replace(token.strip(), digit)
-    return score_of("".join([*said[:at], changed, *said[at + 1 :]]), low, high)
+    return _score([*said[:at], changed, *said[at + 1 :]], low, high)
+
+
+def _score(said: Sequence[str], low: float, high: float) -> float | None:
+    from datagen.scores.parse import score_of  # its patterns take a while to compile, and options ask for HIGHEST alone
+
+    return score_of("".join(said), low, high)

@@ -22,7 +22,7 @@ from datagen.work import Run
 
 def mix(run: Run, step: Step, folder: Path) -> None:
     """Read the sources as the rows of this step, decide how often each is taken, and add that as a layer."""
-    from datagen.mix import mixture
+    from datagen.mixture import decide as mixture
 
     options = step.options
     paths = options.source_paths
@@ -100,15 +100,15 @@ def _write_moved(folder: Path, moved: list[tuple[str, str]]) -> None:
 
 def _proxies(run: Run, step: Step, folder: Path) -> Callable[..., Any]:
     """The trainer, as the grid needs it: the one place where mix and train meet."""
-    from datagen.mix.grid import Trainer
+    from datagen.mixture.grid import Trainer
 
     options = step.options
 
     def trainer() -> Trainer:
         from datagen.models.causal_lm import load
         from datagen.render.today import MEASURED_ON
-        from datagen.train.loop import train as fit
-        from datagen.train.options import TrainOptions
+        from datagen.training.loop import train as fit
+        from datagen.training.options import TrainOptions
 
         base = load(options.model)
 
@@ -124,7 +124,7 @@ def _proxies(run: Run, step: Step, folder: Path) -> Callable[..., Any]:
     run.check_unchanged(f"{step.name}.eval")
 
     def search(table: pa.Table, sizes: dict[str, int]) -> Any:
-        from datagen.mix import grid
+        from datagen.mixture import grid
 
         run.progress.step("proxies", None, "runs")
         at = run.progress.at

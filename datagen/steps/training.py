@@ -21,7 +21,7 @@ from datagen.steps.entry import VERSION, entry, write_verdict
 from datagen.work import Run
 
 if TYPE_CHECKING:
-    from datagen.train.loop import Trained
+    from datagen.training.loop import Trained
 
 
 def train(run: Run, step: Step, folder: Path) -> None:
@@ -53,8 +53,8 @@ def fitted(
     run: Run, step: Step, rows: Sequence[Row], out: Path, eval_rows: Sequence[Row] | None = None
 ) -> Trained:  # fmt: skip
     """Train on rows, telling the run how far it is."""
-    from datagen.train.loop import train
-    from datagen.train.options import trainer_options
+    from datagen.training.loop import train
+    from datagen.training.options import trainer_options
 
     settings = trainer_options(step.options, fresh=run.fresh)
     run.progress.step(f"{step.name}: prepare", None, "steps")  # loads the model, and measures it where there is an eval

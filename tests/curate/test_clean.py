@@ -12,7 +12,7 @@ from datagen.curate.clean import Clean
 from datagen.errors import UsageError
 from datagen.report.explain import fates
 from datagen.rows import ROW, new_row, table_of, turn
-from datagen.run import execute
+from datagen.runner import execute
 from datagen.shards import ShardWriter, read_all
 
 

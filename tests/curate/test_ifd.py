@@ -16,7 +16,7 @@ from datagen import recipe, stage
 from datagen.errors import UsageError
 from datagen.models.answer_loss import Answer, AnswerLoss
 from datagen.rows import ROW, Row, new_row, turn
-from datagen.run import execute
+from datagen.runner import execute
 from datagen.shards import ShardWriter, read_all
 from datagen.stage import Context
 

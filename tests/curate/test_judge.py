@@ -13,7 +13,7 @@ from local_endpoint import LocalEndpoint
 
 from datagen import recipe, stage
 from datagen.rows import Row
-from datagen.run import Result, execute
+from datagen.runner import Result, execute
 from datagen.shards import read_all
 
 ROWS = [{"instruction": f"Name {w}.", "output": w} for w in ("gold", "lead", "iron", "zinc")]

@@ -190,7 +190,7 @@ def test_bands_reach_the_recall_that_they_say() -> None:
 
 def test_rows_of_another_set_come_first_and_stay(tmp_path, write_jsonl) -> None:
     from datagen import recipe
-    from datagen.run import execute
+    from datagen.runner import execute
     from datagen.shards import read_all
 
     mine, theirs = similar(3), [{"instruction": similar(4)[3]["instruction"], "output": "same"}]

@@ -15,7 +15,7 @@ from datagen import recipe, stage
 from datagen.errors import DataError, UsageError
 from datagen.models import embed
 from datagen.rows import ROW, Row, new_row
-from datagen.run import execute
+from datagen.runner import execute
 from datagen.shards import ShardWriter, read_all
 from datagen.similarity import cosine
 

@@ -15,7 +15,7 @@ from datagen import recipe, stage
 from datagen.curate.tag import SHOWN, shown
 from datagen.errors import UsageError
 from datagen.rows import ROW, Row, new_row
-from datagen.run import Result, execute
+from datagen.runner import Result, execute
 from datagen.shards import ShardWriter, read_all
 
 TASKS = ["Write a poem about rain.", "Write a poem about snow.", "Name a river in Peru.", "Name the river of Egypt."]

@@ -17,7 +17,7 @@ from datagen.formats.read import read
 from datagen.formats.sources import files
 from datagen.formats.splits import part_of
 from datagen.recipe import make
-from datagen.run import execute
+from datagen.runner import execute
 
 
 def folder(tmp_path: Path, *names: str) -> str:

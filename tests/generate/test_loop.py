@@ -19,7 +19,7 @@ from local_endpoint import LocalEndpoint
 from datagen.errors import BudgetError
 from datagen.recipe import make
 from datagen.rows import Row
-from datagen.run import execute
+from datagen.runner import execute
 from datagen.shards import iterate_rows, read_json
 
 PRICES = {"price_in": 1.0, "price_out": 2.0}

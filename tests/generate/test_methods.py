@@ -18,7 +18,7 @@ from datagen.generate.rules import Refusal
 from datagen.models.journal import Tokens
 from datagen.recipe import make
 from datagen.rows import Row
-from datagen.run import execute
+from datagen.runner import execute
 from datagen.shards import iterate_rows, read_json
 from datagen.text import words_in
 

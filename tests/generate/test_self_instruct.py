@@ -21,7 +21,7 @@ from datagen.generate.parse import items
 from datagen.kinds.self_instruct import SelfInstruct
 from datagen.recipe import make
 from datagen.rows import Row
-from datagen.run import execute
+from datagen.runner import execute
 from datagen.shards import iterate_rows, read_json
 from datagen.similarity.rouge_pool import RougePool
 from datagen.text import tokens

@@ -15,7 +15,7 @@ from datagen.kinds.self_instruct import SelfInstruct
 from datagen.models.options import ModelOptions
 from datagen.recipe import make
 from datagen.rows import Row
-from datagen.run import execute
+from datagen.runner import execute
 from datagen.shards import iterate_rows, read_json
 
 

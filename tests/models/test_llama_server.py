@@ -34,7 +34,7 @@ from datagen.models.options import ModelOptions, is_local
 from datagen.models.served import Endpoint, ServerError, served
 from datagen.models.weights import Q8_SHA256, sha256_of, smollm2_gguf
 from datagen.recipe import make
-from datagen.run import execute
+from datagen.runner import execute
 from datagen.shards import iterate_rows
 
 OWNER = """

@@ -12,7 +12,7 @@ import pytest
 from datagen import recipe
 from datagen.errors import DataError, UsageError
 from datagen.pairs.phrasings import read
-from datagen.run import Result, execute
+from datagen.runner import Result, execute
 from datagen.shards import read_all
 
 PAIRS = [{"en": f"Sentence number {n}.", "zh": f"第 {n} 句。", "th": f"ประโยคที่ {n}"} for n in range(20)]

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from datagen.models.weights import smollm2_dir
-from datagen.render import IGNORED, Rendering, encode, rendered
+from datagen.render.labels import IGNORED, encode
+from datagen.render.options import Rendering
+from datagen.render.sequences import rendered
 from datagen.rows import Row
 
 

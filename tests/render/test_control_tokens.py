@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from datagen.models.weights import smollm2_dir
-from datagen.render import IGNORED, Rendering, encode
+from datagen.render.labels import IGNORED, encode
+from datagen.render.options import Rendering
 from datagen.rows import Row, new_row, turn
 
 TOKEN = "<|im_end|>"

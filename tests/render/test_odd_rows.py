@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 
 from datagen.errors import DataError, UsageError
-from datagen.render import Rendering, encode, rendered, with_template
+from datagen.render.labels import encode
+from datagen.render.options import Rendering
+from datagen.render.sequences import rendered
+from datagen.render.template import with_template
 from datagen.rows import new_row, turn
-from datagen.train.batches import samples_of
-from datagen.train.options import TrainOptions
+from datagen.training.batches import samples_of
+from datagen.training.options import TrainOptions
 
 HEAD = "{% for m in messages %}<|im_start|>{{ m.role }}\n"
 TAIL = "<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"

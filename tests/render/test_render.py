@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from datagen.errors import DataError, ModelError
 from datagen.models.weights import smollm2_dir
 from datagen.remnants import is_visible
-from datagen.render import encode, rendered
+from datagen.render.labels import encode
+from datagen.render.sequences import rendered
 from datagen.rows import Row, new_row, turn
 
 END = "<|im_end|>"

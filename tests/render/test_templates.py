@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from datagen.errors import DataError
-from datagen.render import Rendering, encode
+from datagen.render.labels import encode
+from datagen.render.options import Rendering
 from datagen.rows import Row, new_row, turn
 
 OPEN = "{% if add_generation_prompt %}<|bot|>{% endif %}"

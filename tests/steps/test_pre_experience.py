@@ -14,7 +14,7 @@ from datagen import recipe
 from datagen.errors import UsageError
 from datagen.kinds.pre_experience import PreExperience
 from datagen.rows import ROW, new_row
-from datagen.run import execute
+from datagen.runner import execute
 from datagen.shards import ShardWriter, read_all
 from datagen.steps.pre_experience import sampled
 

@@ -17,7 +17,7 @@ import datagen
 from datagen.curate import rules
 from datagen.scores import parse
 from datagen.similarity import questions
-from datagen.teach import evolve
+from datagen.teaching import evolve
 
 ENGINES: dict[str, Any] = {"re": re, "regex": regex}
 METHODS = ("search", "match", "fullmatch", "sub", "subn", "split", "findall", "finditer")
@@ -32,7 +32,7 @@ MADE = {
     "datagen.html_text.markup": [("_end", regex.compile(r"</script\s*+>", flags=regex.I), "search")],
     "datagen.curate.rules": [("toxic", rules._pattern("toxic"), "search")],
     "datagen.similarity.questions": [("question_words", questions._question_words(), "finditer")],
-    "datagen.teach.evolve": [("stop_words", evolve._stop_words()[1], "fullmatch")],
+    "datagen.teaching.evolve": [("stop_words", evolve._stop_words()[1], "fullmatch")],
 }  # fmt: skip
 # Their patterns are those of module constants, or never see a row: one character, the words of a command, our own source, the
 # names of files.

@@ -1,0 +1,155 @@
+"""The commands of generators, teachers and other kinds as functions, each made from its kind: `dg.answer(rows, out)`.
+
+`inspect.signature` shows every option with its default, `help()` what each means; both come from the fields that the command
+line is made from.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from datagen import options as option_fields
+from datagen import recipe as recipes
+from datagen.api import Finished, check_limit, finished, paths
+from datagen.backtranslation import SAMPLING, SHARED, Backtranslation, steps
+from datagen.errors import UsageError, did_you_mean
+from datagen.generator import Generator
+from datagen.options import REQUIRED, Option
+from datagen.progress import Bar
+from datagen.runner import execute
+from datagen.step import Kind, find, names
+from datagen.teacher import Teacher
+
+READING = (
+    Option("mapping", Mapping[str, str] | None, None, "datagen's field <- the file's, such as {'instruction': 'question'}"),
+    Option("roles", Mapping[str, str] | None, None, "the file's names of roles -> ours, such as {'agent': 'assistant'}"),
+    Option("limit", int | None, None, "read only so many rows"),
+    Option("split", str | None, None, "the part of a set that is read; off = train, all = each"),
+    Option("encoding", str, "", "of texts, such as gb18030; empty = by their mark, else UTF-8"),
+)  # fmt: skip
+LEADS = {  # the first argument of those that read something, and what it is
+    "rows": "files or folders, a finished run, or a table: pandas, pyarrow, `datasets`, a list of maps",
+    "sources": "the name of each source -> its rows, given as paths or a table",
+    "pairs": "files of records with a field per language",
+    "documents": "files or folders of text, Markdown, HTML, JSON lines, CSV or Parquet",
+}
+OF_ROWS, OWN_LEAD = ("judge", "train"), {"mix": "sources", "from_pairs": "pairs"}
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a function takes: its first argument, how that is read, and its options."""
+
+    name: str
+    lead: str  # one of LEADS; "" = nothing is read
+    options: tuple[Option, ...]
+    told: str  # its docstring, but for the arguments
+
+    @property
+    def reads(self) -> bool:
+        """Whether rows are read, in any form and format."""
+        return self.lead in ("rows", "sources")
+
+
+def called() -> list[str]:
+    """Return the names of the functions that are made from kinds."""
+    kinds = [n for n in names("datagen.kinds") if issubclass(find(n, Kind), (Generator, Teacher))]
+    return sorted({*kinds, *OF_ROWS, *OWN_LEAD, "backtranslate"})
+
+
+@lru_cache(maxsize=64)
+def call_of(name: str) -> Call:
+    """Return what the function of a name takes."""
+    if name == "backtranslate":
+        asking = [o for o in option_fields.listed(find(name, Kind)) if o.name in (*SHARED, *SAMPLING)]
+        options = [*option_fields.listed(Backtranslation), *asking]
+        return Call(name, "documents", tuple(options), inspect.getdoc(Backtranslation) or "")
+    kind = find(name, Kind)
+    lead = "" if issubclass(kind, Generator) else OWN_LEAD.get(name, "rows")
+    own = [o for o in option_fields.listed(kind) if o.name not in (lead, "fresh")]
+    return Call(name, lead, tuple(own), inspect.getdoc(kind) or "")
+
+
+def signature(call: Call) -> inspect.Signature:
+    """Return the signature of a function: what it reads and where it writes, then keywords."""
+    either, keyword = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
+    leads = [inspect.Parameter(call.lead, either, annotation=Any)] if call.lead else []
+    leads.append(inspect.Parameter("out", either, annotation=str | Path))
+    reading = [o for o in READING if o.name not in {own.name for own in call.options}] if call.reads else []
+    rest = [
+        inspect.Parameter(
+            o.name, either if o.name in ("n", "source", "target") else keyword, annotation=o.kind,
+            default=inspect.Parameter.empty if o.default is REQUIRED else o.default,
+        )
+        for o in (*call.options, *reading)
+    ]  # fmt: skip
+    rest.sort(key=lambda p: p.kind)
+    return inspect.Signature([*leads, *rest], return_annotation=Finished)
+
+
+def described(call: Call) -> str:
+    """Return the docstring of a function: that of its kind, and what each argument means."""
+    reading = READING if call.reads else ()
+    lines = [f"    {call.lead}: {LEADS[call.lead]}."] if call.lead else []
+    lines.append("    out: the run folder; the same call again goes on.")
+    for o in (*call.options, *reading):
+        values = f" (of {', '.join(map(str, o.choices))})" if o.choices else ""
+        lines.append(f"    {o.name}: {o.meaning}{values}.")
+    ends = "Raises:\n    DatagenError: with one line; what was made until a cap or the endpoint ended it is in `out`."
+    return "\n".join([call.told, "", "Args:", *lines, "", ends])
+
+
+@lru_cache(maxsize=64)
+def function(name: str) -> Callable[..., Finished]:
+    """Return the function of a kind; raises AttributeError where there is none."""
+    if name not in called():
+        raise AttributeError(f"there is no function '{name}'")
+    call = call_of(name)
+    shape = signature(call)
+
+    def run(*args: Any, **options: Any) -> Finished:
+        if unknown := next((o for o in options if o not in shape.parameters), None):
+            raise UsageError(f"dg.{name} has no option '{unknown}'{did_you_mean(unknown, shape.parameters)}")
+        try:
+            given = shape.bind(*args, **options).arguments
+        except TypeError as e:
+            raise UsageError(f"dg.{name}: {e}; see help(dg.{name})") from None
+        return _run(call, given)
+
+    run.__name__ = run.__qualname__ = name
+    run.__module__ = "datagen"
+    run.__doc__ = described(call)
+    run.__signature__ = shape  # type: ignore[attr-defined]
+    return run
+
+
+def _run(call: Call, given: dict[str, Any]) -> Finished:
+    """Do what a function was called for."""
+    folder = Path(given.pop("out"))
+    lead = given.pop(call.lead, None)
+    head = {o.name: given.pop(o.name) for o in READING if call.reads and o.name in given}
+    check_limit(head.get("limit"))
+    head = {name: value for name, value in head.items() if value is not None}
+    beside = folder.with_name(f"{folder.name}.input")
+    if call.name == "backtranslate":
+        entries = steps(_several(lead), {k: v for k, v in given.items() if v is not None})
+    elif call.lead == "sources":
+        named = {name: paths(rows, beside / f"{i}.parquet") for i, (name, rows) in enumerate(dict(lead).items())}
+        sources = {name: found[0] if len(found) == 1 else found for name, found in named.items()}
+        entries = [{call.name: {"sources": sources, **given}}]
+    elif call.lead == "pairs":
+        entries = [{call.name: {"pairs": _several(lead), **given}}]
+    else:
+        entries = [{call.name: given}]
+        if call.lead:
+            head["input"] = tuple(paths(lead, beside / "table.parquet"))
+    return finished(execute(recipes.make(entries, **head), folder, progress=Bar()))
+
+
+def _several(given: str | Path | Sequence[str]) -> list[str]:
+    return [str(given)] if isinstance(given, (str, Path)) else [str(one) for one in given]

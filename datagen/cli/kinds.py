@@ -1,0 +1,81 @@
+"""The commands of generators and teachers, each made from the file of its kind."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from datagen.cli import run_flags
+from datagen.cli.flags import command, given
+from datagen.cli.say import say
+
+if TYPE_CHECKING:
+    from datagen.step import Kind
+
+FRESH = "Make the rows again from the recorded answers."
+
+
+def command_of(name: str) -> click.Command | None:
+    """Return the command of a kind that needs none of its own; None where there is no such kind."""
+    from datagen.generator import Generator
+    from datagen.step import Kind, find, names
+    from datagen.teacher import Teacher
+
+    kind_name = name.replace("-", "_")
+    if kind_name not in names("datagen.kinds"):
+        return None
+    kind = find(kind_name, Kind)
+    if issubclass(kind, Generator):
+        return _generator(name, kind)
+    return _teacher(name, kind) if issubclass(kind, Teacher) else None
+
+
+def _generator(name: str, kind: type[Kind]) -> click.Command:
+    def callback(out: str, **values: Any) -> int:
+        if os.environ.get("OPENAI_BASE_URL") and not values.get("model"):
+            say("datagen: OPENAI_BASE_URL is not used: no --model is named, so the embedded model makes the rows", err=True)
+        return run_steps((), out, values, lambda own: [{kind.__module__.rpartition(".")[2]: own}])
+
+    params = [run_flags.out(), *run_flags.quoted("requests"), *run_flags.again(FRESH)]
+    return command(name, kind, params, callback)
+
+
+def _teacher(name: str, kind: type[Kind]) -> click.Command:
+    def callback(rows: tuple[str, ...], out: str, **values: Any) -> int:
+        return run_steps(rows, out, values, lambda own: [{kind.__module__.rpartition(".")[2]: own}])
+
+    return command(name, kind, over_rows(), callback)
+
+
+def over_rows() -> list[click.Parameter]:
+    """Return the parameters of a command that asks a model about rows."""
+    rows = click.Argument(["rows"], nargs=-1, required=True)
+    return [rows, run_flags.out(), *run_flags.quoted(), *run_flags.reading(), *run_flags.again(FRESH)]
+
+
+def run_steps(rows: Sequence[str], out: str, values: dict[str, Any], steps: Callable[[dict[str, Any]], list[Any]]) -> int:
+    """Run steps over rows, or quote them; return the exit code.
+
+    Args:
+        rows: the input; none of a generator.
+        out: the run folder.
+        values: all that the command was given.
+        steps: makes the steps of what remains when the flags of a run are taken.
+    """
+    from datagen.cli import terminal
+    from datagen.recipe import make
+
+    named = {key: values.pop(key, None) for key in ("mapping", "roles", "split", "encoding", "limit")}
+    fresh, as_json = values.pop("fresh"), values.pop("as_json")
+    estimate, probes = values.pop("estimate", False), values.pop("probes", 0)
+    recipe = make(
+        steps(given(values)), input=tuple(rows), mapping=terminal.pairs(named["mapping"], "--map"),
+        roles=terminal.pairs(named["roles"], "--roles"), limit=named["limit"], split=named["split"],
+        encoding=named["encoding"] or "",
+    )  # fmt: skip
+    if estimate:
+        return terminal.estimate(recipe, out, probes, as_json=as_json)
+    return terminal.run(recipe, out, fresh=fresh, as_json=as_json)

@@ -1,0 +1,168 @@
+"""The state of a run in one file, written whole or not at all: trained weights, optimiser moments, step, losses.
+
+The order of the rows and the seed of each step are functions of the step, so no generator state is needed to resume.
+Safetensors, because a checkpoint may come from someone else and a pickle would run their code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from datagen import folders
+from datagen.errors import first_line, of_place
+from datagen.json_text import dumps
+from datagen.training.batches import Sample
+from datagen.training.evaluate import Evaluation
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.optim import Optimizer
+
+_MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a run has done so far.
+
+    `losses` has one mean label loss per step, `before` is the evaluation at step 0, `date` the day that its texts show.
+    """
+
+    step: int
+    losses: list[float]
+    tokens: int
+    label_tokens: int
+    seconds: float
+    before: Evaluation | None
+    date: str = ""
+
+
+def fingerprint(options: Mapping[str, Any], base_id: str, groups: Iterable[Iterable[Sample]]) -> str:
+    """Return the identity of a run: its options, its base, and each sample of its groups (training, evaluation)."""
+    digest = hashlib.blake2b(dumps([sorted(options.items()), base_id], ensure_ascii=True).encode(), digest_size=16)
+    for group in groups:
+        digest.update(b"group")
+        for s in group:
+            digest.update(repr((s.id, s.source, s.repeat, s.input_ids, s.labels, s.weights)).encode())
+    return digest.hexdigest()
+
+
+def save(out: Path, mark: str, progress: Progress, trained: Mapping[str, Tensor], optimiser: Optimizer) -> None:
+    """Write OUT/checkpoint/state.safetensors, replacing the one before in one rename.
+
+    Args:
+        out: folder of the run.
+        mark: fingerprint of the run.
+        progress: what it has done.
+        trained: parameter name → parameter.
+        optimiser: holds the moments of these parameters.
+    """
+    from safetensors.torch import save_file
+
+    tensors = {f"weight/{name}": p.detach().cpu().contiguous() for name, p in trained.items()}
+    for name, p in trained.items():
+        for moment in _MOMENTS:
+            if moment in optimiser.state[p]:
+                tensors[f"{moment}/{name}"] = optimiser.state[p][moment].detach().cpu().contiguous()
+    folder = out / "checkpoint"
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / ".state.safetensors"
+    save_file(tensors, temporary, metadata={"mark": mark, "progress": dumps(vars(progress), ensure_ascii=True)})
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    temporary.replace(folder / "state.safetensors")
+
+
+def read_mark(out: Path) -> tuple[str, str] | None:
+    """Return the fingerprint and the date of the checkpoint in a folder; None where there is none to go on from."""
+    path = out / "checkpoint" / "state.safetensors"
+    if not path.is_file():
+        return None
+    try:
+        mark, progress, _ = _read(path, ())
+    except _DamagedError:  # `restore` says it
+        return None
+    return mark, progress.date
+
+
+def restore(out: Path, mark: str, trained: Mapping[str, Tensor], optimiser: Optimizer) -> Progress | None:
+    """Put the state of a checkpoint back and return how far it was; None when there is none of this very run.
+
+    A damaged one counts as none, and that is said: what it cost is time, and the run is the same.
+    """
+    import torch
+
+    path = out / "checkpoint" / "state.safetensors"
+    if not path.is_file():
+        return None
+    try:
+        found, progress, tensors = _read(path, trained.items(), mark)
+    except _DamagedError as error:
+        told = "%s is damaged (%s); training begins again from the start, and replaces it"
+        logging.getLogger(__name__).warning(told, path, error)
+        return None
+    if found != mark:
+        return None
+    with torch.no_grad():
+        for name, p in trained.items():
+            p.copy_(tensors[f"weight/{name}"])
+            # `step` stays where the optimiser made it; the moments lie beside their parameter
+            state = {m: tensors[f"{m}/{name}"] for m in _MOMENTS if f"{m}/{name}" in tensors}
+            optimiser.state[p] = {m: t.to(p.device) for m, t in state.items()}
+    return progress
+
+
+class _DamagedError(Exception):
+    """A checkpoint is no longer what was written."""
+
+
+def _read(
+    path: Path, trained: Iterable[tuple[str, Tensor]], mark: str | None = None
+) -> tuple[str, Progress, dict[str, Tensor]]:  # fmt: skip
+    """Return the fingerprint, the progress and, of the run of this mark, the tensors of a checkpoint, before any is used.
+
+    Raises:
+        _DamagedError: it is cut off, or lacks something, or holds something else.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts, names, tensors = file.metadata() or {}, set(file.keys()), {}
+            found = str(facts["mark"])
+            for name, p in trained if found == mark else ():
+                for kind in ("weight", *_MOMENTS):
+                    if kind != "weight" and f"{kind}/{name}" not in names:
+                        continue
+                    tensors[f"{kind}/{name}"] = tensor = file.get_tensor(f"{kind}/{name}")
+                    if kind != "step" and tensor.shape != p.shape:
+                        raise ValueError(f"{kind}/{name} has the shape {tuple(tensor.shape)}")
+        return found, _progress(facts["progress"]), tensors
+    except (SafetensorError, KeyError, TypeError, ValueError, AttributeError) as error:
+        if of_place(error, path):  # of the machine, not of the file
+            raise
+        lacks = f"it lacks {error}" if isinstance(error, KeyError) else first_line(error, 120)
+        raise _DamagedError(lacks) from error
+
+
+def _progress(text: str) -> Progress:
+    """Return what was written as JSON; raises KeyError, TypeError, ValueError or AttributeError where it is none."""
+    told = json.loads(text)
+    if told["before"]:
+        told["before"]["left_out"] = [tuple(pair) for pair in told["before"]["left_out"]]
+    progress = Progress(**told)
+    if len(progress.losses) != progress.step or not all(isinstance(loss, float) for loss in progress.losses):
+        raise ValueError("its losses are not those of its steps")
+    return progress
+
+
+def remove(out: Path) -> None:
+    """Remove the checkpoint of a run that is done."""
+    folders.remove(out / "checkpoint")

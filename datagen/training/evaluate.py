@@ -1,0 +1,64 @@
+"""The mean label loss of a model on rows: over all of them and by source."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypedDict
+
+from datagen.errors import DataError
+from datagen.training.batches import MICRO_TOKENS, Sample, micro_batches, padded
+from datagen.training.loss import label_head, label_loss
+
+
+class Evaluation(TypedDict):
+    """Mean label loss in nats per token (weighted where turns have weights), and what it was measured on."""
+
+    loss: float
+    by_source: dict[str, float]
+    tokens: int  # tokens that carry loss
+    left_out: list[tuple[str, str]]  # (row id, reason)
+
+
+def evaluate(
+    model: Any,
+    samples: Sequence[Sample],
+    left_out: Sequence[tuple[str, str]] = (),
+    micro_tokens: int = MICRO_TOKENS,
+) -> Evaluation:
+    """Return the mean label loss of a model on rows, in the precision of its weights; `repeat` does not count.
+
+    Args:
+        model: a causal language model, in any mode; it stays in that mode.
+        samples: the texts of the rows.
+        left_out: (row id, reason) of other rows, which are named in what is returned.
+        micro_tokens: most padded tokens of one forward pass.
+
+    Raises:
+        DataError: there is no sample.
+    """
+    import torch
+
+    if not samples:
+        raise DataError(f"no row to evaluate on: all {len(left_out)} were left out ({_reasons(left_out)})")
+    sources = sorted({s.source for s in samples})
+    sums, weights = dict.fromkeys(sources, 0.0), dict.fromkeys(sources, 0.0)
+    training = model.training
+    model.eval()
+    head, device = label_head(model), str(next(model.parameters()).device)
+    with torch.no_grad():
+        for source in sources:
+            mine = [s for s in samples if s.source == source]
+            for micro in micro_batches(mine, micro_tokens):
+                sums[source] += label_loss(head, padded(micro, device)).item()
+            weights[source] = sum(s.label_weight for s in mine)
+    model.train(training)
+    return {
+        "loss": sum(sums.values()) / sum(weights.values()),
+        "by_source": {source: sums[source] / weights[source] for source in sources},
+        "tokens": sum(s.label_tokens for s in samples),
+        "left_out": list(left_out),
+    }
+
+
+def _reasons(left_out: Sequence[tuple[str, str]]) -> str:
+    return ", ".join(sorted({reason for _, reason in left_out})) or "there were none"

@@ -1,0 +1,284 @@
+"""The training loop: rows → a fine-tuned model, the same every time.
+
+Each step is a function of (rows, options, step): the batch order and the seed of dropout are derived, never drawn. That makes
+two runs equal bit for bit on one machine, and a resumed run equal to an unbroken one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from datagen import folders
+from datagen.errors import ModelError
+from datagen.json_text import dumps
+from datagen.models.causal_lm import computes_in_bfloat16, load, pick_device, resolve
+from datagen.render.template import with_template
+from datagen.rows import Row
+from datagen.training import checkpoint
+from datagen.training.adapters import check_moved, lora, save_adapter, save_full, seeded
+from datagen.training.batches import MICRO_TOKENS, Plan, Sample, micro_batches, padded
+from datagen.training.evaluate import Evaluation, evaluate
+from datagen.training.interrupt import Heard, heard, stopped
+from datagen.training.loss import LabelHead, label_head, label_loss
+from datagen.training.options import TrainOptions
+from datagen.training.prepare import Prepared, begun_in, prepared
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.optim import Optimizer
+
+__all__ = ["TrainOptions", "Trained", "train"]
+
+
+SAVE_EVERY_S = 120.0  # most seconds of steps that a kill can cost, beside `save_every`
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run did.
+
+    Losses are mean label losses in nats per token. `first_loss` and `last_loss` are means over the first and last quarter of
+    the steps. `rows_used` and `left_out` (row id, reason) add up to the rows given.
+    """
+
+    losses: list[float]
+    first_loss: float
+    last_loss: float
+    eval_before: Evaluation | None
+    eval_after: Evaluation | None
+    steps: int
+    tokens: int  # that went through the model, padding not counted
+    label_tokens: int  # of these, the ones that carried loss
+    rows_used: int
+    samples: int  # texts of these rows: more than rows where the chat template rewrites earlier turns
+    left_out: list[tuple[str, str]]
+    untaught: Mapping[str, int]  # turns of the rows used that are not learned: `turns_cut`, `empty_answers`
+    date: str  # that the chat template shows as today, "" where it shows none
+    seconds: float  # of the steps and evaluations, over all resumptions
+    dtype: str  # of the arithmetic
+    folder: Path | None  # the adapter or model that was written
+
+
+def train(
+    rows: Sequence[Row],
+    options: TrainOptions,
+    out: Path | None,
+    eval_rows: Sequence[Row] | None = None,
+    on_step: Callable[[dict[str, Any]], None] | None = None,
+    base: tuple[Any, Any] | None = None,
+) -> Trained:
+    """Fine-tune a model on the answers of rows.
+
+    Args:
+        rows: each is seen `repeat` times per epoch.
+        options: all that the result depends on besides the rows.
+        out: folder for adapter/ (or model/), metrics.jsonl and, while it runs, checkpoint/; None writes nothing.
+        eval_rows: rows whose loss is measured before and after.
+        on_step: called after each step with its line of metrics.jsonl and `steps`, how many there are in all.
+        base: a loaded (model, tokenizer) to start from instead of `options.model`; it comes back unchanged.
+
+    Raises:
+        DataError: no row can be trained on.
+        ModelError: the model is not there, or a loss is not finite; or `Stopped`: by a signal, after a checkpoint in `out`.
+    """
+    device = str(next(base[0].parameters()).device) if base else pick_device(options.device)
+    half = computes_in_bfloat16(options.dtype, device)
+    # LoRA may sit on rounded weights; whole weights must not lose small updates
+    dtype = "bfloat16" if half and options.method == "lora" and device.startswith("cuda") else "float32"
+    model, tokenizer = base or load(options.model, device, dtype)
+    tokenizer = with_template(tokenizer, options.chat_template)  # it is saved with the adapter, so that a server shows the same
+    most = min(options.max_length, getattr(model.config, "max_position_embeddings", None) or options.max_length)
+    loads, identity = resolve(options.model) if out else ("", "")
+    ready = prepared(rows, eval_rows, tokenizer, most, options, begun_in(out, options), identity)
+    _check_vocabulary(model, ready.samples)
+    plan = Plan(ready.samples, options.seed, options.batch_size, options.steps, options.epochs)
+    machine = _Machine(device, half, options.micro_tokens or (MICRO_TOKENS if device == "cpu" else 8192))
+    with _trainable(model, options, shared=base is not None) as network:
+        progress, after = _run(network, plan, options, machine, ready, out, on_step)
+        folder = _written(network, tokenizer, options, out, loads, identity) if out else None
+    if out:
+        checkpoint.remove(out)
+    quarter = max(1, plan.steps // 4)
+    return Trained(
+        losses=progress.losses, eval_before=progress.before, eval_after=after,
+        first_loss=sum(progress.losses[:quarter]) / quarter, last_loss=sum(progress.losses[-quarter:]) / quarter,
+        steps=plan.steps, tokens=progress.tokens, label_tokens=progress.label_tokens,
+        rows_used=sum(s.part == 0 for s in ready.samples), samples=len(ready.samples), left_out=ready.left_out,
+        untaught=ready.untaught, date=ready.date, seconds=progress.seconds, dtype="bfloat16" if half else "float32",
+        folder=folder,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Machine:
+    """Where and how the arithmetic is done; `half`: in bfloat16, with float32 sums; micro_tokens: padded, per pass."""
+
+    device: str
+    half: bool
+    micro_tokens: int
+
+
+def _check_vocabulary(model: Any, samples: Sequence[Sample]) -> None:
+    """Check what would otherwise end as an index error deep inside the model."""
+    rows = model.get_input_embeddings().weight.shape[0]
+    if max(max(s.input_ids) for s in samples) >= rows:
+        raise ModelError(f"the tokenizer has tokens that the model does not know (its vocabulary is {rows})")
+
+
+@contextlib.contextmanager
+def _trainable(model: Any, options: TrainOptions, shared: bool) -> Iterator[Any]:
+    """Give the network to train; a model that the caller shares is unchanged afterwards."""
+    if options.method == "lora":
+        with lora(model, options.lora_r, options.lora_alpha, options.seed) as adapted:
+            yield adapted
+    else:
+        own = copy.deepcopy(model) if shared else model
+        yield own.requires_grad_(requires_grad=True)
+
+
+def _run(
+    network: Any,
+    plan: Plan,
+    options: TrainOptions,
+    machine: _Machine,
+    ready: Prepared,
+    out: Path | None,
+    on_step: Callable[[dict[str, Any]], None] | None,
+) -> tuple[checkpoint.Progress, Evaluation | None]:
+    """Evaluate, take every step that a checkpoint has not taken, evaluate again."""
+    started = time.monotonic()
+    measured, mark = ready.measured, ready.mark
+    trained = {name: p for name, p in network.named_parameters() if p.requires_grad}
+    optimiser = _optimiser(network, trained, options)
+    progress = checkpoint.restore(out, mark, trained, optimiser) if out and not options.fresh else None
+    if progress is None:
+        before = evaluate(network, *measured, machine.micro_tokens) if measured else None
+        progress = checkpoint.Progress(0, [], 0, 0, 0.0, before, ready.date)
+    earlier = progress.seconds
+    network.train()
+    head = label_head(network)
+    saved = time.monotonic()
+    with _metrics(out, progress.step) as write, heard() if out else contextlib.nullcontext(Heard()) as word:
+        for step in range(progress.step, plan.steps):
+            line = _step(head, plan, step, options, machine, trained, optimiser)
+            if step == 0 and options.method == "lora":
+                check_moved(network)
+            progress = replace(
+                progress, step=step + 1, losses=[*progress.losses, line["loss"]], tokens=progress.tokens + line["tokens"],
+                label_tokens=progress.label_tokens + line["label_tokens"], seconds=earlier + time.monotonic() - started,
+            )  # fmt: skip
+            line["seconds"] = round(progress.seconds, 3)
+            write(line)
+            if on_step:
+                on_step({**line, "steps": plan.steps})
+            due = (step + 1) % options.save_every == 0 or time.monotonic() - saved >= SAVE_EVERY_S
+            # After the last step, only where something is left that takes long.
+            if out and (word.signal or (due if step + 1 < plan.steps else measured)):
+                checkpoint.save(out, mark, progress, trained, optimiser)
+                saved = time.monotonic()
+            if word.signal:
+                raise stopped(step + 1, plan.steps, word, fresh=options.fresh)
+    network.eval()
+    after = evaluate(network, *measured, machine.micro_tokens) if measured else None
+    return replace(progress, seconds=earlier + time.monotonic() - started), after
+
+
+def _step(
+    head: LabelHead,
+    plan: Plan,
+    step: int,
+    options: TrainOptions,
+    machine: _Machine,
+    trained: Mapping[str, Tensor],
+    optimiser: Optimizer,
+) -> dict[str, Any]:
+    """Take one optimiser step over one global batch; return its line of metrics."""
+    import torch
+
+    batch = plan.batch(step)
+    weight = sum(s.label_weight for s in batch)  # of the whole batch: any cut of it gives the same gradient
+    kind = machine.device.partition(":")[0]
+    loss = 0.0
+    with seeded(options.seed * 1_000_003 + step, machine.device):  # of dropout, in models whose config has it
+        for micro in micro_batches(batch, machine.micro_tokens):
+            with torch.autocast(kind, dtype=torch.bfloat16, enabled=machine.half):
+                part: Any = label_loss(head, padded(micro, machine.device)) / weight
+            part.backward()
+            loss += part.item()
+            if not math.isfinite(loss):
+                _stop(step, "loss", loss, micro)
+    norm = torch.nn.utils.clip_grad_norm_(list(trained.values()), options.clip).item()
+    if not math.isfinite(norm):
+        _stop(step, "gradient norm", norm, batch)
+    lr = options.lr_at(step, plan.steps)
+    for group in optimiser.param_groups:
+        group["lr"] = lr
+    optimiser.step()
+    optimiser.zero_grad(set_to_none=True)
+    return {
+        "step": step + 1,
+        "loss": loss,
+        "lr": lr,
+        "grad_norm": norm,
+        "tokens": sum(len(s.input_ids) for s in batch),
+        "label_tokens": sum(s.label_tokens for s in batch),
+    }
+
+
+def _stop(step: int, what: str, value: float, samples: Sequence[Sample]) -> None:
+    ids = ", ".join(s.id for s in samples)
+    raise ModelError(f"step {step + 1}: the {what} is {value}; lower the lr, or look at the rows of this batch: {ids}")
+
+
+def _optimiser(network: Any, trained: Mapping[str, Tensor], options: TrainOptions) -> Optimizer:
+    """Return AdamW over the trained parameters; norms, biases and embeddings never decay."""
+    import torch
+
+    embedded = {id(p) for m in network.modules() if isinstance(m, torch.nn.Embedding) for p in m.parameters()}
+    still = [p for p in trained.values() if p.ndim < 2 or id(p) in embedded]
+    decaying = [p for p in trained.values() if p.ndim >= 2 and id(p) not in embedded]
+    groups = [{"params": decaying, "weight_decay": options.weight_decay}, {"params": still, "weight_decay": 0.0}]
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=options.peak_lr, betas=(0.9, 0.95), fused=True)
+
+
+@contextlib.contextmanager
+def _metrics(out: Path | None, kept: int) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Give a function that appends a line to OUT/metrics.jsonl, whose first `kept` lines belong to a resumed run."""
+    if out is None:
+        yield lambda _: None
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / "metrics.jsonl"
+    # A damaged line stays as it is.
+    old = path.read_text("utf-8", "surrogateescape").split("\n")[:-1][:kept] if kept and path.is_file() else []
+    temporary = out / ".metrics.jsonl"
+    temporary.write_text("".join(f"{line}\n" for line in old), "utf-8", "surrogateescape")
+    temporary.replace(path)
+    with path.open("a", encoding="utf-8") as file:
+
+        def write(line: dict[str, Any]) -> None:
+            file.write(dumps(line) + "\n")
+            file.flush()
+
+        yield write
+
+
+def _written(network: Any, tokenizer: Any, options: TrainOptions, out: Path, base: str, identity: str) -> Path:
+    """Write OUT/adapter or OUT/model, whole or not at all."""
+    name = "adapter" if options.method == "lora" else "model"
+    fresh = out / f".{name}-new"
+    folders.remove(fresh)
+    fresh.mkdir(parents=True, exist_ok=True)
+    if options.method == "lora":
+        save_adapter(network, tokenizer, fresh, base, identity, name)
+    else:
+        save_full(network, tokenizer, fresh, base, identity)
+    folders.replace(fresh, out / name)
+    return out / name

@@ -1,0 +1,100 @@
+"""Rows as samples: on the day that a run began, whenever it goes on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from datagen.answered import all_up_to_last_answer, untaught_turns
+from datagen.errors import DataError
+from datagen.render.template import Tokenizer
+from datagen.render.today import shows_today
+from datagen.rows import Row
+from datagen.training import checkpoint
+from datagen.training.backward import all_turned_round
+from datagen.training.batches import Sample, samples_of
+from datagen.training.options import TrainOptions
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a run trains on, and measures.
+
+    Attributes:
+        samples: the texts of the rows that can be trained on.
+        left_out: (row id, reason) of every other row.
+        untaught: turns of the rows used that are not learned: `turns_cut`, `empty_answers`.
+        measured: both of the rows whose loss is measured; None without.
+        date: that the chat template shows as today (YYYY-MM-DD); "" where it shows none.
+        mark: fingerprint of the run, for its checkpoints.
+    """
+
+    samples: list[Sample]
+    left_out: list[tuple[str, str]]
+    untaught: Mapping[str, int]
+    measured: tuple[list[Sample], list[tuple[str, str]]] | None
+    date: str
+    mark: str
+
+
+def prepared(
+    rows: Sequence[Row],
+    eval_rows: Sequence[Row] | None,
+    tokenizer: Tokenizer,
+    most: int,
+    options: TrainOptions,
+    begun: tuple[str, str] | None = None,
+    identity: str = "",
+) -> Prepared:
+    """Return rows as samples.
+
+    A template that shows the date writes other texts on every day. So a run shows the day that it began with, which its
+    checkpoint holds.
+
+    Args:
+        rows: to train on.
+        eval_rows: to measure.
+        tokenizer: with the template of the run.
+        most: tokens of a text.
+        options: of the run.
+        begun: the fingerprint and the date of a checkpoint that may be gone on from.
+        identity: of the base model.
+
+    Raises:
+        DataError: no row can be trained on.
+    """
+    forward = options.direction == "forward"
+    fit = all_up_to_last_answer if forward else all_turned_round
+    fitting, unfit = fit(rows)
+    measuring = fit(eval_rows)[0] if eval_rows else None
+    dates = [""]
+    if shows_today(repr(tokenizer.chat_template)):
+        today = options.date or datetime.now().astimezone().date().isoformat()
+        dates = [begun[1], today] if begun and begun[1] and not options.date else [today]
+    for date in dict.fromkeys(dates):
+        how = replace(options.rendering, date=date)
+        samples, left_out = samples_of(fitting, tokenizer, most, how)
+        measured = samples_of(measuring, tokenizer, most, how) if measuring is not None else None
+        mark = checkpoint.fingerprint(options.results(), identity, [samples, measured[0] if measured else []])
+        if begun and mark == begun[0]:
+            break
+    if date and not options.date:
+        told = "every text of this run shows %s as today, for the chat template asks for the date; --date gives another"
+        logging.getLogger(__name__).warning(told, date)
+    _check_not_empty(samples, [*unfit, *left_out])
+    return Prepared(samples, [*unfit, *left_out], untaught_turns(rows) if forward else {}, measured, date, mark)
+
+
+def _check_not_empty(samples: Sequence[Sample], left_out: Sequence[tuple[str, str]]) -> None:
+    """Check that something is left to train on; raises DataError with the reasons why not."""
+    if not samples:
+        why = ", ".join(sorted({reason for _, reason in left_out})) or "there were none"
+        raise DataError(f"no row can be trained on: all {len(left_out)} were left out ({why})")
+
+
+def begun_in(out: Path | None, options: TrainOptions) -> tuple[str, str] | None:
+    """Return the fingerprint and the date of the checkpoint in a folder; None where there is none to go on from."""
+    return checkpoint.read_mark(out) if out and not options.fresh else None

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from datagen import folders
+from datagen.errors import ModelError
+from datagen.models.causal_lm import load, resolve
+from datagen.rows import Row
+from datagen.training.adapters import check_moved, lora
+from datagen.training.loop import TrainOptions, train
+
+
+def test_the_base_is_bit_identical_after_lora(tiny: tuple[Any, Any], sums: list[Row]) -> None:
+    model, _ = tiny
+    before = {name: p.clone() for name, p in model.state_dict().items()}
+    flags = [p.requires_grad for p in model.parameters()]
+    modules = [(name, type(m)) for name, m in model.named_modules()]
+    losses = [train(sums, TrainOptions(steps=3), None, base=tiny).losses for _ in range(2)]
+    assert losses[0] == losses[1]
+    assert model.state_dict().keys() == before.keys()
+    assert all(torch.equal(p, before[name]) for name, p in model.state_dict().items())
+    assert [p.requires_grad for p in model.parameters()] == flags
+    assert [(name, type(m)) for name, m in model.named_modules()] == modules
+    assert not hasattr(model, "peft_config")
+    assert not model.training
+
+
+def test_the_base_is_bit_identical_after_a_run_that_breaks(tiny: tuple[Any, Any], sums: list[Row]) -> None:
+    model, _ = tiny
+    before = {name: p.clone() for name, p in model.state_dict().items()}
+
+    def stop(line: dict[str, Any]) -> None:
+        raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        train(sums, TrainOptions(steps=3), None, base=tiny, on_step=stop)
+    assert all(torch.equal(p, before[name]) for name, p in model.state_dict().items())
+
+
+def test_full_training_leaves_a_shared_base_alone(tiny: tuple[Any, Any], sums: list[Row]) -> None:
+    model, _ = tiny
+    before = {name: p.clone() for name, p in model.state_dict().items()}
+    ran = train(sums, TrainOptions(steps=5, method="full", lr=1e-2), None, base=tiny)
+    assert ran.losses[-1] < ran.losses[0]
+    assert all(torch.equal(p, before[name]) for name, p in model.state_dict().items())
+
+
+def test_the_adapter_loads_with_peft_and_gives_the_same_logits(tiny_dir: Path, sums: list[Row], tmp_path: Path) -> None:
+    from peft import AutoPeftModelForCausalLM, PeftModel
+
+    options = TrainOptions(model=str(tiny_dir), steps=4, lr=1e-2, dtype="float32")
+    base = load(str(tiny_dir), "cpu")
+    ids = torch.arange(3, 40)[None]
+    trained: list[torch.Tensor] = []
+
+    def keep_logits(line: dict[str, Any]) -> None:
+        if line["step"] == 4:
+            with torch.no_grad():
+                trained.append(base[0](input_ids=ids).logits)  # the layers of the base are wrapped while it trains
+
+    folder = train(sums, options, tmp_path, base=base, on_step=keep_logits).folder
+    assert folder == tmp_path / "adapter"
+    loaded = PeftModel.from_pretrained(load(str(tiny_dir), "cpu")[0], str(folder)).eval()
+    itself = AutoPeftModelForCausalLM.from_pretrained(str(folder)).eval()
+    with torch.no_grad():
+        assert torch.equal(loaded(input_ids=ids).logits, trained[0])
+        assert torch.equal(itself(input_ids=ids).logits, trained[0])
+        assert not torch.equal(base[0](input_ids=ids).logits, trained[0])
+
+
+def test_the_adapter_folder_names_its_base_and_holds_nothing_odd(tiny_dir: Path, sums: list[Row], tmp_path: Path) -> None:
+    folder = train(sums, TrainOptions(model=str(tiny_dir), steps=1), tmp_path).folder
+    assert folder is not None
+    files = {p.name for p in folder.iterdir()}
+    assert {"adapter_config.json", "adapter_model.safetensors", "tokenizer.json", "README.md", "base.json"} <= files
+    assert not [name for name in files if name.endswith((".bin", ".pt", ".pkl"))]
+    path, identity = resolve(str(tiny_dir))
+    assert json.loads((folder / "base.json").read_text()) == {"base": path, "base_id": identity}
+    assert json.loads((folder / "adapter_config.json").read_text())["base_model_name_or_path"] == path
+    assert "More Information Needed" not in (folder / "README.md").read_text()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["adapter", "metrics.jsonl"]
+
+
+def test_lora_is_on_every_linear_layer_but_the_head_in_float32(tiny: tuple[Any, Any]) -> None:
+    model, _ = tiny
+    model.to(torch.bfloat16)
+    with lora(model, r=4, alpha=8, seed=1) as adapted:
+        params = {n: p for n, p in adapted.named_parameters() if p.requires_grad}
+        assert len(params) == 2 * 7 * 2  # A and B of q, k, v, o, gate, up, down in two layers
+        assert all(p.dtype == torch.float32 and "lora_" in n and "lm_head" not in n for n, p in params.items())
+        with pytest.raises(ModelError, match="14 LoRA layers got no gradient"):
+            check_moved(adapted)
+
+
+def test_a_finished_folder_replaces_an_older_one(tmp_path: Path) -> None:
+    for text in ("old", "new"):
+        (tmp_path / "fresh").mkdir()
+        (tmp_path / "fresh" / "file").write_text(text)
+        folders.replace(tmp_path / "fresh", tmp_path / "target")
+    assert [p.name for p in tmp_path.iterdir()] == ["target"]
+    assert (tmp_path / "target" / "file").read_text() == "new"

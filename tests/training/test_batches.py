@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datagen.rows import Row, new_row, turn
+from datagen.training.batches import Plan, Sample, epoch_order, micro_batches, padded, samples_of
+
+
+def sample(name: str, length: int = 3, repeat: int = 1) -> Sample:
+    return Sample(name, "s", repeat, list(range(length)), [-100, *range(1, length)], None)
+
+
+def test_the_order_is_a_function_of_seed_and_epoch_alone() -> None:
+    samples = [sample(str(i)) for i in range(50)]
+    assert epoch_order(samples, 1, 0) == epoch_order(samples, 1, 0)
+    assert epoch_order(samples, 1, 0) != epoch_order(samples, 1, 1)
+    assert epoch_order(samples, 1, 0) != epoch_order(samples, 2, 0)
+    assert sorted(epoch_order(samples, 1, 0)) == list(range(50))
+
+
+def test_rows_that_two_sets_share_come_in_the_same_relative_order() -> None:
+    small = [sample(str(i)) for i in range(20)]
+    large = [sample(f"other{i}") for i in range(30)] + small
+    order = [large[i].id for i in epoch_order(large, 7, 0) if not large[i].id.startswith("other")]
+    assert order == [small[i].id for i in epoch_order(small, 7, 0)]
+
+
+def test_a_row_with_repeat_3_is_seen_three_times_an_epoch() -> None:
+    assert sorted(epoch_order([sample("a"), sample("b", repeat=3)], 0, 0)) == [0, 1, 1, 1]
+
+
+def test_no_batch_spans_two_epochs_and_the_last_one_is_short() -> None:
+    plan = Plan([sample(str(i)) for i in range(5)], seed=0, batch_size=2, epochs=2.0)
+    assert plan.steps == 6
+    sizes = [len(plan.batch(step)) for step in range(6)]
+    assert sizes == [2, 2, 1, 2, 2, 1]
+    for first in (0, 3):
+        assert sorted(s.id for step in range(first, first + 3) for s in plan.batch(step)) == list("01234")
+    assert [s.id for s in plan.batch(4)] == [s.id for s in Plan(plan.samples, 0, 2, epochs=2.0).batch(4)]
+
+
+def test_steps_from_a_fraction_of_an_epoch() -> None:
+    samples = [sample(str(i)) for i in range(30)]
+    assert Plan(samples, 0, 1, epochs=0.1).steps == 3
+    assert Plan(samples, 0, 16, epochs=0.001).steps == 1
+    assert Plan(samples, 0, 16, steps=9).steps == 9
+
+
+@given(st.lists(st.integers(2, 60), min_size=1, max_size=30), st.integers(1, 100))
+def test_micro_batches_hold_every_row_once_within_the_budget(lengths: list[int], budget: int) -> None:
+    batch = [sample(str(i), n) for i, n in enumerate(lengths)]
+    cut = micro_batches(batch, budget)
+    assert sorted(s.id for m in cut for s in m) == sorted(s.id for s in batch)
+    assert all(len(m) == 1 or len(m) * max(len(s.input_ids) for s in m) <= budget for m in cut)
+
+
+def test_padding_comes_from_lengths_so_an_eos_label_stays_where_pad_is_eos(tiny: tuple[Any, Any]) -> None:
+    _, tokenizer = tiny
+    assert tokenizer.pad_token_id == tokenizer.eos_token_id
+    rows = [new_row(instruction="a", output="b"), new_row(instruction="a", output="one two three four five six")]
+    samples, _ = samples_of(rows, tokenizer, 512)
+    batch = padded(samples)
+    for line, one in zip(batch.labels.tolist(), samples, strict=True):
+        labels = [label for label in line if label != -100]
+        assert labels[-1] == tokenizer.eos_token_id
+        assert labels.count(tokenizer.eos_token_id) == 1
+        assert set(line[len(one.labels) :]) <= {-100}
+
+
+def test_rows_left_out_are_named_with_their_reason(tiny: tuple[Any, Any]) -> None:
+    long = new_row(instruction="x", output="word " * 300)
+    silent = new_row(messages=[turn("user", "only a question")])
+    gone = new_row(instruction="x", output="y", repeat=0)
+    wrong = new_row(messages=[turn("user", "q"), turn("assistant", "a", weight=-1.0)])
+    kept = new_row(instruction="x", output="z")
+    rows: list[Row] = [long, silent, gone, wrong, kept]
+    samples, left_out = samples_of(rows, tiny[1], 100)
+    assert [s.id for s in samples] == [kept["id"]]
+    reasons = dict(left_out)
+    assert (reasons[long["id"]], reasons[silent["id"]], reasons[gone["id"]]) == ("too_long", "no_labels", "repeat_zero")
+    assert reasons[wrong["id"]].startswith("error: ")
