@@ -143,7 +143,7 @@ FAULTS = (
         "two rows that differ only in their tools are one",
     ),
     Fault(
-        "lock_not_taken", "run.py",
+        "lock_not_taken", "runner.py",
         'lock.acquire(timeout=0)', '(out / ".datagen").touch()',
         "two processes work in one run folder",
     ),
@@ -154,23 +154,23 @@ FAULTS = (
     ),
     # Training
     Fault(
-        "labels_shifted", "train/loss.py",
+        "labels_shifted", "training/loss.py",
         "wanted = states[:, :-1].flatten(0, 1)", "wanted = states[:, 1:].flatten(0, 1)",
         "each token is predicted from itself",
     ),
     Fault(
-        "loss_per_micro_batch", "train/loop.py",
+        "loss_per_micro_batch", "training/loop.py",
         "label_loss(head, padded(micro, machine.device)) / weight",
         "label_loss(head, padded(micro, machine.device)) / sum(s.label_weight for s in micro)",
         "the gradient depends on how a batch is cut",
     ),
     Fault(
-        "first_rate_is_zero", "train/options.py",
+        "first_rate_is_zero", "training/options.py",
         "return self.peak_lr * (step + 1) / rising", "return self.peak_lr * step / rising",
         "the first step learns nothing",
     ),
     Fault(
-        "moments_not_restored", "train/checkpoint.py",
+        "moments_not_restored", "training/checkpoint.py",
         "optimiser.state[p] = {m: t.to(p.device) for m, t in state.items()}", "state.clear()",
         "a resumed run is not the unbroken one",
     ),
@@ -180,7 +180,7 @@ FAULTS = (
         "turns with train=false carry loss",
     ),
     Fault(
-        "checkpoint_forgets_lr", "train/options.py",
+        "checkpoint_forgets_lr", "training/options.py",
         'if f.name not in ("fresh", "save_every")}', 'if f.name not in ("fresh", "save_every", "lr")}',
         "a run goes on from the checkpoint of another learning rate",
     ),
@@ -216,7 +216,7 @@ FAULTS = (
         "the probability of ` 4` takes the place of that of `4`",
     ),
     Fault(
-        "new_numbers_pass", "teach/translate.py",
+        "new_numbers_pass", "teaching/translate.py",
         "    if lost or new:", "    if lost:",
         "a translation with an invented number is kept",
     ),

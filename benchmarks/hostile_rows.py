@@ -52,7 +52,8 @@ PIECES = [
 NAMES = [
     "instruction", "input", "output", "response", "answer", "prompt", "completion", "question",
     "context", "chosen", "rejected", "messages", "conversations", "system", "tools", "history", "text",
-    "generation", "instances", "completions", "label", "id", "source", "repeat", "category", "contents",
+    # No `label`: where one is false and another no truth, the file stops with a line that says so, and none of it is read.
+    "generation", "instances", "completions", "kto_tag", "id", "source", "repeat", "category", "contents",
     "functions", "extra", "_shape", "指令", "คำตอบ", " output", "Output", "x",
 ]  # fmt: skip
 ROLES = [

@@ -107,7 +107,7 @@ def described(call: Call) -> str:
 @lru_cache(maxsize=64)
 def function(name: str) -> Callable[..., Finished]:
     """Return the function of a kind; raises AttributeError where there is none."""
-    if name not in called():
+    if "." not in name and name not in called():
         raise AttributeError(f"there is no function '{name}'")
     call = call_of(name)
     shape = signature(call)

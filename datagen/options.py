@@ -119,6 +119,8 @@ def shown(value: Any) -> str:
     """Return a value as it is written on a command line."""
     if value is None:
         return "off"
+    if isinstance(value, float):
+        return f"{value:g}"
     return ",".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
 
 
@@ -177,7 +179,7 @@ def _read(value: Any, kind: Any, where: str) -> Any:
         items = value if isinstance(value, (list, tuple)) else str(value).split(",")
         return tuple(_read(item, args[0], where) for item in items)
     if origin is dict and isinstance(value, str):
-        value = _object(value, where)
+        value = _object(value, where, named=args[1:] != (Any,))
     if origin is dict and not isinstance(value, dict):
         raise UsageError(f'{where}: expected names and values, such as {{"top_k": 20}} in JSON, not {value!r}')
     if origin is dict or kind is Any:
@@ -187,14 +189,14 @@ def _read(value: Any, kind: Any, where: str) -> Any:
     return _scalar(value, kind, where)
 
 
-def _object(text: str, where: str) -> Any:
-    """Return what a text holds as JSON, or as `name=value,name=value`; the text itself when it is neither."""
+def _object(text: str, where: str, *, named: bool) -> Any:
+    """Return what a text holds as JSON, or as `name=value,name=value` where values are texts; the text when it is neither."""
     try:
         return json.loads(text)
     except ValueError:
         pass
     pairs = [[part.strip() for part in piece.partition("=")] for piece in _pieces(text)]
-    if not all(name and equals for name, equals, _ in pairs):
+    if not named or not all(name and equals for name, equals, _ in pairs):
         return text
     names = [name for name, _, _ in pairs]
     if twice := next((name for name in names if names.count(name) > 1), None):

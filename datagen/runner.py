@@ -24,7 +24,7 @@ from datagen.generator import Generator
 from datagen.recipe import Recipe
 from datagen.shards import count_rows, fingerprint, read_json, write_json, write_text
 from datagen.stage import ERROR
-from datagen.step import Kind, find, names
+from datagen.step import Kind, find
 from datagen.work import Progress, Run, Silent, installed
 
 FORMAT = 1  # of the run folder: bump when its files change
@@ -220,9 +220,10 @@ def _whole(out: Path, summary: dict[str, Any]) -> bool:
 def _tidy(run: Run, before: set[str]) -> None:
     """Remove what the steps `before` made that the recipe no longer has, and the copies of standard input and pipes."""
     kept = {name for s in run.recipe.steps for name in s.options.leaves}
-    for kind in before & {*names()}:
-        for name in {*find(kind, Kind).leaves} - kept:
-            folders.remove(run.out / name)
+    for kind in before:
+        with contextlib.suppress(UsageError):  # the second of a kind, the input, a module that is gone
+            for name in {*find(kind, Kind).leaves} - kept:
+                folders.remove(run.out / name)
     for copy in run.out.glob(".stdin*"):
         folders.remove(copy)
     mine = {run.folder(0, "input").name} if run.recipe.input else set()

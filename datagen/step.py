@@ -47,6 +47,11 @@ class Kind:
         return name_of(type(self))
 
     @property
+    def changed(self) -> tuple[int, ...]:
+        """What its version adds to a fingerprint: nothing where it is the first, so that older run folders stay as they are."""
+        return (self.version,) if self.version > 1 else ()
+
+    @property
     def row_files(self) -> tuple[str, ...]:
         """Files of rows that it reads beside the input, looked for before any step runs."""
         return ()

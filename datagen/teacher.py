@@ -30,7 +30,7 @@ class Teacher(ModelOptions, Kind):
     reads_passages: ClassVar[bool] = False  # its rows are passages that wait for their instruction
     lesson_at: ClassVar[str] = ""  # `module:class` of its work, for `lesson`
 
-    temperature: float | None = option(0.7, "off = the endpoint's default", group="Sampling")
+    temperature: float | None = option(0.7, "0..2; off = the endpoint's default", group="Sampling")
     language: PromptLanguage = option(
         "auto", "of the prompts; auto = of each row, where it is en, zh or th, else en", group="Sampling"
     )

@@ -1,4 +1,4 @@
-"""The Python face of the teachers: `dg.teach`, `dg.backtranslate`, `dg.from_pairs`."""
+"""The Python face of the teachers: `dg.answer`, `dg.backtranslate`, `dg.from_pairs`."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from datagen.errors import UsageError
 
 def test_rows_of_a_table_are_taught(tmp_path: Path, endpoint: LocalEndpoint) -> None:
     table = pd.DataFrame({"instruction": ["Name a river.", "Name a lake."], "output": ["The Mekong.", "Songkhla."]})
-    run = dg.teach("answer", table, tmp_path / "out", model="local", base_url=endpoint.base_url, samples=3)
+    run = dg.answer(table, tmp_path / "out", model="local", base_url=endpoint.base_url, samples=3)
     assert [len(c) for c in run.kept.column("candidates").to_pylist()] == [3, 3]
-    judged = dg.teach("judge", run.folder, tmp_path / "judged", model="local", base_url=endpoint.base_url)
+    judged = dg.judge(run.folder, tmp_path / "judged", model="local", base_url=endpoint.base_url)
     assert {"judge_score", "judge_reason", "judge_error"} <= set(judged.kept.column_names)
 
 
@@ -30,9 +30,7 @@ def test_documents_and_pairs(tmp_path: Path, endpoint: LocalEndpoint, write_json
 
 
 def test_wrong_names_are_one_line(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="there is no teacher 'anwser'; did you mean 'answer'"):
-        dg.teach("anwser", [{"instruction": "x"}], tmp_path / "out")
-    with pytest.raises(UsageError, match="backtranslate has no option 'min_scor'; did you mean 'min_score'"):
+    with pytest.raises(UsageError, match=r"dg\.backtranslate has no option 'min_scor'; did you mean 'min_score'"):
         dg.backtranslate("pages", tmp_path / "out", min_scor=3)
-    with pytest.raises(UsageError, match="step 'answer' has no option 'sample'; did you mean 'samples'"):
-        dg.teach("answer", [{"instruction": "x"}], tmp_path / "out", sample=3)
+    with pytest.raises(UsageError, match=r"dg\.answer has no option 'sample'; did you mean 'samples'"):
+        dg.answer([{"instruction": "x"}], tmp_path / "out", sample=3)

@@ -18,7 +18,7 @@ import pytest
 from datagen import stage
 from datagen.cli import COMMANDS
 from datagen.formats.read import read
-from datagen.options import explained
+from datagen.options import listed
 from datagen.shards import SHARD_ROWS, iterate_rows
 
 ROWS = [
@@ -198,8 +198,7 @@ def test_a_stage_says_what_each_of_its_options_means(datagen: Callable[..., Any]
         told = datagen("stages", name).stdout
         assert all(len(line) <= 80 for line in told.splitlines())
         cls = stage.find(name)
-        meaning = explained(cls)
-        missing = [f.name for f in fields(cls) if f.name not in meaning]
+        missing = [o.name for o in listed(cls) if not o.meaning]
         assert not missing, (name, missing)
         assert all(f"  {f.name}=" in told for f in fields(cls))
     assert "Jaccard similarity, 0..1; at or above is a duplicate" in " ".join(datagen("stages", "minhash").stdout.split())
@@ -210,9 +209,9 @@ def test_a_stage_says_what_each_of_its_options_means(datagen: Callable[..., Any]
 def test_a_stage_of_ones_own_shows_what_it_requires(datagen: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "my").mkdir()
     (tmp_path / "my" / "mine.py").write_text(
-        "from dataclasses import dataclass, field\nfrom datagen.stage import Stage\n\n@dataclass(frozen=True)\n"
-        "class Mine(Stage):\n    most: int  # words\n"
-        "    names: tuple[str, ...] = field(default_factory=lambda: ('a', 'b'))  # of it\n"
+        "from dataclasses import dataclass\nfrom datagen.options import option\nfrom datagen.stage import Stage\n\n"
+        "@dataclass(frozen=True)\nclass Mine(Stage):\n    most: int = option(meaning='words')\n"
+        "    names: tuple[str, ...] = option(factory=lambda: ('a', 'b'), meaning='of it')\n"
     )
     told = json.loads(datagen("stages", "my.mine", "--json").stdout)[0]
     assert told["options"] == {"most": "(required)", "names": ["a", "b"]}

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from datagen import stage
 from datagen.cli import COMMANDS
+from datagen.step import summary
 
 TOP = Path(__file__).resolve().parent.parent
 README = (TOP / "README.md").read_text(encoding="utf-8")
@@ -17,7 +18,7 @@ README = (TOP / "README.md").read_text(encoding="utf-8")
 
 def test_the_table_of_stages_has_one_row_per_stage_with_the_first_line_of_its_docstring():
     rows = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", README, re.M))
-    assert rows == {name: stage.described(stage.find(name))[0] for name in stage.names()}
+    assert rows == {name: summary(stage.find(name)) for name in stage.names()}
 
 
 def test_every_stage_has_a_test_of_its_own_name():
@@ -63,5 +64,5 @@ def test_the_python_example_works_but_for_the_training(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     lines = [f'{{"instruction": "Name the number {i}", "output": "It is {i}."}}' for i in range(30)]
     (tmp_path / "rows.jsonl").write_text("\n".join(lines))
-    exec("\n".join(line for line in code.splitlines() if "dg.train" not in line and "dg.teach" not in line), {})
+    exec("\n".join(line for line in code.splitlines() if "dg.train" not in line and "dg.judge" not in line), {})
     assert len((tmp_path / "alpaca.jsonl").read_text().splitlines()) == 215

@@ -21,6 +21,7 @@ from datagen.rows import LEDGER, ROW, Row, new_row, table_of, turn
 from datagen.runner import Result, execute
 from datagen.shards import ShardWriter, read_all
 from datagen.stage import Context, Stage
+from datagen.step import summary
 
 CALL = '{"name": "weather", "arguments": {"city": "%s"}}'
 STORY = "Once upon a time a small fox lived beside a quiet river and every morning it walked to the old mill to look for bread."
@@ -130,7 +131,7 @@ def test_a_stage_has_one_name_a_sentence_and_frozen_options(name: str) -> None:
     made = made_of(name)
     assert made.name == name
     assert (Path(stage.__file__).parent / "curate" / f"{name}.py").is_file()
-    assert stage.described(type(made))[0].endswith(".")
+    assert summary(type(made)).endswith(".")
     assert made.reasons or made.marks
     assert stage.ERROR not in made.reasons
     assert made.decides <= {f.name for f in dataclasses.fields(made)}

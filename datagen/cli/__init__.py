@@ -47,6 +47,7 @@ COMMANDS = {
 
 KINDS = Path(__file__).parents[1] / "kinds"
 MAKES_COMMAND = re.compile(r"^class \w+\((?:Generator|Teacher)\):", flags=re.M)
+DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")  # a module of the user's own
 STOPPED = "stopped; everything finished so far is saved, the same command goes on"
 
 
@@ -65,7 +66,7 @@ class Commands(click.Group):
         if cmd_name in COMMANDS and (Path(__file__).parent / f"{name}.py").is_file():
             command: click.Command = importlib.import_module(f"datagen.cli.{name}").command
             return command
-        if cmd_name not in self.list_commands(ctx):
+        if "." not in cmd_name and cmd_name not in self.list_commands(ctx):
             return None
         made: click.Command | None = importlib.import_module("datagen.cli.kinds").command_of(cmd_name)
         return made
@@ -75,7 +76,12 @@ class Commands(click.Group):
         from datagen.errors import UsageError, did_you_mean
 
         known = self.list_commands(ctx)
-        if args and not args[0].startswith("-") and args[0] not in known:
+        if (
+            args
+            and not args[0].startswith("-")
+            and args[0] not in known
+            and (Path(args[0]).exists() or not DOTTED.fullmatch(args[0]))
+        ):
             raise UsageError(f"there is no command '{args[0]}'{did_you_mean(args[0], known)}")
         return super().resolve_command(ctx, args)
 

@@ -48,7 +48,6 @@ class Grouped(click.Command):
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples as they are: a line of a shell is not to be wrapped."""
         if self.epilog:
-            formatter.write_paragraph()
             with formatter.section("Examples"):
                 for line in self.epilog.splitlines():
                     formatter.write(f"  {line}\n")
@@ -87,8 +86,8 @@ def help_of(option: Option) -> str:
         return f"{said}." if off else f"{said}. Default {shown(option.default)}."
     values = ", ".join(map(str, option.choices))
     if off or option.default == option.choices:
-        return f"{said}. Of {values}."
-    return f"{said}. Of {values}; default {shown(option.default)}."
+        return f"{said}. One of {values}."
+    return f"{said}. One of {values}; default {shown(option.default)}."
 
 
 def flags_of(kind: type[Any], leave: Collection[str] = ()) -> list[click.Parameter]:

@@ -19,13 +19,16 @@ FRESH = "Make the rows again from the recorded answers."
 
 
 def command_of(name: str) -> click.Command | None:
-    """Return the command of a kind that needs none of its own; None where there is no such kind."""
+    """Return the command of a kind that needs none of its own; None where there is no such kind.
+
+    A dotted name is that of a module of the user's own.
+    """
     from datagen.generator import Generator
     from datagen.step import Kind, find, names
     from datagen.teacher import Teacher
 
-    kind_name = name.replace("-", "_")
-    if kind_name not in names("datagen.kinds"):
+    kind_name = name if "." in name else name.replace("-", "_")
+    if "." not in name and kind_name not in names("datagen.kinds"):
         return None
     kind = find(kind_name, Kind)
     if issubclass(kind, Generator):
@@ -34,18 +37,22 @@ def command_of(name: str) -> click.Command | None:
 
 
 def _generator(name: str, kind: type[Kind]) -> click.Command:
+    from datagen.step import name_of
+
     def callback(out: str, **values: Any) -> int:
         if os.environ.get("OPENAI_BASE_URL") and not values.get("model"):
             say("datagen: OPENAI_BASE_URL is not used: no --model is named, so the embedded model makes the rows", err=True)
-        return run_steps((), out, values, lambda own: [{kind.__module__.rpartition(".")[2]: own}])
+        return run_steps((), out, values, lambda own: [{name_of(kind): own}])
 
     params = [run_flags.out(), *run_flags.quoted("requests"), *run_flags.again(FRESH)]
     return command(name, kind, params, callback)
 
 
 def _teacher(name: str, kind: type[Kind]) -> click.Command:
+    from datagen.step import name_of
+
     def callback(rows: tuple[str, ...], out: str, **values: Any) -> int:
-        return run_steps(rows, out, values, lambda own: [{kind.__module__.rpartition(".")[2]: own}])
+        return run_steps(rows, out, values, lambda own: [{name_of(kind): own}])
 
     return command(name, kind, over_rows(), callback)
 

@@ -39,7 +39,7 @@ class Tag(ModelOptions, Stage):
     by: Literal["auto", "model", "words"] = option("auto", "who names the open tags")
     field: View = option("context", "what a model is shown, and what topics are made from")
     language: Literal["en", "zh", "th"] = option("en", "of the tags that a model names")
-    temperature: float | None = option(0.0, "off = the endpoint's default", group="Sampling")
+    temperature: float | None = option(0.0, "0..2; off = the endpoint's default", group="Sampling")
     existing: Literal["keep", "replace"] = option("keep", "tags that the rows came with")
     min_count: int | None = option(None, "rows that a tag must have; off = 20, or 1 in 1,000 and at least 2 where that is less")
     distance: float | None = option(0.05, "cosine distance within which tags are merged; off = not by meaning")

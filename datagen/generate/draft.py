@@ -96,6 +96,21 @@ def told(item: Item, completion: Completion) -> str | None:
     return f"finish_reason {completion.finish_reason}" if item.reason == "cut_off" and cut not in (None, "cut_off") else None
 
 
+def drafted(completion: Completion, instruction: str, output: str | None = None, prompt_hash: str = "") -> list[Draft]:
+    """Return what came of one request for one task: its draft, or that of the failed request; a whole `Maker.make` of them.
+
+    Args:
+        completion: the answer to the request.
+        instruction: the task.
+        output: its answer; None = the text of the completion.
+        prompt_hash: of the prompt, as `models.prompt.prompt_hash` gives it.
+    """
+    if completion.text is None:
+        return [failed(completion, prompt_hash)]
+    item = Item(instruction, output=completion.text if output is None else output, reason=completion.cut_by)
+    return [Draft(item, completion.key, spent(completion), prompt_hash, reasoning=completion.reasoning)]
+
+
 def failed(completion: Completion, prompt_hash: str, parents: tuple[str, ...] = ()) -> Draft:
     """Return the draft that stands for a request without an answer."""
     item = Item("", reason="request_failed")

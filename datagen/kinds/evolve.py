@@ -28,8 +28,8 @@ class Evolve(Teacher):
     )
     lesson_at: ClassVar[str] = "datagen.teaching.evolve:Evolving"
 
-    temperature: float | None = option(1.0, "off = the endpoint's default", group="Sampling")
-    top_p: float | None = option(0.95, "off = the endpoint's default", group="Sampling")
+    temperature: float | None = option(1.0, "0..2; off = the endpoint's default", group="Sampling")
+    top_p: float | None = option(0.95, "0..1; off = the endpoint's default", group="Sampling")
     rounds: int = option(1, "each starts from what the one before made")
     operations: tuple[Operation, ...] = option(OPERATIONS, "drawn for each row and round")
     answer_temperature: float | None = option(

@@ -21,7 +21,7 @@ class Magpie(Generator):
 
     usage: ClassVar[tuple[str, ...]] = (
         "datagen magpie -n 100 -o runs/magpie --model ./qwen2.5-7b.gguf",
-        "datagen magpie -n 100 -o runs/magpie --base-url http://127.0.0.1:8000/v1 --model qwen --template chatml",
+        "datagen magpie -n 100 -o runs/magpie --model qwen --template chatml",
     )
     method_at: ClassVar[str] = "datagen.generate.magpie:maker"
 

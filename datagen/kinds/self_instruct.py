@@ -28,8 +28,8 @@ class SelfInstruct(Generator):
 
     usage: ClassVar[tuple[str, ...]] = (
         "datagen self-instruct -n 20 -o runs/try-it",
-        "datagen self-instruct -n 5000 -o runs/new --model gpt-4o-mini --topics default --estimate",
-        "datagen self-instruct -n 5000 -o runs/new --model gpt-4o-mini --topics default --budget-usd 5",
+        "datagen self-instruct -n 5000 -o runs/new --model gpt-4o-mini --estimate",
+        "datagen self-instruct -n 5000 -o runs/new --model gpt-4o-mini --budget-usd 5",
     )
     method_at: ClassVar[str] = "datagen.generate.self_instruct:maker"
 

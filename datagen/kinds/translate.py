@@ -25,7 +25,7 @@ class Translate(Teacher):
     lesson_at: ClassVar[str] = "datagen.teaching.translate:Translating"
 
     to: tuple[str, ...] = option((), "languages: en, zh, th, ja, …")
-    temperature: float | None = option(0.0, "off = the endpoint's default", group="Sampling")
+    temperature: float | None = option(0.0, "0..2; off = the endpoint's default", group="Sampling")
     mixed: bool = option(False, "also rows whose task and answer are in two languages; of conversations none")
 
     def __post_init__(self) -> None:

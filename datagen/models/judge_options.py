@@ -34,7 +34,7 @@ class JudgeOptions(ModelOptions):
     language: Literal["auto", "en", "zh", "th"] = option(
         "auto", "of the prompt; auto = of each row, where it is en, zh or th, else en", group="Sampling"
     )
-    temperature: float | None = option(0.0, "off = the endpoint's default", group="Sampling")
+    temperature: float | None = option(0.0, "0..2; off = the endpoint's default", group="Sampling")
     pairs: bool = option(False, "compare the first two candidates")
     min_score: float | None = option(None, "off = drop nothing")
     stall: int = option(100, "rows in a row that an endpoint gives no score before the stage stops", group="Pace")

@@ -47,8 +47,8 @@ class ModelOptions:
 
     model: str = option(EMBEDDED, "the embedded model, a local folder or GGUF file, or a model of the endpoint")
     base_url: str | None = option(None, "an OpenAI-compatible endpoint; off = OPENAI_BASE_URL, OpenAI, or a local server")
-    temperature: float | None = option(0.9, "off = the endpoint's default", group="Sampling")
-    top_p: float | None = option(None, "off = the endpoint's default", group="Sampling")
+    temperature: float | None = option(0.9, "0..2; off = the endpoint's default", group="Sampling")
+    top_p: float | None = option(None, "0..1; off = the endpoint's default", group="Sampling")
     extra_body: dict[str, Any] | None = option(
         None, 'more parameters of a request, such as {"top_k": 20}; null takes one away', group="Sampling"
     )

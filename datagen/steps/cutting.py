@@ -29,7 +29,7 @@ def cut(run: Run, step: Step, folder: Path) -> None:
     role = f"{step.name}.documents"
     found = run.hashed(role, lambda: [file for path in options.documents for file in files_of(path)])
     matter = {k: v for k, v in option_fields.values(options).items() if k != "documents"}
-    mark = fingerprint(VERSION, matter, found)
+    mark = fingerprint(VERSION, matter, found, *options.changed)
 
     def work() -> dict[str, Any]:
         run.progress.step(step.name, None, "documents")

@@ -23,7 +23,7 @@ def forward_model(run: Run, step: Step, folder: Path) -> None:
     data = run.datasets[-1]
     seeds = run.digest(f"{step.name}.seeds", [options.seeds]) if options.seeds else []
     beside = [seeds, *template_text(run, step)]
-    mark = fingerprint(VERSION, option_fields.values(options), run.identity(options.model), *beside, run.tail)
+    mark = fingerprint(VERSION, option_fields.values(options), run.identity(options.model), *beside, run.tail, *options.changed)
 
     def work() -> dict[str, Any]:
         alive = np.flatnonzero(data.alive())

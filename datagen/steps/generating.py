@@ -36,7 +36,7 @@ def generate(run: Run, step: Step, folder: Path) -> None:
     weights = run.identity(options.model) if is_local(options.model) else options.model
     run.watch(f"{step.name}.prompts", prompt_files(options))
     sides = {name: run.digest(f"{step.name}.{name}", [path]) for name, path in _files(step).items()}
-    mark = fingerprint(VERSION, matter, generation.prompts(options), weights, sides, options.looks_back)
+    mark = fingerprint(VERSION, matter, generation.prompts(options), weights, sides, options.looks_back, *options.changed)
 
     def work() -> dict[str, Any]:
         run.progress.step(f"{step.name}: model", None, "rows")  # which starts here, where it is a local one

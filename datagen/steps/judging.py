@@ -23,7 +23,6 @@ from datagen.stage import ERROR, Applied, Context, Reference, Stage
 from datagen.steps import scores_by_id, wipeout
 from datagen.steps.entry import VERSION, entry, write_verdict
 from datagen.steps.model import prompt_files
-from datagen.steps.pre_experience import with_its_model
 from datagen.work import Run
 
 CURVE_ROWS = 20_000  # so many rows get their retention curves unasked: they take seconds
@@ -31,7 +30,7 @@ CURVE_ROWS = 20_000  # so many rows get their retention curves unasked: they tak
 
 def judge(run: Run, step: Step, folder: Path) -> None:
     """Score every row, decide on those that are left, and add the verdict as a layer."""
-    stage, data, able = step.options, run.datasets[-1], with_its_model(run, step)
+    stage, data, able = step.options, run.datasets[-1], _with_its_model(run, step)
     ctx = Context(folder=run.out, offline=run.offline, say=run.progress.say)
     run.watch(f"{step.name}.prompts", prompt_files(stage))
     again = []
@@ -79,6 +78,17 @@ def judge(run: Run, step: Step, folder: Path) -> None:
     places = {**dict.fromkeys(stage.adds, scores if stage.parallel == "rows" else folder / "added")}
     places |= dict.fromkeys(stage.marks, folder / "columns")
     data.layers.append(Layer(step.name, read_table(folder / "verdict.parquet"), columns=tuple(places.items())))
+
+
+def _with_its_model(run: Run, step: Step) -> Stage:
+    """Return a stage ready to run: where its model is the one that a step before it trained, that one's folder."""
+    stage: Stage = step.options
+    name = getattr(stage, "model", None)
+    position = run.recipe.trained.get(str(name))
+    if position is None:
+        return stage
+    folder = run.folder(position, str(name))
+    return replace(stage, model=str(next(p for p in (folder / "adapter", folder / "model") if p.is_dir())))  # type: ignore[call-arg]
 
 
 def _curve(

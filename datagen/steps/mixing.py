@@ -30,7 +30,7 @@ def mix(run: Run, step: Step, folder: Path) -> None:
     how = [dict(run.recipe.roles), run.recipe.encoding, run.recipe.split and f"split {run.recipe.split}"]
     read_mark = fingerprint(
         VERSION, list(options.sources), digests, dict(options.systems), dict(run.recipe.mapping), run.recipe.limit,
-        *filter(None, how), run.tail,
+        *filter(None, how), run.tail, *options.changed,
     )  # fmt: skip
     evaluated = run.digest(f"{step.name}.eval", [options.eval], splits.ONE) if options.eval else []
     mark = fingerprint(read_mark, option_fields.values(options), evaluated, run.identity(options.model) if options.grid else "")

@@ -28,7 +28,7 @@ def pair_up(run: Run, step: Step, folder: Path) -> None:
     found = run.hashed(role, lambda: [file for path in options.pairs for file in files(path)])
     templates = run.hashed(of_templates, lambda: phrasings.files_of(options.templates, spoken))
     matter = {k: v for k, v in option_fields.values(options).items() if k not in ("pairs", "templates")}
-    mark = fingerprint(VERSION, matter, found, templates)
+    mark = fingerprint(VERSION, matter, found, templates, *options.changed)
 
     def work() -> dict[str, Any]:
         run.progress.step(step.name, None, "rows")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,6 @@ from datagen.errors import UsageError
 from datagen.kinds.pre_experience import PreExperience
 from datagen.recipe import Step
 from datagen.shards import fingerprint
-from datagen.stage import Stage
 from datagen.steps.entry import VERSION, entry
 from datagen.steps.training import fitted, template_text, told
 from datagen.work import Run
@@ -30,7 +28,7 @@ def pre_experience(run: Run, step: Step, folder: Path) -> None:
     options, data = step.options, run.datasets[-1]
     embedder = resolve(options.embedder)[1] if options.sample == "kmeans" else ""
     beside = [embedder, *template_text(run, step)]
-    mark = fingerprint(VERSION, option_fields.values(options), run.identity(options.model), *beside, run.tail)
+    mark = fingerprint(VERSION, option_fields.values(options), run.identity(options.model), *beside, run.tail, *options.changed)
 
     def work() -> dict[str, Any]:
         alive = np.flatnonzero(data.alive())
@@ -71,14 +69,3 @@ def sampled(data: Dataset, alive: npt.NDArray[np.int64], options: PreExperience)
         rank[row] = seen[clusters[row]]
         seen[clusters[row]] += 1
     return np.sort(order[np.argsort(rank[order], kind="stable")][: options.rows])
-
-
-def with_its_model(run: Run, step: Step) -> Stage:
-    """Return a stage ready to run: where its model is the one that a step before it trained, that one's folder."""
-    stage: Stage = step.options
-    name = getattr(stage, "model", None)
-    position = run.recipe.trained.get(str(name))
-    if position is None:
-        return stage
-    folder = run.folder(position, str(name))
-    return replace(stage, model=str(next(p for p in (folder / "adapter", folder / "model") if p.is_dir())))  # type: ignore[call-arg]

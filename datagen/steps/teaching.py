@@ -48,7 +48,7 @@ def teach(run: Run, step: Step, folder: Path) -> None:
     run.watch(f"{step.name}.prompts", prompt_files(options))
     mark = fingerprint(
         VERSION, matter, prompts(options), weights, data.fingerprint, run.tail,
-        asked_again(options, run.out), beside,
+        asked_again(options, run.out), beside, *options.changed,
     )  # fmt: skip
 
     def work() -> dict[str, Any]:

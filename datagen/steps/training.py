@@ -29,7 +29,9 @@ def train(run: Run, step: Step, folder: Path) -> None:
     options, data = step.options, run.datasets[-1]
     evaluated = run.digest(f"{step.name}.eval", [options.eval], splits.ONE) if options.eval else []
     template = template_text(run, step)
-    mark = fingerprint(VERSION, options.results(), run.identity(options.model), evaluated, run.tail, *template)
+    mark = fingerprint(
+        VERSION, options.results(), run.identity(options.model), evaluated, run.tail, *template, *options.changed
+    )
 
     def work() -> dict[str, Any]:
         rows = list(data.kept_rows())

@@ -43,9 +43,9 @@ class TrainOptions:
     model: str = option("smollm2", "smollm2, a directory, or a Hub id")
     direction: Direction = option("forward", "backward: learn the task from the answer, for `datagen backtranslate`")
     method: Method = option("lora", "lora: small matrices beside every linear layer; full: every weight")
-    steps: int | None = option(None, "optimiser steps; null: as many as `epochs` gives")
-    epochs: float = option(1.0, "passes over the rows, used when `steps` is null")
-    lr: float | None = option(None, "peak learning rate; null: 2e-4 for lora, 2e-5 for full")
+    steps: int | None = option(None, "optimiser steps; off = as many as `epochs` gives")
+    epochs: float = option(1.0, "passes over the rows, used when `steps` is off")
+    lr: float | None = option(None, "peak learning rate; off = 2e-4 for lora, 2e-5 for full")
     batch_size: int = option(
         16, "rows per optimiser step; a row counts once per answer where the chat template rewrites history"
     )
@@ -54,13 +54,13 @@ class TrainOptions:
         "keep", "keep: taught with every answer that has some; last: with the last answer; drop: never", group="Text"
     )
     chat_template: str | None = option(
-        None, "a file, a name among the tokenizer's own, or chatml; null: the tokenizer's", group="Text"
+        None, "a file, a name among the tokenizer's own, or chatml; off = the tokenizer's", group="Text"
     )
     chat_template_kwargs: dict[str, Any] | None = option(
         None, 'values for the chat template, such as {"enable_thinking": false}', group="Text"
     )
     date: str | None = option(
-        None, "that chat templates take for today, YYYY-MM-DD; null: the day on which the run began", group="Text"
+        None, "that chat templates take for today, YYYY-MM-DD; off = the day on which the run began", group="Text"
     )
     control_tokens: ControlTokens = option(
         "drop", "those in a row's text: drop: leave the row out; escape: show them escaped", group="Text"
@@ -78,7 +78,7 @@ class TrainOptions:
         "auto", "of the arithmetic; auto: bfloat16 where the processor computes in it, else float32", group="Machine"
     )
     seed: int = option(17, "of the order of the rows and the first LoRA matrices", group="Optimiser")
-    micro_tokens: int | None = option(None, "padded tokens per forward pass; null: 1024 on cpu, else 8192", group="Optimiser")
+    micro_tokens: int | None = option(None, "padded tokens per forward pass; off = 1024 on cpu, else 8192", group="Optimiser")
     save_every: int = option(50, "steps between checkpoints", group="Optimiser")
     fresh: bool = option(False, "ignore a checkpoint that fits", group="Optimiser")
 

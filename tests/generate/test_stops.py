@@ -10,7 +10,6 @@ from local_endpoint import LocalEndpoint
 
 from datagen import assets
 from datagen.errors import DataError, ModelError, UsageError
-from datagen.generate.self_instruct import prompts
 from datagen.kinds.self_instruct import SelfInstruct
 from datagen.models.options import ModelOptions
 from datagen.recipe import make
@@ -120,7 +119,7 @@ def test_a_local_model_is_told_the_language_that_is_asked_for(tmp_path: Path) ->
     (tmp_path / "config.json").write_text("{}")
     options = SelfInstruct(model=str(tmp_path), language="zh")
     assert options.resolved_method == "one"
-    assert options.steered and "magpie" in prompts(options)
+    assert options.steered and "magpie" in options.prompt_names
     assert not SelfInstruct().steered
 
 

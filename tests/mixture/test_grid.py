@@ -44,7 +44,7 @@ class Trainer:
 def searched(
     folder: Path, sizes: dict[str, int], trainer: Trainer, eval_rows: list[Row] | None = None, **options: Any
 ) -> tuple[Found, Dataset, Mix]:
-    settings = Mix(sources=sizes, grid=True, **{"steps": 2, **options})
+    settings = Mix(sources=dict.fromkeys(sizes, "x"), grid=True, **{"steps": 2, **options})
     data = Dataset(folder, "")
     ingest(
         folder,

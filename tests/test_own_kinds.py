@@ -1,0 +1,218 @@
+"""A generator, a teacher, a stage and a step of one's own: each is one file, and has its command, its function and its help."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from local_endpoint import LocalEndpoint
+
+from datagen import calls
+from datagen.options import listed
+from datagen.recipe import make
+from datagen.runner import execute
+from datagen.shards import read_all
+from datagen.step import Kind, find
+
+GENERATOR = '''
+from dataclasses import dataclass
+
+from datagen.generate.draft import drafted
+from datagen.generator import Generator
+from datagen.options import option
+
+
+@dataclass(frozen=True)
+class Riddles(Generator):
+    """Make N riddles.
+
+    One request each.
+    """
+
+    about: str = option("rivers", "what they are about")
+
+    def maker(self, seeds, chat, topic):
+        return Asking(self, chat)
+
+
+class Asking:
+    def __init__(self, options, chat):
+        self.options, self.chat = options, chat
+
+    async def make(self, index, seen):
+        said = f"Riddle {index} about {self.options.about}, please."
+        body = {"messages": [{"role": "user", "content": said}], **self.options.sampling()}
+        answer = await self.chat.complete("chat/completions", body, index)
+        return [drafted(answer, f"Guess riddle {index}: what {index * 7} {self.options.about} ask of {index * 31}?")]
+'''
+TEACHER = '''
+from dataclasses import dataclass
+
+from datagen.options import option
+from datagen.teacher import Teacher
+from datagen.teaching.desk import Desk
+
+
+@dataclass(frozen=True)
+class Shout(Teacher):
+    """Say the answers of ROWS louder."""
+
+    marks: int = option(1, "exclamation marks at the end")
+
+    def lesson(self, step, chat):
+        return Louder(Desk(step, chat, self, 64), self.marks)
+
+
+class Louder:
+    adds = False
+
+    def __init__(self, desk, marks):
+        self.desk, self.marks = desk, marks
+
+    async def taught(self, row):
+        answer = await self.desk.ask([{"role": "user", "content": f"Louder: {row['output']}"}])
+        if lost := self.desk.refused(row, answer):
+            return [lost]
+        return [self.desk.made(row, [answer], [], output=row["output"].upper() + "!" * self.marks)]
+'''
+STEP = '''
+from dataclasses import dataclass
+from typing import ClassVar
+
+from datagen.options import option
+from datagen.step import Kind
+
+
+@dataclass(frozen=True)
+class Count(Kind):
+    """Write how many rows are left into count.txt."""
+
+    doer: ClassVar[str] = "mine.count:count"
+    place: ClassVar[str] = "last"
+    leaves: ClassVar[tuple[str, ...]] = ("count.txt",)
+
+    before: str = option("rows: ", "words before the number")
+
+
+def count(run, step, folder):
+    from datagen.steps.entry import entry
+
+    rows = int(run.datasets[-1].alive().sum())
+
+    def work():
+        (run.out / "count.txt").write_text(f"{step.options.before}{rows}")
+        return entry(step.name, {"before": step.options.before}, rows, {})
+
+    run.do(folder, f"{run.tail}-{step.options.before}", work)
+'''
+
+
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a package of own kinds, as a user has it."""
+    (tmp_path / "mine").mkdir()
+    for name, text in (("riddles", GENERATOR), ("shout", TEACHER), ("count", STEP)):
+        (tmp_path / "mine" / f"{name}.py").write_text(text, "utf-8")
+    (tmp_path / "rows.jsonl").write_text('{"instruction": "Name a river.", "output": "The Mekong."}\n', "utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield tmp_path
+    for name in [n for n in sys.modules if n.partition(".")[0] == "mine"]:
+        del sys.modules[name]
+
+
+def test_a_generator_of_ones_own_has_a_command_and_a_function(
+    mine: Path, endpoint: LocalEndpoint, datagen: Callable[..., Any]
+) -> None:
+    told = datagen("mine.riddles", "--help")
+    assert (
+        "Make N riddles." in told.stdout
+        and "--about TEXT" in told.stdout
+        and "What they are about. Default rivers." in told.stdout
+    )
+    at = ("--model", "local", "--base-url", endpoint.base_url)
+    done = datagen("mine.riddles", "-n", "3", "-o", "out", "--about", "lakes", *at, "--rules", "off")
+    assert done.returncode == 0, done.stderr
+    rows = read_all(mine / "out" / "kept").to_pylist()
+    assert len(rows) == 3 and all("lakes" in row["instruction"] for row in rows)
+    assert "nothing to do" in datagen("mine.riddles", "-n", "3", "-o", "out", "--about", "lakes", *at, "--rules", "off").stdout
+    function = calls.function("mine.riddles")
+    assert inspect.signature(function).parameters["about"].default == "rivers"
+    run = function(mine / "other", 2, model="local", base_url=endpoint.base_url, rules=("off",))
+    assert run.summary["rows_kept"] == 2
+
+
+def test_a_teacher_of_ones_own_has_a_command_and_a_function(
+    mine: Path, endpoint: LocalEndpoint, datagen: Callable[..., Any]
+) -> None:
+    at = ("--model", "local", "--base-url", endpoint.base_url)
+    done = datagen("mine.shout", "rows.jsonl", "-o", "out", "--marks", "2", *at)
+    assert done.returncode == 0, done.stderr
+    assert read_all(mine / "out" / "kept").column("output").to_pylist() == ["THE MEKONG.!!"]
+    run = calls.function("mine.shout")("rows.jsonl", mine / "other", model="local", base_url=endpoint.base_url)
+    assert run.kept.column("output").to_pylist() == ["THE MEKONG.!"]
+    wrong = datagen("mine.shout", "rows.jsonl", "-o", "none", "--marks", "x", *at)
+    assert (wrong.returncode, wrong.stderr) == (2, "datagen: step 'mine.shout', option 'marks': 'x' is not a whole number\n")
+
+
+def test_a_step_of_ones_own_stands_in_a_recipe_and_takes_what_it_left_with_it(mine: Path) -> None:
+    steps = ["rules", {"mine.count": {"before": "left: "}}]
+    result = execute(make(steps, input=("rows.jsonl",)), mine / "out")
+    assert (mine / "out" / "count.txt").read_text() == "left: 1"
+    assert [s["name"] for s in result.summary["stages"]] == ["input", "rules", "mine.count"]
+    assert not execute(make(steps, input=("rows.jsonl",)), mine / "out").worked
+    execute(make(["rules"], input=("rows.jsonl",)), mine / "out")
+    assert not (mine / "out" / "count.txt").exists()
+
+
+def test_a_name_that_is_no_module_is_one_line(datagen: Callable[..., Any], mine: Path) -> None:
+    done = datagen("mine.nowhere", "rows.jsonl", "-o", "out")
+    assert (done.returncode, done.stderr) == (2, "datagen: there is no step 'mine.nowhere': cannot import mine.nowhere\n")
+    done = datagen("rows.jsonl", "-o", "out")
+    assert (done.returncode, done.stderr) == (2, done.stderr) and "there is no command 'rows.jsonl'; known:" in done.stderr
+
+
+def test_a_new_file_among_the_kinds_is_a_command_in_a_copy_of_the_package(tmp_path: Path) -> None:
+    import shutil
+    import subprocess
+
+    package = Path(calls.__file__).parent
+    shutil.copytree(package, tmp_path / "datagen", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "datagen" / "kinds" / "shout.py").write_text(f'"""Say the answers of rows louder."""\n{TEACHER}', "utf-8")
+    env = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    program = (
+        "import datagen as dg, inspect, json\n"
+        "print(json.dumps([str(inspect.signature(dg.shout).parameters['marks']), 'exclamation marks' in dg.shout.__doc__]))"
+    )
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=env, check=True, cwd=tmp_path)
+    assert json.loads(told.stdout) == ["marks: int = 1", True]
+    for args, words in (("--help", "shout          Say the answers of rows louder."), ("shout --help", "--marks N")):
+        run = [sys.executable, "-m", "datagen", *args.split()]
+        done = subprocess.run(run, capture_output=True, text=True, env=env, check=True, cwd=tmp_path)
+        assert words in done.stdout
+
+
+@pytest.mark.parametrize("name", calls.called())
+def test_the_function_the_command_and_the_recipe_have_the_same_options(name: str) -> None:
+    from datagen.backtranslation import Backtranslation
+    from datagen.cli import datagen as group
+
+    command = group.get_command(None, name.replace("_", "-"))  # type: ignore[arg-type]
+    assert command is not None
+    of_a_run = {"out", "estimate", "probes", "fresh", "as_json", "dry_run", "mapping", "roles", "split", "encoding", "help"}
+    flags = {p.name for p in command.params if p.name} - of_a_run
+    arguments = set(inspect.signature(calls.function(name)).parameters) - of_a_run
+    cls: type[Any] = Backtranslation if name == "backtranslate" else find(name, Kind)
+    options = {o.name for o in listed(cls)} - of_a_run
+    reads = {"rows", "documents", "limit"}  # arguments, and what a run reads of its input
+    assert flags - reads == arguments - reads
+    assert options - reads <= flags
+    if name != "backtranslate":  # it has options of several steps
+        assert options - reads == flags - reads
+    assert all(o.meaning for o in listed(cls))
