@@ -24,7 +24,7 @@ class Evolve(Teacher):
 
     usage: ClassVar[tuple[str, ...]] = (
         "datagen evolve rows.jsonl -o runs/evolved --rounds 2 --model gpt-4o-mini",
-        "datagen evolve rows.jsonl -o runs/evolved --operations deepen,breadth --estimate",
+        "datagen evolve rows.jsonl -o runs/evolved --operations deepen --estimate",
     )
     lesson_at: ClassVar[str] = "datagen.teaching.evolve:Evolving"
 
