@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from datagen import options as option_fields
 from datagen.errors import UsageError, did_you_mean
-from datagen.models.options import EMBEDDED, is_gguf, is_local
+from datagen.models.names import EMBEDDED, is_gguf, is_local
 from datagen.options import option
 
 # Per language: the system line of rows by people, and of made ones (Humpback's).

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from datagen import assets
 from datagen.errors import UsageError
-from datagen.models.options import EMBEDDED
+from datagen.models.names import EMBEDDED
 from datagen.recipe import Recipe, load
 from datagen.work import Progress
 
@@ -115,8 +115,8 @@ def recipe(chosen: Size) -> Recipe:
 
 def _written_per_second() -> float:
     """Ask the embedded model for several answers at once, as the demo does."""
-    from datagen.models.adapter import servable
     from datagen.models.embedded import tokens_per_second
+    from datagen.models.servable import servable
     from datagen.models.served import served
 
     with served(servable(EMBEDDED)[0]) as endpoint:

@@ -133,7 +133,7 @@ def of_stats(paths: Sequence[str], rows: int, limit: int | None) -> None:
 def of_doctor(found: Findings, base_url: str | None) -> None:
     """Say how to make rows with the model that was examined; a paid one is asked for an estimate first."""
     from datagen.models.masking import secrets_of
-    from datagen.models.options import EMBEDDED, is_local
+    from datagen.models.names import EMBEDDED, is_local
 
     ways = [g for g in found.generators if g.allowed and g.generator.startswith("self-instruct")]
     if not ways or not found.model or (base_url and secrets_of(base_url, None)):

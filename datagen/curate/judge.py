@@ -17,7 +17,7 @@ from datagen import assets
 from datagen.errors import UsageError
 from datagen.languages import PROMPTS, of_prompts
 from datagen.models.judge_options import JudgeOptions
-from datagen.models.options import is_local
+from datagen.models.names import is_local
 from datagen.row_language import language_of
 from datagen.rows import tasks, view
 from datagen.scores.expected import HIGHEST

@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from datagen import assets
 from datagen.language import identify
-from datagen.models.options import EMBEDDED, ModelOptions, is_local
+from datagen.models.names import EMBEDDED, is_local
+from datagen.models.options import ModelOptions
 from datagen.options import between, option
 from datagen.rows import View, view
 from datagen.stage import Context, Stage, Verdict

@@ -16,7 +16,7 @@ from datagen.generate.loop import Maker
 from datagen.generate.one import BareTurn, One
 from datagen.kinds.magpie import Magpie
 from datagen.models.chat import Chat
-from datagen.models.options import is_gguf
+from datagen.models.names import is_gguf
 from datagen.rows import Row
 
 

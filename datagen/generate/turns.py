@@ -104,7 +104,7 @@ def _template_of(model: Path) -> tuple[str, str]:
     import json
 
     from datagen.models.gguf_file import read_gguf
-    from datagen.models.options import is_gguf
+    from datagen.models.names import is_gguf
 
     if is_gguf(str(model)):
         found = read_gguf(str(model))

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from datagen.errors import UsageError
-from datagen.models.options import EMBEDDED, ENGLISH_ONLY, not_english
+from datagen.models.names import EMBEDDED
+from datagen.models.options import ENGLISH_ONLY, not_english
 from datagen.options import option
 from datagen.row_language import languages_of
 from datagen.step import Kind

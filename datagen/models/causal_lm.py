@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from datagen.errors import ModelError, did_you_mean, first_line, nearest
-from datagen.models.options import is_gguf
+from datagen.models.names import is_gguf
 from datagen.models.weights import SMOLLM2, SMOLLM2_SHA256, quiet, sha256_of, smollm2_dir
 
 if TYPE_CHECKING:

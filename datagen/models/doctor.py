@@ -16,8 +16,8 @@ from pathlib import Path
 
 from datagen.models import capabilities, probes
 from datagen.models.masking import one_line, secrets_of, without_userinfo
+from datagen.models.names import EMBEDDED, is_gguf, is_local
 from datagen.models.opening import OPENAI, not_here
-from datagen.models.options import EMBEDDED, is_gguf, is_local
 from datagen.models.prices import find_price
 from datagen.models.probe_client import Visit
 from datagen.models.probes import Finding
@@ -119,7 +119,7 @@ def diagnose(
         UsageError: an address that is not one.
         ModelError: a key that cannot be sent, or a local model that does not start.
     """
-    from datagen.models.adapter import servable
+    from datagen.models.servable import servable
     from datagen.models.served import served
 
     here = model is not None and is_local(model)

@@ -13,7 +13,8 @@ from datagen.models.budget import Budget
 from datagen.models.chat import Chat
 from datagen.models.journal import Journal
 from datagen.models.masking import secrets_of, without_userinfo
-from datagen.models.options import EMBEDDED, ModelOptions, address, is_gguf, is_local
+from datagen.models.names import EMBEDDED, is_gguf, is_local
+from datagen.models.options import ModelOptions, address
 from datagen.models.pace import Pace
 from datagen.models.prices import Price, find_price
 from datagen.models.wire import client
@@ -54,8 +55,8 @@ def opened(options: ModelOptions, journal: Journal, *, offline: bool = False) ->
         ModelError: no such model, no key where one is needed, or a server that does not start.
         UsageError: a base URL that is not one, or a budget without a price.
     """
-    from datagen.models.adapter import servable
     from datagen.models.embedded import NAME_Q8
+    from datagen.models.servable import servable
 
     # Without an endpoint nothing is bought, so that no price has to be found and no cap is in the way.
     caps = (None, None, None) if offline else (price_of(options), options.budget_usd, options.max_requests)

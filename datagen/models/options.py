@@ -13,9 +13,9 @@ from typing import Any, Literal
 from datagen import assets
 from datagen.errors import UsageError
 from datagen.models.masking import secrets_of
+from datagen.models.names import EMBEDDED, is_gguf, is_local
 from datagen.options import option
 
-EMBEDDED = "smollm2"
 ENGLISH_ONLY = "the embedded model smollm2 knows English only"
 NAME_ANOTHER = "name another one with --model, and its --base-url"
 TAKE_ENGLISH = "take the English rows alone: datagen filter ROWS -o ENGLISH --stage rules:use=language,languages=en"
@@ -175,18 +175,6 @@ def not_english(languages: Iterable[str], leeway: float = 1.0) -> str:
     if sum(count for _, count in other) <= UNREAD * leeway * found.total():
         return ""
     return f"of {found.total():,} rows {', '.join(f'{count:,} in {name}' for name, count in other[:3])}"
-
-
-def is_gguf(model: str) -> bool:
-    """Whether a model is named by a GGUF file that is here."""
-    path = Path(model).expanduser()
-    return path.suffix.lower() == ".gguf" and path.is_file()
-
-
-def is_local(model: str) -> bool:
-    """Whether a model is here: the embedded one, a GGUF file, or a folder with a whole model or a LoRA adapter."""
-    folder = any(Path(model, name).is_file() for name in ("config.json", "adapter_config.json"))
-    return folder or model == EMBEDDED or is_gguf(model)
 
 
 def address(options: ModelOptions) -> str | None:

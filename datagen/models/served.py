@@ -60,7 +60,7 @@ def served(model: str) -> Iterator[Endpoint]:
             template.
     """
     from datagen.models.gguf_file import read_gguf
-    from datagen.models.options import is_gguf
+    from datagen.models.names import is_gguf
 
     if is_gguf(model):
         found = read_gguf(model)
@@ -111,7 +111,7 @@ def _wait_until_up(child: subprocess.Popen[bytes], port: int, log: IO[bytes], mo
 
 def _not_started(code: int | None, said: str, model: str) -> ServerError:
     """Return why a server did not start, by its exit code (None: it still runs) and its log."""
-    from datagen.models.options import is_gguf
+    from datagen.models.names import is_gguf
 
     last = said.splitlines()[-1] if said else "it printed nothing"
     if not is_gguf(model):

@@ -28,7 +28,8 @@ MOST_READ = 5_000  # rows whose verbs and nouns are looked up
 def generate(run: Run, step: Step, folder: Path) -> None:
     """Make rows with a model; every answer goes through the run's journal."""
     from datagen.generate import generation
-    from datagen.models.options import TRAVEL, is_local
+    from datagen.models.names import is_local
+    from datagen.models.options import TRAVEL
 
     options = step.options
     # What changes neither a request nor what is made of its answer is no part of the fingerprint.

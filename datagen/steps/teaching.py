@@ -37,7 +37,8 @@ Taught = tuple[Row, list[Row]]
 
 def teach(run: Run, step: Step, folder: Path) -> None:
     """Ask a model about every row that is left; each answer goes through the run's journal."""
-    from datagen.models.options import TRAVEL, is_local
+    from datagen.models.names import is_local
+    from datagen.models.options import TRAVEL
     from datagen.models.recorded import asked_again
 
     options, data = step.options, run.datasets[-1]

@@ -10,7 +10,7 @@ import pytest
 
 import datagen as dg
 from datagen.errors import ModelError
-from datagen.models import adapter
+from datagen.models import adapter, servable
 from datagen.models.choices import Choices
 
 
@@ -54,10 +54,10 @@ def test_what_is_judged_does_not_end_its_turn_and_answer_for_the_judge(tiny_dir:
 
 def test_an_adapter_is_merged_once_and_served(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platformdirs.user_cache_dir", lambda name: str(tmp_path))
-    folder, digest = adapter.servable(str(trained))
+    folder, digest = servable.servable(str(trained))
     assert (Path(folder) / "config.json").is_file() and Path(folder).name == digest
     stamp = (Path(folder) / "model.safetensors").stat().st_mtime_ns
-    assert adapter.servable(str(trained)) == (folder, digest)
+    assert servable.servable(str(trained)) == (folder, digest)
     assert (Path(folder) / "model.safetensors").stat().st_mtime_ns == stamp
 
 

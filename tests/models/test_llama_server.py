@@ -24,13 +24,15 @@ from datagen.curate.ifd import Ifd
 from datagen.errors import ModelError
 from datagen.generate.turns import turn_of_model
 from datagen.models import embedded
-from datagen.models.adapter import identity, servable
+from datagen.models.adapter import identity
+from datagen.models.servable import servable
 from datagen.models.causal_lm import find_model
 from datagen.models.gguf_file import read_gguf
 from datagen.models.journal import Journal, Tokens
 from datagen.models.llama_server import physical_cores
+from datagen.models.names import is_local
 from datagen.models.opening import opened
-from datagen.models.options import ModelOptions, is_local
+from datagen.models.options import ModelOptions
 from datagen.models.served import Endpoint, ServerError, served
 from datagen.models.weights import Q8_SHA256, sha256_of, smollm2_gguf
 from datagen.recipe import make
