@@ -25,12 +25,12 @@ from typing import Any
 
 from bars import Bars
 
+from datagen.data.rows import Row, conversation_turns, new_row, turn
 from datagen.errors import DataError
 from datagen.marks import split_reasoning
 from datagen.models.causal_lm import resolve
 from datagen.render.labels import IGNORED, encode
 from datagen.render.sequences import rendered
-from datagen.rows import Row, conversation_turns, new_row, turn
 
 TOOLS = (
     '[{"name": "weather", "description": "The weather.", "parameters": {"type": "object", "properties":'

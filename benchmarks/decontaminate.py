@@ -18,10 +18,10 @@ from shared_data import DATA, needed
 
 import datagen as dg
 from datagen.curate.decontaminate import Decontaminate, prompts
+from datagen.data.rows import ROW, new_row
+from datagen.data.shards import ShardWriter
 from datagen.formats.read import read, records
-from datagen.rows import ROW, new_row
-from datagen.shards import ShardWriter
-from datagen.text import words
+from datagen.text.tokens import words
 
 PLANTED, BAR_S, BAR_OTHERS = 500, 8.0, 0.001
 KINDS = ("whole", "cut", "case", "punctuation", "inside", "answer")

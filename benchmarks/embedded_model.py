@@ -26,9 +26,9 @@ from shared_data import DATA
 from datagen.formats.read import read
 from datagen.generate.turns import turn_of_model
 from datagen.models.causal_lm import computes_in_bfloat16
-from datagen.models.embedded import tokens_per_second
-from datagen.models.served import Endpoint, served
 from datagen.models.weights import quiet, smollm2_dir, smollm2_gguf
+from datagen.serving.embedded import tokens_per_second
+from datagen.serving.served import Endpoint, served
 
 DOLLY = DATA / "rows" / "dolly_en_3k.jsonl.gz"
 ASKED = ("Name three colours.", "What is photosynthesis?", "Write a sentence about the sea.", "What is 12 + 7?")

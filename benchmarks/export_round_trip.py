@@ -25,11 +25,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"
 
 from export_shapes import is_sound, speech, told, wrong
 
+from datagen.data.rows import Row
 from datagen.formats import alpaca, axolotl, messages, openai, prompt_completion, sharegpt
 from datagen.formats.fitting import Fitting
 from datagen.formats.records import rows_of
 from datagen.json_text import finite
-from datagen.rows import Row
 
 FORMATS = (alpaca, sharegpt, messages, prompt_completion, openai, axolotl)
 WHOLE = (alpaca, messages, prompt_completion)  # formats that say all that a row says

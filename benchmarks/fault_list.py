@@ -73,44 +73,44 @@ FAULTS = (
     ),
     # Journal and money
     Fault(
-        "journal_not_synced", "models/writer.py",
+        "journal_not_synced", "chat/writer.py",
         '"PRAGMA synchronous=FULL"', '"PRAGMA synchronous=OFF"',
         "the fsync is left out: a power cut loses paid answers",
     ),
     Fault(
-        "answer_not_awaited", "models/chat.py",
+        "answer_not_awaited", "chat/client.py",
         "await self.journal.answered(number, key, raw, used, usd)",
         "asyncio.ensure_future(self.journal.answered(number, key, raw, used, usd))",
         "an answer is read before it is on disk",
     ),
     Fault(
-        "worst_case_in_characters", "models/budget.py",
+        "worst_case_in_characters", "chat/budget.py",
         'size = len(json.dumps(texts, ensure_ascii=False, allow_nan=False).encode("utf-8", "surrogatepass"))',
         "size = len(json.dumps(texts, ensure_ascii=False, allow_nan=False))",
         "the worst case of a Chinese or Thai prompt is too low",
     ),
     Fault(
-        "cap_without_flight", "models/budget.py",
+        "cap_without_flight", "chat/budget.py",
         "self.spent + self.held + self._reserved + need <= self.usd", "self.spent + self.held + need <= self.usd",
         "requests in flight pass the cap together",
     ),
     Fault(
-        "cut_off_is_free", "models/budget.py",
+        "cut_off_is_free", "chat/budget.py",
         "elif attempt.outcome != FREE:", "elif attempt.outcome == ANSWERED:",
         "an attempt that was cut off is not held at its worst case",
     ),
     Fault(
-        "rate_limit_uses_up_tries", "models/chat.py",
+        "rate_limit_uses_up_tries", "chat/client.py",
         'tried += failure.then != "rename" and not failure.limit', 'tried += failure.then != "rename"',
         "a busy endpoint's rate limits use up the attempts of a request",
     ),
     Fault(
-        "pace_forgets_the_next", "models/pace.py",
+        "pace_forgets_the_next", "chat/pace.py",
         "sum(t for _, t in self._recent) + tokens > self.tpm", "sum(t for _, t in self._recent) > self.tpm",
         "the request that passes the tokens per minute starts",
     ),
     Fault(
-        "gateway_timeout_is_free", "models/failures.py",
+        "gateway_timeout_is_free", "chat/failures.py",
         "UNKNOWN if status in (408, 504, 524) else FREE", "UNKNOWN if status in (408, 524) else FREE",
         "an attempt that may have been billed costs nothing",
     ),
@@ -211,7 +211,7 @@ FAULTS = (
         "a task that repeats a late seed or row passes as new",
     ),
     Fault(
-        "one_spelling_counts", "scores/expected.py",
+        "one_spelling_counts", "answers/expected.py",
         "weights[int(said)] = weights.get(int(said), 0.0) + math.exp(value)", "weights[int(said)] = math.exp(value)",
         "the probability of ` 4` takes the place of that of `4`",
     ),

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from bars import Bars
 
-from datagen.scores.final_answer import final_answer, same_answer
-from datagen.scores.formulas import formulas_at
+from datagen.answers.final_answer import final_answer, same_answer
+from datagen.answers.formulas import formulas_at
 
 Pair = tuple[str, str, bool]
 OTHERWISE = {  # what math-verify's tests say of these is not so: 9 is 9 on a line of its own, 1 - 1/e is not 1 + 1/e

@@ -19,9 +19,9 @@ from typing import Any
 from bars import Bars
 from endpoint_process import Arrival, EndpointProcess, arrivals, body_hash, clean_environment, command, dollars
 
-from datagen.generate.parse import items
-from datagen.models.completion import read
-from datagen.shards import iterate_rows, read_json
+from datagen.answers.tasks import items
+from datagen.chat.completion import read
+from datagen.data.shards import iterate_rows, read_json
 
 FAULTS = {
     "429": 0.1, "500": 0.08, "502": 0.02, "503": 0.02, "504": 0.01, "hang": 0.01, "reset": 0.02, "hang_up": 0.02, "slow": 0.01,

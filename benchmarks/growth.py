@@ -23,7 +23,7 @@ from bars import Bars
 from shared_data import ALPACA, needed, records
 
 from datagen import stage
-from datagen.rows import Row, new_row, table_of
+from datagen.data.rows import Row, new_row, table_of
 from datagen.stage import Context
 
 BATCH = 10_000

@@ -26,8 +26,8 @@ from typing import Any
 from bars import Bars
 from endpoint_process import PROJECT, Arrival, EndpointProcess, arrivals, bodies, body_hash, dollars
 
-from datagen.models.completion import read
-from datagen.shards import iterate_rows, read_json
+from datagen.chat.completion import read
+from datagen.data.shards import iterate_rows, read_json
 
 OURS = {
     "plain": "", "null_choices": "null_choices:0.5", "moderated": "moderated:0.33", "filtered": "filtered:0.5",
@@ -211,8 +211,8 @@ def main() -> None:
     """Print a line per cell and the table of bars."""
     import openai.resources.chat  # noqa: F401
 
+    import datagen.chat.opening
     import datagen.cli
-    import datagen.models.opening
     import datagen.report.page
     import datagen.runner  # noqa: F401
 

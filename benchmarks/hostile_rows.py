@@ -25,10 +25,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from bars import Bars
 
+from datagen.data.shards import count_rows, iterate_rows
 from datagen.formats.fitting import SAID
 from datagen.formats.read import read
 from datagen.formats.write import FORMATS
-from datagen.shards import count_rows, iterate_rows
 
 HERE = Path(__file__).resolve().parents[1]
 TINY = HERE / "tests" / "support" / "tiny"

@@ -16,7 +16,7 @@ from shared_data import DATA, needed, records
 from small_rows import written
 
 import datagen as dg
-from datagen.models.prompt import Prompt
+from datagen.chat.prompt import Prompt
 
 
 def pairs(longest: int) -> list[tuple[str, str, str]]:

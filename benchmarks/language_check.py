@@ -1,4 +1,4 @@
-"""Which texts `datagen.language.is_in` rejects: of the language asked for (wrongly, but for what is told), and of others."""
+"""Which texts `datagen.text.language.is_in` rejects: of the language asked for (wrongly, but for what is told), and others."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from shared_data import DATA, needed, records
 
-from datagen.language import identify, is_in
+from datagen.text.language import identify, is_in
 
 FOREIGN: dict[str, list[str]] = runpy.run_path(str(Path(__file__).parents[1] / "tests" / "test_language.py"))["FOREIGN"]
 SETS = {

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from bars import Bars
 
+from datagen.data.rows import LEDGER, ROW, dropped_row, new_row
+from datagen.data.shards import ShardWriter
 from datagen.generate.topics import Topics, read
-from datagen.language import is_in
 from datagen.report.page import write_report
-from datagen.rows import LEDGER, ROW, dropped_row, new_row
-from datagen.shards import ShardWriter
-from datagen.verbs import verb_noun
+from datagen.text.language import is_in
+from datagen.text.verbs import verb_noun
 
 HOSTILE = ["{", "[", "(", "`", "$", "\\(", '"', "“", "'", "<a", "a@", "_a", "A.", "a\n", "for ", "\\begin{a}", "{[", "aA"]
 PARTS = ["running, ", "given, ", "in which ", "how to ", "need to ", "a-", "does the cat ", "' ", "把", "的"]

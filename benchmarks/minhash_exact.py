@@ -20,13 +20,13 @@ from scipy.sparse import csr_matrix
 from shared_data import ALPACA, needed
 
 from datagen import filter as filter_rows
+from datagen.data.rows import Row, new_row, table_of, view
 from datagen.formats.read import read
-from datagen.rows import Row, new_row, table_of, view
 from datagen.similarity import jaccard, minhash
 from datagen.similarity.columns import token_lists
 from datagen.similarity.token_lists import TokenLists, from_strings
 from datagen.similarity.tokenised import tokenised
-from datagen.text import tokens
+from datagen.text.tokens import tokens
 
 THRESHOLD, NGRAM, COPIES, OTHERS, BLOCK = 0.7, 5, 5000, 200, 2000
 

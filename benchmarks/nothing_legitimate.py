@@ -16,8 +16,8 @@ from bars import Bars
 from shared_data import DATA, needed, records
 
 import datagen as dg
-from datagen.rows import view
-from datagen.text import tokens
+from datagen.data.rows import view
+from datagen.text.tokens import tokens
 
 POLITE = {"zh": "请认真回答：", "th": "ช่วยตอบคำถามนี้หน่อย "}
 Row = dict[str, Any]

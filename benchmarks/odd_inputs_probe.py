@@ -67,7 +67,7 @@ def own_format(records: Sequence[Mapping[str, Any]], path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from datagen.rows import ROW, new_row
+    from datagen.data.rows import ROW, new_row
 
     rows = [{**new_row(), **r} for r in records]
     schema = pa.schema([pa.field(f.name, f.type) for f in ROW])
@@ -95,8 +95,8 @@ def rows_of(case: Case, place: str) -> list[dict[str, Any]]:
 
 def shown(row: Mapping[str, Any]) -> Outcome:
     """Return what a row says."""
+    from datagen.data.rows import conversation_turns
     from datagen.formats.tools import calls, tools_list
-    from datagen.rows import conversation_turns
 
     turns = conversation_turns(row)
     found = {name: row[name] for name in ("instruction", "input", "output", "system", "source", "language")}
@@ -123,8 +123,8 @@ def staged(case: Case, place: str) -> Outcome:
     import numpy as np
 
     from datagen import stage
+    from datagen.data.rows import table_of
     from datagen.options import split_stage
-    from datagen.rows import table_of
     from datagen.stage import Context
 
     read = rows_of(case, place)
@@ -189,7 +189,7 @@ def taught(case: Case, place: str) -> Outcome:
 
 def completion(raw: str) -> Outcome:
     """Read the raw answer of an endpoint."""
-    from datagen.models import completion as completions
+    from datagen.chat import completion as completions
 
     found = completions.read("key", raw)
     cut = found.cut_by if hasattr(found, "cut_by") else "cut_off" if found.cut else None
@@ -200,9 +200,9 @@ def failure(raw: str) -> Outcome:
     """Say what follows an answer with HTTP 200."""
     place = ("http://localhost/v1", "m", ())
     try:
-        from datagen.models.refusals import in_answer
+        from datagen.chat.refusals import in_answer
     except ImportError:
-        from datagen.models.failures import in_answer as older
+        from datagen.chat.failures import in_answer as older
 
         found: Any = older(raw, place[0], (), answered=True)
     else:
@@ -212,10 +212,10 @@ def failure(raw: str) -> Outcome:
 
 def plain(name: str, given: Any) -> Outcome:
     """Call a function of texts."""
-    from datagen.generate.parse import items
-    from datagen.models.failures import of_line
-    from datagen.scores.final_answer import final_answer, same_answer
-    from datagen.scores.parse import score_of
+    from datagen.answers.final_answer import final_answer, same_answer
+    from datagen.answers.score import score_of
+    from datagen.answers.tasks import items
+    from datagen.chat.failures import of_line
 
     functions: dict[str, Callable[[], Any]] = {
         "final": lambda: final_answer(given), "same": lambda: same_answer(*given), "score": lambda: score_of(given),

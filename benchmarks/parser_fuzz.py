@@ -19,8 +19,8 @@ from bars import Bars
 from shared_data import DATA, records
 
 from datagen import assets
-from datagen.generate.parse import Item, instances, items, tasks, yes_or_no
-from datagen.generate.parse_item import without_mark
+from datagen.answers.item import without_mark
+from datagen.answers.tasks import Item, instances, items, tasks, yes_or_no
 
 FILES = {
     "en": ["alpaca_en_52k.jsonl.gz", "dolly_en_3k.jsonl.gz"],

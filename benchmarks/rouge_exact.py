@@ -12,7 +12,7 @@ from rouge_score.tokenize import tokenize
 from shared_data import ALPACA, needed, records
 
 from datagen import stage
-from datagen.rows import new_row, table_of
+from datagen.data.rows import new_row, table_of
 from datagen.stage import Context
 
 CLAUSES = ("Please be brief.", "Explain your answer.", "as clearly as you can", "for a beginner")

@@ -11,8 +11,8 @@ from shared_data import DATA, needed
 
 from datagen import stage
 from datagen.curate.rules import RULES
+from datagen.data.rows import table_of
 from datagen.formats.read import read
-from datagen.rows import table_of
 from datagen.stage import Context
 
 SETS = (

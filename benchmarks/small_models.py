@@ -15,11 +15,11 @@ import numpy as np
 from bars import Bars
 from shared_data import ALPACA, needed
 
+from datagen.data.rows import Row, table_of, view
 from datagen.formats.read import read
 from datagen.models import embed
 from datagen.models.answer_loss import AnswerLoss
 from datagen.models.causal_lm import computes_in_bfloat16
-from datagen.rows import Row, table_of, view
 from datagen.similarity import cosine
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from shared_data import DATA, needed
 
 from datagen import stage
+from datagen.data.rows import table_of
 from datagen.formats.read import read
-from datagen.rows import table_of
 from datagen.stage import Context
 
 SETS = {"Thai": "thai_wiki_qa.jsonl.gz", "Chinese": "zh_own_10k.jsonl.gz"}

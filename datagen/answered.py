@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from datagen.data.rows import Row, said
 from datagen.remnants import is_visible
-from datagen.rows import Row, said
 
 
 def up_to_last_answer(row: Row) -> Row | None:

@@ -14,14 +14,14 @@ import pyarrow as pa
 from datagen import options as option_fields
 from datagen import recipe as recipes
 from datagen import stage
+from datagen.data.rows import Row
+from datagen.data.shards import read_all, read_json
 from datagen.errors import BudgetError, DataError, ModelError, UsageError
 from datagen.formats.read import read as read_rows
 from datagen.formats.write import Exported, export
 from datagen.given import paths_of
 from datagen.progress import Bar
-from datagen.rows import Row
 from datagen.runner import Result, execute
-from datagen.shards import read_all, read_json
 
 DEFAULT_STAGES: tuple[Any, ...] = ("rules", "minhash", "rouge")
 Steps = Sequence[str | Mapping[str, Any] | stage.Stage]

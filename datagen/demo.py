@@ -115,9 +115,9 @@ def recipe(chosen: Size) -> Recipe:
 
 def _written_per_second() -> float:
     """Ask the embedded model for several answers at once, as the demo does."""
-    from datagen.models.embedded import tokens_per_second
-    from datagen.models.servable import servable
-    from datagen.models.served import served
+    from datagen.serving.embedded import tokens_per_second
+    from datagen.serving.servable import servable
+    from datagen.serving.served import served
 
     with served(servable(EMBEDDED)[0]) as endpoint:
         return tokens_per_second(endpoint, PROBE_REQUESTS, PROBE_REQUESTS, PROBE_TOKENS)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
 
-from datagen.models.options import ModelOptions
+from datagen.chat.options import ModelOptions
 from datagen.options import between, option
 from datagen.step import Kind, loaded
 

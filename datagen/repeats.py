@@ -7,7 +7,7 @@ from itertools import groupby
 
 import regex
 
-from datagen.text import is_unspaced, tokens
+from datagen.text.tokens import is_unspaced, tokens
 
 TIMES, LINES = 20, 4  # a word so often, a line so often
 _LETTER = regex.compile(r"[\p{L}\p{M}]")

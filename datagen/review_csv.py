@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 import regex
 
+from datagen.data.rows import Row
 from datagen.errors import DataError, UsageError, writing
 from datagen.formats import encodings
 from datagen.formats.csv import columns_of, pieces
 from datagen.formats.streams import encoding_hint
-from datagen.rows import Row
 
 DECISIONS = ("accept", "edit", "reject")
 COLUMNS = ("id", "decision", "note", "instruction", "input", "output")

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from datagen import review_csv
+from datagen.data.rows import LEDGER, ROW, Row, dropped_row, new_row
+from datagen.data.shards import ShardWriter, iterate_rows, read_table, schema_of, shard_paths
 from datagen.errors import DataError, UsageError, writing
 from datagen.json_text import dumps
 from datagen.review_csv import DECISIONS, Judgement
-from datagen.rows import LEDGER, ROW, Row, dropped_row, new_row
-from datagen.shards import ShardWriter, iterate_rows, read_table, schema_of, shard_paths
 
 __all__ = ["Judgement", "Review", "Taken", "edited", "share", "texts_of"]
 

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from datagen import folders
-from datagen.dataset import materialise
+from datagen.data.dataset import materialise
+from datagen.data.shards import count_rows, fingerprint, read_json, write_json, write_text
 from datagen.engine.local import LocalEngine
 from datagen.errors import BudgetError, DataError, DatagenError, UsageError, of_place
 from datagen.generator import Generator
 from datagen.recipe import Recipe
-from datagen.shards import count_rows, fingerprint, read_json, write_json, write_text
 from datagen.stage import ERROR
 from datagen.step import Kind, find
 from datagen.work import Progress, Run, Silent, installed
@@ -267,7 +267,7 @@ def _locked(out: Path) -> Iterator[set[str] | None]:
 
 def _remove_if_empty(out: Path, there: set[str] | None) -> None:
     """Leave `out` as it was found when a run failed before it made or bought anything; `there` as `_locked` gives it."""
-    from datagen.models.journal import FREE, Journal
+    from datagen.chat.journal import FREE, Journal
 
     if (path := out / "journal.sqlite").is_file():
         journal = Journal(path)

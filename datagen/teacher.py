@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
-from datagen.models.options import ModelOptions
+from datagen.chat.options import ModelOptions
 from datagen.options import option
 from datagen.step import Kind, loaded
 

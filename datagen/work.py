@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from datagen import assets, folders
-from datagen.dataset import Dataset
+from datagen.data.dataset import Dataset
+from datagen.data.rows import Row
+from datagen.data.shards import file_digest, read_json, write_json, write_text
 from datagen.engine.local import LocalEngine
 from datagen.errors import DataError
 from datagen.formats import read as readers
 from datagen.formats import sources
 from datagen.recipe import Recipe, Step
-from datagen.rows import Row
-from datagen.shards import file_digest, read_json, write_json, write_text
 from datagen.stage import Reference
 
 _SUFFIX = re.compile(r"(?:\.(?:jsonl?|csv|tsv|parquet|arrow|txt))?(?:\.(?:gz|zst|bz2|xz))?$")

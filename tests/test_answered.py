@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datagen.answered import all_up_to_last_answer, untaught_turns
-from datagen.rows import new_row, turn
+from datagen.data.rows import new_row, turn
 
 
 def chat(*turns: tuple[str, str]):

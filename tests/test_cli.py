@@ -17,9 +17,9 @@ import pytest
 
 from datagen import stage
 from datagen.cli import COMMANDS
+from datagen.data.shards import SHARD_ROWS, iterate_rows
 from datagen.formats.read import read
 from datagen.options import listed
-from datagen.shards import SHARD_ROWS, iterate_rows
 
 ROWS = [
     {"instruction": "Name the capital of France.", "output": "Paris"},

@@ -13,13 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from datagen.chat import completion
+from datagen.chat.masking import one_line
+from datagen.data.quotas import quotas
+from datagen.data.shards import count_rows, iterate_rows
 from datagen.errors import DataError, UsageError
-from datagen.models import completion
-from datagen.models.masking import one_line
-from datagen.quotas import quotas
 from datagen.recipe import make
 from datagen.runner import Result, execute
-from datagen.shards import count_rows, iterate_rows
 
 LINES = [json.dumps({"instruction": f"Name the number {i} in words", "output": f"It is written {i}."}) for i in range(40)]
 

@@ -15,8 +15,8 @@ from rouge_score.rouge_scorer import _score_lcs
 
 import datagen as dg
 from datagen.api import Finished
-from datagen.rows import Row, table_of, view
-from datagen.text import tokens
+from datagen.data.rows import Row, table_of, view
+from datagen.text.tokens import tokens
 
 DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 

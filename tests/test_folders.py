@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from datagen import folders
+from datagen.data.shards import count_rows
 from datagen.errors import DatagenError
 from datagen.recipe import make
 from datagen.reviews import Judgement, Review
 from datagen.runner import execute
-from datagen.shards import count_rows
 
 ROWS = [
     {"instruction": "Name the capital of France.", "output": "Paris"},
@@ -67,7 +67,7 @@ def test_files_of_a_person_survive_runs_resumed_fresh_and_changed(source: Path, 
 
 
 def _ids(out: Path) -> list[str]:
-    from datagen.shards import read_all
+    from datagen.data.shards import read_all
 
     return list(read_all(out / "kept", ["id"]).column("id").to_pylist())
 

@@ -21,19 +21,19 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from datagen.chat.journal import Journal, Tokens
 from datagen.curate.rules import Rules
+from datagen.data.shards import read_json
 from datagen.errors import DataError, writing
 from datagen.formats.read import read
 from datagen.formats.sources import files
 from datagen.formats.streams import whole_file
 from datagen.formats.write import export
 from datagen.given import paths_of
-from datagen.models.journal import Journal, Tokens
 from datagen.recipe import make
 from datagen.report.page import write_report
 from datagen.reviews import Judgement, Review
 from datagen.runner import execute
-from datagen.shards import read_json
 from datagen.stage import Context, scored
 
 LARGE = [{"instruction": f"Say {i}.", "output": f"{i * 7919} and {i * 31}, " * 20} for i in range(500)]

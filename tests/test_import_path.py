@@ -70,7 +70,7 @@ POOL = """
 import sys
 from pathlib import Path
 from datagen.engine.local import LocalEngine
-from datagen.models import served
+from datagen.serving import served
 print("runs once")
 with LocalEngine(2) as engine:
     assert list(engine.map(len, ["a", "bb", "ccc"])) == [1, 2, 3]

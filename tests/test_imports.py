@@ -42,24 +42,22 @@ MOST_LINES, MOST_FUNCTION_LINES = 400, 60
 # An import goes strictly downward, or stays in its room.
 LEVELS = {
     "kernels": -1, "visible": -1,
-    "errors": 0, "language_model": 0, "progress": 0, "json_text": 0, "child": 0, "rows": 0, "remnants": 0,
-    "folders": 1, "options": 1, "answered": 1, "marks": 1, "tool_specs": 1, "tool_calls": 1, "quotas": 1, "assets": 1,
-    "language": 1, "verbs": 1,
-    "step": 2, "shards": 2, "formats": 2, "render": 2, "verdict": 2, "text": 2, "row_language": 2,
-    "wordlists": 1, "html_text": 2,
-    "personal_data": 3,
-    "repeats": 3,
-    "scores": 1, "languages": 1,
-    "stage": 3, "models": 3, "documents": 3, "similarity": 3, "tags": 3, "dataset": 3, "review_csv": 3,
-    "generator": 4, "teacher": 4, "curate": 4, "training": 4, "engine": 4, "reviews": 4,
-    "kinds": 5, "recipe": 5, "report": 5, "backtranslation": 5,
-    "generate": 6, "teaching": 6, "mixture": 6, "pairs": 6, "work": 6,
-    "steps": 7,
-    "runner": 8,
-    "given": 8, "api": 9, "demo": 9,
-    "calls": 10,
-    "cli": 11,
-    "datagen": 12, "__main__": 12,
+    "errors": 0, "progress": 0, "json_text": 0, "child": 0, "remnants": 0,
+    "folders": 1, "options": 1, "marks": 1, "tool_specs": 1, "tool_calls": 1, "assets": 1, "text": 1,
+    "step": 2, "data": 2, "html_text": 2, "repeats": 3, "verdict": 2,
+    "answered": 3, "rows": 3, "formats": 3, "render": 3, "stage": 3, "answers": 3,
+    "personal_data": 4, "models": 4, "documents": 4, "similarity": 4, "tags": 4, "review_csv": 4,
+    "serving": 5, "engine": 5, "reviews": 5,
+    "chat": 6,
+    "doctor": 7, "generator": 7, "teacher": 7, "curate": 7, "training": 7,
+    "kinds": 8, "recipe": 8, "report": 8, "backtranslation": 8,
+    "generate": 9, "teaching": 9, "mixture": 9, "pairs": 9, "work": 9,
+    "steps": 10,
+    "runner": 11,
+    "given": 11, "api": 12, "demo": 12,
+    "calls": 13,
+    "cli": 14,
+    "datagen": 15, "__main__": 15,
 }  # fmt: skip
 NAMES = {".".join(p.with_suffix("").relative_to(PACKAGE.parent).parts).removesuffix(".__init__"): p for p in FILES}
 
@@ -129,8 +127,9 @@ def parts_of(*rooms: str, among: set[str]) -> set[str]:
 def test_reading_a_recipe_loads_options_and_no_maker(tmp_path: Path) -> None:
     loaded = loaded_by("import datagen.runner, datagen.steps, datagen.recipe", tmp_path)
     assert not loaded & ((HEAVY - {"pyarrow", "numpy"}) | MODELS | {"asyncio", "scipy"})
-    makers = ("kinds", "generate", "teaching", "mixture", "training", "pairs", "documents", "curate", "report", "models")
-    assert parts_of(*makers, "scores", "similarity", among=loaded) <= {"datagen.models.options", "datagen.models.masking"}
+    makers = ("kinds", "generate", "teaching", "mixture", "training", "pairs", "documents", "curate", "report")
+    options = {"datagen.chat.options", "datagen.chat.masking", "datagen.models.names"}
+    assert parts_of(*makers, "chat", "models", "serving", "answers", "similarity", among=loaded) <= options
     assert not loaded & {"datagen.steps.generating", "datagen.steps.teaching", "datagen.steps.training"}
 
 
@@ -154,8 +153,8 @@ def test_a_filter_run_loads_what_its_chain_needs(tmp_path: Path) -> None:
     at_work = loaded_by(COMMAND, tmp_path, "filter", "rows.jsonl", "-o", "out")
     assert (tmp_path / "out" / "run.json").is_file()
     assert not at_work & MODELS
-    assert not parts_of("kinds", "generate", "teaching", "training", "scores", among=at_work)
-    assert not at_work & {"datagen.models.chat", "datagen.models.journal", "datagen.models.judge", "datagen.models.causal_lm"}
+    assert not parts_of("kinds", "generate", "teaching", "training", "answers", among=at_work)
+    assert not at_work & {"datagen.chat.client", "datagen.chat.journal", "datagen.chat.judge", "datagen.models.causal_lm"}
     assert "datagen.similarity.rouge_l" in at_work
 
     nothing_to_do = loaded_by(COMMAND, tmp_path, "filter", "rows.jsonl", "-o", "out")

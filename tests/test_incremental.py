@@ -10,9 +10,9 @@ import pyarrow as pa
 import pytest
 
 import datagen as dg
+from datagen.data.shards import read_all, read_json
 from datagen.errors import DataError, UsageError
 from datagen.report import compare
-from datagen.shards import read_all, read_json
 
 STORY = "Once upon a time a small fox lived beside a quiet river and every morning it walked to the old mill to look for bread."
 

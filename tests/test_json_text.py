@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from datagen.cli.notes import notes_of
+from datagen.data.shards import read_json, write_json
 from datagen.formats.read import read
 from datagen.formats.write import export
 from datagen.json_text import dumps, finite
-from datagen.shards import read_json, write_json
 
 PACKAGE = Path(__file__).resolve().parents[1] / "datagen"
 NAN, INF = math.nan, math.inf

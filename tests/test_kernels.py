@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from datagen import kernels
 from datagen.kernels import kernel, only
-from datagen.language_model import Model
 from datagen.similarity import entities, jaccard, lcs, minhash, ngrams, postings, rouge_l, token_lists
 from datagen.similarity.consensus import mean_f1
 from datagen.similarity.rouge_nearest import nearest
@@ -22,6 +21,7 @@ from datagen.similarity.rouge_pool import RougePool
 from datagen.similarity.same_answer import same_of
 from datagen.similarity.token_lists import TokenLists, from_strings, split_at
 from datagen.similarity.tokenised import tokenised, tokenised_words
+from datagen.text.language_model import Model
 
 ROWS = st.lists(st.lists(st.sampled_from("abcdefgh"), max_size=12), max_size=12)
 LONG = st.lists(st.integers(0, 30), max_size=200)  # over 64 tokens, and over 128
@@ -179,7 +179,7 @@ def test_signatures(rows: list[list[int]]) -> None:
 @pytest.fixture(scope="module")
 def model() -> Model:
     """py3langid's model for languages in Latin letters."""
-    from datagen.language import _identifier
+    from datagen.text.language import _identifier
 
     return _identifier("latin")
 

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from local_endpoint import LocalEndpoint
 
-from datagen.shards import SHARD_ROWS, iterate_rows
+from datagen.data.shards import SHARD_ROWS, iterate_rows
 
 SCRIPTS = [
     "".join(map(chr, range(0x61, 0x7B))),

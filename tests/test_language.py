@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datagen import language
-from datagen.language import identify, is_in
+from datagen.text import language
+from datagen.text.language import identify, is_in
 
 # Instructions in languages of the Latin script that are not English; the benchmark reads them too.
 FOREIGN = {
@@ -253,7 +253,7 @@ def test_threads_agree_with_one_another_and_with_one_thread() -> None:
 
 def test_the_model_is_loaded_for_the_first_text_that_needs_it() -> None:
     asks = "identify('写一首诗')[0], is_in('写一首诗', 'en'), 'numpy' in sys.modules"
-    program = f"import sys; from datagen.language import identify, is_in; print({asks})"
+    program = f"import sys; from datagen.text.language import identify, is_in; print({asks})"
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "zh False False\n"
 
 

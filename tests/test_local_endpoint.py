@@ -21,10 +21,10 @@ from endpoint_faults import IN_A_ROW, PASSING, Faults
 from invented_answers import count, digest
 from local_endpoint import LocalEndpoint
 
-from datagen.generate.parse import instances, items, tasks, yes_or_no
+from datagen.answers.tasks import instances, items, tasks, yes_or_no
+from datagen.chat.prompt import Prompt
 from datagen.generate.topics import subtopics
-from datagen.language import is_in
-from datagen.models.prompt import Prompt
+from datagen.text.language import is_in
 
 TASK = {"instruction": "Sort the words by length.", "input": "tree, a, house", "output": "a, tree, house"}
 ASK = [{"role": "user", "content": "What is rain?"}]

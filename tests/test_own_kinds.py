@@ -14,10 +14,10 @@ import pytest
 from local_endpoint import LocalEndpoint
 
 from datagen import calls
+from datagen.data.shards import read_all
 from datagen.options import listed
 from datagen.recipe import make
 from datagen.runner import execute
-from datagen.shards import read_all
 from datagen.step import Kind, find
 
 GENERATOR = '''

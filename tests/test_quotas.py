@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datagen.quotas import quotas
+from datagen.data.quotas import quotas
 
 WEIGHTS = st.lists(st.one_of(st.integers(0, 50), st.floats(0, 1e6, allow_subnormal=False)), min_size=1, max_size=8).filter(any)
 

@@ -16,11 +16,11 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from datagen.data.rows import row_id
 from datagen.errors import DataError, UsageError
 from datagen.recipe import make
 from datagen.review_csv import guarded, unguarded
 from datagen.reviews import Judgement, Review, share
-from datagen.rows import row_id
 from datagen.runner import execute
 
 ROWS = [{"instruction": f"Name the colour of thing {i}.", "output": f"It is colour {i}."} for i in range(12)]

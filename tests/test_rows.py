@@ -8,7 +8,7 @@ from typing import Any, get_args
 import pyarrow as pa
 import pytest
 
-from datagen.rows import (
+from datagen.data.rows import (
     LEDGER,
     ROW,
     Row,

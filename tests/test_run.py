@@ -13,9 +13,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from datagen.data.shards import count_rows, iterate_rows, read_json, write_json
 from datagen.recipe import make
 from datagen.runner import Result, execute
-from datagen.shards import count_rows, iterate_rows, read_json, write_json
 
 TEXTS = [
     ("Name the capital of France.", "Paris"),
@@ -186,7 +186,7 @@ def test_a_large_input_makes_several_shards_of_one_schema_in_input_order(
     tmp_path: Path, folder_bytes: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     big, shard = tmp_path / "big.jsonl", 500
-    monkeypatch.setattr("datagen.shards.SHARD_ROWS", shard)
+    monkeypatch.setattr("datagen.data.shards.SHARD_ROWS", shard)
     n = 2 * shard + 100
     with big.open("w") as f:
         for i in range(n):

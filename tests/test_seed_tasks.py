@@ -10,7 +10,7 @@ import pytest
 from datagen import assets
 from datagen.formats.read import read
 from datagen.similarity.rouge_pool import RougePool
-from datagen.text import tokens
+from datagen.text.tokens import tokens
 
 FEWEST = {"en": 175, "zh": 60, "th": 60}
 FIELDS = ["id", "instruction", "input", "output", "is_classification", "topic", "language"]

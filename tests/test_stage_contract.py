@@ -16,10 +16,10 @@ import pytest
 from tiny_model import TINY
 
 from datagen import recipe, stage
-from datagen.dataset import read_column, write_scores
-from datagen.rows import LEDGER, ROW, Row, new_row, table_of, turn
+from datagen.data.dataset import read_column, write_scores
+from datagen.data.rows import LEDGER, ROW, Row, new_row, table_of, turn
+from datagen.data.shards import ShardWriter, read_all
 from datagen.runner import Result, execute
-from datagen.shards import ShardWriter, read_all
 from datagen.stage import Context, Stage
 from datagen.step import summary
 

@@ -19,9 +19,9 @@ from tiny_model import TINY
 
 import datagen as dg
 from datagen import stage
-from datagen.rows import Row, new_row, table_of, turn
+from datagen.data.rows import Row, new_row, table_of, turn
 from datagen.stage import Context
-from datagen.text import tokens
+from datagen.text.tokens import tokens
 
 BENCHMARK = Path(__file__).parent / "support" / "benchmark_items.jsonl"
 OPTIONS = {"clean": {"do": "unicode,html,emoji,pii"}, "decontaminate": {"against": str(BENCHMARK)}}

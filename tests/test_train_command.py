@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from datagen.shards import read_all, read_json
+from datagen.data.shards import read_all, read_json
 
 Shown = Callable[..., Any]
 THOUGHT = {

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datagen.errors import UsageError
-from datagen.verbs import verb_noun
+from datagen.text.verbs import verb_noun
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -132,7 +132,7 @@ def test_a_missing_extra_names_what_to_install(language: str, package: str) -> N
 import sys
 sys.modules[{package!r}] = None  # as where it is not installed
 from datagen.errors import UsageError
-from datagen.verbs import verb_noun
+from datagen.text.verbs import verb_noun
 try:
     verb_noun("写一首诗", {language!r})
 except UsageError as error:
@@ -150,7 +150,7 @@ def refuse(*args, **kwargs):
     raise AssertionError("the network was used")
 socket.socket.connect = socket.getaddrinfo = refuse
 before = dict(os.environ)
-from datagen.verbs import verb_noun
+from datagen.text.verbs import verb_noun
 assert not {"lemminflect", "numpy", "jieba", "pythainlp"} & set(sys.modules)
 found = [verb_noun("Write a poem.", "en"), verb_noun("写一首诗", "zh"), verb_noun("เขียนบทกวี", "th")]
 assert dict(os.environ) == before

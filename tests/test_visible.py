@@ -74,7 +74,7 @@ def test_commands_show_rows_and_are_not_steered_by_them(run: Path, datagen: Any)
     for folder in ("kept", "dropped"):
         done = datagen("stats", f"out/{folder}" if folder == "kept" else "out")
         assert "s␛]0;owned␇␛[2J␛[31mred␍over" in printed(done)
-    from datagen.shards import iterate_rows
+    from datagen.data.shards import iterate_rows
 
     ids = {row["instruction"]: row["id"] for name in ("kept", "dropped") for row in iterate_rows(run / name)}
     for text, row_id in ids.items():
@@ -90,7 +90,7 @@ def test_commands_show_rows_and_are_not_steered_by_them(run: Path, datagen: Any)
 
 def test_a_review_shows_a_row_and_is_not_steered_by_it(capsys: pytest.CaptureFixture[str]) -> None:
     from datagen.cli.review import _show
-    from datagen.rows import new_row
+    from datagen.data.rows import new_row
 
     _show(new_row(instruction=ROWS[0]["instruction"], output=ROWS[0]["output"], source=ESC), 1, 1)
     shown = capsys.readouterr().out
@@ -147,8 +147,8 @@ def test_json_for_machines_means_the_same(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_rows_exported_to_a_terminal_do_not_steer_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    from datagen.data.rows import new_row
     from datagen.formats.write import export
-    from datagen.rows import new_row
 
     class Terminal(io.TextIOWrapper):
         def isatty(self) -> bool:

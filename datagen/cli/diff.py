@@ -16,9 +16,9 @@ def command(run_a: str, run_b: str, as_json: bool) -> int:
     from pathlib import Path
 
     from datagen.cli import endings
+    from datagen.data.shards import read_json
     from datagen.progress import shown
     from datagen.report.compare import diff
-    from datagen.shards import read_json
     from datagen.visible import in_a_line
 
     with shown("diff"):

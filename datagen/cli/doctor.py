@@ -9,7 +9,7 @@ import click
 from datagen.cli.say import say, say_json
 
 if TYPE_CHECKING:
-    from datagen.models.doctor import Findings
+    from datagen.doctor.doctor import Findings
 
 WIDTH = 80
 
@@ -30,9 +30,9 @@ def command(base_url: str | None, model: str | None, timeout_s: float, context: 
     import dataclasses
 
     from datagen.cli import endings
+    from datagen.doctor.doctor import PROBES, diagnose
     from datagen.errors import ModelError
     from datagen.generate.turns import family_of
-    from datagen.models.doctor import PROBES, diagnose
     from datagen.progress import shown
 
     with shown("doctor", len(PROBES), "probes") as bar:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from datagen.cli.say import command_line, say
 
 if TYPE_CHECKING:
-    from datagen.models.doctor import Findings
+    from datagen.doctor.doctor import Findings
 
 WIDTH = 80
 
@@ -109,7 +109,7 @@ def _pasted(path: str) -> str:
 
 def dropped_id(folder: Path) -> str | None:
     """The id of the last dropped row, which is most likely one that a stage judged; None when all were kept."""
-    from datagen.shards import read_table, shard_paths
+    from datagen.data.shards import read_table, shard_paths
 
     shards = shard_paths(folder / "dropped")
     ids = read_table(shards[-1], ["id"]).column("id") if shards else []
@@ -118,7 +118,7 @@ def dropped_id(folder: Path) -> str | None:
 
 def of_stats(paths: Sequence[str], rows: int, limit: int | None) -> None:
     """Say what comes after rows were counted: what comes after the run that they are, or else a filter."""
-    from datagen.shards import read_json
+    from datagen.data.shards import read_json
     from datagen.work import source_name
 
     if not rows or "-" in paths:
@@ -132,7 +132,7 @@ def of_stats(paths: Sequence[str], rows: int, limit: int | None) -> None:
 
 def of_doctor(found: Findings, base_url: str | None) -> None:
     """Say how to make rows with the model that was examined; a paid one is asked for an estimate first."""
-    from datagen.models.masking import secrets_of
+    from datagen.chat.masking import secrets_of
     from datagen.models.names import EMBEDDED, is_local
 
     ways = [g for g in found.generators if g.allowed and g.generator.startswith("self-instruct")]

@@ -42,7 +42,7 @@ def command(out: str, row_id: str, as_json: bool) -> int:
 
 def _made_by(row: dict[str, Any]) -> str:
     """The operation that made a row of its parent, where it is told."""
-    from datagen.rows import extra_of
+    from datagen.data.rows import extra_of
     from datagen.visible import in_a_line
 
     told = extra_of(row)
@@ -63,7 +63,7 @@ def _fate(row: dict[str, Any]) -> str:
 def _show(row: dict[str, Any], indent: str) -> None:
     import textwrap
 
-    from datagen.rows import extra_of
+    from datagen.data.rows import extra_of
     from datagen.visible import in_a_line, visible
 
     for name in ("instruction", "input", "output"):

@@ -17,7 +17,7 @@ def _judge(rows: tuple[str, ...], out: str, **values: Any) -> int:
 
 
 def _command() -> click.Command:
-    from datagen.models.judge_options import JudgeOptions
+    from datagen.chat.judge_options import JudgeOptions
 
     return made("judge", JudgeOptions, over_rows(), _judge)
 

@@ -9,8 +9,8 @@ import click
 from datagen.cli.say import say, say_json
 
 if TYPE_CHECKING:
+    from datagen.data.rows import Row
     from datagen.reviews import Review
-    from datagen.rows import Row
 
 KEYS = "a accept   e edit   r reject   n reject with a note   s later   b back   q quit"
 

@@ -92,8 +92,8 @@ def _mended(out: Path, sample: Path) -> dict[str, int]:
     """How many of the rows that stayed `clean` mended of what."""
     from datagen.api import opened
     from datagen.curate.clean import Clean, repaired
+    from datagen.data.shards import iterate_rows
     from datagen.formats.read import read
-    from datagen.shards import iterate_rows
 
     kept, html = opened(out).kept, Clean(do=("html",))
     moved = {r["old_id"]: r["new_id"] for r in iterate_rows(out / "rewritten")}

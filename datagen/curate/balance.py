@@ -12,9 +12,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from datagen.data.quotas import quotas
 from datagen.errors import UsageError
 from datagen.options import between, option
-from datagen.quotas import quotas
 from datagen.stage import Context, Stage, Verdict
 from datagen.verdict import because
 

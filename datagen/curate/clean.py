@@ -11,12 +11,12 @@ import pyarrow as pa
 import regex
 
 from datagen.curate.rules import RULES, texts_of
+from datagen.data.rows import ROW
 from datagen.errors import UsageError
 from datagen.html_text.page import text_of_html
 from datagen.options import option
 from datagen.personal_data.mask import KINDS, masked, masked_fields
 from datagen.personal_data.untouched import untouched
-from datagen.rows import ROW
 from datagen.stage import Stage
 
 MENDS = ("unicode", "html", "emoji", "pii")

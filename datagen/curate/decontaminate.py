@@ -15,9 +15,9 @@ from datagen.errors import UsageError
 from datagen.options import between, option
 from datagen.similarity.benchmarks import FIELDS
 from datagen.stage import Context, Stage, Verdict
-from datagen.text import is_unspaced, words
+from datagen.text.tokens import is_unspaced, words
+from datagen.text.wordlists import entries, file_of, stamp
 from datagen.tool_calls import strings
-from datagen.wordlists import entries, file_of, stamp
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from datagen.data.rows import ROW, view
 from datagen.errors import UsageError
 from datagen.options import between, option
-from datagen.row_language import language_of
-from datagen.rows import ROW, view
 from datagen.stage import Context, Stage, Verdict
+from datagen.text.row_language import language_of
 
 if TYPE_CHECKING:
     from datagen.models.answer_loss import AnswerLoss

@@ -14,15 +14,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from datagen import assets
+from datagen.answers.expected import HIGHEST
+from datagen.answers.preference import Found, agreed, likelier, paired, wins
+from datagen.chat.judge_options import JudgeOptions
+from datagen.data.rows import tasks, view
 from datagen.errors import UsageError
-from datagen.languages import PROMPTS, of_prompts
-from datagen.models.judge_options import JudgeOptions
 from datagen.models.names import is_local
-from datagen.row_language import language_of
-from datagen.rows import tasks, view
-from datagen.scores.expected import HIGHEST
-from datagen.scores.found import Found, agreed, likelier, paired, wins
 from datagen.stage import Context, Stage, Verdict
+from datagen.text.names import PROMPTS, of_prompts
+from datagen.text.row_language import language_of
 
 if TYPE_CHECKING:
     from datagen.models.choices import Choices
@@ -76,14 +76,14 @@ class Judge(JudgeOptions, Stage):
 
     def score_options(self) -> dict[str, Any]:
         """What an answer depends on; how it travelled and what it cost is no part of it."""
-        from datagen.models.recorded import what_answers_depend_on
+        from datagen.chat.recorded import what_answers_depend_on
 
         return what_answers_depend_on(super().score_options())
 
     def identity(self) -> str:
         """The model, its price and the prompt."""
+        from datagen.chat.opening import price_of
         from datagen.models import adapter
-        from datagen.models.opening import price_of
 
         price_of(self)
         if self.rubric:
@@ -124,7 +124,7 @@ class Judge(JudgeOptions, Stage):
 
     def _texts(self, rows: pa.Table) -> list[tuple[str, list[str]] | None]:
         """Return per row the language and the prompts (two for a pair, one per order); None where nothing is to be judged."""
-        from datagen.models.prompt import Prompt
+        from datagen.chat.prompt import Prompt
 
         prompts = {name: Prompt(self._prompt_name, name, self.prompts) for name in self._languages}
         rubric = _rubric(self.rubric) if self.rubric else None
@@ -147,8 +147,8 @@ class Judge(JudgeOptions, Stage):
 
     def _by_local_model(self, asked: Sequence[tuple[str, list[str]]], ctx: Context) -> list[Found]:
         """Return what the model's probabilities say."""
+        from datagen.answers.expected import expectation
         from datagen.models import adapter
-        from datagen.scores.expected import expectation
 
         model = _choices(self.model, adapter.identity(self.model))
         words = [" A", " B"] if self.pairs else [str(s) for s in range(self.low, self.high + 1)]
@@ -182,10 +182,10 @@ class Judge(JudgeOptions, Stage):
         import contextlib
         from collections.abc import Awaitable, Callable
 
-        from datagen.models.asking import Stall, in_order
-        from datagen.models.judge import Judge as Asking
-        from datagen.models.judge import Judgement, Verdicts
-        from datagen.models.recorded import recorded
+        from datagen.chat.asking import Stall, in_order
+        from datagen.chat.judge import Judge as Asking
+        from datagen.chat.judge import Judgement, Verdicts
+        from datagen.chat.recorded import recorded
 
         sampling = {**self.sampling(), "max_tokens": self.max_output_tokens or JUDGE_TOKENS}
         with recorded(self.name, self, ctx.folder, offline=ctx.offline, say=ctx.say) as chat:
@@ -216,7 +216,7 @@ class Judge(JudgeOptions, Stage):
 
     def decide(self, columns: pa.Table, ctx: Context) -> Verdict:
         """Drop what scores below `min_score`, and what has no score then; without it keep every row."""
-        from datagen.models.recorded import used
+        from datagen.chat.recorded import used
 
         self.refuse(columns)
         score = columns.column("judge_score").combine_chunks().cast(pa.float64())

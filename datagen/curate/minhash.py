@@ -11,11 +11,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from datagen.data.rows import View, view
 from datagen.errors import UsageError
 from datagen.options import between, check_same_answer, option
-from datagen.rows import View, view
 from datagen.stage import Context, Stage, Verdict
-from datagen.text import Units, tokenizer
+from datagen.text.tokens import Units, tokenizer
 from datagen.verdict import repetition
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from datagen.data.rows import View, view
 from datagen.options import between, check_same_answer, option
-from datagen.rows import View, view
 from datagen.stage import Context, Stage, Verdict
-from datagen.text import Units
+from datagen.text.tokens import Units
 from datagen.verdict import repetition
 
 if TYPE_CHECKING:

@@ -11,15 +11,15 @@ from typing import ClassVar, Literal, NamedTuple
 import pyarrow as pa
 import regex
 
-from datagen.language import LANGUAGES
+from datagen.data.rows import said, view
 from datagen.options import between, option
 from datagen.remnants import control_token, is_placeholder, is_visible, remnant, says_nothing
 from datagen.repeats import asked_for, prose_lines, repeated, says_a_word
-from datagen.row_language import language_of
-from datagen.rows import said, view
 from datagen.stage import Context, Stage, Verdict
-from datagen.text import UNSPACED_CHARACTER, tokens
-from datagen.wordlists import entries, file_of
+from datagen.text.language import LANGUAGES
+from datagen.text.row_language import language_of
+from datagen.text.tokens import UNSPACED_CHARACTER, tokens
+from datagen.text.wordlists import entries, file_of
 
 _CUT = regex.compile(r"[\p{L}\p{M}\p{N},，、;；:：(（\[「『“\-–—]\s*\Z")
 _FENCE = regex.compile(r"^[ \t]*```", regex.M)

@@ -12,10 +12,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from datagen.data.rows import View, table_of, view
 from datagen.errors import UsageError
 from datagen.models.embed import MULTILINGUAL, UNKNOWN, UNREAD, load, resolve
 from datagen.options import between, option
-from datagen.rows import View, table_of, view
 from datagen.stage import ERROR, LEEWAY, SAMPLE, Context, Stage, Verdict, scored
 from datagen.verdict import because, repetition
 

@@ -11,13 +11,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from datagen import assets
-from datagen.language import identify
+from datagen.chat.options import ModelOptions
+from datagen.data.rows import View, view
 from datagen.models.names import EMBEDDED, is_local
-from datagen.models.options import ModelOptions
 from datagen.options import between, option
-from datagen.rows import View, view
 from datagen.stage import Context, Stage, Verdict
 from datagen.tags.normalise import Thresholds, Vocabulary, normalise, told
+from datagen.text.language import identify
 
 SHOWN = 6000  # characters of a row that the model sees: the first two thirds, and the last third
 TAG_TOKENS = 512  # of one answer, unless the user gives another limit
@@ -94,7 +94,7 @@ class Tag(ModelOptions, Stage):
         found = super().score_options()
         if not self.by_model:
             return {"by": "words", "field": self.field}
-        from datagen.models.recorded import what_answers_depend_on
+        from datagen.chat.recorded import what_answers_depend_on
 
         return what_answers_depend_on(found)
 
@@ -104,8 +104,8 @@ class Tag(ModelOptions, Stage):
 
         parts = [embed.resolve(self.embedder)[1]] if self.distance is not None else []
         if self.by_model:
+            from datagen.chat.opening import price_of
             from datagen.models import adapter
-            from datagen.models.opening import price_of
 
             price_of(self)
             parts += [
@@ -140,7 +140,7 @@ class Tag(ModelOptions, Stage):
 
     def decide(self, columns: pa.Table, ctx: Context) -> Verdict:
         """Bring the tags into one vocabulary; keep every row."""
-        from datagen.models.recorded import used
+        from datagen.chat.recorded import used
 
         n = len(columns)
         rows = [tags or [] for tags in columns.column("open_tags").to_pylist()]
@@ -194,10 +194,10 @@ class Tag(ModelOptions, Stage):
         """Return the tags that the model names for each text, or None and why; equal texts are one request."""
         import contextlib
 
-        from datagen.models.asking import answers
-        from datagen.models.prompt import Prompt
-        from datagen.models.recorded import recorded
-        from datagen.tags.reading import tags_of
+        from datagen.answers.tags import tags_of
+        from datagen.chat.asking import answers
+        from datagen.chat.prompt import Prompt
+        from datagen.chat.recorded import recorded
 
         different = list(dict.fromkeys(map(shown, texts)))
         prompt = Prompt("tag", self.language, self.prompts)

@@ -10,8 +10,8 @@ from itertools import groupby, pairwise
 import regex
 
 from datagen.documents.document import Document
-from datagen.text import words_in
-from datagen.wordlists import entries
+from datagen.text.tokens import words_in
+from datagen.text.wordlists import entries
 
 _FENCE = regex.compile(r"^[ \t]*(```|~~~)")
 _HEADING = regex.compile(r"^[ \t]{0,3}(#{1,6})[ \t]++(\S.*)$")

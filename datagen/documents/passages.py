@@ -12,7 +12,7 @@ import regex
 from datagen.documents.blocks import Block, blocks, unmarked
 from datagen.documents.document import Document
 from datagen.documents.markup import markdown_of
-from datagen.text import words_in
+from datagen.text.tokens import words_in
 
 # A text that begins so leans on what stood before it.
 _LEANS = regex.compile(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from datagen.data.rows import Row, turn
 from datagen.formats import messages as chat
 from datagen.formats.answers import answer_field
 from datagen.formats.conversation import (
@@ -26,7 +27,6 @@ from datagen.formats.conversation import (
 )
 from datagen.formats.shape import Record, Style, finish, renamed, restore, text_of
 from datagen.formats.tools import sharegpt_tools
-from datagen.rows import Row, turn
 
 NAME = "alpaca"
 FIELDS = frozenset({"instruction", "input", "output"})

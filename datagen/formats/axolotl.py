@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from datagen.data.rows import conversation_turns
 from datagen.formats.conversation import is_pair, prompt_turns
 from datagen.formats.messages import answer_turns, write_turn
 from datagen.formats.shape import Record, dumps
 from datagen.formats.tools import functions
-from datagen.rows import conversation_turns
 
 NAME = "axolotl"
 

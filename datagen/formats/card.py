@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from datagen.data.rows import Row
 from datagen.formats.conversation import is_pair, is_preference
 from datagen.formats.streams import stem, whole_file
-from datagen.rows import Row
 
 MARK = "<!-- written by datagen for {name}; edit freely and delete this line to keep your edits -->"
 _MARKED = re.compile(r"<!-- written by datagen for ([^;\n]{1,300});")

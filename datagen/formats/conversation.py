@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
+from datagen.data.rows import Row, conversation_turns, extra_of, turn
 from datagen.formats.kto import MARKS, truth
 from datagen.formats.names import plain_name
-from datagen.rows import Row, conversation_turns, extra_of, turn
 
 Turn = dict[str, Any]
 

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from datagen.answered import answered_to
+from datagen.data.rows import Row
 from datagen.formats.alpaca import history_of
 from datagen.formats.conversation import columns_of, is_preference, pair_of, prompt_turns, unwanted
 from datagen.formats.tools import offered
 from datagen.remnants import is_visible
-from datagen.rows import Row
 
 ONE_ANSWER = frozenset({"alpaca", "prompt_completion", "llamafactory", "openai"})  # a record has an answer, which ends it
 ALL_TAUGHT = frozenset({"alpaca", "llamafactory"})  # a record cannot say that an answer is not to be learned

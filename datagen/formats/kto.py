@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from datagen import json_text
+from datagen.data.rows import Row, conversation_turns
 from datagen.formats.names import ANSWERS, CHOICES, CONVERSATIONS, PROMPTS, SIDES, known_name, pair_in, plain_name
 from datagen.formats.notes import Notes
-from datagen.rows import Row, conversation_turns
 
 # What a mark says: `unclear` stands where only true or false belongs, `other` where it may be no mark at all.
 Says = Literal["wanted", "unwanted", "unclear", "other", ""]

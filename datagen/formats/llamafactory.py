@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from datagen import json_text
+from datagen.data.rows import Row
 from datagen.errors import DataError, writing
 from datagen.formats import alpaca, jsonl, sharegpt
 from datagen.formats.conversation import is_pair
 from datagen.formats.shape import Record, dumps
 from datagen.formats.streams import stem, whole_file
 from datagen.formats.tools import sharegpt_tools
-from datagen.rows import Row
 
 NAME = "llamafactory"
 ASKED, ANSWERED = ("human", "observation"), ("gpt", sharegpt.CALL)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
+from datagen.data.rows import Row, conversation_turns, turn
 from datagen.formats.conversation import (
     Turn,
     answer_turn,
@@ -25,7 +26,6 @@ from datagen.formats.conversation import (
 from datagen.formats.roles import role_of
 from datagen.formats.shape import Record, Style, dumps, finish, restore, text_of
 from datagen.formats.tools import offered, openai_calls
-from datagen.rows import Row, conversation_turns, turn
 
 NAME = "messages"
 REASONING = ("reasoning_content", "reasoning", "thinking", "thought")  # names of what was thought before a turn

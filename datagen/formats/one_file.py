@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
+from datagen.data.rows import Row
 from datagen.errors import DataError
 from datagen.formats import csv, foreign, json_table, jsonl, parquet, tables, wrapped
 from datagen.formats.dialects import has_answer, is_maps, parsed_turns
@@ -23,7 +24,6 @@ from datagen.formats.splits import ALL, check_file, tell
 from datagen.formats.streams import PARQUET, encoding_hint, head
 from datagen.formats.unread import unread_row
 from datagen.json_text import finite
-from datagen.rows import Row
 
 EXPECTED = (
     "Alpaca (instruction, output), ShareGPT (conversations), messages, prompt/completion, CSV with such columns, or Parquet"

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from datagen.data.rows import Row, conversation_turns
 from datagen.formats import messages
 from datagen.formats.conversation import Turn, is_pair, prompt_turns
 from datagen.formats.messages import answer_turns
@@ -17,7 +18,6 @@ from datagen.formats.parts import plain_turns
 from datagen.formats.shape import Record, dumps, of_dialect
 from datagen.formats.tools import functions, openai_calls
 from datagen.marks import split_calls, split_responses
-from datagen.rows import Row, conversation_turns
 
 NAME = "openai"
 _SIDES = {"chosen": "preferred_output", "rejected": "non_preferred_output"}

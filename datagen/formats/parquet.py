@@ -10,13 +10,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from datagen.data.rows import ROLES, ROW, Row, row_id
 from datagen.errors import DataError, first_line
 from datagen.folders import run_of
 from datagen.formats.json_values import loads
 from datagen.formats.pieces import Piece
 from datagen.formats.shape import KEY, check_repeat, dumps
 from datagen.formats.tables import STEP, records, source
-from datagen.rows import ROLES, ROW, Row, row_id
 
 NAME = "parquet"
 GROUP = 8192  # rows per row group

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from datagen.data.rows import ROLES
 from datagen.formats.roles import CALLS, role_of
 from datagen.formats.shape import Record, dumps
 from datagen.formats.tools import without_nulls
-from datagen.rows import ROLES
 from datagen.tool_calls import ARGUMENTS
 
 TEXTS = ("content", "value", "text", "parts")  # names of what a turn says, the first that holds something counts

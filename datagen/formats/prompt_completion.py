@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from datagen.data.rows import Row, conversation_turns, turn
 from datagen.formats.answers import answer_field
 from datagen.formats.conversation import (
     Turn,
@@ -28,7 +29,6 @@ from datagen.formats.messages import answer_text, is_messages, read_turn, shared
 from datagen.formats.names import PROMPTS
 from datagen.formats.shape import Record, Style, finish, renamed, restore, text_of
 from datagen.formats.tools import offered
-from datagen.rows import Row, conversation_turns, turn
 
 NAME = "prompt_completion"
 

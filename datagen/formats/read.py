@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from datagen.data.rows import Row
 from datagen.errors import DataError
 from datagen.formats import encodings
 from datagen.formats.dotted import shown
@@ -17,7 +18,6 @@ from datagen.formats.roles import checked_roles
 from datagen.formats.sources import files, is_one_file
 from datagen.formats.split_column import Parts, through
 from datagen.formats.splits import tell
-from datagen.rows import Row
 
 __all__ = ["Answers", "Source", "files", "read", "records"]
 

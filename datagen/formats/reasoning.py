@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from datagen.data.rows import Row, new_row
 from datagen.formats.answers import is_missing
 from datagen.formats.conversation import Turn, columns_of, turns_of
 from datagen.formats.names import is_reasoning, plain_name
 from datagen.formats.notes import Notes
 from datagen.formats.shape import Record, dumps, of_dialect, text_of
-from datagen.rows import Row, new_row
 
 _SWITCHES = frozenset({
     *("on", "off", "true", "false", "yes", "no", "none", "low", "medium", "high", "enabled", "disabled", "auto"),

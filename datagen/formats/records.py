@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Mapping
 from types import ModuleType
 
+from datagen.data.rows import Row, new_row
 from datagen.errors import UsageError, did_you_mean
 from datagen.formats import alpaca, kto, messages, openai, prompt_completion, sharegpt
 from datagen.formats.dialects import in_own_names, is_maps, parsed_turns, understood
@@ -16,7 +17,6 @@ from datagen.formats.reasoning import with_reasoning
 from datagen.formats.roles import taken_for
 from datagen.formats.shape import Record, check_repeat, dumps, of_dialect
 from datagen.formats.unknown import unknown
-from datagen.rows import Row, new_row
 
 TARGETS = ("instruction", "input", "output", "system", "messages", "conversations", "prompt", "completion", "tools")
 # What pandas names the numbers of the rows: in CSV, read back and written again, in Parquet.

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from datagen.data.rows import ROLES
 from datagen.errors import UsageError, nearest
-from datagen.rows import ROLES
 
 # Only what is certain. `agent` is none of these: it is a person in one file and a model in another.
 _SPELLINGS = {

@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from datagen import json_text
+from datagen.data.rows import Row
 from datagen.formats.conversation import long_side
 from datagen.formats.documented import DOCUMENTED
 from datagen.formats.kto import mark_of
 from datagen.formats.names import KNOWN, known_name
-from datagen.rows import Row
 
 KEY = "_shape"  # the reserved key of `extra`
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from datagen.data.rows import Row, turn
 from datagen.formats.conversation import (
     Turn,
     candidates_beyond_pair,
@@ -19,7 +20,6 @@ from datagen.formats.messages import REASONING, answer_text, answer_turns, read_
 from datagen.formats.roles import CALLS, role_of
 from datagen.formats.shape import Record, Style, finish, restore, text_of
 from datagen.formats.tools import sharegpt_calls, sharegpt_tools
-from datagen.rows import Row, turn
 
 NAME = "sharegpt"
 TAGS = {"user": "human", "assistant": "gpt", "tool": "observation"}

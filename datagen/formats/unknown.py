@@ -20,7 +20,7 @@ from datagen.formats.names import (
 )  # fmt: skip
 from datagen.formats.notes import Notes, in_a_shell
 from datagen.formats.shape import Record
-from datagen.languages import code_of
+from datagen.text.names import code_of
 
 # Names of a field that says who speaks.
 _WHO = frozenset({

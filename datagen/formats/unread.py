@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 
+from datagen.data.rows import Row, dropped_row, new_row
 from datagen.formats.pieces import Piece
 from datagen.formats.shape import dumps
-from datagen.rows import Row, dropped_row, new_row
 
 
 def unread_row(label: str, piece: Piece, problem: str, reason: str, source: str) -> Row:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from datagen import json_text
+from datagen.data.rows import ROW, Row
 from datagen.errors import UsageError, did_you_mean, writing
 from datagen.formats import (
     alpaca,
@@ -29,7 +30,6 @@ from datagen.formats import (
 from datagen.formats.fitting import Fitting
 from datagen.formats.shape import Record, dumps
 from datagen.formats.streams import whole_file
-from datagen.rows import ROW, Row
 from datagen.visible import escaped_json
 
 FORMATS: tuple[str, ...] = (

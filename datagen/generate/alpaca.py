@@ -10,12 +10,12 @@ import random
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from datagen.answers.tasks import items
+from datagen.chat.client import Chat
+from datagen.chat.prompt import Prompt
+from datagen.data.rows import Row
 from datagen.generate.draft import Draft, drafts, failed
-from datagen.generate.parse import items
 from datagen.generate.pool import Seen
-from datagen.models.chat import Chat
-from datagen.models.prompt import Prompt
-from datagen.rows import Row
 
 if TYPE_CHECKING:
     from datagen.kinds.self_instruct import SelfInstruct

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from datagen.generate.parse import Item
+from datagen.answers.tasks import Item
+from datagen.chat.completion import Completion
+from datagen.chat.journal import Tokens
+from datagen.data.rows import Row, new_row
 from datagen.json_text import dumps
-from datagen.models.completion import Completion
-from datagen.models.journal import Tokens
-from datagen.rows import Row, new_row
 
 NOTHING = Tokens(0, 0)
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
+from datagen.chat.quote import pace, ratio, times
 from datagen.generate.loop import Loop
-from datagen.models.quote import pace, ratio, times
 
 
 def probe(loop: Loop, n: int, concurrency: int) -> dict[str, Any]:

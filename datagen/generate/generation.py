@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from datagen.chat import usage
+from datagen.chat.client import Chat
+from datagen.chat.prompt import Prompt
+from datagen.data.rows import Row
 from datagen.generate.draft import Draft, failed
 from datagen.generate.loop import Aim, Loop
 from datagen.generate.pool import Pool
 from datagen.generate.rules import Refusal
 from datagen.generate.topics import Cell, Topics, read, subtopics
 from datagen.generator import Generator
-from datagen.models import usage
-from datagen.models.chat import Chat
-from datagen.models.prompt import Prompt
-from datagen.rows import Row
 
 SUBTOPIC_TOKENS = 1024  # of the list of a topic's sub-topics
 

@@ -14,14 +14,14 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from datagen.answers.tasks import Item
+from datagen.chat.asking import GRACE_S, STOP_S
+from datagen.chat.background import streamed
+from datagen.chat.client import Chat, NotRecordedError
+from datagen.data.rows import Row, dropped_row
 from datagen.errors import BudgetError, DataError, DatagenError, ModelError
 from datagen.generate.draft import Draft, Repeat, Spent, made_row
-from datagen.generate.parse import Item
 from datagen.generate.pool import Pool, Seen
-from datagen.models.asking import GRACE_S, STOP_S
-from datagen.models.background import streamed
-from datagen.models.chat import Chat, NotRecordedError
-from datagen.rows import Row, dropped_row
 from datagen.stage import ERROR
 
 TAPER = 1.25  # requests under way that should yield so many times what is still missing are enough

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from datagen.chat.client import Chat
+from datagen.data.rows import Row
 from datagen.errors import UsageError
 from datagen.generate import turns
 from datagen.generate.loop import Maker
 from datagen.generate.one import BareTurn, One
 from datagen.kinds.magpie import Magpie
-from datagen.models.chat import Chat
 from datagen.models.names import is_gguf
-from datagen.rows import Row
 
 
 def maker(options: Magpie, seeds: Sequence[Row], chat: Chat, topic: Callable[[int], str | None]) -> Maker:

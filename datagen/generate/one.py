@@ -11,16 +11,16 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from datagen.answers.tasks import Item, items
+from datagen.chat.client import Chat
+from datagen.chat.completion import Completion
+from datagen.chat.prompt import Prompt, prompt_hash
+from datagen.data.rows import Row
 from datagen.generate.alpaca import Examples
 from datagen.generate.draft import Draft, failed, named, spent, told
-from datagen.generate.parse import Item, items
 from datagen.generate.pool import Seen
 from datagen.generate.rules import Refusal
 from datagen.generate.turns import UserTurn
-from datagen.models.chat import Chat
-from datagen.models.completion import Completion
-from datagen.models.prompt import Prompt, prompt_hash
-from datagen.rows import Row
 
 if TYPE_CHECKING:
     from datagen.generator import Generator

@@ -12,16 +12,16 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from datagen.answers.tasks import Item, instances, tasks, yes_or_no
+from datagen.chat.client import Chat
+from datagen.chat.completion import Completion
+from datagen.chat.prompt import Prompt, prompt_hash
+from datagen.data.rows import Row
 from datagen.generate.alpaca import Examples
 from datagen.generate.draft import Draft, Spent, drafts, failed, named, spent, told
-from datagen.generate.parse import Item, instances, tasks, yes_or_no
 from datagen.generate.pool import Seen
 from datagen.generate.rules import Refusal
 from datagen.kinds.self_instruct import ORIGINAL_PROMPTS, SelfInstruct
-from datagen.models.chat import Chat
-from datagen.models.completion import Completion
-from datagen.models.prompt import Prompt, prompt_hash
-from datagen.rows import Row
 
 CLASSIFY_TOKENS = 512  # of the answer yes or no; a model that reasons needs some
 COLONS = (":", "：")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from datagen.data.rows import Row
 from datagen.generate.draft import Repeat
-from datagen.rows import Row
-from datagen.text import tokens
+from datagen.text.tokens import tokens
 
 
 class Pool:

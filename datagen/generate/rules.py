@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import regex
 
-from datagen.text import words_in
+from datagen.text.tokens import words_in
 
 if TYPE_CHECKING:
     from datagen.generate.draft import Draft
@@ -43,7 +43,7 @@ class Refusal:
 
     def of_task(self, instruction: str) -> tuple[str, str | None] | None:
         """Return why a task is refused and what shows it, or None; known before its answer is bought."""
-        from datagen.language import identify, is_in
+        from datagen.text.language import identify, is_in
 
         if not any(c.isalnum() for c in instruction):
             return "empty_task", None

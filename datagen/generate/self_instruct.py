@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from datagen.chat.client import Chat
+from datagen.data.rows import Row
 from datagen.generate.alpaca import Alpaca
 from datagen.generate.loop import Maker
 from datagen.generate.one import BareTurn, FewShot, One
@@ -18,8 +20,6 @@ from datagen.generate.original import Original
 from datagen.generate.rules import Refusal
 from datagen.generate.turns import UserTurn, system_message, turn_of_model
 from datagen.kinds.self_instruct import SelfInstruct
-from datagen.models.chat import Chat
-from datagen.rows import Row
 
 # What a task made by itself may not be longer than; an embedded model that goes on has lost its thread.
 LOCAL_TASK_TOKENS, LOCAL_ANSWER_TOKENS = 96, 192

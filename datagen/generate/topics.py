@@ -1,6 +1,7 @@
 """Topics at work: which one each request is about, and the sub-domains that a model names.
 
-Requests are allotted by Sainte-Laguë (`datagen.quotas`), so the first n requests hold the weights as nearly as n requests can.
+Requests are allotted by Sainte-Laguë (`datagen.data.quotas`), so the first n requests hold the weights as nearly as n
+requests can.
 """
 
 from __future__ import annotations

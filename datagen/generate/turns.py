@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from datagen.chat.prompt import Prompt
 from datagen.errors import ModelError, UsageError, did_you_mean
-from datagen.models.prompt import Prompt
 
 
 @dataclass(frozen=True)

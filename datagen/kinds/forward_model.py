@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from datagen.chat.options import ENGLISH_ONLY, not_english
 from datagen.errors import UsageError
 from datagen.models.names import EMBEDDED
-from datagen.models.options import ENGLISH_ONLY, not_english
 from datagen.options import option
-from datagen.row_language import languages_of
 from datagen.step import Kind
+from datagen.text.row_language import languages_of
 from datagen.training.options import TrainOptions
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from datagen.languages import CODES, code_meant
 from datagen.options import option
 from datagen.teacher import Teacher
+from datagen.text.names import CODES, code_meant
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from datagen.dataset import Dataset
+from datagen.data.dataset import Dataset
+from datagen.data.rows import Row
+from datagen.data.shards import read_all
 from datagen.json_text import dumps
 from datagen.kinds.mix import Mix
 from datagen.mixture.grid import Found
 from datagen.mixture.weights import counts, order, repeats, shares
-from datagen.rows import Row
-from datagen.shards import read_all
 from datagen.verdict import VERDICT
 
 Search = Callable[[pa.Table, Mapping[str, int]], Found]

@@ -21,12 +21,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from datagen.data.quotas import quotas
+from datagen.data.rows import Row
+from datagen.data.shards import fingerprint, read_json, write_json
 from datagen.errors import DataError, ModelError, UsageError
 from datagen.kinds.mix import Mix
 from datagen.mixture.weights import order, repeats
-from datagen.quotas import quotas
-from datagen.rows import Row
-from datagen.shards import fingerprint, read_json, write_json
 
 BATCH_ROWS = 8
 MOST_COMBINATIONS = 20_000  # before equal ones are taken together

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from datagen.data.quotas import quotas
 from datagen.kinds.mix import Mix
-from datagen.quotas import quotas
 
 
 def shares(sizes: Mapping[str, int], options: Mix) -> dict[str, float]:

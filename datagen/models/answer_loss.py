@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from datagen.answered import up_to_last_answer
+from datagen.data.rows import Row, conversation_turns
 from datagen.errors import DataError
 from datagen.marks import split_reasoning
 from datagen.models.adapter import loaded
@@ -22,7 +23,6 @@ from datagen.models.causal_lm import computes_in_bfloat16, pick_device
 from datagen.render.labels import unforged
 from datagen.render.options import Rendering
 from datagen.render.today import MEASURED_ON
-from datagen.rows import Row, conversation_turns
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

@@ -7,14 +7,14 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from datagen.data.rows import Row, dropped_row, new_row
 from datagen.errors import DataError
 from datagen.formats.dotted import leaves, shown, value_at
 from datagen.formats.read import records
 from datagen.json_text import dumps
 from datagen.kinds.from_pairs import FromPairs
-from datagen.languages import name_of
 from datagen.pairs.phrasings import Phrasing
-from datagen.rows import Row, dropped_row, new_row
+from datagen.text.names import name_of
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from datagen import assets
 from datagen.errors import DataError, UsageError
-from datagen.languages import of_prompts
+from datagen.text.names import of_prompts
 
 PART = "\n---\n"
 VALUES = ("text", "source", "target", "examples")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import regex
 
-from datagen.text import UNSPACED
+from datagen.text.tokens import UNSPACED
 
 Span = tuple[int, int]
 

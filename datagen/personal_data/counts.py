@@ -11,9 +11,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from datagen.data.shards import read_shards
 from datagen.personal_data.keys import SIGNS
 from datagen.personal_data.mask import KINDS, counted, texts_of_fields
-from datagen.shards import read_shards
 from datagen.tool_calls import strings
 
 COLUMNS = ("instruction", "input", "output", "system", "messages", "candidates", "extra")

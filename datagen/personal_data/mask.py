@@ -8,12 +8,12 @@ from typing import Any
 
 import regex
 
+from datagen.data.rows import extra_of
 from datagen.formats.shape import KEY, dumps
 from datagen.personal_data.addresses import Span, emails, ip_addresses
 from datagen.personal_data.keys import keys
 from datagen.personal_data.numbers import cards, phones
 from datagen.personal_data.untouched import untouched
-from datagen.rows import extra_of
 
 _SAYS = regex.compile(r"[\p{L}@]|\d\.\d")  # a text of digits alone is a number or an id
 KINDS = ("email", "phone", "ip", "card", "key")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from datagen.data.rows import ROLES, Row, turn
 from datagen.errors import DataError, ModelError
 from datagen.render.conversation import Conversation, Turn, loss_weight
 from datagen.render.spans import Rendered, Span
 from datagen.render.template import Tokenizer
-from datagen.rows import ROLES, Row, turn
 
 _PREAMBLE = "Below is an instruction that describes a task. Write a response that appropriately completes the request."
 _PREAMBLE_INPUT = (

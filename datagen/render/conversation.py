@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from datagen.data.rows import ROLES, Row, conversation_turns, turn
 from datagen.errors import DataError
 from datagen.json_text import dumps
 from datagen.marks import split_calls, split_reasoning, without_response_marks
@@ -14,7 +15,6 @@ from datagen.remnants import is_visible
 from datagen.render.calls import parsed_calls, parsed_tools, with_text_arguments
 from datagen.render.options import Reasoning
 from datagen.render.template import Message, Template
-from datagen.rows import ROLES, Row, conversation_turns, turn
 
 Turn = dict[str, Any]  # as in a row, with `calls` (OpenAI form, or None) and `whole` (the content with its marks)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from datagen.data.rows import Row, said
 from datagen.errors import DataError, ModelError
 from datagen.remnants import is_visible
 from datagen.render.control_tokens import control_token_in, escaped
@@ -13,7 +14,6 @@ from datagen.render.options import Rendering
 from datagen.render.sequences import rendered_conversation
 from datagen.render.spans import Rendered
 from datagen.render.template import Tokenizer, template_of
-from datagen.rows import Row, said
 
 IGNORED = -100  # the label of a token without loss, as in torch's cross entropy
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
+from datagen.data.rows import Row
 from datagen.errors import DataError
 from datagen.marks import after_empty_thought, thinking_left_open
 from datagen.render.alpaca import alpaca, eos_of
@@ -18,7 +19,6 @@ from datagen.render.conversation import Conversation, Turn, conversation_of, fit
 from datagen.render.options import Rendering
 from datagen.render.spans import Rendered, Span
 from datagen.render.template import PROBE, THINKING_ON, Message, Template, Tokenizer, template_of
-from datagen.rows import Row
 
 _CLOSING_OF_NONE = ("<think>\n", "\n</think>\n\n")  # around reasoning that the template itself leaves out
 

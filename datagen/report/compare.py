@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from datagen.data.rows import Row, conversation_turns
+from datagen.data.shards import read_all, read_json
 from datagen.errors import DataError, UsageError
-from datagen.language import identify
-from datagen.rows import Row, conversation_turns
-from datagen.shards import read_all, read_json
-from datagen.text import tokens
-from datagen.verbs import LANGUAGES, verb_noun
+from datagen.text.language import identify
+from datagen.text.tokens import tokens
+from datagen.text.verbs import LANGUAGES, verb_noun
 
 TOP = 20  # verbs and pairs that are told
 READ = 20_000  # rows whose verbs are looked up

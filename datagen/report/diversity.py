@@ -14,8 +14,8 @@ from typing import Any
 
 from datagen.errors import UsageError
 from datagen.report import numbers, texts
-from datagen.text import tokens
-from datagen.verbs import verb_noun
+from datagen.text.tokens import tokens
+from datagen.text.verbs import verb_noun
 
 TOP = 20  # new words of each kind that are shown
 KINDS = {"verbs": "root verbs", "nouns": "direct nouns", "pairs": "verb–noun pairs", "first_words": "first words"}

@@ -8,9 +8,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from datagen.data.rows import Row
+from datagen.data.shards import read_json, read_shards, read_table, shard_paths
 from datagen.errors import DataError, UsageError
-from datagen.rows import Row
-from datagen.shards import read_json, read_shards, read_table, shard_paths
 
 ID_DIGITS = 32  # of a row; parents may also be seeds and documents
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from datagen.shards import read_shards
+from datagen.data.shards import read_shards
 
 GROUPS = 15  # lines of a table; the rest is one line
 

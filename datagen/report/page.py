@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from datagen.curate.clean import MASKING
+from datagen.data.rows import LEDGER
+from datagen.data.shards import count_rows, read_json, read_shards, write_text
 from datagen.json_text import dumps
 from datagen.personal_data import counts
 from datagen.report import charts, flow, generation, numbers, samples, texts
-from datagen.rows import LEDGER
-from datagen.shards import count_rows, read_json, read_shards, write_text
 from datagen.visible import visible
 
 KEPT_SAMPLES = 8

@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from datagen.rows import LEDGER, Row
-from datagen.shards import read_shards, read_table, reading, schema_of, shard_paths
+from datagen.data.rows import LEDGER, Row
+from datagen.data.shards import read_shards, read_table, reading, schema_of, shard_paths
 
 if TYPE_CHECKING:
     import numpy as np

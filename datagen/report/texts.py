@@ -10,7 +10,7 @@ from typing import Any
 
 import regex
 
-from datagen.text import UNSPACED
+from datagen.text.tokens import UNSPACED
 from datagen.visible import visible
 
 LIMIT = 600  # characters of a text that are shown

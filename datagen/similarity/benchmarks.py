@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from datagen.data.rows import Row
 from datagen.errors import DataError
-from datagen.rows import Row
 
 FIELDS = ("question", "prompt", "text", "instruction", "turns")  # where one is there, it is the prompt
 # Names of a prompt that rows do not have, as `plain_name` has them; the first that is there counts.

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from datagen.kernels import kernel
 from datagen.similarity.lcs import Scratch, f1, lcs, new_scratch
 from datagen.similarity.token_lists import Ids, from_strings
-from datagen.text import tokens
+from datagen.text.tokens import tokens
 
 
 def mean_f1(texts: Sequence[str]) -> list[float]:

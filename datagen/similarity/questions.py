@@ -17,8 +17,8 @@ import pyarrow as pa
 
 from datagen.similarity.decoration import is_symbol
 from datagen.similarity.tokenised import Tokenised, tokenised
-from datagen.text import Units, is_unspaced, tokens
-from datagen.wordlists import entries
+from datagen.text.tokens import Units, is_unspaced, tokens
+from datagen.text.wordlists import entries
 
 LONGEST = 200  # tokens of a question; in a longer text one more word makes no other question
 # A cluster of Thai, Lao, Burmese or Khmer is a letter; of Han and kana it is a syllable or a word.

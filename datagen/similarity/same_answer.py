@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from datagen.rows import View, view
+from datagen.data.rows import View, view
 from datagen.similarity.answers import NO_LIMIT, NOTHING, Same
 from datagen.similarity.columns import token_lists, without
 from datagen.similarity.decoration import is_symbol, may_be_decorated, without_decoration, without_marks
@@ -26,7 +26,7 @@ from datagen.similarity.questions import question_columns
 from datagen.similarity.signatures import without_data, without_signature
 from datagen.similarity.token_lists import Ids, TokenLists, number_pairs, split_at
 from datagen.similarity.tokenised import Tokenised, tokenised
-from datagen.text import Units
+from datagen.text.tokens import Units
 
 if TYPE_CHECKING:
     from datagen.similarity.rouge_l import Nearest

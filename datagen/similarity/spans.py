@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datagen.text import tokens
+from datagen.text.tokens import tokens
 
 
 def longest_shared_run(text: str, other: str) -> list[str]:

@@ -1,7 +1,7 @@
-"""Texts as numbered tokens, all of a batch at once: the tokens of `datagen.text`, made by a kernel where texts are ASCII.
+"""Texts as numbered tokens, a batch at once: the tokens of `datagen.text.tokens`, made by a kernel where texts are ASCII.
 
-The kernel walks the bytes as the patterns of `datagen.text` do (a test proves them equal) and numbers tokens by their bytes,
-hash and comparison both, so that no collision counts. Other texts go through the patterns themselves.
+The kernel walks the bytes as the patterns of `datagen.text.tokens` do (a test proves them equal) and numbers tokens by
+their bytes, hash and comparison both, so that no collision counts. Other texts go through the patterns themselves.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from datagen.kernels import kernel
 from datagen.similarity.token_lists import Offsets
-from datagen.text import Units, facts, is_fact, tokenizer, without_separators, words
+from datagen.text.tokens import Units, facts, is_fact, tokenizer, without_separators, words
 
 Bytes = npt.NDArray[np.uint8]
 Int32 = npt.NDArray[np.int32]

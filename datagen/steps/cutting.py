@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from datagen import options as option_fields
-from datagen.dataset import Dataset, ingest
+from datagen.data.dataset import Dataset, ingest
+from datagen.data.rows import Row, dropped_row, new_row
+from datagen.data.shards import fingerprint
 from datagen.documents.document import Document
 from datagen.documents.passages import passages
 from datagen.documents.reading import documents, files_of, others_beside
 from datagen.errors import DataError
 from datagen.json_text import dumps
 from datagen.kinds.passages import Passages
-from datagen.language import identify
 from datagen.recipe import Step
-from datagen.rows import Row, dropped_row, new_row
-from datagen.shards import fingerprint
 from datagen.steps.entry import VERSION, made
+from datagen.text.language import identify
 from datagen.work import Run
 
 

@@ -13,9 +13,9 @@ import pyarrow as pa
 
 from datagen import options as option_fields
 from datagen import recipe as recipes
-from datagen.dataset import read_column
+from datagen.data.dataset import read_column
+from datagen.data.shards import read_all, read_json, read_table
 from datagen.errors import DataError, UsageError
-from datagen.shards import read_all, read_json, read_table
 from datagen.stage import ERROR, Reference
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from datagen.dataset import reason_counts
-from datagen.shards import count_rows, read_shards
+from datagen.data.dataset import reason_counts
+from datagen.data.shards import count_rows, read_shards
 
 COPY = "exact_duplicate"  # the one reason of a step that makes rows which is none of reading
 MOST = 8  # kinds of pieces that could not be read, of which a run says the first

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from datagen import options as option_fields
+from datagen.data.shards import fingerprint
 from datagen.errors import DataError
 from datagen.kinds.forward_model import ForwardModel
 from datagen.recipe import Step
-from datagen.shards import fingerprint
 from datagen.steps.entry import VERSION, entry
 from datagen.steps.training import fitted, template_text, told
 from datagen.work import Run

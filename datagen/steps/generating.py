@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from datagen import assets
 from datagen import options as option_fields
-from datagen.dataset import Dataset, ingest
+from datagen.data.dataset import Dataset, ingest
+from datagen.data.rows import Row
+from datagen.data.shards import fingerprint
 from datagen.errors import BudgetError
 from datagen.recipe import Step
-from datagen.rows import Row
-from datagen.shards import fingerprint
 from datagen.steps.entry import VERSION, made
 from datagen.steps.model import chat_of, prompt_files, spent
 from datagen.work import Run
@@ -27,9 +27,9 @@ MOST_READ = 5_000  # rows whose verbs and nouns are looked up
 
 def generate(run: Run, step: Step, folder: Path) -> None:
     """Make rows with a model; every answer goes through the run's journal."""
+    from datagen.chat.options import TRAVEL
     from datagen.generate import generation
     from datagen.models.names import is_local
-    from datagen.models.options import TRAVEL
 
     options = step.options
     # What changes neither a request nor what is made of its answer is no part of the fingerprint.
@@ -59,8 +59,8 @@ def _files(step: Step) -> dict[str, str]:
 
 def diversity_of(folder: Path, seeds: Sequence[Row], language: str) -> dict[str, Any]:
     """Count the verbs and nouns of the kept rows against those of seeds; of many rows some, evenly spread."""
+    from datagen.data.shards import read_all
     from datagen.report.diversity import diversity
-    from datagen.shards import read_all
 
     kept = read_all(folder / "rows", ["instruction"]).column("instruction").to_pylist()
     some = -(-len(kept) // MOST_READ)

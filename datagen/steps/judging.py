@@ -14,11 +14,11 @@ import pyarrow as pa
 from datagen import folders
 from datagen import options as option_fields
 from datagen import stage as stages
-from datagen.dataset import Dataset, Layer, placed, read_column, reason_counts, write_columns, write_scores
+from datagen.data.dataset import Dataset, Layer, placed, read_column, reason_counts, write_columns, write_scores
+from datagen.data.rows import ROW
+from datagen.data.shards import ShardWriter, fingerprint, read_all, read_arrow, read_json, read_table, shard_paths, write_json
 from datagen.formats import splits
 from datagen.recipe import Step
-from datagen.rows import ROW
-from datagen.shards import ShardWriter, fingerprint, read_all, read_arrow, read_json, read_table, shard_paths, write_json
 from datagen.stage import ERROR, Applied, Context, Reference, Stage
 from datagen.steps import scores_by_id, wipeout
 from datagen.steps.entry import VERSION, entry, write_verdict
@@ -35,7 +35,7 @@ def judge(run: Run, step: Step, folder: Path) -> None:
     run.watch(f"{step.name}.prompts", prompt_files(stage))
     again = []
     if getattr(stage, "retry_failed", False):  # only a stage that asks a model: its modules are not for all others to load
-        from datagen.models.recorded import asked_again
+        from datagen.chat.recorded import asked_again
 
         again = [asked_again(stage, run.out)]
     known = fingerprint(VERSION, step.kind, stage.version, stage.score_options(), _sides(run, step), able.identity(), *again)

@@ -9,13 +9,13 @@ from typing import Any
 import pyarrow as pa
 
 from datagen import options as option_fields
-from datagen.dataset import Dataset, Layer, ingest, reason_counts
+from datagen.data.dataset import Dataset, Layer, ingest, reason_counts
+from datagen.data.rows import REWRITTEN, Row, row_id
+from datagen.data.shards import ShardWriter, fingerprint, read_json, read_table, write_json
 from datagen.errors import DataError
 from datagen.formats import splits
 from datagen.progress import counted
 from datagen.recipe import Step
-from datagen.rows import REWRITTEN, Row, row_id
-from datagen.shards import ShardWriter, fingerprint, read_json, read_table, write_json
 from datagen.steps.entry import VERSION, entry, made, write_verdict
 from datagen.work import Run
 

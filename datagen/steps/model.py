@@ -13,7 +13,7 @@ from datagen.recipe import Step
 from datagen.work import Run
 
 if TYPE_CHECKING:
-    from datagen.models.chat import Chat
+    from datagen.chat.client import Chat
 
 
 @contextlib.contextmanager
@@ -24,8 +24,8 @@ def chat_of(run: Run, step: Step) -> Iterator[Chat]:
         DataError: answers that were recorded are gone.
         ModelError: the model cannot be had.
     """
-    from datagen.models.journal import Journal
-    from datagen.models.opening import opened
+    from datagen.chat.journal import Journal
+    from datagen.chat.opening import opened
 
     journal = Journal(run.out / "journal.sqlite")
     told: dict[str, Any] = next((s for s in (run.before or {}).get("stages", ()) if s.get("name") == step.name), {})
@@ -55,9 +55,9 @@ def passed(run: Run, step: Step) -> dict[str, Any] | None:
     options, path = step.options, run.out / "journal.sqlite"
     if run.offline or not path.is_file() or getattr(options, "budget_usd", None) is None:
         return None
-    from datagen.models.budget import Budget
-    from datagen.models.journal import Journal
-    from datagen.models.opening import price_of
+    from datagen.chat.budget import Budget
+    from datagen.chat.journal import Journal
+    from datagen.chat.opening import price_of
 
     if (price := price_of(replace(options, budget_usd=None))) is None:
         return None

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from datagen import options as option_fields
-from datagen.dataset import Dataset, ingest
+from datagen.data.dataset import Dataset, ingest
+from datagen.data.shards import fingerprint
 from datagen.errors import DataError, UsageError
 from datagen.formats.sources import files
 from datagen.kinds.from_pairs import FromPairs
@@ -15,7 +16,6 @@ from datagen.pairs import phrasings
 from datagen.pairs.instructions import instructions, pairs_of
 from datagen.progress import counted
 from datagen.recipe import Step
-from datagen.shards import fingerprint
 from datagen.steps.entry import VERSION, made
 from datagen.work import Run
 

@@ -9,16 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from datagen import options as option_fields
+from datagen.data.shards import fingerprint
 from datagen.errors import UsageError
 from datagen.kinds.pre_experience import PreExperience
 from datagen.recipe import Step
-from datagen.shards import fingerprint
 from datagen.steps.entry import VERSION, entry
 from datagen.steps.training import fitted, template_text, told
 from datagen.work import Run
 
 if TYPE_CHECKING:
-    from datagen.dataset import Dataset
+    from datagen.data.dataset import Dataset
 
 
 def pre_experience(run: Run, step: Step, folder: Path) -> None:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from datagen import stage as stages
+from datagen.data.rows import Row, table_of
 from datagen.errors import DataError
 from datagen.recipe import Step
-from datagen.rows import Row, table_of
 from datagen.stage import Context, Stage
 from datagen.steps.model import chat_of
 from datagen.steps.teaching import check, taught
@@ -22,8 +22,8 @@ from datagen.teacher import Teacher
 from datagen.work import Run
 
 if TYPE_CHECKING:
-    from datagen.models.chat import Chat
-    from datagen.models.completion import Completion
+    from datagen.chat.client import Chat
+    from datagen.chat.completion import Completion
 
 Origin = int  # the place of the row asked about that a row came of
 
@@ -43,8 +43,8 @@ class _Taken:
 
     def watch(self, chat: Chat, origins: Sequence[Origin], step: Step) -> Callable[[], None]:
         """Listen to a chat whose n-th piece of work is on a row that came of origins[n]; call the result when it is done."""
-        from datagen.models.quote import pace
-        from datagen.models.turns import TURN
+        from datagen.chat.quote import pace
+        from datagen.chat.turns import TURN
 
         before = chat.budget.spent + chat.budget.held
         heard: dict[str, tuple[int, Completion]] = {}  # by request: one that is looked up again was bought once
@@ -135,7 +135,7 @@ def _scored(run: Run, step: Step, rows: list[tuple[Origin, Row]], taken: _Taken)
 
 def _told(taken: _Taken, n: int) -> dict[str, Any]:
     """Return what n rows take, from what was taken by a few of them, or by all."""
-    from datagen.models.quote import ratio, times
+    from datagen.chat.quote import ratio, times
 
     answers = [taken.answers[at] for at in range(taken.rows)]
     known = all(a.used is not None for per_row in answers for a in per_row if a.text is not None)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from datagen.dataset import Dataset, ingest
+from datagen.data.dataset import Dataset, ingest
+from datagen.data.shards import fingerprint
 from datagen.errors import DataError
 from datagen.formats.read import NO_ROW
 from datagen.progress import counted
-from datagen.shards import fingerprint
 from datagen.steps.entry import VERSION, made
 from datagen.work import Run, source_name
 

@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from datagen import options as option_fields
-from datagen.dataset import Dataset, reason_counts
+from datagen.data.dataset import Dataset, reason_counts
+from datagen.data.rows import LEDGER, REWRITTEN, ROW, row_id
+from datagen.data.shards import ShardWriter, fingerprint, read_shards, read_table, rows_in, shard_paths
 from datagen.errors import DatagenError
 from datagen.recipe import Step
-from datagen.rows import LEDGER, REWRITTEN, ROW, row_id
-from datagen.shards import ShardWriter, fingerprint, read_shards, read_table, rows_in, shard_paths
 from datagen.stage import ERROR, Stage, not_importable
 from datagen.steps.entry import VERSION, entry
 from datagen.work import Run

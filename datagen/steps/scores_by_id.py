@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from datagen import stage as stages
-from datagen.dataset import Dataset, read_column, write_scores
+from datagen.data.dataset import Dataset, read_column, write_scores
 from datagen.stage import ERROR, LEEWAY, SAMPLE, Context, Stage
 
 if TYPE_CHECKING:

@@ -14,32 +14,32 @@ import pyarrow as pa
 
 from datagen import assets
 from datagen import options as option_fields
-from datagen.dataset import Dataset, reason_counts
+from datagen.data.dataset import Dataset, reason_counts
+from datagen.data.rows import LEDGER, REWRITTEN, ROW, Row, dropped_row, operation_of
+from datagen.data.shards import ShardWriter, fingerprint, read_all, read_shards
 from datagen.errors import BudgetError, DataError, DatagenError, ModelError, UsageError
 from datagen.formats import read as readers
-from datagen.languages import PROMPTS
 from datagen.recipe import Step
-from datagen.row_language import languages_of
-from datagen.rows import LEDGER, REWRITTEN, ROW, Row, dropped_row, operation_of
-from datagen.shards import ShardWriter, fingerprint, read_all, read_shards
 from datagen.stage import ERROR
 from datagen.steps.entry import VERSION, entry
 from datagen.steps.generating import diversity_of
 from datagen.steps.model import chat_of, prompt_files, spent
 from datagen.teacher import Lesson, Teacher
+from datagen.text.names import PROMPTS
+from datagen.text.row_language import languages_of
 from datagen.work import Run
 
 if TYPE_CHECKING:
-    from datagen.models.chat import Chat
+    from datagen.chat.client import Chat
 
 Taught = tuple[Row, list[Row]]
 
 
 def teach(run: Run, step: Step, folder: Path) -> None:
     """Ask a model about every row that is left; each answer goes through the run's journal."""
+    from datagen.chat.options import TRAVEL
+    from datagen.chat.recorded import asked_again
     from datagen.models.names import is_local
-    from datagen.models.options import TRAVEL
-    from datagen.models.recorded import asked_again
 
     options, data = step.options, run.datasets[-1]
     matter = {k: v for k, v in option_fields.values(options).items() if k not in TRAVEL}
@@ -133,9 +133,9 @@ def taught(rows: Iterable[Row], lesson: Lesson, chat: Chat, step: str, stall: in
     Raises:
         DatagenError: see `asking.in_order`.
     """
-    from datagen.models.asking import Stall, in_order
-    from datagen.models.chat import NotRecordedError
-    from datagen.models.turns import ASKED
+    from datagen.chat.asking import Stall, in_order
+    from datagen.chat.client import NotRecordedError
+    from datagen.chat.turns import ASKED
 
     asked: deque[list[str]] = deque()  # what the model was asked about each row that was begun, in order
     vain = Stall(stall, "rows")
@@ -169,7 +169,7 @@ def _written(
     run: Run, step: Step, folder: Path, data: Dataset, work: _Class, came: Generator[Taught, None, None]
 ) -> dict[str, Any]:  # fmt: skip
     """Write what comes; return the step's entry. What a cap or the endpoint cut short stands, the rest is `not_reached`."""
-    from datagen.models.usage import account
+    from datagen.chat.usage import account
 
     extra, rows_in = data.added(), int(data.alive().sum())
     seen: set[str] = set()

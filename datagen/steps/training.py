@@ -11,12 +11,12 @@ import pyarrow as pa
 
 from datagen import options as option_fields
 from datagen import stage as stages
-from datagen.dataset import Dataset, Layer, reason_counts
+from datagen.data.dataset import Dataset, Layer, reason_counts
+from datagen.data.rows import Row
+from datagen.data.shards import fingerprint, read_table
 from datagen.errors import DataError
 from datagen.formats import splits
 from datagen.recipe import Step
-from datagen.rows import Row
-from datagen.shards import fingerprint, read_table
 from datagen.steps.entry import VERSION, entry, write_verdict
 from datagen.work import Run
 

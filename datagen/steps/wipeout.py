@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from datagen.dataset import Dataset, reason_counts
+from datagen.data.dataset import Dataset, reason_counts
 from datagen.errors import DataError
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import regex
 
-from datagen import verbs
-from datagen.text import dictionary_tokens
-from datagen.verbs.words import noun_of
+from datagen.text import verbs
+from datagen.text.tokens import dictionary_tokens
+from datagen.text.verbs.words import noun_of
 
 SENTENCES = 12  # of a text that are read for what they ask
 TERMS = 200  # different words of a row that count for its topic

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from datagen.answers.final_answer import final_answer, is_worked, marked_answer, same_answer
+from datagen.chat.client import Chat
+from datagen.chat.completion import Completion
+from datagen.chat.judge import Judge
+from datagen.data.rows import Row, conversation_turns, transcript, turn
 from datagen.kinds.answer import Answer
-from datagen.models.chat import Chat
-from datagen.models.completion import Completion
-from datagen.models.judge import Judge
-from datagen.rows import Row, conversation_turns, transcript, turn
-from datagen.scores.final_answer import final_answer, is_worked, marked_answer, same_answer
 from datagen.teacher import HIGH, LOW
 from datagen.teaching.desk import Desk, asked_messages, has_tools, shown, with_answer, with_reference
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from datagen.answers.instruction import instruction_of
+from datagen.chat.client import Chat
+from datagen.data.rows import Row, extra_of
 from datagen.kinds.backtranslate import Backtranslate
-from datagen.language import identify, is_in
-from datagen.languages import called
-from datagen.models.chat import Chat
-from datagen.rows import Row, extra_of
 from datagen.similarity.spans import longest_shared_run
 from datagen.teaching.desk import Desk, shown
-from datagen.teaching.reading import instruction_of
-from datagen.text import words_in
+from datagen.text.language import identify, is_in
+from datagen.text.names import called
+from datagen.text.tokens import words_in
 
 PROMPT = "backtranslate"
 LOCAL_TOKENS = 96  # of an instruction

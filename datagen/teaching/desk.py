@@ -6,16 +6,16 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from datagen.chat.client import Chat
+from datagen.chat.completion import Completion
+from datagen.chat.prompt import Prompt, prompt_hash
+from datagen.chat.usage import generation
+from datagen.data.rows import Row, conversation_turns, dropped_row, extra_of, new_row, turn
 from datagen.formats.shape import KEY as SHAPE
 from datagen.json_text import dumps
-from datagen.languages import of_prompts
-from datagen.models.chat import Chat
-from datagen.models.completion import Completion
-from datagen.models.prompt import Prompt, prompt_hash
-from datagen.models.usage import generation
-from datagen.row_language import language_of
-from datagen.rows import Row, conversation_turns, dropped_row, extra_of, new_row, turn
 from datagen.teacher import Teacher
+from datagen.text.names import of_prompts
+from datagen.text.row_language import language_of
 
 SHOWN = 300  # characters of an answer in evidence
 

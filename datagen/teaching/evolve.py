@@ -12,15 +12,15 @@ from typing import ClassVar
 
 import regex
 
+from datagen.answers.instruction import plain, unquoted
+from datagen.chat.client import Chat
+from datagen.chat.completion import Completion
+from datagen.data.rows import Row, transcript
 from datagen.kinds.evolve import Evolve
-from datagen.languages import called
-from datagen.models.chat import Chat
-from datagen.models.completion import Completion
-from datagen.rows import Row, transcript
 from datagen.teaching.desk import Desk, asked_messages, has_tools, shown, with_extra
-from datagen.teaching.reading import plain, unquoted
-from datagen.text import tokens
-from datagen.wordlists import entries
+from datagen.text.names import called
+from datagen.text.tokens import tokens
+from datagen.text.wordlists import entries
 
 LOCAL_TOKENS = 256
 EQUAL_TOKENS = 16

@@ -10,12 +10,12 @@ from typing import Any, ClassVar
 
 import regex
 
+from datagen.answers.final_answer import final_answer, is_worked, same_answer
+from datagen.answers.numbers import changed
+from datagen.chat.client import Chat
+from datagen.chat.completion import Completion
+from datagen.data.rows import Row, transcript
 from datagen.kinds.rewrite import PROMPTS, Rewrite
-from datagen.models.chat import Chat
-from datagen.models.completion import Completion
-from datagen.rows import Row, transcript
-from datagen.scores.final_answer import final_answer, is_worked, same_answer
-from datagen.scores.numbers import changed
 from datagen.teaching.desk import Desk, asked_messages, has_tools, shown, with_answer, with_reference
 
 LOCAL_TOKENS = 384

@@ -13,19 +13,19 @@ from typing import ClassVar
 
 import regex
 
+from datagen.answers.instruction import plain
+from datagen.answers.numbers import changed
+from datagen.chat.client import Chat
+from datagen.chat.completion import Completion
+from datagen.chat.judge import AGAIN_TEMPERATURE
+from datagen.chat.prompt import prompt_hash
+from datagen.data.rows import Row
 from datagen.kinds.translate import Translate
-from datagen.language import identify, is_in
-from datagen.languages import CODES, DECIMAL_COMMA, name_of, of_prompts
-from datagen.models.chat import Chat
-from datagen.models.completion import Completion
-from datagen.models.judge import AGAIN_TEMPERATURE
-from datagen.models.prompt import prompt_hash
-from datagen.row_language import language_of
-from datagen.rows import Row
-from datagen.scores.numbers import changed
 from datagen.teaching.desk import Desk, has_tools, shown, with_extra
-from datagen.teaching.reading import plain
-from datagen.text import tokens
+from datagen.text.language import identify, is_in
+from datagen.text.names import CODES, DECIMAL_COMMA, name_of, of_prompts
+from datagen.text.row_language import language_of
+from datagen.text.tokens import tokens
 
 AGAIN = 1  # more answers, where one changes a number or is in another language
 LOCAL_TOKENS = 384

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from datagen.languages import called, of_prompts
-from datagen.models.prompt import Prompt
-from datagen.row_language import language_of
-from datagen.rows import Row
+from datagen.chat.prompt import Prompt
+from datagen.data.rows import Row
+from datagen.text.names import called, of_prompts
+from datagen.text.row_language import language_of
 
 
 def turned_round(row: Row, prompts: dict[str, Prompt]) -> Row | str:

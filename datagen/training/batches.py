@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from datagen.data.rows import Row
 from datagen.errors import DataError
 from datagen.render.labels import IGNORED, encode
 from datagen.render.options import Rendering
 from datagen.render.template import Tokenizer
-from datagen.rows import Row
 
 if TYPE_CHECKING:
     from torch import Tensor

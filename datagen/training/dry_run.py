@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from datagen.data.rows import Row
 from datagen.models.causal_lm import load_tokenizer
 from datagen.render.labels import IGNORED
 from datagen.render.template import with_template
-from datagen.rows import Row
 from datagen.training.batches import Sample
 from datagen.training.options import TrainOptions
 from datagen.training.prepare import prepared

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datagen import folders
+from datagen.data.rows import Row
 from datagen.errors import ModelError
 from datagen.json_text import dumps
 from datagen.models.causal_lm import computes_in_bfloat16, load, pick_device, resolve
 from datagen.render.template import with_template
-from datagen.rows import Row
 from datagen.training import checkpoint
 from datagen.training.adapters import check_moved, lora, save_adapter, save_full, seeded
 from datagen.training.batches import MICRO_TOKENS, Plan, Sample, micro_batches, padded

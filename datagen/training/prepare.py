@@ -9,10 +9,10 @@ from datetime import datetime
 from pathlib import Path
 
 from datagen.answered import all_up_to_last_answer, untaught_turns
+from datagen.data.rows import Row
 from datagen.errors import DataError
 from datagen.render.template import Tokenizer
 from datagen.render.today import shows_today
-from datagen.rows import Row
 from datagen.training import checkpoint
 from datagen.training.backward import all_turned_round
 from datagen.training.batches import Sample, samples_of

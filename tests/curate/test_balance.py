@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from datagen import stage
 from datagen.curate.balance import _capped, diverse
+from datagen.data.rows import Row, new_row, table_of
 from datagen.errors import UsageError
-from datagen.rows import Row, new_row, table_of
 from datagen.stage import Context
 
 

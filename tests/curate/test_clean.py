@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from datagen import recipe, stage
 from datagen.curate.clean import Clean
+from datagen.data.rows import ROW, new_row, table_of, turn
+from datagen.data.shards import ShardWriter, read_all
 from datagen.errors import UsageError
 from datagen.report.explain import fates
-from datagen.rows import ROW, new_row, table_of, turn
 from datagen.runner import execute
-from datagen.shards import ShardWriter, read_all
 
 
 def mended(text: str, *do: str, **options: object) -> str:

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from datagen import stage
 from datagen.cli.notes import notes_of
+from datagen.data.rows import Row, new_row, table_of, turn
 from datagen.errors import DataError, UsageError
-from datagen.rows import Row, new_row, table_of, turn
 from datagen.stage import Context
-from datagen.text import words
+from datagen.text.tokens import words
 
 DUCKS = (
     "Janet's ducks lay sixteen eggs per day. She eats three for breakfast every morning and bakes muffins for her friends"

@@ -13,11 +13,11 @@ import pytest
 import torch
 
 from datagen import recipe, stage
+from datagen.data.rows import ROW, Row, new_row, turn
+from datagen.data.shards import ShardWriter, read_all
 from datagen.errors import UsageError
 from datagen.models.answer_loss import Answer, AnswerLoss
-from datagen.rows import ROW, Row, new_row, turn
 from datagen.runner import execute
-from datagen.shards import ShardWriter, read_all
 from datagen.stage import Context
 
 ROWS = [

@@ -12,9 +12,9 @@ from capable_endpoint import ModelServer
 from local_endpoint import LocalEndpoint
 
 from datagen import recipe, stage
-from datagen.rows import Row
+from datagen.data.rows import Row
+from datagen.data.shards import read_all
 from datagen.runner import Result, execute
-from datagen.shards import read_all
 
 ROWS = [{"instruction": f"Name {w}.", "output": w} for w in ("gold", "lead", "iron", "zinc")]
 SCORES = {"gold": "Good.\nScore: 5", "lead": "Poor.\nScore: 2/5", "iron": "I cannot say.", "zinc": "**4**"}

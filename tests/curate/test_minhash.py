@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datagen import stage
+from datagen.data.rows import Row, new_row, table_of, turn
 from datagen.errors import UsageError
-from datagen.rows import Row, new_row, table_of, turn
 from datagen.stage import Context
 
 TIPS = (
@@ -190,8 +190,8 @@ def test_bands_reach_the_recall_that_they_say() -> None:
 
 def test_rows_of_another_set_come_first_and_stay(tmp_path, write_jsonl) -> None:
     from datagen import recipe
+    from datagen.data.shards import read_all
     from datagen.runner import execute
-    from datagen.shards import read_all
 
     mine, theirs = similar(3), [{"instruction": similar(4)[3]["instruction"], "output": "same"}]
     there = write_jsonl("theirs.jsonl", *theirs)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from rouge_score import rouge_scorer
 
 from datagen import stage
+from datagen.data.rows import Row, new_row, table_of, turn
 from datagen.errors import UsageError
-from datagen.rows import Row, new_row, table_of, turn
 from datagen.stage import Context
 
 SEA = (

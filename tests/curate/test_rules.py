@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from datagen import stage
+from datagen.data.rows import Row, new_row, table_of, turn
 from datagen.errors import UsageError
-from datagen.rows import Row, new_row, table_of, turn
 from datagen.stage import Context
-from datagen.wordlists import entries
+from datagen.text.wordlists import entries
 
 CALL = '{"name": "weather", "arguments": {"city": "Bangkok"}}'
 

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
 from datagen import recipe, stage
+from datagen.data.rows import ROW, Row, new_row
+from datagen.data.shards import ShardWriter, read_all
 from datagen.errors import DataError, UsageError
 from datagen.models import embed
-from datagen.rows import ROW, Row, new_row
 from datagen.runner import execute
-from datagen.shards import ShardWriter, read_all
 from datagen.similarity import cosine
 
 TEXTS = [

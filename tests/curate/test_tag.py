@@ -13,10 +13,10 @@ from local_endpoint import LocalEndpoint
 
 from datagen import recipe, stage
 from datagen.curate.tag import SHOWN, shown
+from datagen.data.rows import ROW, Row, new_row
+from datagen.data.shards import ShardWriter, read_all
 from datagen.errors import UsageError
-from datagen.rows import ROW, Row, new_row
 from datagen.runner import Result, execute
-from datagen.shards import ShardWriter, read_all
 
 TASKS = ["Write a poem about rain.", "Write a poem about snow.", "Name a river in Peru.", "Name the river of Egypt."]
 

@@ -9,10 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 from export_shapes import is_sound, speech, told, wrong
 
+from datagen.data.rows import new_row
 from datagen.formats.fitting import SAID
 from datagen.formats.read import read
 from datagen.formats.write import FORMATS, export
-from datagen.rows import new_row
 
 TARGETS = [to for to in FORMATS if to != "parquet"]
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}}

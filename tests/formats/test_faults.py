@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
+from datagen.data.rows import LEDGER, ROW, new_row, table_of, turn
 from datagen.errors import DataError
 from datagen.formats import json_values, jsonl
 from datagen.formats.read import read
-from datagen.rows import LEDGER, ROW, new_row, table_of, turn
 
 GOOD = '{"instruction": "Name a lake.", "output": "Baikal."}\n'
 

@@ -8,11 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from datagen.data.rows import conversation_turns
 from datagen.errors import DataError
 from datagen.formats.notes import Notes
 from datagen.formats.read import read
 from datagen.formats.records import rows_of
-from datagen.rows import conversation_turns
 
 ASKED = "Which is a moon?"
 CHOICES = ["Mars", "Io", "Sun"]

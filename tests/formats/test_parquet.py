@@ -8,11 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from datagen.data.rows import ROW, new_row, table_of, turn
 from datagen.errors import DataError
 from datagen.formats import parquet
 from datagen.formats.read import read
 from datagen.formats.write import export
-from datagen.rows import ROW, new_row, table_of, turn
 
 
 def full_row(**more):

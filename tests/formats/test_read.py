@@ -15,10 +15,10 @@ import pyarrow as pa
 import pytest
 import zstandard
 
+from datagen.data.rows import LEDGER, ROW, dropped_row, table_of
 from datagen.errors import DataError, UsageError
 from datagen.formats.read import Source, read
 from datagen.formats.streams import head
-from datagen.rows import LEDGER, ROW, dropped_row, table_of
 
 A = {"instruction": "Add.", "input": "", "output": "4"}
 B = {"instruction": "ลบ", "input": "", "output": "零"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from datagen.rows import row_id
+from datagen.data.rows import row_id
 
 
 def said(*turns: tuple[str, object], **fields: object) -> dict[str, object]:

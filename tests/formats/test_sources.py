@@ -17,10 +17,10 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from datagen.data.rows import new_row, table_of
 from datagen.errors import DataError, UsageError
 from datagen.formats.read import read
 from datagen.formats.write import export
-from datagen.rows import new_row, table_of
 
 A = {"instruction": "Add.", "input": "", "output": "4"}
 B = {"instruction": "ลบ", "input": "", "output": "零"}

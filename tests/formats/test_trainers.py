@@ -7,10 +7,10 @@ import json
 import pytest
 import yaml
 
+from datagen.data.rows import new_row, turn
 from datagen.errors import DataError
 from datagen.formats.read import read
 from datagen.formats.write import export
-from datagen.rows import new_row, turn
 
 CALL = '{"name": "f", "arguments": {"x": 1}}'
 TOOLS = '[{"name": "f", "parameters": {"type": "object"}}]'

@@ -12,10 +12,10 @@ import pytest
 import yaml
 import zstandard
 
+from datagen.data.rows import new_row
 from datagen.errors import UsageError
 from datagen.formats.read import read
 from datagen.formats.write import FORMATS, export
-from datagen.rows import new_row
 
 A = {"instruction": "Add.", "input": "2+2", "output": "4"}
 
@@ -99,7 +99,7 @@ def test_a_failure_leaves_what_was_there(tmp_path, name):
 
 
 def test_standard_output_gets_json_lines():
-    code = "from datagen.formats.write import export; from datagen.rows import new_row\n"
+    code = "from datagen.formats.write import export; from datagen.data.rows import new_row\n"
     code += "export([new_row(output='ไทย')], 'alpaca', None)"
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONIOENCODING": "ascii"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, env=env)

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from datagen.models.quote import ratio
+from datagen.chat.quote import ratio
 
 
 def test_a_ratio_and_its_interval_by_hand() -> None:

@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 from local_endpoint import LocalEndpoint
 
+from datagen.data.rows import Row
+from datagen.data.shards import iterate_rows, read_json
 from datagen.errors import BudgetError
 from datagen.recipe import make
-from datagen.rows import Row
 from datagen.runner import execute
-from datagen.shards import iterate_rows, read_json
 
 PRICES = {"price_in": 1.0, "price_out": 2.0}
 

@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 from local_endpoint import LocalEndpoint
 
+from datagen.answers.tasks import Item
+from datagen.chat.journal import Tokens
+from datagen.data.rows import Row
+from datagen.data.shards import iterate_rows, read_json
 from datagen.errors import ModelError, UsageError
 from datagen.generate import turns
 from datagen.generate.draft import Spent
 from datagen.generate.original import _filtered
-from datagen.generate.parse import Item
 from datagen.generate.rules import Refusal
-from datagen.models.journal import Tokens
 from datagen.recipe import make
-from datagen.rows import Row
 from datagen.runner import execute
-from datagen.shards import iterate_rows, read_json
-from datagen.text import words_in
+from datagen.text.tokens import words_in
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datagen.generate.parse import Item, items
+from datagen.answers.tasks import Item, items
 
 LONDON = Item("Name the capital of England.", "", "London")
 

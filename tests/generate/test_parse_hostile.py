@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datagen.generate.parse import Item, instances, items, tasks, yes_or_no
+from datagen.answers.tasks import Item, instances, items, tasks, yes_or_no
 
 SIZE = 250_000  # characters; growth itself is measured by benchmarks/linear_time.py
 READERS: dict[str, Callable[..., list[Item]]] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from datagen.generate.parse import Item, instances, yes_or_no
+from datagen.answers.tasks import Item, instances, yes_or_no
 
 TWO = [Item("", "red and\nblue", "purple"), Item("", "red", "red")]
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from datagen.generate.parse import Item, items
+from datagen.answers.tasks import Item, items
 
 LONDON = Item("Name the capital of England.", "", "London")
 HI = Item("Say hi.", "loud", "HI")

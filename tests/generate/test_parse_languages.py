@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from datagen.generate.parse import Item, items
+from datagen.answers.tasks import Item, items
 
 
 @pytest.mark.parametrize(

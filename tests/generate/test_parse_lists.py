@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from datagen.generate.parse import Item, tasks
+from datagen.answers.tasks import Item, tasks
 
 
 def read(text: str, *, first: int = 9, cut: bool = False) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datagen.generate.parse import Item, instances, items, tasks, yes_or_no
+from datagen.answers.tasks import Item, instances, items, tasks, yes_or_no
 
 LONDON = Item("Name the capital of England.", "", "London")
 

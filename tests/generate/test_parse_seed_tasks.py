@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from datagen import assets
-from datagen.generate.parse import Item, items, tasks
+from datagen.answers.tasks import Item, items, tasks
 
 Row = dict[str, str]
 STYLES: dict[str, Callable[[int, str, str], str]] = {

@@ -10,7 +10,7 @@ from jinja2 import StrictUndefined, meta
 from jinja2.sandbox import SandboxedEnvironment
 
 from datagen import assets
-from datagen.generate.parse import items
+from datagen.answers.tasks import items
 
 LANGUAGES = ["en", "th", "zh"]
 VARIABLES: dict[str, set[str]] = {

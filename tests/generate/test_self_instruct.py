@@ -15,16 +15,16 @@ import pytest
 from local_endpoint import LocalEndpoint
 
 from datagen import assets
+from datagen.answers.tasks import items
+from datagen.data.rows import Row
+from datagen.data.shards import iterate_rows, read_json
 from datagen.errors import ModelError
 from datagen.formats.read import read
-from datagen.generate.parse import items
 from datagen.kinds.self_instruct import SelfInstruct
 from datagen.recipe import make
-from datagen.rows import Row
 from datagen.runner import execute
-from datagen.shards import iterate_rows, read_json
 from datagen.similarity.rouge_pool import RougePool
-from datagen.text import tokens
+from datagen.text.tokens import tokens
 
 SECRET = "sk-this-key-is-written-nowhere"
 

@@ -9,13 +9,13 @@ import pytest
 from local_endpoint import LocalEndpoint
 
 from datagen import assets
+from datagen.chat.options import ModelOptions
+from datagen.data.rows import Row
+from datagen.data.shards import iterate_rows, read_json
 from datagen.errors import DataError, ModelError, UsageError
 from datagen.kinds.self_instruct import SelfInstruct
-from datagen.models.options import ModelOptions
 from datagen.recipe import make
-from datagen.rows import Row
 from datagen.runner import execute
-from datagen.shards import iterate_rows, read_json
 
 
 def made(out: Path, server: LocalEndpoint, **options: Any) -> tuple[list[Row], list[Row]]:

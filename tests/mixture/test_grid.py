@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from datagen.dataset import Dataset, ingest
+from datagen.data.dataset import Dataset, ingest
+from datagen.data.rows import Row, new_row
+from datagen.data.shards import read_all
 from datagen.errors import DataError, UsageError
 from datagen.kinds.mix import Mix
 from datagen.mixture.decide import decide
 from datagen.mixture.grid import Found, mixtures, search
-from datagen.rows import Row, new_row
-from datagen.shards import read_all
 
 Call = tuple[list[Row], list[Row], int, int]
 

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 import datagen as dg
 from datagen.api import Finished
-from datagen.dataset import Dataset, ingest
+from datagen.data.dataset import Dataset, ingest
+from datagen.data.rows import Row, new_row
+from datagen.data.shards import read_json
 from datagen.kinds.mix import Mix
 from datagen.mixture.decide import decide, renamed
-from datagen.rows import Row, new_row
-from datagen.shards import read_json
 
 Mixed = Callable[..., Finished]
 

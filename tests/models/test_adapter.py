@@ -10,8 +10,9 @@ import pytest
 
 import datagen as dg
 from datagen.errors import ModelError
-from datagen.models import adapter, servable
+from datagen.models import adapter
 from datagen.models.choices import Choices
+from datagen.serving import servable
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from datagen.models.background import streamed
+from datagen.chat.background import streamed
 
 
 def test_items_come_in_order_and_an_error_after_them() -> None:

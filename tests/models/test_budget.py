@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from datagen.chat.budget import Budget, Room, worst_case
+from datagen.chat.journal import Attempt, Tokens
+from datagen.chat.prices import Price, find_price
 from datagen.errors import BudgetError, UsageError
-from datagen.models.budget import Budget, Room, worst_case
-from datagen.models.journal import Attempt, Tokens
-from datagen.models.prices import Price, find_price
 
 PRICE = Price(1.0, 2.0, "said")  # dollars per million tokens
 MOST = Tokens(1_000_000, 500_000)  # $2

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from hostile_endpoint import Endpoint, answer, encoded
 
-from datagen.models.budget import Budget
-from datagen.models.chat import Chat
-from datagen.models.journal import Attempt, Journal, Tokens
-from datagen.models.opening import opened
-from datagen.models.options import ModelOptions
-from datagen.models.prices import Price
+from datagen.chat.budget import Budget
+from datagen.chat.client import Chat
+from datagen.chat.journal import Attempt, Journal, Tokens
+from datagen.chat.opening import opened
+from datagen.chat.options import ModelOptions
+from datagen.chat.prices import Price
 
 ROWS = [{"instruction": f"Name {i} rivers of the north.", "output": "The Ob."} for i in range(3)]
 FAIR, OVER = {"prompt_tokens": 50, "completion_tokens": 20}, {"prompt_tokens": 50, "completion_tokens": 6_000}

@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 import pytest
 from local_endpoint import LocalEndpoint
 
+from datagen.chat import client as chat
+from datagen.chat.client import Chat, NotRecordedError
+from datagen.chat.journal import Journal
+from datagen.chat.opening import opened
+from datagen.chat.options import ModelOptions
 from datagen.errors import BudgetError, ModelError
-from datagen.models import chat
-from datagen.models.chat import Chat, NotRecordedError
-from datagen.models.journal import Journal
-from datagen.models.opening import opened
-from datagen.models.options import ModelOptions
 
 T = TypeVar("T")
 BODY = {"messages": [{"role": "user", "content": "List of 1 tasks:"}], "max_tokens": 200}

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datagen.models.completion import Completion, read, used_by
-from datagen.models.journal import Tokens
+from datagen.chat.completion import Completion, read, used_by
+from datagen.chat.journal import Tokens
 
 
 def raw(content: Any, finish: str = "stop", usage: Any = None, **said: Any) -> str:

@@ -17,9 +17,9 @@ from endpoint_faults import streamed
 from datagen.cli import endings
 from datagen.cli.doctor import WIDTH, _show, _wrapped
 from datagen.cli.doctor import command as doctor
+from datagen.doctor.doctor import PROBES, diagnose, examine
+from datagen.doctor.probe_client import one_line
 from datagen.errors import ModelError, UsageError
-from datagen.models.doctor import PROBES, diagnose, examine
-from datagen.models.probe_client import one_line
 
 KEY = "sk-secret-0123456789-abcdefghij"
 
@@ -210,7 +210,7 @@ def test_the_embedded_model_chats_and_gives_magpie_its_raw_prompts(capsys: pytes
 
 def test_importing_the_command_loads_nothing_heavy() -> None:
     program = (
-        "import sys, datagen.cli.doctor, datagen.models.doctor; print({'openai', 'torch', 'genai_prices'} & set(sys.modules))"
+        "import sys, datagen.cli.doctor, datagen.doctor.doctor; print({'openai', 'torch', 'genai_prices'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"

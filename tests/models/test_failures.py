@@ -11,8 +11,8 @@ import httpx2
 import openai
 import pytest
 
-from datagen.models.failures import Failure, retry_after, sort, wants_max_completion_tokens
-from datagen.models.masking import one_line, without_userinfo
+from datagen.chat.failures import Failure, retry_after, sort, wants_max_completion_tokens
+from datagen.chat.masking import one_line, without_userinfo
 
 REQUEST = httpx2.Request("POST", "http://host/v1/chat/completions")
 

@@ -14,14 +14,14 @@ from urllib.parse import quote
 import pytest
 from hostile_endpoint import KEY, Endpoint, Reply, answer, asked, encoded
 
+from datagen.chat import completion
+from datagen.chat.client import Chat
+from datagen.chat.completion import Completion
+from datagen.chat.journal import Journal
+from datagen.chat.masking import one_line
+from datagen.chat.opening import opened
+from datagen.chat.options import ModelOptions
 from datagen.errors import DataError, ModelError
-from datagen.models import completion
-from datagen.models.chat import Chat
-from datagen.models.completion import Completion
-from datagen.models.journal import Journal
-from datagen.models.masking import one_line
-from datagen.models.opening import opened
-from datagen.models.options import ModelOptions
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ def test_an_unreadable_answer_is_bought_once_and_again_only_where_that_is_asked_
 
 def test_a_rate_limit_alone_gives_no_request_up(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     with Endpoint(lambda n: (429, {"Retry-After": "0.01"}, b"") if n <= 8 else encoded(answer("fine"))) as endpoint:
-        monkeypatch.setattr("datagen.models.chat.BACK_OFF_S", 0.01)
+        monkeypatch.setattr("datagen.chat.client.BACK_OFF_S", 0.01)
         assert asked(journal, endpoint, monkeypatch)[0][0].text == "fine"
         assert endpoint.requests == 9
 

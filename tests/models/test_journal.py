@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from datagen.chat.journal import Attempt, Journal, Tokens, request_key
+from datagen.chat.writer import connected
 from datagen.errors import DataError
-from datagen.models.journal import Attempt, Journal, Tokens, request_key
-from datagen.models.writer import connected
 
 BODY = {"messages": [{"role": "user", "content": "สวัสดี"}], "temperature": 0.9}
 MOST = Tokens(100, 50)
@@ -121,7 +121,7 @@ def test_every_commit_waits_until_the_disk_has_it(tmp_path: Path) -> None:
 def test_an_answer_recorded_before_a_sudden_death_is_there(tmp_path: Path) -> None:
     program = (
         "import asyncio, os, pathlib, signal, sys\n"
-        "from datagen.models.journal import Journal, Tokens\n"
+        "from datagen.chat.journal import Journal, Tokens\n"
         "journal = Journal(pathlib.Path(sys.argv[1]))\n"
         "async def use():\n"
         "    for i in range(50):\n"

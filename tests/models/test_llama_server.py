@@ -20,28 +20,28 @@ import pytest
 from loopback import is_up
 from small_gguf import BROKEN, CHATML, write_small_gguf
 
+from datagen.chat.journal import Journal, Tokens
+from datagen.chat.opening import opened
+from datagen.chat.options import ModelOptions
 from datagen.curate.ifd import Ifd
+from datagen.data.shards import iterate_rows
 from datagen.errors import ModelError
 from datagen.generate.turns import turn_of_model
-from datagen.models import embedded
 from datagen.models.adapter import identity
-from datagen.models.servable import servable
 from datagen.models.causal_lm import find_model
 from datagen.models.gguf_file import read_gguf
-from datagen.models.journal import Journal, Tokens
-from datagen.models.llama_server import physical_cores
 from datagen.models.names import is_local
-from datagen.models.opening import opened
-from datagen.models.options import ModelOptions
-from datagen.models.served import Endpoint, ServerError, served
 from datagen.models.weights import Q8_SHA256, sha256_of, smollm2_gguf
 from datagen.recipe import make
 from datagen.runner import execute
-from datagen.shards import iterate_rows
+from datagen.serving import embedded
+from datagen.serving.llama_server import physical_cores
+from datagen.serving.servable import servable
+from datagen.serving.served import Endpoint, ServerError, served
 
 OWNER = """
 import sys
-from datagen.models.served import served
+from datagen.serving.served import served
 with served(sys.argv[1]) as endpoint:
     print(endpoint.base_url, endpoint.process, flush=True)
     sys.stdin.read()

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from hostile_endpoint import KEY, Endpoint, Reply, answer, asked, encoded
 
+from datagen.chat import completion, events
+from datagen.chat.endings import cut_by
+from datagen.chat.journal import Journal
+from datagen.chat.refusals import in_answer
 from datagen.errors import ModelError
-from datagen.models import completion, events
-from datagen.models.endings import cut_by
-from datagen.models.journal import Journal
-from datagen.models.refusals import in_answer
 
 PLACE = ("http://host/v1", "m", (KEY,))
 USAGE = {"prompt_tokens": 10, "completion_tokens": 20}
@@ -83,7 +83,7 @@ def test_half_an_answer_is_nobodys_refusal() -> None:
 def test_what_came_in_the_place_of_an_answer_is_tried_again_and_kept_with_what_it_cost(
     journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("datagen.models.chat.BACK_OFF_S", 0.01)
+    monkeypatch.setattr("datagen.chat.client.BACK_OFF_S", 0.01)
     odd = {"choices": [{"message": {"content": "Half"}, "error": {"code": 502, "message": "died"}}], "usage": USAGE}
     replies = [encoded({"choices": None}), encoded(odd), encoded(answer("fine"))]
     with Endpoint(lambda n: replies[min(n, 3) - 1]) as endpoint:
@@ -228,7 +228,7 @@ def test_the_query_of_a_classic_azure_address_goes_with_every_request(
 
 
 def test_a_query_that_may_be_a_key_is_refused_and_the_path_of_the_api_is_left_off() -> None:
-    from datagen.models.options import ModelOptions
+    from datagen.chat.options import ModelOptions
 
     with pytest.raises(ValueError, match="base_url holds a password or a query"):
         ModelOptions(model="m", base_url="http://127.0.0.1:1/v1?key=0123456789abcdef")

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from hostile_endpoint import KEY, Endpoint, Reply, answer, asked, encoded
 
+from datagen.chat import completion
+from datagen.chat.journal import Journal
+from datagen.chat.masking import secrets_of
+from datagen.chat.refusals import in_answer
 from datagen.errors import ModelError, UsageError
-from datagen.models import completion
-from datagen.models.journal import Journal
-from datagen.models.masking import secrets_of
-from datagen.models.refusals import in_answer
 
 PLACE = ("http://host/v1", "m", (KEY,))
 FINE = json.dumps(answer("fine"))
@@ -40,7 +40,7 @@ def test_what_is_no_answer_at_all_is_tried_again(raw: str) -> None:
 
 
 def test_an_empty_body_is_asked_again_and_a_page_behind_a_mark_stops(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("datagen.models.chat.BACK_OFF_S", 0.01)
+    monkeypatch.setattr("datagen.chat.client.BACK_OFF_S", 0.01)
     with Endpoint(lambda n: (200, {}, b"") if n < 3 else encoded(answer("fine"))) as endpoint:
         assert asked(journal, endpoint, monkeypatch)[0][0].text == "fine"
         assert endpoint.requests == 3

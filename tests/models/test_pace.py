@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from datagen.models.pace import Pace
+from datagen.chat.pace import Pace
 
 
 class Clock(asyncio.SelectorEventLoop):

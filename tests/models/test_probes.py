@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from capable_endpoint import ModelServer, found
 
-from datagen.models.doctor import PROBES, Findings, examine
+from datagen.doctor.doctor import PROBES, Findings, examine
 
 KEY = "sk-secret-0123456789-abcdefghij"
 

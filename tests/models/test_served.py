@@ -18,13 +18,13 @@ import pytest
 from loopback import is_up
 
 from datagen.errors import ModelError
-from datagen.models.served import Endpoint, served
+from datagen.serving.served import Endpoint, served
 
 pytestmark = pytest.mark.slow
 
 OWNER = """
 import sys
-from datagen.models.served import served
+from datagen.serving.served import served
 with served(sys.argv[1]) as endpoint:
     print(endpoint.base_url, flush=True)
     sys.stdin.read()

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from datagen import recipe
+from datagen.data.shards import read_all
 from datagen.errors import DataError, UsageError
 from datagen.pairs.phrasings import read
 from datagen.runner import Result, execute
-from datagen.shards import read_all
 
 PAIRS = [{"en": f"Sentence number {n}.", "zh": f"第 {n} 句。", "th": f"ประโยคที่ {n}"} for n in range(20)]
 

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from datagen.data.rows import ROW, new_row
 from datagen.personal_data.counts import of_folder, of_table, said
 from datagen.personal_data.mask import counted, masked_fields
-from datagen.rows import ROW, new_row
 
 JWT = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
 TEXTS = [

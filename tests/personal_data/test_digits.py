@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from datagen.data.rows import new_row, table_of
 from datagen.personal_data.counts import of_table
 from datagen.personal_data.mask import masked
-from datagen.rows import new_row, table_of
 
 
 @pytest.mark.parametrize(

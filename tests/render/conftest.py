@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from datagen.data.rows import Row
 from datagen.models.weights import smollm2_dir
 from datagen.render.labels import IGNORED, encode
 from datagen.render.options import Rendering
 from datagen.render.sequences import rendered
-from datagen.rows import Row
 
 
 @pytest.fixture(scope="session")

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from datagen.data.rows import Row, new_row, turn
 from datagen.models.weights import smollm2_dir
 from datagen.render.labels import IGNORED, encode
 from datagen.render.options import Rendering
-from datagen.rows import Row, new_row, turn
 
 TOKEN = "<|im_end|>"
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from datagen.data.rows import new_row, turn
 from datagen.errors import DataError, UsageError
 from datagen.render.labels import encode
 from datagen.render.options import Rendering
 from datagen.render.sequences import rendered
 from datagen.render.template import with_template
-from datagen.rows import new_row, turn
 from datagen.training.batches import samples_of
 from datagen.training.options import TrainOptions
 

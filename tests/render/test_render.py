@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from datagen.data.rows import Row, new_row, turn
 from datagen.errors import DataError, ModelError
 from datagen.models.weights import smollm2_dir
 from datagen.remnants import is_visible
 from datagen.render.labels import encode
 from datagen.render.sequences import rendered
-from datagen.rows import Row, new_row, turn
 
 END = "<|im_end|>"
 PROMPT = "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from datagen.data.rows import Row, new_row, turn
 from datagen.errors import DataError
 from datagen.render.labels import encode
 from datagen.render.options import Rendering
-from datagen.rows import Row, new_row, turn
 
 OPEN = "{% if add_generation_prompt %}<|bot|>{% endif %}"
 # The thinking of the last answers only, as Qwen3 and its kin: earlier turns are rewritten when a new one is added.

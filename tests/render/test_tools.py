@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from datagen.data.rows import new_row, turn
 from datagen.errors import DataError
-from datagen.rows import new_row, turn
 
 OPEN = "{% if add_generation_prompt %}<|bot|>{% endif %}"
 TEXT_ARGUMENTS = (  # DeepSeek: arguments are joined as text

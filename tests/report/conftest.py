@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from datagen.data.rows import LEDGER, ROW, Row
+from datagen.data.shards import ShardWriter
 from datagen.report.page import write_report
-from datagen.rows import LEDGER, ROW, Row
-from datagen.shards import ShardWriter
 
 VOID = {"meta", "line", "polyline", "br"}
 

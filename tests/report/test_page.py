@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from datagen.data.rows import Row, dropped_row, new_row, turn
+from datagen.data.shards import write_json
 from datagen.report import samples, texts
 from datagen.report.page import write_report
-from datagen.rows import Row, dropped_row, new_row, turn
-from datagen.shards import write_json
 
 
 def row(instruction: str, output: str = "Yes.", **more: Any) -> Row:

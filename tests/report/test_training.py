@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from datagen.data.rows import new_row
+from datagen.data.shards import write_json
 from datagen.report.page import write_report
-from datagen.rows import new_row
-from datagen.shards import write_json
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from datagen.scores.better import better_of
+from datagen.answers.better import better_of
 
 
 @pytest.mark.parametrize(

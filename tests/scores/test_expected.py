@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from datagen.scores.expected import expectation, expected_score
+from datagen.answers.expected import expectation, expected_score
 
 
 def token(text: str, **others: float) -> dict[str, object]:

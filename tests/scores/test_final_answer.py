@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from datagen.scores.final_answer import final_answer, is_worked, same_answer
+from datagen.answers.final_answer import final_answer, is_worked, same_answer
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from datagen.scores.numbers import changed
+from datagen.answers.numbers import changed
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datagen.scores.parse import score_of
+from datagen.answers.score import score_of
 
 FOUR = [
     # English with a label

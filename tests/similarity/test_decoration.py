@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datagen import stage
-from datagen.rows import Row, new_row, table_of
+from datagen.data.rows import Row, new_row, table_of
 from datagen.similarity.decoration import may_be_decorated, without_decoration, without_marks
 from datagen.similarity.tokenised import tokenised
 from datagen.stage import Context
-from datagen.text import facts, tokens
+from datagen.text.tokens import facts, tokens
 
 TEXTS = {
     "en": (

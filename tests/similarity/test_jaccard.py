@@ -16,7 +16,7 @@ from rouge_score.rouge_scorer import _score_lcs
 from datagen.similarity.jaccard import greedy, shingles
 from datagen.similarity.same_answer import same_of
 from datagen.similarity.token_lists import from_strings, split_at
-from datagen.text import tokens
+from datagen.text.tokens import tokens
 
 THRESHOLDS = [0.3, 1 / 3, 0.5, 0.6, 2 / 3, 0.7, 0.75, 0.8, 0.9, 1.0]
 

@@ -13,14 +13,14 @@ from question_pairs import OTHER, REORDERED, SAME
 from rouge_score.rouge_scorer import _score_lcs
 
 from datagen import stage
+from datagen.data.rows import Row, new_row, table_of
 from datagen.kernels import only
-from datagen.rows import Row, new_row, table_of
 from datagen.similarity import jaccard, rouge_l
 from datagen.similarity.questions import question_words
 from datagen.similarity.same_answer import same_of
 from datagen.similarity.token_lists import from_strings, split_at
 from datagen.stage import Context
-from datagen.text import tokens
+from datagen.text.tokens import tokens
 
 
 def pairs(table: str) -> list[tuple[str, str]]:

@@ -19,7 +19,7 @@ from datagen.similarity.rouge_l import greedy
 from datagen.similarity.rouge_pool import RougePool
 from datagen.similarity.same_answer import same_of
 from datagen.similarity.token_lists import from_strings, split_at
-from datagen.text import tokens
+from datagen.text.tokens import tokens
 
 ALPACA = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "rows" / "alpaca_en_52k.jsonl.gz"
 THRESHOLDS = [0.0, 0.3, 0.5, 2 / 3, 0.7, 0.75, 0.8, 0.9, 0.99]

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from datagen import stage
 from datagen.cli.notes import notes_of
+from datagen.data.rows import Row, new_row, table_of
 from datagen.report import flow
-from datagen.rows import Row, new_row, table_of
 from datagen.similarity import same_answer
 from datagen.similarity.tokenised import tokenised
 from datagen.stage import Context
-from datagen.text import Units, tokenizer
+from datagen.text.tokens import Units, tokenizer
 
 TEXTS = st.lists(st.one_of(st.text(alphabet="ab'_ 1.,@＠๑٣é’中ก", max_size=12), st.text(max_size=12)), max_size=8)
 ANSWERS = {

@@ -1,4 +1,4 @@
-"""The kernel that cuts ASCII texts, against the patterns of `datagen.text`, token by token."""
+"""The kernel that cuts ASCII texts, against the patterns of `datagen.text.tokens`, token by token."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from datagen.similarity.columns import token_lists
 from datagen.similarity.tokenised import numbered, tokenised, tokenised_words
-from datagen.text import Units, facts, tokenizer, words
+from datagen.text.tokens import Units, facts, tokenizer, words
 
 # Every kind of byte, often: digits with separators, apostrophes, underscores, signs, blanks that Python knows, the typographic.
 NEAR = st.text(alphabet="ab'_-.,01 2\t\n\x1c\x7f(+*A'Z9~:;é’“”–…\u00a0中ก", max_size=24)

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from datagen import recipe
+from datagen.data.rows import ROW, new_row
+from datagen.data.shards import ShardWriter, read_all
 from datagen.errors import UsageError
 from datagen.kinds.pre_experience import PreExperience
-from datagen.rows import ROW, new_row
 from datagen.runner import execute
-from datagen.shards import ShardWriter, read_all
 from datagen.steps.pre_experience import sampled
 
 TASKS = {

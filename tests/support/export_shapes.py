@@ -133,8 +133,8 @@ def _prompt_completion(record: Any) -> None:
 
 def told(row: Any) -> Any:
     """Return what a row says, calls and tools parsed: what must be the same after any way out and back."""
+    from datagen.data.rows import conversation_turns
     from datagen.formats.tools import calls, functions
-    from datagen.rows import conversation_turns
 
     turns = [
         {**{k: v for k, v in turn.items() if v is not None and k != "content"}, "content": turn["content"] or "",

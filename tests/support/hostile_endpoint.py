@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from datagen.models.chat import Chat
-from datagen.models.completion import Completion
-from datagen.models.journal import Journal
-from datagen.models.opening import opened
-from datagen.models.options import ModelOptions
+from datagen.chat.client import Chat
+from datagen.chat.completion import Completion
+from datagen.chat.journal import Journal
+from datagen.chat.opening import opened
+from datagen.chat.options import ModelOptions
 
 KEY = "sk-ab/cd+efghijklmnop"
 Reply = tuple[int, dict[str, str], bytes]

@@ -14,8 +14,8 @@ from typing import Any
 import regex
 
 import datagen
+from datagen.answers import score as parse
 from datagen.curate import rules
-from datagen.scores import parse
 from datagen.similarity import questions
 from datagen.teaching import evolve
 
@@ -24,7 +24,7 @@ METHODS = ("search", "match", "fullmatch", "sub", "subn", "split", "findall", "f
 CALLS = {f"{engine}.{method}" for engine in ENGINES for method in (*METHODS, "compile")}
 # What functions compile of their arguments, made as the package makes it, with the method that it is called by.
 MADE = {
-    "datagen.scores.parse": [
+    "datagen.answers.score": [
         *((name, parse._compiled(getattr(parse, name)), "finditer") for name in ("_SCALE", "_LABELLED", "_GIVEN", "_FRACTION")),
         ("_DENIED", parse._compiled(parse._DENIED), "search"), ("_ALONE", parse._compiled(parse._ALONE), "fullmatch"),
         ("_RANGE", parse._compiled(parse._RANGE), "match"), ("_PART", parse._compiled(parse._PART), "match"),
@@ -36,7 +36,7 @@ MADE = {
 }  # fmt: skip
 # Their patterns are those of module constants, or never see a row: one character, the words of a command, our own source, the
 # names of files.
-HELD = {"datagen.similarity.signatures", "datagen.text", "datagen.generate.parse_headings"}
+HELD = {"datagen.similarity.signatures", "datagen.text.tokens", "datagen.answers.headings"}
 NO_ROWS = {"datagen.formats.encodings", "datagen.cli.terminal", "datagen.options", "datagen.formats.subsets"}
 
 

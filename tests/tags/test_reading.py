@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datagen.tags.reading import LONGEST, MOST, tags_of
+from datagen.answers.tags import LONGEST, MOST, tags_of
 
 THREE = ["Poetry", "Word Limit", "C++"]
 

@@ -11,9 +11,9 @@ import pytest
 from capable_endpoint import ModelServer
 
 from datagen import recipe
-from datagen.rows import Row
+from datagen.data.rows import Row
+from datagen.data.shards import read_all
 from datagen.runner import Result, execute
-from datagen.shards import read_all
 
 Says = Callable[[str], str]
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from datagen.cli.notes import notes_of
+from datagen.data.rows import row_id
 from datagen.errors import UsageError
 from datagen.kinds.answer import Answer
-from datagen.rows import row_id
 from datagen.stage import make  # noqa: F401  (the recipe finds stages by it)
 from datagen.teaching.answer import agreement
 
@@ -138,10 +138,10 @@ def test_the_embedded_model_refuses_rows_in_other_languages(taught: Any, tmp_pat
 
 def test_what_it_says_of_the_english_rows_is_true(tmp_path: Path, write_jsonl: Any) -> None:
     from datagen import recipe
+    from datagen.data.shards import iterate_rows
     from datagen.options import split_stage
-    from datagen.row_language import language_of
     from datagen.runner import execute
-    from datagen.shards import iterate_rows
+    from datagen.text.row_language import language_of
 
     tasks = [
         "What is the capital of France?",

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from capable_endpoint import ModelServer
 
+from datagen.answers.instruction import instruction_of
 from datagen.backtranslation import steps
+from datagen.data.rows import Row
+from datagen.data.shards import read_all
 from datagen.errors import UsageError
 from datagen.recipe import make
 from datagen.report.explain import fates
-from datagen.rows import Row
 from datagen.runner import Result, estimate, execute
-from datagen.shards import read_all
-from datagen.teaching.reading import instruction_of
 
 GARDEN = "A garden needs water every morning, because the sun dries the soil long before noon comes. " * 3
 TEA = "Tea is made from the leaves of a shrub that grows on the hills of many warm countries of Asia. " * 3
@@ -140,7 +140,7 @@ def test_rewrite_says_the_passage_as_an_assistant_would_and_adds_no_number(tmp_p
 def test_a_name_of_many_characters_is_no_copy_in_scripts_without_spaces() -> None:
     from datagen.similarity.spans import longest_shared_run
     from datagen.teaching.backtranslate import COPIED
-    from datagen.text import words_in
+    from datagen.text.tokens import words_in
 
     def shared(task: str, text: str) -> float:
         return words_in(" ".join(longest_shared_run(task, text)))

@@ -10,9 +10,9 @@ import pytest
 from local_endpoint import LocalEndpoint
 
 from datagen import recipe
-from datagen.rows import ROW, Row, new_row, turn
+from datagen.data.rows import ROW, Row, new_row, turn
+from datagen.data.shards import ShardWriter, read_all
 from datagen.runner import execute
-from datagen.shards import ShardWriter, read_all
 from datagen.step import Kind, find, loaded, name_of, names
 from datagen.teacher import Teacher
 

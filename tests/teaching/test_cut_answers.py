@@ -11,9 +11,9 @@ from hostile_endpoint import Endpoint, encoded
 from local_endpoint import LocalEndpoint
 
 from datagen import recipe
+from datagen.chat.asking import Stall
+from datagen.data.rows import Row
 from datagen.errors import ModelError
-from datagen.models.asking import Stall
-from datagen.rows import Row
 from datagen.runner import execute
 
 Taught = Callable[..., tuple[list[Row], list[Row], Any]]

@@ -11,11 +11,11 @@ from jinja2 import meta
 from jinja2.sandbox import SandboxedEnvironment
 
 from datagen import assets
+from datagen.chat.options import ModelOptions
+from datagen.chat.prompt import Prompt
 from datagen.kinds.evolve import OPERATIONS
-from datagen.languages import name_of
-from datagen.models.options import ModelOptions
-from datagen.models.prompt import Prompt
 from datagen.pairs.phrasings import read
+from datagen.text.names import name_of
 
 LANGUAGES = ("en", "zh", "th")
 SCORE = {"task", "answer", "rubric", "low", "high"}

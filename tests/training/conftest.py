@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from datagen.data.rows import Row, new_row
 from datagen.models.causal_lm import load
-from datagen.rows import Row, new_row
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from datagen import folders
+from datagen.data.rows import Row
 from datagen.errors import ModelError
 from datagen.models.causal_lm import load, resolve
-from datagen.rows import Row
 from datagen.training.adapters import check_moved, lora
 from datagen.training.loop import TrainOptions, train
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datagen.models.prompt import Prompt
-from datagen.rows import new_row, turn
+from datagen.chat.prompt import Prompt
+from datagen.data.rows import new_row, turn
 from datagen.training.backward import all_turned_round
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datagen.rows import Row, new_row, turn
+from datagen.data.rows import Row, new_row, turn
 from datagen.training.batches import Plan, Sample, epoch_order, micro_batches, padded, samples_of
 
 

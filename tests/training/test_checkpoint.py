@@ -17,7 +17,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from datagen.rows import Row
+from datagen.data.rows import Row
 from datagen.training import checkpoint
 from datagen.training.loop import TrainOptions, train
 

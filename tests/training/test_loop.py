@@ -9,8 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from datagen.data.rows import Row, new_row, turn
 from datagen.errors import DataError, ModelError, UsageError
-from datagen.rows import Row, new_row, turn
 from datagen.training.batches import MICRO_TOKENS, samples_of
 from datagen.training.evaluate import Evaluation, evaluate
 from datagen.training.loop import TrainOptions, train

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from datagen.rows import Row, new_row, turn
+from datagen.data.rows import Row, new_row, turn
 from datagen.training.batches import Sample, micro_batches, padded, samples_of
 from datagen.training.loss import label_head, label_loss
 

@@ -1,0 +1,1 @@
+"""A model's words, read: tasks, scores, preferences, final answers, tags. Pure."""

@@ -1,0 +1,167 @@
+"""A raw answer to what it says: text, reasoning, why it ended, and the tokens it used; pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from datagen.chat import events
+from datagen.chat.endings import Cut, cut_by
+from datagen.chat.journal import Tokens
+from datagen.json_text import storable
+from datagen.marks import THOUGHTS, unwrapped
+
+# Models that think aloud in their content. Some templates write the opening mark into the prompt, so that only its end is seen.
+_OPENING = re.compile("|".join(re.escape(opened) for opened, _ in THOUGHTS))
+_BEGINS = re.compile(rf"\s*+(?:{_OPENING.pattern})")
+_CLOSING = re.compile("|".join(re.escape(closed) for _, closed in THOUGHTS))
+_THINKS = re.compile(r"think|reason|thought", re.I)  # types of parts
+
+
+@dataclass(frozen=True)
+class Completion:
+    """One answer of a model, or the reason why there is none.
+
+    `text` is None where the request was given up or the answer cannot be read; `error` then says why. `used` is what the
+    endpoint reported, reasoning among its output; None where it did not.
+    """
+
+    key: str
+    text: str | None
+    finish_reason: str | None = None
+    used: Tokens | None = None
+    reasoning: str | None = None
+    reasoning_tokens: int | None = None
+    error: str | None = None
+    usd: float | None = None  # what it cost when it came, None where that is not known
+
+    @property
+    def cut_by(self) -> Cut | None:
+        """Why the answer is not whole, as the reason of a ledger row; None where it is."""
+        return None if self.text is None else cut_by(self.finish_reason)
+
+    @property
+    def cut(self) -> bool:
+        """Whether the answer ended before its end: at a limit, by a filter, or by an error."""
+        return self.cut_by is not None
+
+    @property
+    def cut_words(self) -> str | None:
+        """What cut the answer, in the endpoint's own word too, and what there is of it, on one line; None where it is whole."""
+        said = " ".join((self.text or "").split())[:200]
+        return f"{self.cut_by} ({self.finish_reason}): {said}" if self.cut else None
+
+
+def read(key: str, raw: str) -> Completion:
+    """Read a raw answer; one that cannot be read is a completion without text, never an exception."""
+    used = thought = None
+    try:
+        answer = events.parsed(raw)
+        used, thought = usage(answer), _reasoning_tokens(answer)
+        if not answer.get("choices") and answer.get("error"):
+            words = " ".join(str(answer["error"]).split())[:200]
+            return Completion(key, None, used=used, reasoning_tokens=thought, error=f"the answer is an error: {words}")
+        choice = answer["choices"][0]
+        said = choice.get("message") or choice.get("delta") or {}
+        text, thoughts = _joined(said.get("content") if "text" not in choice or said else choice["text"])
+        reasoning = said.get("reasoning_content") or said.get("reasoning") or thoughts
+        ended = _ended(choice.get("finish_reason"))
+        if not isinstance(text, str) and cut_by(ended) is None:
+            why = said.get("refusal") or "the answer holds no text"
+            return Completion(key, None, used=used, reasoning_tokens=thought, error=" ".join(str(why).split())[:200])
+        text, aloud = _without_thought(storable(text if isinstance(text, str) else ""))
+        reasoning = storable(reasoning) if isinstance(reasoning, str) and reasoning else aloud
+        return Completion(key, text, ended, used, reasoning or None, thought)
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as e:
+        why = f"the answer cannot be read: {type(e).__name__}"
+        return Completion(key, None, used=used, reasoning_tokens=thought, error=why)
+
+
+def _ended(reason: Any) -> str | None:
+    """Return a finish reason as text; SGLang's own API tells it with details."""
+    if isinstance(reason, dict):
+        reason = reason.get("type") or reason.get("reason")
+    return None if reason is None else storable(str(reason))[:100]
+
+
+def _joined(content: Any) -> tuple[Any, str]:
+    """Return a content as text, and the reasoning in it: one in parts is their texts, one after the other."""
+    if not isinstance(content, list):
+        return content, ""
+    texts: list[str] = []
+    thoughts: list[str] = []
+    for part in content:
+        kind = part.get("type") if isinstance(part, dict) else None
+        thinks = isinstance(kind, str) and _THINKS.search(kind) is not None
+        (thoughts if thinks else texts).extend(_texts(part))
+    return "".join(texts) if texts else None, "".join(thoughts)
+
+
+def _texts(part: Any) -> Iterator[str]:
+    """Yield the texts of a part: `text`, that of a thought, or where these hold parts or a `value`, theirs."""
+    if isinstance(part, str):
+        yield part
+    elif isinstance(part, list):
+        for one in part:
+            yield from _texts(one)
+    elif isinstance(part, dict):
+        names = ("text", "thinking", "reasoning", "summary", "value")
+        yield from _texts(next((part[name] for name in names if part.get(name)), None))
+
+
+def _without_thought(text: str) -> tuple[str, str]:
+    """Return a content without the thinking that begins it, and the thinking; one that never ends is all thinking."""
+    opened = _BEGINS.match(text)
+    start = opened.end() if opened else 0
+    later = None if opened else _OPENING.search(text)
+    for closed in _CLOSING.finditer(text, start):
+        if later and later.start() < closed.start():
+            break  # it speaks of the marks, or thinks in its middle
+        if opened or not _mentioned(text, closed):
+            return unwrapped(text[closed.end() :].lstrip()), text[start : closed.start()].strip()
+    return ("", text[start:].strip()) if opened else (text, "")
+
+
+def _mentioned(text: str, mark: re.Match[str]) -> bool:
+    """Whether a closing mark is a word of a sentence: quoted, or between words of one line."""
+    before, after = text[: mark.start()][-1:], text[mark.end() : mark.end() + 1]
+    return bool(after) and before in (*" \t`'\"“‘(（「",) and after in (*" \t`'\"”’)）」.,;:!?，。；：！？",)
+
+
+def usage(answer: Any) -> Tokens | None:
+    """Return the tokens that an answer reports, or None; all that is not input counts as output, reasoning too."""
+    reported = answer.get("usage") if isinstance(answer, dict) else None
+    if not isinstance(reported, dict):
+        return None
+    went_in, came_out = _count(reported.get("prompt_tokens")), _count(reported.get("completion_tokens"))
+    total = _count(reported.get("total_tokens"))
+    if not went_in or (came_out is None and total is None):  # no prompt is free of tokens
+        return None
+    if came_out is None and total is not None and total <= went_in:
+        return None
+    # Some endpoints count reasoning in the total only.
+    return Tokens(went_in, max(came_out or 0, (total or 0) - went_in))
+
+
+def used_by(raw: str) -> Tokens | None:
+    """Return the tokens that a raw answer reports, or None where it cannot be read."""
+    try:
+        return usage(events.parsed(raw))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _reasoning_tokens(answer: Any) -> int | None:
+    reported = answer.get("usage") if isinstance(answer, dict) else None
+    details = reported.get("completion_tokens_details") if isinstance(reported, dict) else None
+    return _count(details.get("reasoning_tokens")) if isinstance(details, dict) else None
+
+
+def _count(value: Any) -> int | None:
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 17:
+        value = int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53 else None

@@ -1,0 +1,1 @@
+"""Rows on disk: their schemas, shards, datasets and quotas."""

@@ -1,0 +1,1 @@
+"""A local model behind a loopback endpoint."""

@@ -1,0 +1,1 @@
+"""Texts: tokens, scripts, languages."""
