@@ -33,7 +33,7 @@ from reach import Known, Reach, batches, failed_in, seconds_of, tests_for
 IGNORED = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache", ".hypothesis", "runs", "build", "dist")
 ADDOPTS = "addopts=--import-mode=importlib --strict-markers"  # without what a checkout may set besides, such as workers
 TEST_S = 120.0  # that a test may take in a run with a fault, or five times what it took before
-KERNEL_TESTS = ("tests/similarity", "tests/curate", "tests/test_text.py", "tests/test_kernels.py")
+KERNEL_TESTS = ("tests/similarity", "tests/curate", "tests/text/test_tokens.py", "tests/test_kernels.py")
 INTERPRETED = {"NUMBA_DISABLE_JIT": "1"}
 QUIET = ("-W", "ignore::RuntimeWarning")  # interpreted, the hash of a kernel is an overflow
 # A process that a test starts says by its environment which test that is.

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from datagen.errors import UsageError
 from datagen.text.verbs import verb_noun
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 ENGLISH = {
     "Write a short story about a dog.": "write story",
