@@ -57,7 +57,7 @@ FAULTS = (
         "1,000 is two tokens where the text is ASCII",
     ),
     Fault(
-        "marks_apart", "text.py",
+        "marks_apart", "text/tokens.py",
         r'rf"|(?=[{UNSPACED}])\X"', r'rf"|[{UNSPACED}]"',
         "Thai vowel signs and tone marks are tokens apart from their consonant",
     ),
@@ -67,7 +67,7 @@ FAULTS = (
         "a row goes because of one that went itself",
     ),
     Fault(
-        "kana_shares_swapped", "language.py",
+        "kana_shares_swapped", "text/language.py",
         "(0.55 if len(kana) == 1 else 0.1)", "(0.1 if len(kana) == 1 else 0.55)",
         "Chinese that cites one Japanese word is Japanese",
     ),
@@ -128,17 +128,17 @@ FAULTS = (
         "rows that broke a stage come after those of later rows",
     ),
     Fault(
-        "last_shard_lost", "shards.py",
+        "last_shard_lost", "data/shards.py",
         "if self._waiting or not self._shard:", "if not self._shard:",
         "the rows after the last full shard are lost",
     ),
     Fault(
-        "written_in_place", "shards.py",
+        "written_in_place", "data/shards.py",
         'temporary = path.with_name(f".{path.name}.tmp")', "temporary = path",
         "a kill leaves half of a marker or report under its own name",
     ),
     Fault(
-        "id_without_tools", "rows.py",
+        "id_without_tools", "data/rows.py",
         '_CANONICAL([row["system"], said, row["tools"], candidates])', '_CANONICAL([row["system"], said, candidates])',
         "two rows that differ only in their tools are one",
     ),
@@ -201,7 +201,7 @@ FAULTS = (
         "a row that covers exactly the threshold of an item stays",
     ),
     Fault(
-        "other_divisors", "quotas.py",
+        "other_divisors", "data/quotas.py",
         "(-weights[i] / (2 * counts[i] + 1), i)", "(-weights[i] / (counts[i] + 1), i)",
         "counts are D'Hondt's: large sources get more than their share",
     ),

@@ -95,7 +95,7 @@ def test_nothing_writes_json_past_the_one_place() -> None:
     """What is sent to a model, or hashed, may be made beside it: a number that is none is an error there."""
     past = []
     for path in PACKAGE.rglob("*.py"):
-        if path in (PACKAGE / "json_text.py", PACKAGE / "rows.py"):  # ids are hashes of such text, and never change
+        if path in (PACKAGE / "json_text.py", PACKAGE / "data" / "rows.py"):  # ids are hashes of such text, and never change
             continue
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.ImportFrom) and node.module == "json":

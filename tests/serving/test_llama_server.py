@@ -211,7 +211,7 @@ def test_a_judge_asks_it(tmp_path: Path, small: Path, write_jsonl: Any) -> None:
 def test_an_old_folder_of_the_float32_copy_is_read_and_not_mixed_with_the_new_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("datagen.models.adapter.smollm2_gguf", lambda: write_small_gguf(tmp_path / "stands_for_it.gguf"))
+    monkeypatch.setattr("datagen.serving.servable.smollm2_gguf", lambda: write_small_gguf(tmp_path / "stands_for_it.gguf"))
 
     def name(journal: Journal) -> str:
         with opened(ModelOptions(), journal, offline=True) as chat:

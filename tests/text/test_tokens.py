@@ -9,8 +9,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from rouge_score.tokenizers import DefaultTokenizer
 
+from datagen.text import tokens as text
 from datagen.text.tokens import facts, rouge_score_tokens, tokenizer, tokens
-from datagen.text.tokens import tokens as text
 
 ASCII = st.text(st.characters(max_codepoint=127))
 MIXED = st.text(
