@@ -1,1 +1,1 @@
-"""The curation stages: one file = one stage = recipe name = command-line name = a row of the README's table."""
+"""The curation stages: one file = one stage = recipe name = command-line name = a row of docs/stages.md."""
