@@ -18,7 +18,7 @@ from local_endpoint import LocalEndpoint
 from datagen import stage
 from datagen.cli import COMMANDS
 from datagen.cli import datagen as group
-from datagen.shards import read_all
+from datagen.data.shards import read_all
 
 TOP = Path(__file__).resolve().parent.parent
 PAGES = [*sorted(TOP.glob("README*.md")), TOP / "CONTRIBUTING.md", *sorted((TOP / "docs").glob("*.md"))]
