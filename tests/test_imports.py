@@ -44,7 +44,7 @@ LEVELS = {
     "kernels": -1, "visible": -1,
     "errors": 0, "language_model": 0, "progress": 0, "json_text": 0, "child": 0, "rows": 0, "remnants": 0,
     "folders": 1, "options": 1, "answered": 1, "marks": 1, "tool_specs": 1, "tool_calls": 1, "quotas": 1, "assets": 1,
-    "language": 1, "verbs": 1,
+    "language": 1, "verbs": 1, "reasons": 1,
     "step": 2, "shards": 2, "formats": 2, "render": 2, "verdict": 2, "text": 2, "row_language": 2,
     "wordlists": 1, "html_text": 2,
     "personal_data": 3,
