@@ -67,7 +67,8 @@ def stages() -> str:
         MADE, "# The stages and the other steps\n",
         "On the command line an option of a stage is written `--stage rouge:threshold=0.6`, or changed by\n"
         "`--set rouge.threshold=0.6`; those of other steps are flags of their commands: `min_score` is `--min-score`.\n"
-        "In a recipe each stands under its step. See [the flags](commands.md) and [what the reasons mean](reasons.md).\n",
+        "In a recipe each stands under its step. See [the flags](commands.md) and [what the reasons mean](reasons.md);\n"
+        "[`error`](reasons.md#error) is one of every step.\n",
         "## Stages\n", "\n".join(["| stage | what it does |", "|---|---|", *table]) + "\n",
         *(_section(name, stage.find(name), "stage") for name in stage.names()),
     ]  # fmt: skip

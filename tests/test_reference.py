@@ -55,3 +55,15 @@ def test_the_types_name_every_function_and_keyword() -> None:
 
 def test_the_package_says_that_it_has_types() -> None:
     assert (TOP / "datagen" / "py.typed").is_file()
+
+
+def test_help_of_a_function_reads_like_the_help_of_its_command() -> None:
+    told = (calls.function("answer").__doc__ or "").splitlines()
+    assert max(map(len, told)) <= 76  # `help()` indents by four
+    assert [line for line in told if re.fullmatch(r"\w+:", line)] == [
+        "Args:", "Reading:", "Sampling:", "Pace:", "Cost:", "Raises:",
+    ]  # fmt: skip
+    help_ = GENERATE.commands().partition("## answer")[2].partition("```\n\n")[0]
+    groups = re.findall(r"^(\w+):$", help_, re.M)
+    assert groups == ["Options", "Reading", "Sampling", "Pace", "Cost", "Run", "Examples"]
+    assert "answers per row; all of them are in `candidates`, the best first. Default" in " ".join(" ".join(told).split())
