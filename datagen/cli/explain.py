@@ -29,6 +29,7 @@ def command(out: str, row_id: str, as_json: bool) -> int:
         witnesses = row.get("witness", [])[:1]
         mended = f", rewritten from {old}" if (old := row.get("rewritten_from")) else ""
         say(f"{row['id']}  {_fate(row)}{mended}")
+        _say_meaning(row)
         _show(row, "  ")
         for parent in row.get("lineage", ()):
             say(f"  made of {parent['id']}{_made_by(row)}  {_fate(parent)}")
@@ -58,6 +59,16 @@ def _fate(row: dict[str, Any]) -> str:
     threshold = "" if row["threshold"] is None else f" (threshold {row['threshold']:g})"
     evidence = f"  {in_a_line(row['evidence'])}" if row["evidence"] else ""
     return f"dropped by {row['stage']}: {row['reason']}{score}{threshold}{evidence}"
+
+
+def _say_meaning(row: dict[str, Any]) -> None:
+    """Print what the reason of a drop means, and how such rows stay; nothing where a step of one's own says it itself."""
+    import textwrap
+
+    if not row.get("meaning"):
+        return
+    for text in (row["meaning"], *(f"To keep such rows: {told}." for told in row["to_keep"])):
+        say(textwrap.fill(text, 80, initial_indent="  ", subsequent_indent="    "))
 
 
 def _show(row: dict[str, Any], indent: str) -> None:

@@ -55,6 +55,8 @@ class Grouped(click.Command):
 
 def flag(option: Option) -> Flag:
     """Return the flag of one option of a kind; its value is read later, as that of a recipe is."""
+    from datagen.options import help_of
+
     words, more = option.name.replace("_", "-"), {"group": option.group, "help": help_of(option)}
     if option.kind is bool:
         name = f"--no-{words}" if option.default else f"--{words}"
@@ -72,22 +74,6 @@ def metavar(option: Option) -> str:
     if origin is tuple:
         return "TEXT" if option.repeat else "A,B,..."
     return "NAME" if origin is Literal else NAMES.get(origin, "TEXT")
-
-
-def help_of(option: Option) -> str:
-    """Return what an option means, its legal values and its default, as sentences."""
-    from datagen.options import shown
-
-    said, first = option.meaning, option.meaning.partition(" ")[0].strip(":,")
-    if first not in {*map(str, option.choices), str(option.default)}:  # a value stays as it is written
-        said = said[:1].upper() + said[1:]
-    off = isinstance(option.default, bool) or option.default in (None, "", (), {})
-    if not option.choices:
-        return f"{said}." if off else f"{said}. Default {shown(option.default)}."
-    values = ", ".join(map(str, option.choices))
-    if off or option.default == option.choices:
-        return f"{said}. One of {values}."
-    return f"{said}. One of {values}; default {shown(option.default)}."
 
 
 def flags_of(kind: type[Any], leave: Collection[str] = ()) -> list[click.Parameter]:

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from datagen import reasons
 from datagen.data.rows import Row
 from datagen.data.shards import read_json, read_shards, read_table, shard_paths
 from datagen.errors import DataError, UsageError
@@ -19,8 +20,8 @@ def fates(folder: Path, prefix: str) -> list[Row]:
     """Return the rows of a run folder whose id begins with `prefix`, in the ledger's order, kept rows last.
 
     A row made of rows of the run has the key `lineage`: its parents, theirs, and so on, the nearest first. A dropped row has
-    the key `reason`; one with a witness has the key `witness`, the fates of that row, which have the key `of`
-    where it is a row of an earlier run or of a file.
+    the key `reason`, and where that is known `meaning` and `to_keep`, the ways in which such rows stay; one with a witness has
+    the key `witness`, the fates of that row, which have the key `of` where it is a row of an earlier run or of a file.
 
     Raises:
         DataError: the folder is not a finished run, or has no such row.
@@ -39,7 +40,11 @@ def fates(folder: Path, prefix: str) -> list[Row]:
         raise DataError(f"{folder} has no row whose id begins with '{prefix}'")
     if len(ids) > 1:
         raise UsageError(f"'{prefix}' begins {len(ids)} ids, such as {ids[0]} and {ids[1]}; give more of it")
+    asking = {s["name"] for s in (read_json(folder / "run.json") or {}).get("stages", ()) if "requests" in s}
     for row in found:
+        if known := reasons.find(row.get("reason", ""), row.get("stage", ""), asks_model=row.get("stage") in asking):
+            row["meaning"] = known.meaning
+            row["to_keep"] = [*known.of_step(row["stage"], asks_model=row["stage"] in asking)]
         if lineage := _lineage(folder, row):
             row["lineage"] = lineage
         if row.get("witness_id"):

@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from datagen import reasons
 from datagen.curate.clean import MASKING
 from datagen.data.rows import LEDGER
 from datagen.data.shards import count_rows, read_json, read_shards, write_text
@@ -37,6 +38,7 @@ def write_report(out: Path, summary: dict[str, Any]) -> Path:
     found = samples.groups(out / "dropped")
     stages = summary["stages"]
     palette = _palette([*(r for s in stages for r in s["dropped"]), *(g.reason for g in found)])
+    told = _reasons(stages, found)
     context = {
         "run": _head(out, summary, found),
         "stages": [_stage(s, max([1, *(s["rows_in"] for s in stages)]), palette) for s in stages],
@@ -47,6 +49,8 @@ def write_report(out: Path, summary: dict[str, Any]) -> Path:
         "mixture": _mixture(read_json(out / "mix.json")),
         "training": _training(out, stages),
         "generation": [generation.told(s, palette) for s in stages if "requests" in s],
+        "reasons": told,
+        "anchors": {r["name"]: r["anchor"] for r in told},
     }
     # A folder's name or an option may hold what UTF-8 cannot.
     page = _template().render(context).encode("utf-8", "backslashreplace").decode("utf-8")
@@ -136,6 +140,24 @@ def _drops(out: Path, found: Sequence[samples.Group], palette: Mapping[str, int]
             "colour": palette[group.reason], "samples": [_sample(s) for s in shown],
         }
         for group, shown in zip(found, samples.drops(out, list(found)), strict=True)
+    ]  # fmt: skip
+
+
+def _reasons(stages: Sequence[Mapping[str, Any]], found: Sequence[samples.Group]) -> list[dict[str, Any]]:
+    """What the reasons of the run mean, and for each step what to do where such rows should stay; those that are known."""
+    asking = {s["name"] for s in stages if "requests" in s}
+    given = [*((reason, s["name"]) for s in stages for reason in s["dropped"]), *((g.reason, g.stage) for g in found)]
+    told: dict[str, dict[str, list[str]]] = {}
+    for name, step in dict.fromkeys(given):
+        if known := reasons.find(name, step, asks_model=step in asking):
+            for what in known.of_step(step, asks_model=step in asking):
+                told.setdefault(name, {}).setdefault(what, []).append(step)
+    return [
+        {
+            "name": name, "anchor": f"reason-{name}", "meaning": reasons.REASONS[name].meaning,
+            "stays": [(", ".join(steps), what) for what, steps in ways.items()],
+        }
+        for name, ways in told.items()
     ]  # fmt: skip
 
 

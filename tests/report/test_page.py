@@ -198,3 +198,23 @@ def test_many_reasons_share_the_room(tmp_path: Path, folder: Any, page_of: Any) 
     summary = folder(tmp_path, [], [dropped_row(row("x"), "a", f"r{i}") for i in range(60)])
     page = page_of(write_report(tmp_path, summary))
     assert "there are many reasons" in page.text
+
+
+def test_a_reason_leads_to_what_it_means_and_how_such_rows_stay(tmp_path: Path, report: Any) -> None:
+    kept = row("Name a river.")
+    lost = [near(row("Name a river!"), kept), dropped_row(row("x", ""), "rules", "empty_answer")]
+    page = report(tmp_path, [kept], [*lost, dropped_row(row("y"), "my.stage", "of_mine")])
+    last = page.text.split("What the reasons of this run mean")[1]
+    assert "near_duplicateThe row shares most of its shingles with a row that stayed" in last
+    assert "After rules: Leave empty_answer out of use." in last
+    assert "of_mine" not in last  # a stage of one's own says itself what it means
+    assert "too_similar" not in last  # nothing that did not occur
+    assert page.attributes.count(("href", "#reason-near_duplicate")) == 2  # in the flow, and where its rows stand
+    assert ("id", "reason-near_duplicate") in page.attributes
+    assert ("id", "reason-of_mine") not in page.attributes
+
+
+def test_no_reasons_without_a_drop(tmp_path: Path, report: Any) -> None:
+    page = report(tmp_path, [row("a")], [])
+    assert ("href", "#reasons") not in page.attributes
+    assert ("id", "reasons") not in page.attributes
