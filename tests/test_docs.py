@@ -118,6 +118,25 @@ def test_every_command_that_is_shown_has_such_flags(page: Path) -> None:
             pytest.fail(f"datagen {shlex.join(words)}: {error}")
 
 
+@pytest.mark.parametrize("other", ["README.zh.md", "README.th.md"])
+def test_the_readmes_of_other_languages_show_the_same(other: str) -> None:
+    def shown(name: str) -> tuple[Any, ...]:
+        page = text(name)
+        links = sorted(re.findall(r"\]\(([^)\s]+)\)", page))
+        lines = [
+            re.sub(r"\s*#.*", "", line)
+            for block in re.findall(r"^```sh\n(.*?)^```", page, re.M | re.S)
+            for line in block.split("\n")
+        ]
+        levels = re.findall(r"^(#+) ", without_code(page), re.M)
+        items = len(re.findall(r"^- ", page, re.M))
+        return [x for x in links if not x.startswith("README")], lines, levels, items, re.findall(r"^\| (`.+?`) \|", page, re.M)
+
+    assert shown(other) == shown("README.md")
+    readmes = {"README.md", "README.zh.md", "README.th.md"}
+    assert all(set(re.findall(r"README\.?\w*\.md", text(name).split("\n## ")[0])) >= readmes - {name} for name in readmes)
+
+
 @pytest.fixture
 def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with the examples of CONTRIBUTING as modules, pasted as they are printed."""
