@@ -74,7 +74,7 @@ def main() -> None:
         record = hostile.record()
         for row in readable(record):
             for form in FORMATS:
-                for fitted in Fitting(form.NAME).through([row]):
+                for fitted in Fitting(form.FORMAT).through([row]):
                     exports[form.NAME] += 1
                     if problem := fault(form, fitted):
                         faults[form.NAME] += 1

@@ -27,8 +27,8 @@ from bars import Bars
 
 from datagen.data.shards import count_rows, iterate_rows
 from datagen.formats.fitting import SAID
+from datagen.formats.format import names
 from datagen.formats.read import read
-from datagen.formats.write import FORMATS
 
 HERE = Path(__file__).resolve().parents[1]
 TINY = HERE / "tests" / "support" / "tiny"
@@ -266,7 +266,7 @@ def main() -> None:
             taken = json.loads((out / "run.json").read_text())["rows_in"]
             rows, errors = rows + given, errors + dropped["error"]
             lost += abs(taken - held) + max(0, given - held)  # a damaged line may hold two values, and be two
-            for to in FORMATS:
+            for to in names():
                 gone, bad = missing(out, to, kept)
                 unexported, broke = unexported + gone, broke + bad
             code, said, told = command("train", out, "-o", folder / "never", "--model", TINY, "--dry-run", "--json")

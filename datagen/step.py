@@ -123,7 +123,7 @@ def find(name: str, base: type[K], room: str | None = None) -> type[K]:
         raise UsageError(f"there is no {what} '{name}'{did_you_mean(name, known)}")
     if "." in name:
         path = name
-        _look_in_current_folder(name.partition(".")[0])
+        look_in_current_folder(name.partition(".")[0])
     else:
         path = next(f"{r}.{name}" for r in ([room] if room else ROOMS) if name in names(r))
     module = _imported(name, path, what)
@@ -148,7 +148,7 @@ def _imported(name: str, path: str, what: str) -> Any:
         raise UsageError(f"{what} '{name}': {path} cannot be imported: {type(e).__name__}: {e}") from None
 
 
-def _look_in_current_folder(package: str) -> None:
+def look_in_current_folder(package: str) -> None:
     """Put the current folder last on the import path, for a module of the user's own that is nowhere else.
 
     It stays there: what such a module imports when it is at work, and in a pool's processes, may lie there too.

@@ -216,3 +216,18 @@ def test_the_function_the_command_and_the_recipe_have_the_same_options(name: str
     if name != "backtranslate":  # it has options of several steps
         assert options - reads == flags - reads
     assert all(o.meaning for o in listed(cls))
+
+
+def test_a_format_of_ones_own_is_a_module_with_its_record(mine: Path, datagen: Callable[..., Any]) -> None:
+    (mine / "mine" / "pairs.py").write_text(
+        "from datagen.formats.format import Format\n\n"
+        "FORMAT = Format('pairs', lambda row: {'q': row['instruction'], 'a': row['output']}, flat=True, one_answer=True)\n"
+    )
+    assert datagen("export", "rows.jsonl", "--to", "mine.pairs", "-o", "made.jsonl").returncode == 0
+    assert (mine / "made.jsonl").read_text() == '{"q": "Name a river.", "a": "The Mekong."}\n'
+    assert datagen("export", "rows.jsonl", "--to", "mine.pairs", "-o", "made.csv").returncode == 0
+    assert (mine / "made.csv").read_text() == "q,a\nName a river.,The Mekong.\n"
+    wrong = datagen("export", "rows.jsonl", "--to", "mine.shout")
+    assert (wrong.returncode, wrong.stderr) == (
+        2, "datagen: --to mine.shout: mine.shout gives no FORMAT = Format(name, record or write)\n"
+    )  # fmt: skip

@@ -14,7 +14,7 @@ from datagen.cli.say import say
     "--to",
     required=True,
     metavar="FORMAT",
-    help="alpaca, sharegpt, messages, prompt_completion, llamafactory, axolotl, openai or parquet.",
+    help="alpaca, sharegpt, messages, prompt_completion, llamafactory, axolotl, openai, parquet, or a module of your own.",
 )
 @click.option("-o", "--out", metavar="FILE", help="File to write, .gz or .zst allowed; default: standard output.")
 @click.option("--map", "mapping", metavar="OURS=THEIRS,...", help="Field names, such as instruction=question,output=answer.")
@@ -32,13 +32,13 @@ def command(
 
     from datagen.cli import endings, terminal
     from datagen.cli.unreadable import Unreadable
-    from datagen.errors import UsageError, did_you_mean
+    from datagen.errors import UsageError
+    from datagen.formats.format import find
     from datagen.formats.read import files, read
-    from datagen.formats.write import FORMATS, export
+    from datagen.formats.write import export
     from datagen.progress import shown
 
-    if to not in FORMATS:
-        raise UsageError(f"--to {to}: there is no such format{did_you_mean(to, FORMATS)}")
+    find(to)
     out = None if out == "-" else out
     if out and Path(out).is_dir():
         raise UsageError(f"{out} is a folder; -o names a file, such as {Path(out, to)}.jsonl")

@@ -25,6 +25,7 @@ from datagen.formats.conversation import (
     turns_of_history,
     unwanted,
 )
+from datagen.formats.format import Format
 from datagen.formats.shape import Record, Style, finish, renamed, restore, text_of
 from datagen.formats.tools import sharegpt_tools
 
@@ -117,3 +118,12 @@ def _task(instruction: str, given: str) -> str:
 def _turns(history: list[list[str]], fields: Row) -> list[Turn]:
     task = _task(fields.get("instruction", ""), fields.get("input", ""))
     return [*turns_of_history(history), turn("user", task), turn("assistant", fields.get("output", ""))]
+
+
+def _notes(row: Row, record: Record) -> tuple[str, ...]:
+    turns = row["messages"]
+    beyond = turns is not None and not unwanted(row) and history_of(turns) is None
+    return ("beyond_history",) if beyond else ()
+
+
+FORMAT = Format(NAME, write_record, flat=True, one_answer=True, all_taught=True, says_unwanted=True, notes=_notes)

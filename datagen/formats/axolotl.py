@@ -5,11 +5,13 @@ Format: https://docs.axolotl.ai/docs/dataset-formats/conversation.html. They are
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 from datagen.data.rows import conversation_turns
 from datagen.formats.conversation import is_pair, prompt_turns
+from datagen.formats.format import Format
 from datagen.formats.messages import answer_turns, write_turn
 from datagen.formats.shape import Record, dumps
 from datagen.formats.tools import functions
@@ -62,3 +64,11 @@ def config(path: str, *, training: bool, tools: bool, preference: bool) -> str:
     if training and not preference:
         lines += ["    message_field_training: train"]
     return "\n".join(lines) + "\n"
+
+
+def _config(file_name: str, kinds: Counter[str]) -> str:
+    uses = {kind: bool(kinds[kind]) for kind in ("training", "tools", "preference")}
+    return config(file_name, **uses)
+
+
+FORMAT = Format(NAME, write_record, config=_config, tools="functions", candidates=False, mixed="own")

@@ -8,15 +8,11 @@ from typing import Any
 
 from datagen.answered import answered_to
 from datagen.data.rows import Row
-from datagen.formats.alpaca import history_of
 from datagen.formats.conversation import columns_of, is_preference, pair_of, prompt_turns, unwanted
+from datagen.formats.format import Format
 from datagen.formats.tools import offered
 from datagen.remnants import is_visible
 
-ONE_ANSWER = frozenset({"alpaca", "prompt_completion", "llamafactory", "openai"})  # a record has an answer, which ends it
-ALL_TAUGHT = frozenset({"alpaca", "llamafactory"})  # a record cannot say that an answer is not to be learned
-TOOL_LISTS = frozenset({"messages", "prompt_completion", "axolotl", "openai"})
-NO_CANDIDATES = frozenset({"openai", "axolotl", "llamafactory"})  # a record holds one answer, or a pair of them
 # What is said of rows, in this order; {n} and {to} are filled in.
 SAID = {
     "trimmed": "{n} conversations end with a turn that nobody answers: they are written up to their last answer",
@@ -43,14 +39,14 @@ _PAIR = (None, "chosen", "rejected")
 class Fitting:
     """What one export makes of rows before it writes them, and how many of each kind it met."""
 
-    def __init__(self, to: str) -> None:
+    def __init__(self, to: Format) -> None:
         """Begin an export to a format."""
         self.to = to
         self.met: Counter[str] = Counter()
 
     def through(self, rows: Iterable[Row]) -> Iterator[Row]:
         """Yield each row as the format can hold it; what `read` could not read passes as it is."""
-        if self.to == "parquet":
+        if self.to.is_rows:
             yield from rows
             return
         for row in rows:
@@ -66,7 +62,7 @@ class Fitting:
         """Yield what was done, one line per kind."""
         for kind, words in SAID.items():
             if self.met[kind]:
-                yield words.format(n=self.met[kind], to=self.to)
+                yield words.format(n=self.met[kind], to=self.to.name)
 
     def _answered(self, row: Row) -> Row | None:
         """Return a row up to its last answer where the format needs that; null for one that is left out."""
@@ -75,19 +71,19 @@ class Fitting:
             return self._left_out("no_turns")
         if turns and is_preference(row) and not prompt_turns(turns):
             return self._left_out("no_prompt")
-        if turns and is_preference(row) and self.to in ALL_TAUGHT:
+        if turns and is_preference(row) and self.to.all_taught:
             return self._unweighed(row)
-        if turns is None or is_preference(row) or self.to not in ONE_ANSWER:
+        if turns is None or is_preference(row) or not self.to.one_answer:
             return row
         end = answered_to(turns)
         if not end:
             return self._left_out("unanswered_turn")
-        if end == 1 and not row["system"] and self.to == "prompt_completion":
+        if end == 1 and not row["system"] and self.to.needs_prompt:
             return self._left_out("no_prompt")
         if end < len(turns):
             self.met["trimmed"] += 1
             row = {**row, "input": "", "messages": None, **columns_of(turns[:end], row["system"])}
-        if self.to in ALL_TAUGHT and _untaught(row) and not (self.to == "alpaca" and unwanted(row)):
+        if self.to.all_taught and _untaught(row) and not (self.to.says_unwanted and unwanted(row)):
             return self._left_out("untaught")
         return row
 
@@ -106,11 +102,9 @@ class Fitting:
     def _note(self, row: Row) -> None:
         turns = row["messages"]
         self.met["empty_answer"] += turns is None and not is_preference(row) and not is_visible(row["output"])
-        if self.to == "alpaca" and turns is not None and not unwanted(row):
-            self.met["beyond_history"] += history_of(turns) is None
-        if row["tools"] and self.to in TOOL_LISTS and "tools_" in offered(row["tools"]):
-            self.met["tools_text" if self.to in ("messages", "prompt_completion") else "tools_left"] += 1
-        if self.to in NO_CANDIDATES and (answers := row["candidates"]):
+        if row["tools"] and self.to.tools != "any" and "tools_" in offered(row["tools"]):
+            self.met["tools_text" if self.to.tools == "text" else "tools_left"] += 1
+        if not self.to.candidates and (answers := row["candidates"]):
             held = pair_of(row) if is_preference(row) else (row["output"],)
             self.met["answers_left"] += any(one["text"] not in held for one in answers)
             self.met["scores_left"] += any(one["score"] is not None or one["source"] not in _PAIR for one in answers)

@@ -18,6 +18,7 @@ from datagen.data.rows import Row
 from datagen.errors import DataError, writing
 from datagen.formats import alpaca, jsonl, sharegpt
 from datagen.formats.conversation import is_pair
+from datagen.formats.format import Format, Written
 from datagen.formats.shape import Record, dumps
 from datagen.formats.streams import stem, whole_file
 from datagen.formats.tools import sharegpt_tools
@@ -172,3 +173,13 @@ def _entries(information: Path) -> Record:
     if not isinstance(entries, dict):
         raise DataError(f"{information}: expected an object of datasets; mend or move it, it would be overwritten")
     return entries
+
+
+def _write(rows: Iterable[Row], target: Path) -> Written:
+    files, entries, skipped = write(rows, target)
+    return Written(tuple(files), config=json_text.dumps(entries, indent=2) + "\n", skipped=skipped)
+
+
+FORMAT = Format(
+    NAME, write=_write, one_answer=True, all_taught=True, candidates=False, reasoning=False, weights="none", mixed="apart",
+)  # fmt: skip

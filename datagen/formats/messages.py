@@ -23,6 +23,7 @@ from datagen.formats.conversation import (
     prompt_turns,
     split_system,
 )
+from datagen.formats.format import Format
 from datagen.formats.roles import role_of
 from datagen.formats.shape import Record, Style, dumps, finish, restore, text_of
 from datagen.formats.tools import offered, openai_calls
@@ -250,3 +251,6 @@ def _answers(record: Record) -> tuple[list[Turn], list[Turn]]:
 
 def _listed(side: Any) -> list[Any]:
     return side if isinstance(side, list) else [side]
+
+
+FORMAT = Format(NAME, write_record, tools="text", long_sides=True)

@@ -13,6 +13,7 @@ from typing import Any
 from datagen.data.rows import Row, conversation_turns
 from datagen.formats import messages
 from datagen.formats.conversation import Turn, is_pair, prompt_turns
+from datagen.formats.format import Format
 from datagen.formats.messages import answer_turns
 from datagen.formats.parts import plain_turns
 from datagen.formats.shape import Record, dumps, of_dialect
@@ -166,3 +167,13 @@ def _weight(said: Turn) -> Record:
     if said["role"] != "assistant" or (said["train"] is None and said["weight"] is None):
         return {}
     return {"weight": int(said["train"] is not False and said["weight"] != 0)}
+
+
+def _notes(row: Row, record: Record) -> tuple[str, ...]:
+    return () if is_complete(record) else ("no_call",)
+
+
+FORMAT = Format(
+    NAME, write_record, one_answer=True, tools="functions", candidates=False, reasoning=False, weights="whole", mixed="own",
+    notes=_notes,
+)  # fmt: skip

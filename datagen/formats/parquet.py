@@ -13,9 +13,11 @@ import pyarrow.parquet as pq
 from datagen.data.rows import ROLES, ROW, Row, row_id
 from datagen.errors import DataError, first_line
 from datagen.folders import run_of
+from datagen.formats.format import Format, Written
 from datagen.formats.json_values import loads
 from datagen.formats.pieces import Piece
 from datagen.formats.shape import KEY, check_repeat, dumps
+from datagen.formats.streams import whole_file
 from datagen.formats.tables import STEP, records, source
 
 NAME = "parquet"
@@ -199,3 +201,12 @@ def _widened(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
     finally:
         narrow.unlink(missing_ok=True)
     return writer
+
+
+def _write(rows: Iterable[Row], target: Path) -> Written:
+    with whole_file(target) as stream:  # pyarrow writes by name, into the file that is about to be renamed
+        write(rows, Path(stream.name))
+    return Written((target,), fields=tuple(ROW.names))
+
+
+FORMAT = Format(NAME, write=_write, is_rows=True, long_sides=True, mixed="apart")

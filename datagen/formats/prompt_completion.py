@@ -25,6 +25,7 @@ from datagen.formats.conversation import (
     turns_of_history,
     unwanted,
 )
+from datagen.formats.format import Format
 from datagen.formats.messages import answer_text, is_messages, read_turn, shared, sides, write_turn
 from datagen.formats.names import PROMPTS
 from datagen.formats.shape import Record, Style, finish, renamed, restore, text_of
@@ -124,3 +125,8 @@ def _columns(turns: list[Turn], system: str, lists: bool, style: dict[str, Any])
     if lists and "messages" not in fields and not system:
         style["lists"] = True
     return fields
+
+
+FORMAT = Format(
+    NAME, write_record, flat=True, one_answer=True, needs_prompt=True, tools="text", long_sides=True,
+)  # fmt: skip

@@ -16,6 +16,7 @@ from datagen.formats.conversation import (
     split_system,
     turns_of,
 )
+from datagen.formats.format import Format
 from datagen.formats.messages import REASONING, answer_text, answer_turns, read_training, write_training
 from datagen.formats.roles import CALLS, role_of
 from datagen.formats.shape import Record, Style, finish, restore, text_of
@@ -132,3 +133,6 @@ def _field(record: Record) -> str | None:
         if isinstance(said, list) and (all(_is_turn(t) for t in said) if said else field == "conversations"):
             return field
     return None
+
+
+FORMAT = Format(NAME, write_record)

@@ -11,10 +11,11 @@ from export_shapes import is_sound, speech, told, wrong
 
 from datagen.data.rows import new_row
 from datagen.formats.fitting import SAID
+from datagen.formats.format import names
 from datagen.formats.read import read
-from datagen.formats.write import FORMATS, export
+from datagen.formats.write import export
 
-TARGETS = [to for to in FORMATS if to != "parquet"]
+TARGETS = [to for to in names() if to != "parquet"]
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}}
 
 
@@ -194,7 +195,7 @@ SCORED = [("best", 5.0, None), ("middle", 3.0, "gpt"), ("worst", 1.0, None)]
 PAIR = [("c", None, "chosen"), ("r", None, "rejected")]
 
 
-@pytest.mark.parametrize("to", FORMATS)
+@pytest.mark.parametrize("to", names())
 @pytest.mark.parametrize(
     ("found", "said"),
     [
@@ -217,7 +218,7 @@ def test_answers_that_a_format_cannot_hold_are_said_and_those_that_it_holds_come
         assert (told, back) == ([], [answers])
 
 
-@pytest.mark.parametrize("to", FORMATS)
+@pytest.mark.parametrize("to", names())
 def test_preferences_and_single_rows_in_one_file_are_said(to, tmp_path):
     pair = [{"text": t, "score": s, "source": n} for t, s, n in PAIR]
     rows = [new_row(instruction="q", output="c", candidates=pair), new_row(instruction="p", output="a")]

@@ -155,7 +155,7 @@ def check_comes_back(shape, record):
     except ValueError:
         return  # a turn without a role, an unknown part: the row is unreadable as a whole
     for other in RECORDS:
-        for fitted in Fitting(other.NAME).through([row]):
+        for fitted in Fitting(other.FORMAT).through([row]):
             written = other.write_record(fitted)
             assert wrong(other.NAME, written) == ""
             if is_sound(row):

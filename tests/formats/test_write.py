@@ -14,8 +14,9 @@ import zstandard
 
 from datagen.data.rows import new_row
 from datagen.errors import UsageError
+from datagen.formats.format import names
 from datagen.formats.read import read
-from datagen.formats.write import FORMATS, export
+from datagen.formats.write import export
 
 A = {"instruction": "Add.", "input": "2+2", "output": "4"}
 
@@ -62,7 +63,7 @@ def test_csv_comes_back_equal(tmp_path):
 @pytest.mark.parametrize(
     ("to", "name", "message"),
     [
-        ("alpacca", "a.jsonl", "no format 'alpacca'; did you mean 'alpaca'"),
+        ("alpacca", "a.jsonl", "there is no such format; did you mean 'alpaca'"),
         ("sharegpt", "a.csv", "csv cannot hold 'sharegpt'; name it .jsonl"),
         ("messages", "a.parquet", "use --to parquet"),
         ("parquet", "a.jsonl", "name a Parquet file .parquet"),
@@ -135,7 +136,7 @@ def test_a_card_replaces_its_own_but_not_that_of_another_file(tmp_path):
         assert export([one()], "alpaca", tmp_path / name).card == tmp_path / card
 
 
-@pytest.mark.parametrize("to", FORMATS)
+@pytest.mark.parametrize("to", names())
 def test_an_empty_set_can_be_written_and_read(tmp_path, to):
     target = tmp_path / ("a.parquet" if to == "parquet" else "a.jsonl")
     assert export([], to, target).records == 0
