@@ -39,7 +39,8 @@ PLACES = {INPUT: "reading", EXPORT: "`datagen export`", REVIEW: "`datagen review
 def commands() -> str:
     """Return the page of commands: the help of each, at 80 columns, in the order of the road."""
     root = cli.datagen
-    context = click.Context(root, info_name="datagen", terminal_width=WIDTH, max_content_width=WIDTH)
+    settings = {**root.context_settings, "max_content_width": WIDTH}
+    context = click.Context(root, info_name="datagen", terminal_width=WIDTH, **settings)
     parts = [MADE, "# The commands\n", _fenced(root.get_help(context))]
     for name in root.list_commands(context):
         command = root.get_command(context, name)

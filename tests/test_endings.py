@@ -149,5 +149,5 @@ def test_a_folder_that_begins_with_a_dash_is_printed_as_a_path(datagen: Any, wri
     write_jsonl("rows.jsonl", {"instruction": "Name a colour.", "output": "Red."}, {"instruction": "Say.", "output": ""})
     told = datagen("filter", "rows.jsonl", "-o", "-out", "--stage", "rules").stdout
     [line] = [line for line in told.splitlines() if line.startswith("why a row went: ")]
-    assert datagen(*line.split()[5:]).stdout.count("empty_answer") == 1
+    assert datagen(*line.split()[5:]).stdout.count("dropped by rules: empty_answer") == 1
     assert "next: datagen train ./-out -o ./-out-trained" in told
