@@ -109,7 +109,7 @@ def commands(page: Path) -> Iterator[list[str]]:
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_every_command_that_is_shown_has_such_flags(page: Path) -> None:
     for words in commands(page):
-        context = click.Context(group)
+        context = click.Context(group, **group.context_settings)  # its help flags are those of every command
         _, command, rest = group.resolve_command(context, list(words))
         assert command is not None, words
         try:
