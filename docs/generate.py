@@ -246,7 +246,10 @@ PAGES = {
 
 
 def main() -> None:
-    """Write every page."""
+    """Write every page; print the one that is named."""
+    if named := sys.argv[1:]:
+        sys.stdout.write(PAGES[named[0]]())
+        return
     for path, made in PAGES.items():
         (TOP / path).write_text(made(), encoding="utf-8")
         sys.stdout.write(f"{path}\n")

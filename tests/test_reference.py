@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,7 +25,13 @@ SPEC.loader.exec_module(GENERATE)
 @pytest.mark.parametrize("path", GENERATE.PAGES)
 def test_a_page_is_what_the_code_makes_now(path: str) -> None:
     there = (TOP / path).read_text("utf-8") if (TOP / path).is_file() else ""
-    assert there == GENERATE.PAGES[path](), f"{path} is of older code: run `make docs`"
+    if path == "docs/commands.md":  # a command that was used in this process may show its help flag in another way
+        script = [sys.executable, str(TOP / "docs" / "generate.py"), path]
+        env = {**os.environ, "PYTHONPATH": str(TOP)}
+        made = subprocess.run(script, capture_output=True, text=True, check=True, env=env, encoding="utf-8").stdout
+    else:
+        made = GENERATE.PAGES[path]()
+    assert there == made, f"{path} is of older code: run `make docs`"
 
 
 def test_every_link_between_the_pages_leads_somewhere() -> None:
