@@ -87,6 +87,7 @@ def worst(one: Found) -> str | None:
     return None
 
 
+@pytest.mark.slow
 def test_every_pattern_is_linear() -> None:
     found, unknown = collected()
     assert not unknown, "these make patterns in functions: give some to tests/support/patterns.py"
@@ -95,6 +96,7 @@ def test_every_pattern_is_linear() -> None:
     assert [told for one in found if worst(one) and (told := worst(one))] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("pattern", "method"),
     [
