@@ -123,8 +123,8 @@ def main() -> None:
                holds=min(t.used for t in done) >= USED)  # fmt: skip
     bars.equal("runs that ended with exit code 5", trials, sum(t.exit_code == 5 for t in done))
     most = max(t.most_in_flight for t in done)
-    # How many are in flight at once is the machine's load, not a promise: more than half are enough to try the cap.
-    bars.equal("most requests in flight at one time", f"> {IN_FLIGHT // 2}", most, holds=most > IN_FLIGHT // 2 or trials < 200)
+    # How many are in flight at once is the machine's load, not a promise: of few trials it is printed only.
+    bars.equal("most requests in flight at one time", IN_FLIGHT, most, holds=most == IN_FLIGHT or trials < 200)
     bars.end()
 
 

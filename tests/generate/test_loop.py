@@ -195,8 +195,7 @@ def test_ctrl_c_ends_with_every_answer_saved(tmp_path: Path, clean_environment: 
         counts = dict(db.execute("SELECT coalesce(outcome, 'cut off'), count(*) FROM attempt GROUP BY outcome"))
     # What is recorded may not have left this machine; what left it is recorded.
     assert asked <= sum(counts.values()) <= asked + counts.get("cut off", 0)
-    # An answer takes 0.05 s, and GRACE_S is waited for those under way; a busy machine may be slower than that.
-    assert counts["answered"] + counts.get("cut off", 0) >= asked and counts["answered"] >= asked // 2
+    assert counts["answered"] >= asked - 1  # an answer takes 0.05 s, and GRACE_S is waited for those under way
 
 
 def test_topics_steer_the_prompts_and_are_counted(tmp_path: Path, endpoint: LocalEndpoint, write_jsonl: Any) -> None:
