@@ -231,3 +231,20 @@ def test_a_format_of_ones_own_is_a_module_with_its_record(mine: Path, datagen: C
     assert (wrong.returncode, wrong.stderr) == (
         2, "datagen: --to mine.shout: mine.shout gives no FORMAT = Format(name, record or write)\n"
     )  # fmt: skip
+
+
+def test_a_limit_of_documents_or_pairs_is_the_steps_own(
+    tmp_path: Path, endpoint: LocalEndpoint, write_jsonl: Any, datagen: Callable[..., Any]
+) -> None:
+    page = {"text": "A garden needs water every morning, because the sun dries the soil. " * 5}
+    write_jsonl("pages.jsonl", page, {"text": page["text"].replace("garden", "field")})
+    done = datagen(
+        "backtranslate", "pages.jsonl", "-o", "pages", "--limit", "1", "--min-score", "1", "--model", "local", "--base-url",
+        endpoint.base_url,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "pages" / "run.json").read_text())["stages"][0]["documents"] == 1
+    write_jsonl("pairs.jsonl", {"en": "Good morning.", "th": "สวัสดีตอนเช้า"}, {"en": "Good night.", "th": "ราตรีสวัสดิ์"})
+    done = datagen("from-pairs", "pairs.jsonl", "-o", "pairs", "--source", "en", "--target", "th", "--limit", "1")
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "pairs" / "run.json").read_text())["stages"][0]["pairs"] == 1

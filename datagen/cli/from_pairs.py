@@ -12,8 +12,7 @@ from datagen.cli.kinds import run_steps
 
 
 def _from_pairs(pairs: tuple[str, ...], out: str, **values: Any) -> int:
-    limit = {"limit": values.pop("limit")}
-    return run_steps((), out, values, lambda own: [{"from_pairs": {**own, "pairs": list(pairs), **limit}}])
+    return run_steps((), out, values, lambda own: [{"from_pairs": {**own, "pairs": list(pairs)}}])
 
 
 def _command() -> click.Command:

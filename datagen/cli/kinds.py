@@ -13,6 +13,7 @@ from datagen.cli.flags import command, given
 from datagen.cli.say import say
 
 if TYPE_CHECKING:
+    from datagen.recipe import Recipe
     from datagen.step import Kind
 
 FRESH = "Make the rows again from the recorded answers."
@@ -63,6 +64,20 @@ def over_rows() -> list[click.Parameter]:
     return [rows, run_flags.out(), *run_flags.quoted(), *run_flags.reading(), *run_flags.again(FRESH)]
 
 
+def recipe_of(rows: Sequence[str], values: dict[str, Any], steps: Callable[[dict[str, Any]], list[Any]]) -> Recipe:
+    """Return the recipe of a command, as `run_steps` takes it; where no rows are read, a `limit` is an option of a step."""
+    from datagen.cli import terminal
+    from datagen.recipe import make
+
+    how = ("mapping", "roles", "split", "encoding", "limit") if "mapping" in values else ()
+    named = {key: values.pop(key, None) for key in how}
+    return make(
+        steps(given(values)), input=tuple(rows), mapping=terminal.pairs(named.get("mapping"), "--map"),
+        roles=terminal.pairs(named.get("roles"), "--roles"), limit=named.get("limit"), split=named.get("split"),
+        encoding=named.get("encoding") or "",
+    )  # fmt: skip
+
+
 def run_steps(rows: Sequence[str], out: str, values: dict[str, Any], steps: Callable[[dict[str, Any]], list[Any]]) -> int:
     """Run steps over rows, or quote them; return the exit code.
 
@@ -73,16 +88,10 @@ def run_steps(rows: Sequence[str], out: str, values: dict[str, Any], steps: Call
         steps: makes the steps of what remains when the flags of a run are taken.
     """
     from datagen.cli import terminal
-    from datagen.recipe import make
 
-    named = {key: values.pop(key, None) for key in ("mapping", "roles", "split", "encoding", "limit")}
     fresh, as_json = values.pop("fresh"), values.pop("as_json")
     estimate, probes = values.pop("estimate", False), values.pop("probes", 0)
-    recipe = make(
-        steps(given(values)), input=tuple(rows), mapping=terminal.pairs(named["mapping"], "--map"),
-        roles=terminal.pairs(named["roles"], "--roles"), limit=named["limit"], split=named["split"],
-        encoding=named["encoding"] or "",
-    )  # fmt: skip
+    recipe = recipe_of(rows, values, steps)
     if estimate:
         return terminal.estimate(recipe, out, probes, as_json=as_json)
     return terminal.run(recipe, out, fresh=fresh, as_json=as_json)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from datagen.cli import run_flags
-from datagen.cli.flags import RUN, Flag, given
+from datagen.cli.flags import RUN, Flag
 from datagen.cli.flags import command as made
+from datagen.cli.kinds import recipe_of
 from datagen.cli.say import say, say_json
 
 if TYPE_CHECKING:
@@ -17,14 +18,8 @@ if TYPE_CHECKING:
 
 def _train(rows: str, out: str, *, fresh: bool, dry_run: bool, as_json: bool, **values: Any) -> int:
     from datagen.cli import terminal
-    from datagen.recipe import make
 
-    named = {key: values.pop(key) for key in ("mapping", "roles", "split", "encoding", "limit")}
-    recipe = make(
-        [{"train": given(values)}], input=(rows,), mapping=terminal.pairs(named["mapping"], "--map"),
-        roles=terminal.pairs(named["roles"], "--roles"), split=named["split"], encoding=named["encoding"] or "",
-        limit=named["limit"],
-    )  # fmt: skip
+    recipe = recipe_of((rows,), values, lambda own: [{"train": own}])
     if dry_run:
         return _look(recipe, as_json=as_json)
     return terminal.run(recipe, out, fresh=fresh, as_json=as_json)
