@@ -1,15 +1,17 @@
 """Kernels: loops over flat arrays that are compiled where a call is worth it, and run as they stand where it is small.
 
 Compiling takes longer than all that a few hundred rows need (20 s for a chain, where nothing is cached), and so does loading
-numba. So a kernel runs without a compiler, as plain Python over numpy or in another way that gives the same, while a call takes
-less than `LARGE` that way and all its calls less than `PATIENCE`; the next is compiled, or loaded from numba's cache, and so
-are all after it, other kernels sooner than before. What a call gives does not depend on its way: tests compare the two.
+numba. So a kernel runs without a compiler, as plain Python over numpy or in another way that gives the same, while no call
+is about to take `LARGE` that way, the small calls of all kernels have not taken `PATIENCE`, and those of one were not `MANY`.
+From then on what is worth it is compiled, or loaded from numba's cache: a call that is large, and a kernel whose small calls
+have added up. What a call gives does not depend on its way: tests compare the two.
 """
 
 from __future__ import annotations
 
 import hashlib
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,12 +22,16 @@ import numpy as np
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 LARGE = 1.5e5  # µs, about, that a call may take without a compiler; see `work`. It is reached at about 1,500 rows
-PATIENCE = 4e6  # µs, about, that all calls of one kernel may
-SOONER = 40  # times as early, once numba is loaded
+LARGE_ONCE_LOADED = 4e3  # the same once numba is loaded: something was large, and the rest of it need not wait
+PATIENCE = 1e7  # µs of processor time, measured, that the calls of all kernels may take before numba is loaded for them
+MANY = 1000  # calls of a kernel: it is in a loop that goes on, and does not wait for the patience of all
+ADDED_UP = 1e5  # the same of the calls of one kernel, once numba is loaded
 Way = Literal["by_size", "plain", "compiled"]
 _way: Way = "by_size"
+_waited = 0.0  # µs of processor time, of the calls of all kernels without a compiler
 
 
 class Kernel(Generic[P, R]):
@@ -35,24 +41,38 @@ class Kernel(Generic[P, R]):
         """Take the function; see `kernel`. Nothing is compiled."""
         self._function, self._other, self._work = cast(FunctionType, function), plain, work
         self.__name__, self.__doc__ = self._function.__name__, self._function.__doc__
-        self._done = 0.0  # µs, about, of the calls so far
+        self._waited, self._calls = 0.0, 0  # µs of processor time, of its calls without a compiler
         self._plain: Callable[P, R] | None = None
         self._compiled: Callable[P, R] | None = None
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Return what the function gives."""
-        worth = self.is_worth(self._work(*args, **kwargs) if self._work else 0.5 * _elements(args))
+        work = self._work(*args, **kwargs) if self._work else 0.5 * _elements(args)
         with np.errstate(over="ignore"):  # in Python, a scalar that wraps around is a warning
-            return self.compiled(*args, **kwargs) if worth else self.plain(*args, **kwargs)
+            return self.either(work, lambda: self.compiled(*args, **kwargs), lambda: self.plain(*args, **kwargs))
 
-    def is_worth(self, work: float) -> bool:
-        """Whether a call that takes so much (µs, without a compiler) is for the compiled function; if not, it counts."""
+    def either(self, work: float, compiled: Callable[[], T], plain: Callable[[], T]) -> T:
+        """Return what a call gives that takes about `work` µs without a compiler, `compiled` if that is worth it."""
+        global _waited
+        if self._is_worth(work):
+            return compiled()
+        began = time.thread_time_ns()
+        try:
+            return plain()
+        finally:
+            took = (time.thread_time_ns() - began) / 1000
+            self._waited += took
+            self._calls += 1
+            _waited += took
+
+    def _is_worth(self, work: float) -> bool:
         if _way != "by_size":
             return _way == "compiled"
-        if "numba" in sys.modules:  # something was large: the rest of it need not wait
-            work *= SOONER
-        self._done += work if work < LARGE else PATIENCE
-        return self._done >= PATIENCE
+        if self._compiled is not None or work >= LARGE:
+            return True
+        if "numba" in sys.modules and work >= LARGE_ONCE_LOADED:
+            return True
+        return self._waited >= ADDED_UP and ("numba" in sys.modules or _waited >= PATIENCE or self._calls >= MANY)
 
     @property
     def plain(self) -> Callable[P, R]:

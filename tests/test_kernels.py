@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -115,6 +116,37 @@ def test_duplicates(rows: list[list[str]], data: st.DataObject, t: float, answer
     assert plain == compiled
 
 
+@settings(max_examples=150)
+@given(
+    rows=st.lists(st.lists(st.integers(0, 25), max_size=90), max_size=12),
+    ratio=st.sampled_from([0.0, 0.1, 1 / 3, 0.5, 7 / 13, 0.9, 1.0]),
+)
+def test_postings(rows: list[list[int]], ratio: float) -> None:
+    keys = [uint32(sorted(row, reverse=True)) for row in rows]
+    offsets = np.cumsum([0, *map(len, rows)]).astype(np.int64)
+    flat = np.concatenate([uint32([]), *keys])
+
+    def made() -> Any:
+        index, seen, walked = postings.index_for(flat, offsets, 30, ratio), np.zeros(len(rows), np.int32), []
+        laid_out = listed([index.head, index.lists[: index.used[0]], index.used, len(index.entries)])
+        for row, mine in enumerate(keys):
+            found = np.full(len(rows), -7, np.int32)
+            walked.append((postings.candidates(index, mine, ratio, seen, row + 1, found), found, seen.copy()))
+            postings.insert(index, row, mine, ratio)
+        return laid_out, walked, index.entries[: index.used[1]].shape
+
+    plain, compiled = both_ways(made)
+    assert plain == compiled
+
+
+@given(tasks=ROWS, data=st.data())
+def test_distinct_tokens_of_rows(tasks: list[list[str]], data: st.DataObject) -> None:
+    said = data.draw(st.lists(st.lists(st.sampled_from("abcxyz"), max_size=10), min_size=len(tasks), max_size=len(tasks)))
+    left, right = split_at(from_strings([*tasks, *said]), len(tasks))
+    plain, compiled = both_ways(lambda: entities.row_tokens(left.ids, left.offsets, right.ids, right.offsets, left.size))
+    assert plain == compiled
+
+
 @given(rows=ROWS, t=SHARES)
 def test_a_pool_that_grows(rows: list[list[str]], t: float) -> None:
     def made() -> Any:
@@ -190,14 +222,61 @@ def test_languages(model: Model, text: str) -> None:
     assert plain == compiled
 
 
-def test_a_call_is_compiled_when_calls_without_a_compiler_would_have_taken_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernels, "SOONER", 1)
+def counted(ran: list[str], busy_ms: float) -> kernels.Kernel[Any, Any]:
+    """A kernel that says which way it went, and takes so long without a compiler."""
+
+    def plain(x: int) -> int:
+        ran.append("plain")
+        until = time.thread_time() + busy_ms / 1000
+        while time.thread_time() < until:
+            pass
+        return 2 * x
+
+    class Told(kernels.Kernel[Any, Any]):
+        @property
+        def compiled(self) -> Callable[[int], int]:
+            return lambda x: ran.append("compiled") or x + x
+
+    return Told(lambda x: x + x, plain, lambda x: 1)
+
+
+def test_small_calls_that_add_up_are_compiled_whatever_was_expected_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels, "_waited", 0.0)
+    monkeypatch.delitem(sys.modules, "numba", raising=False)
+    monkeypatch.setattr(kernels, "PATIENCE", 40_000)
+    monkeypatch.setattr(kernels, "ADDED_UP", 20_000)
+    ran: dict[str, list[str]] = {"often": [], "long": [], "rare": []}
+    often, long, rare = counted(ran["often"], 1), counted(ran["long"], 15), counted(ran["rare"], 1)
+    assert rare(1) == 2
+    assert [often(i) for i in range(60)] == [2 * i for i in range(60)]  # its own 20 ms and, with the others', 40
+    assert 36 <= ran["often"].count("plain") <= 40
+    assert ran["often"][-20:] == ["compiled"] * 20
+    for i in range(3):  # 15 ms, 30 ms, and then it has added up too
+        assert long(i) == 2 * i
+    assert ran["long"] == ["plain", "plain", "compiled"]
+    assert rare(1) == 2
+    assert ran["rare"] == ["plain", "plain"]  # nothing would be won
+
+
+def test_a_kernel_in_a_loop_waits_for_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels, "_waited", 0.0)
+    monkeypatch.delitem(sys.modules, "numba", raising=False)
+    monkeypatch.setattr(kernels, "ADDED_UP", 5_000)
+    monkeypatch.setattr(kernels, "MANY", 20)
     ran: list[str] = []
-    doubled = kernel(plain=lambda x: ran.append("plain") or 2 * x, work=lambda x: kernels.LARGE * 0.99)(lambda x: x + x)
-    doubled._compiled = lambda x: ran.append("compiled") or x + x
-    calls = int(kernels.PATIENCE / (kernels.LARGE * 0.99))
-    assert [doubled(i) for i in range(calls + 2)] == [2 * i for i in range(calls + 2)]
-    assert ran == ["plain"] * calls + ["compiled", "compiled"]
+    often = counted(ran, 1)
+    assert [often(i) for i in range(30)] == [2 * i for i in range(30)]
+    assert ran == ["plain"] * 20 + ["compiled"] * 10
+
+
+def test_once_numba_is_loaded_each_kernel_waits_for_itself_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels, "_waited", 0.0)
+    monkeypatch.setitem(sys.modules, "numba", sys)
+    monkeypatch.setattr(kernels, "ADDED_UP", 20_000)
+    ran: list[str] = []
+    often = counted(ran, 15)
+    assert [often(i) for i in range(4)] == [0, 2, 4, 6]
+    assert ran == ["plain", "plain", "compiled", "compiled"]
 
 
 def test_a_large_call_is_compiled_at_once() -> None:

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from datagen.kernels import kernel
+from datagen.similarity.token_lists import number_pairs
 
 SLACK = 1e-6  # bounds are loosened by this much, so that rounding can only admit a candidate, never lose one
 NONE, NEVER = -1, -2  # heads: a token without postings; one that a single row holds, which no other can share
@@ -169,7 +170,35 @@ def entries_needed(index: Index, keys: Keys, ratio: float) -> int:
     return total
 
 
-@kernel()
+def _counted_at_once(keys: Keys, offsets: npt.NDArray[np.int64], n_tokens: int, ratio: float) -> Index:
+    """The same as `index_for`, without a compiler."""
+    often = np.bincount(keys, minlength=n_tokens)
+    lengths = np.diff(offsets)
+    row = np.repeat(np.arange(len(lengths)), lengths)
+    at = np.arange(len(keys)) - offsets[:-1][row]  # its position in its row
+    prefix = np.minimum(lengths, lengths - np.ceil(ratio * lengths - SLACK).astype(np.int64) + 1)
+    shared = (at < prefix[row]) & (often[keys] > 1)
+    index = new_index.plain(n_tokens, int(shared.sum()))
+    index.head[often < 2] = NEVER
+
+    shared[1:] &= (at[1:] == 0) | (keys[1:] != keys[:-1])
+    shift = np.maximum(0, np.frexp(lengths)[1].astype(np.int64) - 5)
+    band = 16 * shift + (lengths >> shift)
+    pairs = number_pairs.plain(keys[shared], band[row[shared]].astype(np.uint32))  # lists are numbered as they come
+    _, first, room = np.unique(pairs, return_index=True, return_counts=True)
+    token, n = keys[shared][first], len(first)
+    made = index.lists[:n]
+    made[:, BAND], made[:, COUNT], made[:, ROOM] = band[row[shared]][first], 0, room
+    made[:, START] = np.cumsum(room) - room
+    order = np.argsort(token, kind="stable")  # the lists of a token from the newest to the oldest
+    older = np.concatenate([[False], token[order][1:] == token[order][:-1]])[:n]
+    made[order, NEXT] = np.where(older, np.concatenate([[NONE], order[:-1]])[:n], NONE)
+    index.head[token] = np.arange(n)  # the last one stays
+    index.used[:] = n, room.sum()
+    return index
+
+
+@kernel(plain=_counted_at_once, work=lambda keys, *rest: 100 + 0.1 * len(keys))
 def index_for(keys: Keys, offsets: npt.NDArray[np.int64], n_tokens: int, ratio: float) -> Index:
     """Return an empty index with room for these rows, should all of them be inserted; what is never used is never touched.
 
@@ -231,7 +260,33 @@ def postings_to_read(index: Index, keys: Keys, ratio: float) -> int:
     return total
 
 
-@kernel()
+def _filtered_at_once(index: Index, keys: Keys, ratio: float, seen: Int32, mark: int, found: Int32) -> int:
+    """The same as `candidates`, without a compiler."""
+    m, bands = len(keys), list[tuple[int, int, int]]()
+    for i in range(prefix_length.plain(m, ratio)):
+        at = int(index.head[keys[i]]) if i == 0 or keys[i - 1] != keys[i] else NONE
+        while at >= 0:
+            _, start, count, _, following = index.lists[at].tolist()
+            if count and can_reach.plain(index.lists[at], m, i, ratio):
+                bands.append((i, start, count))
+            at = following
+    if not bands:
+        return 0
+    i, start, count = np.array(bands).T
+    entry = np.repeat(start - np.cumsum(count) + count, count) + np.arange(count.sum())
+    row, n, j = index.entries[entry].T
+    least = ratio / (1.0 + ratio) * (m + n) - SLACK
+    fits = np.bitwise_count(bitmap_of.plain(keys) ^ index.bitmaps[entry]) <= m + n - 2.0 * least
+    fits &= (
+        (n >= ratio * m - SLACK) & (n <= m / max(ratio, SLACK) + SLACK) & (np.minimum(m - np.repeat(i, count), n - j) >= least)
+    )
+    rows = list(dict.fromkeys(row[fits & (seen[row] != mark)].tolist()))
+    found[: len(rows)] = rows
+    seen[rows] = mark
+    return len(rows)
+
+
+@kernel(plain=_filtered_at_once, work=lambda index, keys, *rest: 30 + 2 * len(keys))
 def candidates(index: Index, keys: Keys, ratio: float, seen: Int32, mark: int, found: Int32) -> int:
     """Write to `found` every indexed row that can reach the threshold with these keys; return how many.
 
