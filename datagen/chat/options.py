@@ -152,7 +152,7 @@ class ModelOptions:
     @property
     def local(self) -> bool:
         """Whether the model is served here: a local one, and no endpoint is named."""
-        return is_local(self.model) and self.base_url is None
+        return self.base_url is None and is_local(self.model)
 
     @property
     def loadable(self) -> bool:
