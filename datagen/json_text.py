@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Callable
 from typing import Any
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def dumps(
@@ -54,5 +51,9 @@ def finite(value: Any) -> Any:
 
 
 def storable(text: str) -> str:
-    """Return a text that can be stored: half of a character, as a cut emoji leaves it, becomes U+FFFD."""
-    return _SURROGATE.sub("\ufffd", text)
+    """Return a text that can be stored: half of a character, as a cut emoji leaves it, becomes U+FFFD; two halves are one."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text

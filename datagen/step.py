@@ -5,6 +5,7 @@ Whoever runs, quotes, shows or explains steps asks them through this contract an
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import inspect
@@ -101,8 +102,13 @@ def name_of(cls: type[Kind]) -> str:
 
 def names(room: str | None = None) -> list[str]:
     """Return the names of the kinds that come with datagen, of one room or of all."""
-    packages = [importlib.import_module(r) for r in ([room] if room else ROOMS)]
-    return sorted(m.name for package in packages for m in pkgutil.iter_modules(package.__path__))
+    return sorted(name for name, of in _rooms().items() if room in (None, of))
+
+
+@functools.cache
+def _rooms() -> dict[str, str]:
+    """Return the room of each kind that comes with datagen."""
+    return {m.name: room for room in ROOMS for m in pkgutil.iter_modules(importlib.import_module(room).__path__)}
 
 
 def find(name: str, base: type[K], room: str | None = None) -> type[K]:
@@ -125,7 +131,7 @@ def find(name: str, base: type[K], room: str | None = None) -> type[K]:
         path = name
         look_in_current_folder(name.partition(".")[0])
     else:
-        path = next(f"{r}.{name}" for r in ([room] if room else ROOMS) if name in names(r))
+        path = f"{_rooms()[name]}.{name}"
     module = _imported(name, path, what)
     found = [
         c for c in vars(module).values()

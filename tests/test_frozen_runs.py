@@ -12,7 +12,7 @@ from frozen_runs import COMMANDS, PORT, prepare, result, unpack, words
 from local_endpoint import LocalEndpoint
 
 AGAIN = [
-    pytest.param(name, marks=[pytest.mark.slow] if name == "filter-semantic" else [])  # it loads a model of sentences
+    pytest.param(name, marks=[pytest.mark.slow] if name in ("filter-semantic", "filter-ifd") else [])  # they load models
     for name, frozen in COMMANDS.items()
     if frozen.again
 ]

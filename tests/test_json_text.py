@@ -14,7 +14,7 @@ from datagen.cli.notes import notes_of
 from datagen.data.shards import read_json, write_json
 from datagen.formats.read import read
 from datagen.formats.write import export
-from datagen.json_text import dumps, finite
+from datagen.json_text import dumps, finite, storable
 
 PACKAGE = Path(__file__).resolve().parents[1] / "datagen"
 NAN, INF = math.nan, math.inf
@@ -106,3 +106,13 @@ def test_nothing_writes_json_past_the_one_place() -> None:
             if not (nan and isinstance(nan[0], ast.Constant) and nan[0].value is False):
                 past.append(f"{path}:{node.lineno}")
     assert past == []
+
+
+def test_half_of_a_character_is_replaced_and_two_halves_are_one() -> None:
+    halves = [
+        ("a\ud800b", "a\ufffdb"),
+        ("\udc00\ud800", "\ufffd\ufffd"),
+        ("\ud83d\ude00", "\U0001f600"),
+        ("\ufeffx\ud800", "\ufeffx\ufffd"),
+    ]
+    assert [storable(text) for text, _ in halves] == [stored for _, stored in halves]

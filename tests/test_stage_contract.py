@@ -70,6 +70,7 @@ def _fixture() -> list[Row]:
 
 ROWS = _fixture()
 NAMES = stage.names()
+RUN = [pytest.param(n, marks=[pytest.mark.slow] if n in ("ifd", "semantic", "tag") else []) for n in NAMES]  # those load models
 BENCHMARK = Path(__file__).parent / "support" / "benchmark_items.jsonl"
 OPTIONS: dict[str, dict[str, Any]] = {  # what a stage cannot do without, and the tiny model
     "clean": {"do": "unicode"}, "decontaminate": {"against": str(BENCHMARK)}, "balance": {"size": 20},
@@ -145,7 +146,7 @@ def test_a_stage_pickles(name: str) -> None:
     assert pickle.loads(pickle.dumps(made)) == made
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", RUN)
 def test_every_row_ends_as_one_kept_or_one_dropped_row(name: str, tmp_path: Path) -> None:
     rows = rows_for(name)
     result = run_of(tmp_path, [step_of(name)], rows_for(name))
@@ -176,7 +177,7 @@ def alike(a: Any, b: Any) -> bool:
     return bool(a == b if words else a == pytest.approx(b, rel=0.03, abs=0.03))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", RUN)
 def test_the_batch_size_changes_neither_scores_nor_verdicts(name: str, tmp_path: Path) -> None:
     made = made_of(name)
     if made.rewrites:
@@ -197,7 +198,7 @@ def test_the_batch_size_changes_neither_scores_nor_verdicts(name: str, tmp_path:
                 assert all(alike(here[k], there[k]) for k in here)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", RUN)
 def test_a_second_run_agrees_and_the_same_folder_has_nothing_to_do(name: str, tmp_path: Path) -> None:
     first, again = run_of(tmp_path, [step_of(name)], rows_for(name)), run_of(tmp_path, [step_of(name)], rows_for(name))
     other = run_of(tmp_path, [step_of(name)], rows_for(name), out="other")
@@ -207,7 +208,7 @@ def test_a_second_run_agrees_and_the_same_folder_has_nothing_to_do(name: str, tm
         assert shards[0] == shards[1]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", RUN)
 def test_an_empty_dataset_works(name: str, tmp_path: Path) -> None:
     if not made_of(name).rewrites:
         assert verdicts(made_of(name), [], 7, tmp_path / "scores") == ([], [])
@@ -217,7 +218,7 @@ def test_an_empty_dataset_works(name: str, tmp_path: Path) -> None:
     assert dropped.schema.names[: len(LEDGER)] == LEDGER.names
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", RUN)
 def test_a_stage_after_one_that_drops_everything_works(name: str, tmp_path: Path) -> None:
     empty = [new_row(instruction=f"task {i}") for i in range(3)]
     kept, dropped = kept_and_dropped(run_of(tmp_path, ["rules", step_of(name)], empty))

@@ -14,6 +14,8 @@ import pytest
 import datagen as dg
 from datagen import assets
 
+pytestmark = pytest.mark.slow
+
 FIELDS = ("instruction", "input", "output")
 ROWS = [tuple(json.loads(line)[f] for f in FIELDS) for line in (assets.sample() / "rows.jsonl").read_text("utf-8").splitlines()]
 PLANTED: dict[str, list[Any]] = json.loads((assets.sample() / "planted.json").read_text("utf-8"))

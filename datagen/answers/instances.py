@@ -22,6 +22,7 @@ from datagen.answers.headings import (
     without_fences,
 )
 from datagen.answers.item import PAD, REMARK, Item, clean, is_opening, spoken, without_closing, without_mark
+from datagen.json_text import storable
 
 _FIELDS = pattern({k: v for k, v in STRONG.items() if k in (INPUT, OUTPUT)}, {OUTPUT: WEAK[OUTPUT]})
 _LABELLED = pattern({INPUT: STRONG[INPUT], OUTPUT: STRONG[OUTPUT], **LABELS}, WEAK_LABELS)
@@ -72,7 +73,7 @@ def instances(text: str, *, cut: bool, output_first: bool) -> list[Item]:
     """
     said = spoken(text)
     if said is None or not said.strip():
-        return [Item("", "", text.strip() if said is None else "", "cut_off" if cut else "unparsed")]
+        return [Item("", "", storable(text).strip() if said is None else "", "cut_off" if cut else "unparsed")]
     names = _LABELLED if output_first else _FIELDS
     other = next((m for m in _OTHER_TASK.finditer(said) if _follows(said, m, names)), None)
     own = said[: other.start()] if other else said

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from datagen.json_text import storable
+
 REMARK = 300  # characters; longer words around the items are an item of their own, with a reason
 
 # White space at the beginning of a line, with what a web page or a Chinese keyboard adds to it.
@@ -61,15 +63,6 @@ class Item:
 def unread(text: str, *, cut: bool) -> Item:
     """Return the item of a text in which nothing can be read."""
     return Item(storable(text).strip(), reason="cut_off" if cut else "unparsed")
-
-
-def storable(text: str) -> str:
-    """Return a text without lone surrogates, which no file takes; U+FFFD stands in their place."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
 
 
 def spoken(text: str) -> str | None:

@@ -10,8 +10,8 @@ import json
 import re
 from typing import Any, NamedTuple
 
-from datagen.answers.item import Item, storable, without_mark
-from datagen.json_text import dumps
+from datagen.answers.item import Item, without_mark
+from datagen.json_text import dumps, storable
 
 INSTRUCTION_KEYS = (
     "instruction", "instructions", "prompt", "question", "task", "query", "指令", "任务", "问题",

@@ -5,6 +5,7 @@ A file of this room that gives a `FORMAT` is one; a user's module that gives one
 
 from __future__ import annotations
 
+import functools
 import importlib
 import re
 from collections import Counter
@@ -61,9 +62,10 @@ class Format:
     # writes them into two files
 
 
-def names() -> list[str]:
+@functools.cache
+def names() -> tuple[str, ...]:
     """Return the formats that come with datagen."""
-    return sorted(path.stem for path in ROOM.glob("*.py") if _GIVES_ONE.search(path.read_text("utf-8")))
+    return tuple(sorted(path.stem for path in ROOM.glob("*.py") if _GIVES_ONE.search(path.read_text("utf-8"))))
 
 
 def find(name: str) -> Format:

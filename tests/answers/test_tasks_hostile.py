@@ -113,3 +113,7 @@ def read_by_all(text: str) -> set[str]:
 def test_a_surrogate_half_raises_nothing_and_can_be_stored() -> None:
     found = items("Instruction: Half \ud83d.\nOutput: a \ud83d\ude00 b", cut=False)
     assert found == [Item("Half \ufffd.", "", "a \U0001f600 b")]
+    for output_first in (False, True):  # thoughts without an end
+        assert instances("<think>Half \ud83d.", cut=False, output_first=output_first) == [
+            Item("", "", "<think>Half \ufffd.", "unparsed")
+        ]

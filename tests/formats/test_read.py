@@ -200,7 +200,7 @@ def test_bytes_in_an_array_that_are_not_utf8_cost_one_element(tmp_path):
 @pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress])
 @pytest.mark.parametrize("kind", ["lines", "array", "csv"])
 def test_a_truncated_archive_keeps_the_rows_before_the_break(tmp_path, pack, kind):
-    records = [{"instruction": os.urandom(50).hex(), "output": str(i)} for i in range(20_000)]
+    records = [{"instruction": os.urandom(50).hex(), "output": str(i)} for i in range(8000)]  # some blocks of each packer
     content = {
         "lines": "".join(json.dumps(r) + "\n" for r in records),
         "array": json.dumps(records),
@@ -209,7 +209,7 @@ def test_a_truncated_archive_keeps_the_rows_before_the_break(tmp_path, pack, kin
     packed = pack(content)
     rows = list(read(write(tmp_path / "in", packed[: len(packed) // 2])))
     good = [r for r in rows if "reason" not in r]
-    assert 5_000 < len(good) < 15_000
+    assert 2_000 < len(good) < 6_000
     assert [r["output"] for r in good] == [str(i) for i in range(len(good))]
     assert len(rows) == len(good) + 1
     assert "the file breaks off" in rows[-1]["evidence"]

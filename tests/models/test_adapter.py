@@ -30,6 +30,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, tiny_dir: Path) -> Path:
     return folder / "out" / "adapter"
 
 
+@pytest.mark.slow
 def test_an_adapter_is_a_model_of_its_own_and_judges_as_it_was_taught(trained: Path, tiny_dir: Path) -> None:
     prompts = ["Rate: good 3", "Rate: bad 3", "Rate: good 77 and much more of it", "x" * 40_000]
     words = [str(s) for s in range(1, 6)]

@@ -191,6 +191,7 @@ def test_two_rounds_on_pages_that_the_tuned_model_does_not_read_are_refused_befo
         assert not server.bodies
 
 
+@pytest.mark.slow
 def test_pairs_that_fit_worst_go_before_they_are_judged(tmp_path: Path, saying: Any) -> None:
     with saying(says) as server:
         kept, dropped, result = run_of(tmp_path, server, fit=0.67, min_score=1.0)

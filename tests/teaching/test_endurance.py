@@ -41,6 +41,10 @@ ROWS = [
 ]
 
 
+# All take the same road; two of them show it in the quick suite.
+SOME = [pytest.param(n, marks=[] if n in ("answer", "judge") else [pytest.mark.slow]) for n in COMMANDS]
+
+
 @pytest.fixture
 def words(write_jsonl: Callable[..., Path]) -> Callable[..., list[str]]:
     """Give the command line of one of the commands over ROWS at an endpoint."""
@@ -89,7 +93,7 @@ def test_killed_at_any_moment_a_command_ends_with_the_same_bytes_and_buys_nothin
     assert answered(tmp_path / "killed").keys() == answered(tmp_path / "whole").keys()
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", SOME)
 def test_a_cap_is_never_passed_and_the_rest_is_named_until_the_next_run(
     name: str, words: Any, datagen: Any, tmp_path: Path, folder_bytes: Any
 ) -> None:
@@ -111,7 +115,7 @@ def test_a_cap_is_never_passed_and_the_rest_is_named_until_the_next_run(
     assert folder_bytes(tmp_path / "out") == folder_bytes(tmp_path / "whole")
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", SOME)
 def test_faults_cost_no_row(name: str, words: Any, datagen: Any, tmp_path: Path) -> None:
     with LocalEndpoint(faults=FAULTS, seed=5) as server:
         done = datagen(*words(name, server, "out"), "--json")

@@ -143,6 +143,7 @@ except UsageError as error:
     assert len(done.stdout.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_nothing_is_fetched_written_or_said_and_nothing_loaded_at_import(tmp_path: Path) -> None:
     program = """
 import os, socket, sys

@@ -52,7 +52,8 @@ def metrics(out: Path) -> list[dict[str, Any]]:
     return [{k: v for k, v in line.items() if k != "seconds"} for line in lines]
 
 
-@pytest.mark.parametrize("method", [pytest.param("lora", marks=pytest.mark.slow), "full"])
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["lora", "full"])
 def test_a_run_killed_at_step_5_and_resumed_is_the_unbroken_run(
     method: str, tiny_dir: Path, sums: list[Row], tmp_path: Path
 ) -> None:
