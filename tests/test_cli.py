@@ -44,6 +44,7 @@ def finished(source: Path, datagen: Callable[..., Any], tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
+@pytest.mark.slow
 def test_every_help_page_is_at_most_80_columns_wide_and_loads_nothing_heavy(datagen_process: Callable[..., Any]) -> None:
     for args in ([], *([name] for name in COMMANDS)):
         done = datagen_process(*args, "--help", env={"PYTHONPROFILEIMPORTTIME": "1"})
@@ -270,6 +271,7 @@ def test_the_report_is_written_again(datagen: Callable[..., Any], finished: Path
     assert (finished / "report.html").read_bytes() == page
 
 
+@pytest.mark.slow
 def test_ctrl_c_is_one_line_and_the_same_command_goes_on(
     tmp_path: Path, datagen: Callable[..., Any], clean_environment: dict[str, str]
 ) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import regex
-from rouge_score.rouge_scorer import _score_lcs
+from rouge_reference import rouge_l_of
 
 import datagen as dg
 from datagen.api import Finished
@@ -120,14 +120,15 @@ def repeated(done: Finished) -> list[tuple[list[str], list[str]]]:
     return list(zip(answers_of([p[0] for p in pairs]), answers_of([p[1] for p in pairs]), strict=True))
 
 
-@pytest.mark.parametrize("most", [400, pytest.param(None, marks=pytest.mark.slow)], ids=["some", "all"])
+@pytest.mark.slow
+@pytest.mark.parametrize("most", [400, None], ids=["some", "all"])
 @pytest.mark.parametrize(("source", "target"), [("en", "zh"), ("en", "th"), ("zh", "ja")])
 def test_no_translation_is_dropped_for_one_with_another_answer(
     source: str, target: str, most: int | None, filtered: Filtered
 ) -> None:
     parallel = records("parallel/ntrex_en_zh_th_ja.jsonl.gz")[:most]
     done = filtered([{"instruction": f"Translate into {target}.", "input": r[source], "output": r[target]} for r in parallel])
-    assert [pair for pair in repeated(done) if _score_lcs(*pair).fmeasure <= 0.7] == []
+    assert [pair for pair in repeated(done) if rouge_l_of(*pair) <= 0.7] == []
     assert len(done.kept) >= len(parallel) - 20
 
 
@@ -138,6 +139,7 @@ def about_capitals(language: str, question: str, answer: str) -> list[dict[str, 
     return [{"instruction": question.format(country), "output": answer.format(country, city)} for country, city in pairs]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", ["{1}", "{0}: {1}"])
 @pytest.mark.parametrize(
     ("language", "question"),
@@ -167,6 +169,7 @@ def test_no_program_is_dropped_for_one_of_other_tokens(filtered: Filtered) -> No
     assert len(done.kept) >= 490
 
 
+@pytest.mark.slow
 def test_no_tool_chat_is_dropped_for_one_with_another_call(filtered: Filtered) -> None:
     done = filtered(records("chats/glaive_toolcall_en.jsonl.gz"))
     kept = {row["id"]: row for row in done.kept.to_pylist()}
@@ -174,7 +177,7 @@ def test_no_tool_chat_is_dropped_for_one_with_another_call(filtered: Filtered) -
         witness = kept[row["witness_id"]]
         assert calls(row) == calls(witness)
         assert row["tools"] == witness["tools"]
-    assert [pair for pair in repeated(done) if _score_lcs(*pair).fmeasure <= 0.7] == []
+    assert [pair for pair in repeated(done) if rouge_l_of(*pair) <= 0.7] == []
     assert len(done.kept) >= 255
 
 

@@ -34,6 +34,7 @@ def test_the_same_command_finds_nothing_to_do(name: str, datagen: Callable[..., 
     assert digests(tmp_path / "out") == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", AGAIN)
 def test_elsewhere_it_makes_the_same(name: str, datagen: Callable[..., Finished], tmp_path: Path) -> None:
     """Rows with their ids, drops with their reasons, and the keys of what is asked."""

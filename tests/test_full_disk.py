@@ -127,6 +127,7 @@ def sink(pipe: Path) -> None:
         pipe.write_bytes(b'{"instruction": "Say it.", "output": "It."}\n' * 1000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "place"),
     [

@@ -54,6 +54,7 @@ def started(how: str, script: Path, *args: Any, cwd: Path) -> subprocess.Complet
     return subprocess.run([sys.executable, *words, *map(str, args)], cwd=cwd, capture_output=True, text=True, timeout=300)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["module", "script"])
 def test_a_file_of_the_current_folder_hides_no_module(
     how: str, shadowed: Path, write_jsonl: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory

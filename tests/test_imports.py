@@ -148,6 +148,7 @@ def test_every_kind_has_a_function_that_does_it(kind: str) -> None:
 COMMAND = "from datagen.cli import main\ntry:\n    main(sys.argv[1:])\nexcept SystemExit as end:\n    assert not end.code"
 
 
+@pytest.mark.slow
 def test_a_filter_run_loads_what_its_chain_needs(tmp_path: Path) -> None:
     rows = [{"instruction": f"Name the {n}th city of France by size.", "output": f"It is city {n}."} for n in range(3)]
     (tmp_path / "rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows), "utf-8")

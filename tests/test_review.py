@@ -62,6 +62,7 @@ def at_a_terminal(folder: Path, env: dict[str, str], keys: str, *more: str) -> s
     return said
 
 
+@pytest.mark.slow
 def test_a_key_per_row_and_the_next_call_goes_on(out: Path, clean_environment: dict[str, str]) -> None:
     said = at_a_terminal(out.parent, clean_environment, "arq", "--sample", "4")
     assert "1 of 4" in said and "accepted 1, edited 0, rejected 1; 2 of this sample left" in said

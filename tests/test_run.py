@@ -182,6 +182,7 @@ def test_equal_runs_in_two_folders_give_equal_bytes(source: Path, tmp_path: Path
     assert folder_bytes(tmp_path / "a") == folder_bytes(tmp_path / "b")
 
 
+@pytest.mark.slow
 def test_a_large_input_makes_several_shards_of_one_schema_in_input_order(
     tmp_path: Path, folder_bytes: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

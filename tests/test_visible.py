@@ -166,6 +166,7 @@ def test_rows_exported_to_a_terminal_do_not_steer_it(monkeypatch: pytest.MonkeyP
     assert json.loads(said[Terminal]) == json.loads(said[io.TextIOWrapper])
 
 
+@pytest.mark.slow
 def test_nothing_is_printed_past_the_one_place() -> None:
     past = []
     for path in PACKAGE.rglob("*.py"):

@@ -265,6 +265,7 @@ def test_lists_and_names_of_other_values_are_not(one: str, other: str) -> None:
     assert not same_answer(one, other) and not same_answer(other, one)
 
 
+@pytest.mark.slow
 def test_a_formula_that_takes_for_ever_is_not_the_same_and_the_next_one_is_compared() -> None:
     assert same_answer(r"\boxed{2^{3}}", "#### 8")  # the worker has started
     assert not same_answer(r"\boxed{9^{9^{9^{9^{9}}}}}", r"\boxed{9^{9^{9^{9^{8}}}}}", limit_s=0.3)

@@ -76,6 +76,7 @@ def killed_after_it_was_sent(command: list[str], server: LocalEndpoint, cwd: Pat
         batch.left = 1
 
 
+@pytest.mark.slow
 def test_a_batch_that_a_kill_left_behind_is_taken_up_and_nothing_is_bought_twice(
     words: Any, datagen: Any, tmp_path: Path, clean_environment: dict[str, str]
 ) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rouge_score import rouge_scorer
+from rouge_reference import rouge_l_of
 
 from datagen import stage
 from datagen.data.rows import Row, new_row, table_of, turn
@@ -197,12 +197,15 @@ def test_another_answer_to_the_same_context_is_reported_and_dropped_only_on_requ
     assert [(d["row"], d["reason"], d["witness"]) for d in dropped] == [(1, "conflicting_answers", 0)]
 
 
+@pytest.mark.slow
 @given(st.lists(st.lists(st.sampled_from("abc"), max_size=6), min_size=1, max_size=10))
 def test_the_nearest_kept_rows_are_those_of_brute_force(rows: list[list[str]]) -> None:
     made = [new_row(instruction=" ".join(r), output=f"{i}") for i, r in enumerate(rows)]
     done = applied(made, same_answer="off", field="instruction", nearest=3)
     kept = [i for i in range(len(rows)) if i not in done.dropped.column("row").to_pylist()]
-    scorer = rouge_scorer.RougeScorer(["rougeL"])
+    from rouge_score.rouge_scorer import RougeScorer
+
+    scorer = RougeScorer(["rougeL"])
     for i, told in enumerate(done.columns["rouge_l_nearest"].to_pylist()):
         scores = sorted(
             ((-scorer.score(" ".join(rows[i]), " ".join(rows[k]))["rougeL"].fmeasure, k) for k in kept if k != i),
@@ -246,7 +249,7 @@ def by_definition(rows: list[Row]) -> list[int]:
 
 
 def rouge_l(one: str, other: str) -> float:
-    return float(rouge_scorer._score_lcs(one.split(), other.split()).fmeasure)
+    return rouge_l_of(one.split(), other.split())
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.integers(0, 3), st.sampled_from("xyz")), max_size=40))

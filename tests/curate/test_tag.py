@@ -152,6 +152,7 @@ def test_tags_that_the_rows_came_with_are_those_of_this_input(tmp_path: Path) ->
         assert kept.column("tags").to_pylist()[0] == [own, "write poem"]
 
 
+@pytest.mark.slow
 def test_a_lost_file_of_scores_is_made_again(write_jsonl: Callable[..., Path], tmp_path: Path) -> None:
     rows = rows_of([f"Write poem number {i}." for i in range(5000)])
     first = run_of(write_jsonl, tmp_path / "out", rows, distance="off", topics=0)

@@ -38,7 +38,8 @@ def is_mark(given):
     )
 
 
-@pytest.mark.parametrize("most", [1000, pytest.param(None, marks=pytest.mark.slow)], ids=["some", "all"])
+@pytest.mark.slow
+@pytest.mark.parametrize("most", [1000, None], ids=["some", "all"])
 @pytest.mark.parametrize(("name", "to"), REAL)
 def test_real_data_comes_back_equal(data, records_of, tmp_path, name, to, most):
     path = data(name)

@@ -222,6 +222,7 @@ def test_a_dataset_of_the_hub_is_downloaded_and_read(hub, tmp_path, source):
     assert from_hub(source, hub, tmp_path) == "['4', '零']"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hub", [HubOfSubsets], indirect=True)
 @pytest.mark.parametrize(("below", "found"), [("", "main train"), ("/socratic", "socratic train")])
 def test_of_a_set_of_the_hub_one_subset_and_of_it_train_is_read(hub, tmp_path, below, found):

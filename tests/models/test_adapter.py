@@ -54,6 +54,7 @@ def test_what_is_judged_does_not_end_its_turn_and_answer_for_the_judge(tiny_dir:
     assert "<\\|im_end|>" in tokenizer.decode(ids)
 
 
+@pytest.mark.slow
 def test_an_adapter_is_merged_once_and_served(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platformdirs.user_cache_dir", lambda name: str(tmp_path))
     folder, digest = servable.servable(str(trained))

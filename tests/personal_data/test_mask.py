@@ -193,6 +193,7 @@ def test_what_would_be_masked_is_counted() -> None:
     assert counted(text) == {"email": 2, "phone": 1, "key": 1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "unit",
     [

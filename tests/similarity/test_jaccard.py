@@ -11,7 +11,7 @@ import pytest
 from datasketch import MinHash
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rouge_score.rouge_scorer import _score_lcs
+from rouge_reference import rouge_l_of
 
 from datagen.similarity.jaccard import greedy, shingles
 from datagen.similarity.same_answer import same_of
@@ -50,7 +50,7 @@ def brute_force(rows: Lists, n: int, t: float, answers: Lists = (), facts: Seque
             repeats = common > 0 and score >= t and score > nearest[1]
             if repeats and answers:
                 short = min(len(answers[i]), len(answers[j])) < 3
-                alike = answers[i] == answers[j] if short else _score_lcs(answers[i], answers[j]).fmeasure > 0.7
+                alike = answers[i] == answers[j] if short else rouge_l_of(answers[i], answers[j]) > 0.7
                 entity = answers[i] != answers[j] and other_entity(i, j, rows, answers)
                 repeats = alike and facts[i] == facts[j] and not entity
             if repeats:
@@ -110,6 +110,7 @@ def test_shingles_are_the_sets_of_ngrams(rows: list[list[str]], n: int) -> None:
         assert [len(sets[i] & s) for s in sets] == [len(expected[i] & e) for e in expected]
 
 
+@pytest.mark.slow
 @given(near_copies(), st.integers(1, 5), st.sampled_from(THRESHOLDS), st.data())
 @settings(max_examples=200, deadline=None)
 def test_with_answers_the_decisions_are_those_of_the_definition(

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rouge_score.rouge_scorer import _score_lcs
+from rouge_reference import rouge_l_of as similarity
 
 from datagen.similarity.rouge_l import greedy
 from datagen.similarity.rouge_pool import RougePool
@@ -26,10 +26,6 @@ THRESHOLDS = [0.0, 0.3, 0.5, 2 / 3, 0.7, 0.75, 0.8, 0.9, 0.99]
 
 Found = list[tuple[int, float]]
 Lists = Sequence[Sequence[str]]
-
-
-def similarity(one: Sequence[str], other: Sequence[str]) -> float:
-    return float(_score_lcs(one, other).fmeasure)
 
 
 def same_answer(one: Sequence[str], other: Sequence[str], threshold: float, short: int) -> bool:
@@ -108,6 +104,7 @@ def mutated(draw: st.DrawFn, shortest: int, longest: int) -> list[list[str]]:
     return rows
 
 
+@pytest.mark.slow
 @given(small, st.sampled_from(THRESHOLDS))
 @settings(max_examples=400, deadline=None)
 def test_short_rows_get_the_decisions_of_brute_force(rows: list[list[str]], t: float) -> None:
@@ -143,6 +140,7 @@ def answered(draw: st.DrawFn) -> tuple[Lists, Lists, list[int]]:
     return rows, answers, draw(st.lists(st.integers(0, 1), min_size=n, max_size=n))
 
 
+@pytest.mark.slow
 @given(answered(), st.sampled_from(THRESHOLDS), st.sampled_from(THRESHOLDS), st.integers(0, 6))
 @settings(max_examples=400, deadline=None)
 def test_with_answers_the_decisions_are_those_of_the_definition(

@@ -160,6 +160,7 @@ def test_texts_in_the_place_of_others_have_their_own_tokens(texts: list[str], ot
     assert len(set(found.vocabulary)) == len(found.vocabulary)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("units", get_args(Units))
 @given(texts=TEXTS)
 def test_a_text_that_may_hold_no_data_loses_nothing_with_its_signature(units: Units, texts: list[str]) -> None:

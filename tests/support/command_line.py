@@ -59,10 +59,10 @@ def _text(stream: io.TextIOWrapper) -> str:
 def _forgotten(folder: Path) -> Iterator[None]:
     """Forget the modules of the folder afterwards: another test has others of the same name."""
     importlib.invalidate_caches()
-    places = (str(folder), str(folder.resolve()))
+    places, before = (str(folder), str(folder.resolve())), set(sys.modules)
     try:
         yield
     finally:
-        for name, module in list(sys.modules.items()):
-            if (getattr(module, "__file__", None) or "").startswith(places):
+        for name in sys.modules.keys() - before:
+            if (getattr(sys.modules[name], "__file__", None) or "").startswith(places):
                 del sys.modules[name]

@@ -203,6 +203,7 @@ def test_pairs_that_fit_worst_go_before_they_are_judged(tmp_path: Path, saying: 
     assert not any("Score: N" in text and "tyres" in text for text in asked), "what goes is not paid for"
 
 
+@pytest.mark.slow
 def test_where_pairs_go_that_fit_worst_only_the_others_are_quoted_for_the_judge(tmp_path: Path, saying: Any) -> None:
     (tmp_path / "pages").mkdir()
     for page in range(6):

@@ -7,7 +7,6 @@ import unicodedata
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from rouge_score.tokenizers import DefaultTokenizer
 
 from datagen.text import tokens as text
 from datagen.text.tokens import facts, rouge_score_tokens, tokenizer, tokens
@@ -184,6 +183,8 @@ def test_a_word_beyond_ascii_changes_no_other_token(said: str) -> None:
 @given(st.one_of(ASCII, MIXED))
 @settings(deadline=None)
 def test_rouge_score_tokens_are_those_of_rouge_score(said: str) -> None:
+    from rouge_score.tokenizers import DefaultTokenizer
+
     assert rouge_score_tokens(said) == DefaultTokenizer(use_stemmer=False).tokenize(said)
 
 

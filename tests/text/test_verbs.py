@@ -227,6 +227,7 @@ def test_any_words_give_two_strings_in_lower_case(words: list[str], language: st
     assert not noun.isspace()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "part", ["running, ", "given, ", "in which ", "how to ", "need to ", "a-", "does the cat ", "' ", "把", "的"]
 )

@@ -82,6 +82,7 @@ def test_a_run_killed_at_step_5_and_resumed_is_the_unbroken_run(
     assert not (broken / "checkpoint").exists()
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_on_another_day_shows_the_day_that_it_began(
     tiny_dir: Path, sums: list[Row], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
