@@ -78,7 +78,7 @@ FAULTS = (
         "the fsync is left out: a power cut loses paid answers",
     ),
     Fault(
-        "answer_not_awaited", "chat/client.py",
+        "answer_not_awaited", "chat/endpoint.py",
         "await self.journal.answered(number, key, raw, used, usd)",
         "asyncio.ensure_future(self.journal.answered(number, key, raw, used, usd))",
         "an answer is read before it is on disk",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import json
+import re
 from typing import Any
 
 from datagen import json_text
@@ -21,8 +22,41 @@ THOUGHTS = (
     ("<seed:think>", "</seed:think>"),
     ("◁think▷", "◁/think▷"),  # Kimi
 )
+_OPENING = re.compile("|".join(re.escape(opened) for opened, _ in THOUGHTS), re.I)
+_BEGINS = re.compile(rf"\s*+(?:{_OPENING.pattern})", re.I)
+_CLOSING = re.compile("|".join(re.escape(closed) for _, closed in THOUGHTS), re.I)
+_ANYWHERE = re.compile(
+    "|".join(rf"{re.escape(opened)}.*?(?:{re.escape(closed)}|\Z)" for opened, closed in THOUGHTS), re.I | re.S
+)
 _ANSWERS = (("<|begin_of_solution|>", "<|end_of_solution|>"), ("<|START_RESPONSE|>", "<|END_RESPONSE|>"))
 _START, _ANALYSIS, _FINAL = "<|start|>assistant", "<|channel|>analysis<|message|>", "<|channel|>final<|message|>"
+
+
+def split_thought(text: str) -> tuple[str | None, str]:
+    """Return what a model says after the thought that begins it, and the thought; None where that never ends.
+
+    Of a completion, which some templates begin inside the thought: its closing mark may stand alone.
+    """
+    opened = _BEGINS.match(text)
+    start = opened.end() if opened else 0
+    later = None if opened else _OPENING.search(text)
+    for closed in _CLOSING.finditer(text, start):
+        if later and later.start() < closed.start():
+            break  # it speaks of the marks, or thinks in its middle
+        if opened or not _mentioned(text, closed):
+            return unwrapped(text[closed.end() :].lstrip()), text[start : closed.start()].strip()
+    return (None, text[start:].strip()) if opened else (text, "")
+
+
+def _mentioned(text: str, mark: re.Match[str]) -> bool:
+    """Whether a closing mark is a word of a sentence: quoted, or between words of one line."""
+    before, after = text[: mark.start()][-1:], text[mark.end() : mark.end() + 1]
+    return bool(after) and before in (*" \t`'\"“‘(（「",) and after in (*" \t`'\"”’)）」.,;:!?，。；：！？",)
+
+
+def without_thoughts(text: str) -> str:
+    """Return a text without its thoughts, wherever they stand; one without an end goes to the end of the text."""
+    return _ANYWHERE.sub(" ", text)
 
 
 def split_reasoning(content: str) -> tuple[str, str]:

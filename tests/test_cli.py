@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from datagen import stage
+from datagen import stage, step
 from datagen.cli import COMMANDS
 from datagen.data.shards import SHARD_ROWS, iterate_rows
 from datagen.formats.read import read
@@ -204,7 +204,17 @@ def test_a_stage_says_what_each_of_its_options_means(datagen: Callable[..., Any]
         assert all(f"  {f.name}=" in told for f in fields(cls))
     assert "Jaccard similarity, 0..1; at or above is a duplicate" in " ".join(datagen("stages", "minhash").stdout.split())
     done = datagen("stages", "minhahs")
-    assert (done.returncode, done.stderr) == (2, "datagen: there is no stage 'minhahs'; did you mean 'minhash'?\n")
+    assert (done.returncode, done.stderr) == (2, "datagen: there is no step 'minhahs'; did you mean 'minhash'?\n")
+
+
+@pytest.mark.parametrize("name", step.names("datagen.kinds"))
+def test_every_other_kind_of_step_says_what_it_does_too(datagen: Callable[..., Any], name: str) -> None:
+    told = datagen("stages", name).stdout
+    assert all(len(line) <= 80 for line in told.splitlines())
+    assert all(f"  {o.name}=" in told for o in listed(step.find(name, step.Kind)))
+    reasons = " ".join(told.partition("\nreasons: ")[2].split()).split(", ")
+    assert reasons[-1] == "error"
+    assert {"answer": "cut_off", "translate": "wrong_language", "train": "error"}.get(name, "error") in reasons
 
 
 def test_a_stage_of_ones_own_shows_what_it_requires(datagen: Callable[..., Any], tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ import unicodedata
 
 import regex
 
+from datagen.marks import without_thoughts
+
 _SIGN = r"[\s*_`\"'“”‘’「」『』【】\[\](){}:：=→>-]{0,12}+"
 _NAME = r"(?:answer|response|assistant|回答|答案|助手|คำตอบ|ผู้ช่วย)?\s?"
 _TIE = r"tie|equal(?:ly\s\w+)?|neither|both|same|平局|相同|一样|一樣|不分|เสมอ(?:กัน)?|เท่ากัน|พอกัน"
@@ -40,7 +42,7 @@ def better_of(answer: str) -> float | None:
     What is labelled (`Better: A`, `[[B]]`, `更好：A`, `ดีกว่า: B`) counts before what is said in passing; the last of several.
     """
     text = unicodedata.normalize("NFKC", answer)
-    text = regex.sub(r"<think>.*?(?:</think>|\Z)", " ", text, flags=regex.S)
+    text = without_thoughts(text)
     for pattern in (_MARKED, _LABELLED, _THAN, _SAID):
         if hits := list(pattern.finditer(text)):
             last = hits[-1]

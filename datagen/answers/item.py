@@ -6,13 +6,12 @@ import re
 from dataclasses import dataclass
 
 from datagen.json_text import storable
+from datagen.marks import split_thought
 
 REMARK = 300  # characters; longer words around the items are an item of their own, with a reason
 
 # White space at the beginning of a line, with what a web page or a Chinese keyboard adds to it.
 PAD = r"[ \t\u00a0\u3000\u200b\ufeff]"
-_THOUGHTS = re.compile(r"\s*<think(?:ing)?>", re.I)
-_THOUGHTS_END = re.compile(r"</think(?:ing)?>", re.I)
 # What stands alone on the lines between two tasks: ###, ### 5., ---, **Task 5:**, 任务 5, งานที่ 5.
 _TASK_WORD = r"(?:Task|Example|任务|示例|例子?|样例|第|ข้อ(?:ที่)?|งาน(?:ที่)?|ตัวอย่าง(?:ที่)?)"
 _HASHES = re.compile(rf"{PAD}*+\#{{3,}}{PAD}*+(?:\d{{1,6}}[.)]?)?[ \t\r]*+")
@@ -70,11 +69,7 @@ def spoken(text: str) -> str | None:
 
     Thoughts hold drafts of the very tasks that follow.
     """
-    text = storable(text)
-    if not (thoughts := _THOUGHTS.match(text)):
-        return text
-    end = _THOUGHTS_END.search(text, thoughts.end())
-    return text[end.end() :] if end else None
+    return split_thought(storable(text))[0]
 
 
 def _separator(text: str, start: int, end: int, *, titled: bool = True) -> str | None:

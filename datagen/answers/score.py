@@ -15,6 +15,8 @@ from typing import Any
 
 import regex
 
+from datagen.marks import without_thoughts
+
 _WORDS = {
     "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "zero": 0,
     "〇": 0, "零": 0, "一": 1, "二": 2, "两": 2, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7, "八": 8, "九": 9, "十": 10,
@@ -89,7 +91,7 @@ def score_of(answer: str, low: float = 1.0, high: float = 5.0) -> float | None:
         high: the highest; a score out of another maximum (8/10) is carried over to it.
     """
     text = unicodedata.normalize("NFKC", answer).replace("\u200b", "")
-    text = regex.sub(r"<think>.*?(?:</think>|\Z)", " ", text, flags=regex.S)
+    text = without_thoughts(text)
     text = "\n".join(line for raw in text.splitlines() if (line := " ".join(raw.split())))
     found = _in_object(text, low, high)
     if found is not None:

@@ -88,7 +88,7 @@ def answers(chat: Chat, bodies: Sequence[Mapping[str, Any]]) -> Generator[tuple[
 async def _in_order(
     chat: Chat, work: Iterable[Callable[[], Awaitable[T]]], watch: Callable[[T], None]
 ) -> AsyncIterator[T]:  # fmt: skip
-    waiting, ahead = iter(work), max(LEAST_AHEAD, 2 * chat.ahead)
+    waiting, ahead = iter(work), max(LEAST_AHEAD, 2 * chat.concurrency)
     under_way: deque[asyncio.Future[T]] = deque()
     stopped = asyncio.ensure_future(chat.stopped.wait())
     grace_s: float | None = GRACE_S
@@ -114,7 +114,7 @@ async def _in_order(
         chat.closing = True
         try:
             if chat.paid:
-                await asyncio.wait([asyncio.ensure_future(chat.drained())], timeout=grace_s)
+                await asyncio.wait([asyncio.ensure_future(chat.drain())], timeout=grace_s)
         finally:
             stopped.cancel()
             for task in under_way:

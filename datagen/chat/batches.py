@@ -10,14 +10,12 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from datagen.chat import failures
-from datagen.chat.batch_exchange import over, results, sent, taken
+from datagen.chat.batch_exchange import download_results, record_result, send_batch, wait_for
 from datagen.chat.budget import Room
-from datagen.chat.client import Chat, ClosingError, Path_
+from datagen.chat.endpoint import ClosingError, Endpoint, Outcome, Request
 from datagen.chat.journal import FREE
 from datagen.errors import ModelError
 
@@ -31,45 +29,40 @@ MOST_BYTES = 150_000_000  # of its file; endpoints allow 200 MB
 class Waiting:
     """A request that waits to be sent in a batch."""
 
-    key: str
-    path: Path_
-    body: Mapping[str, Any]
-    draw: int
+    request: Request
     room: Room
-    answered: asyncio.Future[tuple[str | None, failures.Failure | None]]
+    outcome: asyncio.Future[Outcome]
 
 
-class BatchChat(Chat):
-    """A chat whose requests go in batches; `concurrency` is how many one may hold."""
+class Batches:
+    """Sends requests in batches, each of at most the endpoint's `concurrency`."""
 
-    def __post_init__(self) -> None:
+    waits = True
+
+    def __init__(self, endpoint: Endpoint) -> None:
         """Begin with nothing that waits."""
-        super().__post_init__()
-        self.budget.growth = GROWTH
+        self._endpoint = endpoint
+        endpoint.budget.growth = GROWTH
         self._line: list[Waiting] = []
         self._came = asyncio.Event()
         self._sender: asyncio.Task[None] | None = None
         self._under_way: set[asyncio.Task[None]] = set()
 
-    waits = True  # for batches of earlier runs
-
-    async def _attempt(
-        self, key: str, path: Path_, body: Mapping[str, Any], draw: int, room: Room
-    ) -> tuple[str | None, failures.Failure | None]:  # fmt: skip
+    async def attempt(self, request: Request, room: Room) -> Outcome:
         """Put a request in line; return its raw answer, recorded and settled, or the failure, recorded.
 
         It is an attempt from when its batch is begun: what a kill finds in line was not sent, and costs nothing.
         """
-        if self.closing:
+        if self._endpoint.closing:
             raise ClosingError("the run is ending")
         room.outcome = FREE
-        one = Waiting(key, path, body, draw, room, asyncio.get_running_loop().create_future())
+        one = Waiting(request, room, asyncio.get_running_loop().create_future())
         self._line.append(one)
         self._came.set()
         if self._sender is None:
             self._sender = asyncio.ensure_future(self._send_batches())
         try:
-            return await one.answered
+            return await one.outcome
         except asyncio.CancelledError:
             if one in self._line:  # it was not sent
                 self._line.remove(one)
@@ -80,55 +73,54 @@ class BatchChat(Chat):
         while True:
             await self._came.wait()
             self._came.clear()
-            while len(self._line) < self.concurrency:
+            while len(self._line) < self._endpoint.concurrency:
                 try:
                     await asyncio.wait_for(self._came.wait(), QUIET_S)
                     self._came.clear()
                 except TimeoutError:
                     break
-            while self._line and not self.closing:
-                items = _fitting(self._line, self.concurrency)
+            while self._line and not self._endpoint.closing:
+                items = _fitting(self._line, self._endpoint.concurrency)
                 del self._line[: len(items)]
-                task = asyncio.ensure_future(self._done(items))
+                task = asyncio.ensure_future(self._send(items))
                 self._under_way.add(task)
                 task.add_done_callback(self._under_way.discard)
 
-    async def _done(self, items: Sequence[Waiting]) -> None:
+    async def _send(self, items: Sequence[Waiting]) -> None:
         """Send a batch, wait for it, and hand on what came; an error is every request's."""
-        mark = uuid.uuid4().hex
+        endpoint, mark, path = self._endpoint, uuid.uuid4().hex, items[0].request.path
         try:
             for one in items:
                 one.room.outcome = None  # from here on nobody knows until it has ended
-            attempts = await asyncio.gather(*map(self._begun, items))
+            attempts = await asyncio.gather(*map(self._record, items))
             waiting = dict(zip(attempts, items, strict=True))
-            await self.journal.batched(mark, items[0].path, self.base_url, [(n, w.key) for n, w in waiting.items()])
-            name = await sent(self, mark, items[0].path, [(n, w.body) for n, w in waiting.items()])
-            self.sent += len(items)
-            self.say(f"batch {name}: {len(items):,} request{'s' * (len(items) != 1)} sent")
-            batch = await over(self, name)
-            lines = await results(self, batch)
+            await endpoint.journal.batched(mark, path, endpoint.base_url, [(n, w.request.key) for n, w in waiting.items()])
+            name = await send_batch(endpoint, mark, path, [(n, w.request.body) for n, w in waiting.items()])
+            endpoint.sent += len(items)
+            endpoint.say(f"batch {name}: {len(items):,} request{'s' * (len(items) != 1)} sent")
+            batch = await wait_for(endpoint, name)
+            lines = await download_results(endpoint, batch)
             for attempt, one in waiting.items():
-                found = await taken(self, attempt, one.key, lines.get(str(attempt)), batch, one.room, one.room.most)
-                if not one.answered.done():
-                    one.answered.set_result(found)
-            await self.journal.batch_ended(mark)
+                line = lines.get(str(attempt))
+                outcome = await record_result(endpoint, attempt, one.request.key, line, batch, one.room, one.room.most)
+                if not one.outcome.done():
+                    one.outcome.set_result(outcome)
+            await endpoint.journal.batch_ended(mark)
         except BaseException as e:
             for one in items:
-                if not one.answered.done():
-                    one.answered.set_exception(e if isinstance(e, Exception) else ClosingError("the run is ending"))
-                    one.answered.exception()  # nobody may be waiting for it any more
+                if not one.outcome.done():
+                    one.outcome.set_exception(e if isinstance(e, Exception) else ClosingError("the run is ending"))
+                    one.outcome.exception()  # nobody may be waiting for it any more
             if isinstance(e, ModelError) and not isinstance(e, ClosingError):
-                self.failure, self.closing = self.failure or e, True
-                self.stopped.set()
+                endpoint.stop(e)
             if not isinstance(e, Exception):
                 raise
 
-    async def _begun(self, one: Waiting) -> int:
+    async def _record(self, one: Waiting) -> int:
         """Record the attempt of a request whose batch is about to be sent; return its number."""
-        most_usd = self.budget.cost(one.room.most)
-        return await self._recorded(one.key, one.path, one.body, one.draw, one.room, most_usd)
+        return await self._endpoint.record(one.request, one.room, self._endpoint.budget.cost(one.room.most))
 
-    async def drained(self) -> None:
+    async def drain(self) -> None:
         """Nothing is waited for: a batch under way is in the journal, and the next run takes what came of it."""
 
     async def close(self) -> None:
@@ -136,7 +128,6 @@ class BatchChat(Chat):
         for task in (*self._under_way, *([self._sender] if self._sender else [])):
             task.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)
-        await super().close()
 
 
 def _fitting(line: Sequence[Waiting], most: int) -> list[Waiting]:
@@ -144,8 +135,8 @@ def _fitting(line: Sequence[Waiting], most: int) -> list[Waiting]:
     found: list[Waiting] = []
     size = 0
     for one in line[: min(most, MOST_REQUESTS)]:
-        size += len(json.dumps(one.body, ensure_ascii=False, allow_nan=False).encode("utf-8", "surrogatepass")) + 200
-        if found and (one.path != found[0].path or size > MOST_BYTES):
+        size += len(json.dumps(one.request.body, ensure_ascii=False, allow_nan=False).encode("utf-8", "surrogatepass")) + 200
+        if found and (one.request.path != found[0].request.path or size > MOST_BYTES):
             break
         found.append(one)
     return found

@@ -11,12 +11,8 @@ from datagen.chat import events
 from datagen.chat.endings import Cut, cut_by
 from datagen.chat.journal import Tokens
 from datagen.json_text import storable
-from datagen.marks import THOUGHTS, unwrapped
+from datagen.marks import split_thought
 
-# Models that think aloud in their content. Some templates write the opening mark into the prompt, so that only its end is seen.
-_OPENING = re.compile("|".join(re.escape(opened) for opened, _ in THOUGHTS))
-_BEGINS = re.compile(rf"\s*+(?:{_OPENING.pattern})")
-_CLOSING = re.compile("|".join(re.escape(closed) for _, closed in THOUGHTS))
 _THINKS = re.compile(r"think|reason|thought", re.I)  # types of parts
 
 
@@ -71,9 +67,9 @@ def read(key: str, raw: str) -> Completion:
         if not isinstance(text, str) and cut_by(ended) is None:
             why = said.get("refusal") or "the answer holds no text"
             return Completion(key, None, used=used, reasoning_tokens=thought, error=" ".join(str(why).split())[:200])
-        text, aloud = _without_thought(storable(text if isinstance(text, str) else ""))
+        text, aloud = split_thought(storable(text if isinstance(text, str) else ""))
         reasoning = storable(reasoning) if isinstance(reasoning, str) and reasoning else aloud
-        return Completion(key, text, ended, used, reasoning or None, thought)
+        return Completion(key, text or "", ended, used, reasoning or None, thought)
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as e:
         why = f"the answer cannot be read: {type(e).__name__}"
         return Completion(key, None, used=used, reasoning_tokens=thought, error=why)
@@ -109,25 +105,6 @@ def _texts(part: Any) -> Iterator[str]:
     elif isinstance(part, dict):
         names = ("text", "thinking", "reasoning", "summary", "value")
         yield from _texts(next((part[name] for name in names if part.get(name)), None))
-
-
-def _without_thought(text: str) -> tuple[str, str]:
-    """Return a content without the thinking that begins it, and the thinking; one that never ends is all thinking."""
-    opened = _BEGINS.match(text)
-    start = opened.end() if opened else 0
-    later = None if opened else _OPENING.search(text)
-    for closed in _CLOSING.finditer(text, start):
-        if later and later.start() < closed.start():
-            break  # it speaks of the marks, or thinks in its middle
-        if opened or not _mentioned(text, closed):
-            return unwrapped(text[closed.end() :].lstrip()), text[start : closed.start()].strip()
-    return ("", text[start:].strip()) if opened else (text, "")
-
-
-def _mentioned(text: str, mark: re.Match[str]) -> bool:
-    """Whether a closing mark is a word of a sentence: quoted, or between words of one line."""
-    before, after = text[: mark.start()][-1:], text[mark.end() : mark.end() + 1]
-    return bool(after) and before in (*" \t`'\"“‘(（「",) and after in (*" \t`'\"”’)）」.,;:!?，。；：！？",)
 
 
 def usage(answer: Any) -> Tokens | None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from datagen.chat.batches import MOST_REQUESTS, Batches
 from datagen.chat.budget import Budget
 from datagen.chat.client import Chat
 from datagen.chat.journal import Journal
 from datagen.chat.masking import secrets_of, without_userinfo
+from datagen.chat.online import Online
 from datagen.chat.options import ModelOptions, address
 from datagen.chat.pace import Pace
 from datagen.chat.prices import Price, find_price
@@ -82,21 +85,17 @@ def opened(options: ModelOptions, journal: Journal, *, offline: bool = False) ->
         else:
             model, url = options.model, OPENAI
         key = None if options.local else os.environ.get("OPENAI_API_KEY")
-        chat: type[Chat] = Chat
-        concurrency = options.concurrency
-        if options.via == "batch":
-            from datagen.chat.batches import MOST_REQUESTS, BatchChat
-
-            chat, concurrency = BatchChat, MOST_REQUESTS
         # A server here answers as fast as the machine can, and nobody bills: an answer given up is work thrown away.
         timeout_s = max(options.timeout_s, LOCAL_TIMEOUT_S) if options.local else options.timeout_s
         asked = None if offline else _client(url, key, options.model, timeout_s, options.max_answer_mb)
-        yield chat(
-            name, model, without_userinfo(url), journal, asked, budget,
-            Pace(options.rpm, options.tpm),
-            concurrency, timeout_s, options.retry_failed,
-            paid=not options.local, secrets=() if offline else secrets_of(url, key), extra=options.extra_body or {},
-            seeded=llama and "seed" not in (options.extra_body or {}),
+        in_batches = options.via == "batch"
+        seeded = llama and "seed" not in (options.extra_body or {})
+        yield Chat(
+            name, model, without_userinfo(url), journal, asked, budget, Pace(options.rpm, options.tpm),
+            concurrency=MOST_REQUESTS if in_batches else options.concurrency, paid=not options.local,
+            secrets=() if offline else secrets_of(url, key), retry_failed=options.retry_failed,
+            extra=options.extra_body or {},
+            over=Batches if in_batches else functools.partial(Online, timeout_s=timeout_s, seeded=seeded),
         )  # fmt: skip
 
 

@@ -15,31 +15,44 @@ WIDTH = 80
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 def command(name: str | None, as_json: bool) -> int:
-    """List the curation stages, their options with defaults and the reasons they drop rows for; of NAME, all that it says."""
+    """List the curation stages with their options and reasons; of NAME, a stage or another kind of step, all that it says."""
     from datagen import stage
     from datagen.options import listed
-    from datagen.step import summary
+    from datagen.step import Kind, find, summary
 
     found: list[dict[str, Any]] = []
     for each in [name] if name else stage.names():
-        cls = stage.find(each)
+        cls = find(each, Kind)
         options = listed(cls)
         found.append(
             {
                 "name": each, "does": summary(cls), "options": {o.name: o.default for o in options},
                 "meaning": {o.name: o.meaning for o in options if o.meaning},
-                "choices": {o.name: o.choices for o in options if o.choices}, "reasons": sorted(cls.reasons),
+                "choices": {o.name: o.choices for o in options if o.choices}, "reasons": _reasons_of(cls, each),
             }
         )  # fmt: skip
     if as_json:
         say_json(found)
     elif name:
-        _all_of(stage.find(name), found[0])
+        _all_of(find(name, Kind), found[0])
     else:
         for entry in found:
             _short(entry)
         say("datagen stages NAME says what each option means")
     return 0
+
+
+def _reasons_of(cls: type[Any], name: str) -> list[str]:
+    """Return the reasons for which a kind drops rows, but that it failed."""
+    from datagen.generator import Generator
+    from datagen.reasons import REASONS
+    from datagen.stage import Stage
+    from datagen.teacher import Teacher
+
+    if issubclass(cls, Stage):
+        return sorted(cls.reasons)
+    asks = issubclass(cls, (Generator, Teacher))
+    return sorted(n for n, reason in REASONS.items() if n != "error" and reason.of_step(name, asks_model=asks))
 
 
 def _short(entry: dict[str, Any]) -> None:

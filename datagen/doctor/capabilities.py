@@ -8,6 +8,7 @@ from typing import Any
 
 from datagen.doctor.probe_client import LONG, ROOM, Answer, Visit, dig
 from datagen.doctor.probes import Finding, failed
+from datagen.marks import split_thought
 
 OPEN = "Write a list of ten unrelated words."  # has many equally good answers
 SPELL = "Repeat after me: one two three four five six seven eight nine ten"
@@ -196,7 +197,7 @@ async def json_schema(visit: Visit) -> Finding:
     answer = await visit.chat("What is the capital of France?", response_format=response_format, **room)
     if not answer.ok:
         return failed("JSON schema", answer)
-    text = answer.text.rpartition("</think>")[2].strip()
+    text = (split_thought(answer.text)[0] or "").strip()
     try:
         obeyed = isinstance(dig(json.loads(text), "capital_city"), str)
     except (ValueError, RecursionError):

@@ -171,7 +171,7 @@ class Loop:
         """Wait for requests under way, at most so long; then cut them off. A run that stops waits only for what was sent."""
         tasks = [t for t in under_way if not t.done()]
         if tasks and grace_s != 0.0:
-            waits = [asyncio.ensure_future(self.chat.drained())] if self.chat.closing else tasks
+            waits = [asyncio.ensure_future(self.chat.drain())] if self.chat.closing else tasks
             await asyncio.wait(waits, timeout=grace_s)
         for task in tasks:
             task.cancel()

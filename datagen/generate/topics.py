@@ -15,6 +15,7 @@ import regex
 
 from datagen.errors import UsageError
 from datagen.generate.topic_file import Cell, read
+from datagen.marks import split_thought
 
 __all__ = ["Cell", "Topics", "read", "subtopics"]
 
@@ -90,7 +91,7 @@ def subtopics(text: str) -> list[str]:
     that differ only in case the first stays; one of more than LONGEST characters, or without a letter, is left out.
     """
     # What follows is quadratic in runs of spaces and in a line's length, and a name is short.
-    short = [_SPACES.sub(" ", line[:LINE]) for line in text.rpartition("</think>")[2].splitlines()]
+    short = [_SPACES.sub(" ", line[:LINE]) for line in (split_thought(text)[0] or "").splitlines()]
     lines = [_MARKUP.sub("", line).expandtabs(4).rstrip() for line in short]
     marked = [m for line in lines if (m := _MARKED.fullmatch(line))]
     if len(marked) < 2:  # all on one line: 1. algebra, 2. geometry
