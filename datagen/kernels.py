@@ -3,7 +3,7 @@
 Compiling takes longer than all that a few hundred rows need (20 s for a chain, where nothing is cached), and so does loading
 numba. So a kernel runs without a compiler, as plain Python over numpy or in another way that gives the same, while no call
 is about to take `LARGE` that way, the small calls of all kernels have not taken `PATIENCE`, and those of one were not `MANY`.
-From then on what is worth it is compiled, or loaded from numba's cache: a call that is large, and a kernel whose small calls
+Then it is compiled, or loaded from numba's cache: at once for a call that is large, and beside the work for small calls that
 have added up. What a call gives does not depend on its way: tests compare the two.
 """
 
@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import hashlib
 import sys
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,7 +24,6 @@ import numpy as np
 
 P = ParamSpec("P")
 R = TypeVar("R")
-T = TypeVar("T")
 
 LARGE = 1.5e5  # µs, about, that a call may take without a compiler; see `work`. It is reached at about 1,500 rows
 LARGE_ONCE_LOADED = 4e3  # the same once numba is loaded: something was large, and the rest of it need not wait
@@ -42,6 +43,7 @@ class Kernel(Generic[P, R]):
         self._function, self._other, self._work = cast(FunctionType, function), plain, work
         self.__name__, self.__doc__ = self._function.__name__, self._function.__doc__
         self._waited, self._calls = 0.0, 0  # µs of processor time, of its calls without a compiler
+        self._asked, self._ready = False, False  # whether it is to be compiled, and is
         self._plain: Callable[P, R] | None = None
         self._compiled: Callable[P, R] | None = None
 
@@ -49,30 +51,52 @@ class Kernel(Generic[P, R]):
         """Return what the function gives."""
         work = self._work(*args, **kwargs) if self._work else 0.5 * _elements(args)
         with np.errstate(over="ignore"):  # in Python, a scalar that wraps around is a warning
-            return self.either(work, lambda: self.compiled(*args, **kwargs), lambda: self.plain(*args, **kwargs))
+            if self.is_worth(work):
+                return self._at_once(args, kwargs)
+            began = time.thread_time_ns()
+            try:
+                return self.plain(*args, **kwargs)
+            finally:
+                self._count((time.thread_time_ns() - began) / 1000)
+                if self._has_added_up() and not kwargs:
+                    self._prepare(args)
 
-    def either(self, work: float, compiled: Callable[[], T], plain: Callable[[], T]) -> T:
-        """Return what a call gives that takes about `work` µs without a compiler, `compiled` if that is worth it."""
-        global _waited
-        if self._is_worth(work):
-            return compiled()
-        began = time.thread_time_ns()
-        try:
-            return plain()
-        finally:
-            took = (time.thread_time_ns() - began) / 1000
-            self._waited += took
-            self._calls += 1
-            _waited += took
-
-    def _is_worth(self, work: float) -> bool:
+    def is_worth(self, work: float) -> bool:
+        """Whether a call that takes about `work` µs without a compiler is for the compiled function."""
         if _way != "by_size":
             return _way == "compiled"
-        if self._compiled is not None or work >= LARGE:
-            return True
-        if "numba" in sys.modules and work >= LARGE_ONCE_LOADED:
-            return True
-        return self._waited >= ADDED_UP and ("numba" in sys.modules or _waited >= PATIENCE or self._calls >= MANY)
+        return self._ready or work >= LARGE or (work >= LARGE_ONCE_LOADED and _is_loaded())
+
+    def _count(self, took: float) -> None:
+        """Count the µs of a call without a compiler."""
+        global _waited
+        self._waited += took
+        self._calls += 1
+        _waited += took
+
+    def _at_once(self, args: Any, kwargs: Any) -> R:
+        found = self.compiled(*args, **kwargs)
+        self._ready = True
+        return found
+
+    def _has_added_up(self) -> bool:
+        """Whether its small calls have taken so much, or will, that it is worth to compile it for those that follow."""
+        if self._asked or _way != "by_size" or self._waited < ADDED_UP:
+            return False
+        return self._calls >= MANY or _waited >= PATIENCE or _is_loaded()
+
+    def _prepare(self, args: tuple[Any, ...]) -> None:
+        """Compile it, for calls like this one, beside what goes on: an event loop that stood still would lose its answers."""
+        self._asked = True
+
+        def prepared() -> None:
+            with suppress(Exception):  # then it goes on as it is
+                from numba import typeof
+
+                cast(Any, self.compiled).compile(tuple(map(typeof, args)))
+                self._ready = True
+
+        _later(prepared)
 
     @property
     def plain(self) -> Callable[P, R]:
@@ -126,6 +150,38 @@ def kernel(plain: Callable[..., Any] | None = None, work: Callable[..., float] |
         return Kernel(function, plain, work)
 
     return making
+
+
+def _is_loaded() -> bool:
+    """Whether numba is there: loaded, and not just being loaded."""
+    numba = sys.modules.get("numba")
+    return numba is not None and not getattr(numba.__spec__, "_initializing", False)
+
+
+_line: deque[Callable[[], None]] = deque()
+_lock = threading.Lock()
+_worker: threading.Thread | None = None
+
+
+def _later(work: Callable[[], None]) -> None:
+    """Do it in a thread of its own, one after the other; what has not begun when the program ends is left."""
+    global _worker
+    with _lock:
+        _line.append(work)
+        if _worker is None:
+            _worker = threading.Thread(target=_work_off, name="datagen-kernels")
+            _worker.start()
+
+
+def _work_off() -> None:
+    global _worker
+    while True:
+        with _lock:
+            if not _line or not threading.main_thread().is_alive():
+                _worker = None
+                return
+            work = _line.popleft()
+        work()
 
 
 @contextmanager

@@ -237,6 +237,9 @@ def counted(ran: list[str], busy_ms: float) -> kernels.Kernel[Any, Any]:
         def compiled(self) -> Callable[[int], int]:
             return lambda x: ran.append("compiled") or x + x
 
+        def _prepare(self, args: tuple[Any, ...]) -> None:
+            self._ready = True
+
     return Told(lambda x: x + x, plain, lambda x: 1)
 
 
@@ -277,6 +280,28 @@ def test_once_numba_is_loaded_each_kernel_waits_for_itself_only(monkeypatch: pyt
     often = counted(ran, 15)
     assert [often(i) for i in range(4)] == [0, 2, 4, 6]
     assert ran == ["plain", "plain", "compiled", "compiled"]
+
+
+@pytest.mark.parametrize("calls", [kernels.MANY + 1, 3 * kernels.MANY])
+def test_what_is_compiled_for_a_loop_is_compiled_beside_it_and_the_program_ends_when_it_wants(calls: int) -> None:
+    program = f"""
+import sys, time
+import numpy as np
+from datagen import kernels
+from datagen.similarity import lcs
+from datagen.similarity.token_lists import TokenLists
+kernels.ADDED_UP = 0.0
+x, y = np.arange(9, dtype=np.uint32), np.arange(4, dtype=np.uint32)
+scratch = lcs.new_scratch([TokenLists(np.concatenate([x, y]), np.array([0, 9, 13]), 9)])
+found = {{int(lcs.lcs(x, y, scratch, 0.0)) for _ in range({calls})}}
+until = time.monotonic() + (60 if {calls} > 2000 else 0)
+while not lcs.lcs._ready and time.monotonic() < until:
+    time.sleep(0.01)
+found.add(int(lcs.lcs(x, y, scratch, 0.0)))
+print(found, lcs.lcs._asked, lcs.lcs._ready or {calls} < 2000)
+"""
+    done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("{4} True True\n", "")
 
 
 def test_a_large_call_is_compiled_at_once() -> None:

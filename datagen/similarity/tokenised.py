@@ -111,11 +111,10 @@ def _both(texts: Sequence[str], split: Split, *, words_only: bool) -> Tokenised:
     texts = [t if t.isascii() else _plainer(t) for t in texts]
     plain = np.array([t.isascii() for t in texts], bool)
     ascii_texts = [t for t in texts if t.isascii()]
-    ids, counts, vocabulary = cut.either(
-        0.25 * sum(map(len, ascii_texts)),
-        compiled=lambda: _by_kernel(ascii_texts, words_only),
-        plain=lambda: _by_pattern(ascii_texts, split, []),
-    )
+    if cut.is_worth(0.25 * sum(map(len, ascii_texts))):
+        ids, counts, vocabulary = _by_kernel(ascii_texts, words_only)
+    else:
+        ids, counts, vocabulary = _by_pattern(ascii_texts, split, [])
     if plain.all():
         return Tokenised(ids, _ends(counts), vocabulary)
     more, their_counts, vocabulary = _by_pattern([t for t in texts if not t.isascii()], split, vocabulary)
