@@ -23,12 +23,14 @@ _OF_KINDS = (
     "answer", "backtranslate", "evolve", "from_pairs", "judge", "magpie", "mix", "rewrite", "self_instruct", "train",
     "translate",
 )  # fmt: skip
-__all__ = [*_API, *_OF_KINDS]
+__all__ = [*_API, *_OF_KINDS, "function"]
 
 
 def __getattr__(name: str) -> Any:
     if name in _API:
         return getattr(importlib.import_module("datagen.api"), name)
+    if name == "function":  # of a kind of one's own: dg.function("mine.riddles")
+        return importlib.import_module("datagen.calls").function
     # A kind that came later has a file, and no name here.
     if name in _OF_KINDS or os.path.isfile(os.path.join(os.path.dirname(__file__), "kinds", f"{name}.py")):  # noqa: PTH113, PTH118, PTH120
         return importlib.import_module("datagen.calls").function(name)

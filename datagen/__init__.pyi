@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from datagen.api import Finished, filter, opened, read, run, write  # noqa: A004
+from datagen.calls import function
 from datagen.curate.balance import Balance as _Balance
 from datagen.curate.clean import Clean as _Clean
 from datagen.curate.decontaminate import Decontaminate as _Decontaminate
@@ -22,6 +23,7 @@ __all__ = [
     "evolve",
     "filter",
     "from_pairs",
+    "function",
     "judge",
     "magpie",
     "mix",

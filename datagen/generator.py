@@ -83,10 +83,10 @@ class Generator(ModelOptions, Kind):
 
         Args:
             seeds: seed tasks as rows.
-            chat: the model, a `models.chat.Chat`.
+            chat: the model, a `chat.client.Chat`.
             topic: what a request by its index is to be about, or None.
         """
-        return loaded(self.method_at)(self, seeds, chat, topic)
+        return loaded(self.method_at or self.lacks("maker", "method_at"))(self, seeds, chat, topic)
 
     @property
     def looks_back(self) -> bool:

@@ -246,8 +246,8 @@ def _dropped(
         "witness": witness,
         "witness_id": other,
         **{
-            name: nothing if (values := getattr(verdict, name)) is None else values.take(take)
-            for name in ("score", "threshold", "evidence")
+            name: values.take(take) if isinstance(values, (pa.Array, pa.ChunkedArray)) else pa.array([values] * len(dropped))
+            for name, values in (("score", verdict.score), ("threshold", verdict.threshold), ("evidence", verdict.evidence))
         },
     }
     return pa.table({f.name: columns[f.name].cast(f.type) for f in VERDICT})

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self, TypeVar
+from typing import Any, ClassVar, Literal, NoReturn, Self, TypeVar
 
 from datagen import options as option_fields
 from datagen.errors import UsageError, did_you_mean
@@ -51,6 +51,10 @@ class Kind:
     def changed(self) -> tuple[int, ...]:
         """What its version adds to a fingerprint: nothing where it is the first, so that older run folders stay as they are."""
         return (self.version,) if self.version > 1 else ()
+
+    def lacks(self, method: str, name: str) -> NoReturn:
+        """Raise UsageError: it says in neither of two ways who does its work."""
+        raise UsageError(f"{self.called} '{self.name}' has neither a method {method}() nor {name} = 'module:function'")
 
     @property
     def row_files(self) -> tuple[str, ...]:

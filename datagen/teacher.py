@@ -61,7 +61,7 @@ class Teacher(ModelOptions, Kind):
 
         Args:
             step: the name of the step, for ledger rows.
-            chat: the model, a `models.chat.Chat`.
+            chat: the model, a `chat.client.Chat`.
         """
-        made: Lesson = loaded(self.lesson_at)(step, chat, self)
+        made: Lesson = loaded(self.lesson_at or self.lacks("lesson", "lesson_at"))(step, chat, self)
         return made

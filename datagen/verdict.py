@@ -56,14 +56,15 @@ class Context:
 class Verdict:
     """One entry per row that `decide` saw: a null reason keeps it.
 
-    Shapes: reason string[n]; score and threshold float64[n]; witness int64[n], a position among the same n rows, null = none;
-    evidence string[n]. Anything but the reason may be left out. `columns` holds values that only all rows together give, one
-    array of n for each name that the stage's `marks` declares; `notes` what run.json and the report say of the decision.
+    Shapes: reason string[n]; score and threshold float64[n], or one number for all rows; witness int64[n], a position among
+    the same n rows, null = none; evidence string[n]. Anything but the reason may be left out. `columns` holds values that
+    only all rows together give, one array of n for each name that the stage's `marks` declares; `notes` what run.json and the
+    report say of the decision.
     """
 
     reason: pa.Array
-    score: pa.Array | None = None
-    threshold: pa.Array | None = None
+    score: pa.Array | float | None = None
+    threshold: pa.Array | float | None = None
     witness: pa.Array | None = None
     evidence: pa.Array | None = None
     columns: Mapping[str, pa.Array] = field(default_factory=dict)
@@ -72,8 +73,8 @@ class Verdict:
     def without_head(self, n: int) -> Verdict:
         """Return the verdict on all rows but the first n; a witness among those is a negative position: -n is the first."""
 
-        def cut(values: pa.Array | None) -> pa.Array | None:
-            return None if values is None else values.slice(n)
+        def cut(values: Any) -> Any:
+            return values.slice(n) if isinstance(values, (pa.Array, pa.ChunkedArray)) else values
 
         witness = None if self.witness is None else pc.subtract(self.witness.slice(n), n)
         columns = {name: values.slice(n) for name, values in self.columns.items()}

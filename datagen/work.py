@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from datagen import assets, folders
 from datagen.data.dataset import Dataset
 from datagen.data.rows import Row
-from datagen.data.shards import file_digest, read_json, write_json, write_text
+from datagen.data.shards import file_digest, fingerprint, read_json, write_json, write_text
 from datagen.engine.local import LocalEngine
 from datagen.errors import DataError
 from datagen.formats import read as readers
@@ -110,6 +110,7 @@ class Run:
     models: dict[str, str] = field(default_factory=dict)  # name -> identity, each looked up once
     tail: str = ""  # fingerprint of everything so far
     marks: dict[str, str] = field(default_factory=dict)  # fingerprint of each step, by the name of its folder
+    own: tuple[Any, ...] = ()  # name and version of the kind at work where it is one's own, for two may have the same options
     replacing: bool = False  # kept/ and dropped/ are being written anew
 
     def begin(self) -> None:
@@ -146,6 +147,7 @@ class Run:
             mark: fingerprint of all that the step depends on.
             work: does the step and returns its entry without `seconds`.
         """
+        mark = fingerprint(mark, *self.own) if self.own else mark
         done = read_json(folder / "_done.json")
         if done and done.get("files") != _sizes(folder):  # something was deleted or cut off: nothing in here can be trusted
             folders.remove(folder)

@@ -1,6 +1,7 @@
 """Writes the pages that are made from the code, and the types of the Python face: `make docs`.
 
-docs/commands.md, docs/stages.md, docs/reasons.md and datagen/__init__.pyi; a test compares them with what this makes now.
+docs/commands.md, docs/stages.md, docs/options.md, docs/reasons.md and datagen/__init__.pyi; a test compares them with what this
+makes now.
 """
 
 from __future__ import annotations
@@ -82,6 +83,28 @@ def stages() -> str:
     return "\n".join(parts)
 
 
+def option_index() -> str:
+    """Return the page of options: each by its name, with what it means and the kinds of step that have it."""
+    places: dict[tuple[str, str], list[str]] = {}
+    for name in step.names():
+        kind = step.find(name, Kind)
+        shared = [(o, title) for title, base in SHARED.items() if issubclass(kind, base) for o in options.listed(base)]
+        for o in options.listed(kind):
+            title = next((title for other, title in shared if other == o), None)
+            anchor = _anchor(name, "stage" if name in stage.names() else "step") if title is None else _slug(title)
+            told = f"[{name if title is None else title.removeprefix('Options of ')}](stages.md#{anchor})"
+            found = places.setdefault((o.name, _cell(_meaning(o))), [])
+            if told not in found:
+                found.append(told)
+    lines = [f"| `{name}` | {meaning} | {', '.join(of)} |" for (name, meaning), of in sorted(places.items())]
+    return "\n".join([
+        MADE, "# The options, by name\n",
+        "`some_option` is `--some-option` on the command line, `--stage rouge:some_option=…` for a stage, and `some_option`\n"
+        "in a recipe and in Python. Their defaults stand where each links to.\n",
+        "| option | what it is | of |", "|---|---|---|", *lines, "",
+    ])  # fmt: skip
+
+
 def _section(name: str, kind: type[Kind], what: str) -> str:
     """Return what is said of one kind."""
     told = inspect.cleandoc(kind.__doc__ or "")
@@ -102,7 +125,11 @@ def _title(name: str, what: str) -> str:
 
 
 def _anchor(name: str, what: str) -> str:
-    return _title(name, what).lower().replace(" ", "-")
+    return _slug(_title(name, what))
+
+
+def _slug(title: str) -> str:
+    return title.lower().replace(" ", "-")
 
 
 def _parted(kind: type[Any]) -> tuple[list[Option], list[str]]:
@@ -118,7 +145,7 @@ def _parted(kind: type[Any]) -> tuple[list[Option], list[str]]:
 
 
 def _links(titles: Iterable[str]) -> str:
-    found = [f"[{title[0].lower()}{title[1:]}](#{title.lower().replace(' ', '-')})" for title in titles]
+    found = [f"[{title[0].lower()}{title[1:]}](#{_slug(title)})" for title in titles]
     return f"\nAnd {', '.join(found)}.\n" if found else ""
 
 
@@ -179,6 +206,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from datagen.api import Finished, filter, opened, read, run, write  # noqa: A004
+from datagen.calls import function
 {imports}
 
 __all__ = [
@@ -241,7 +269,8 @@ def spelled(kind: Any) -> str:
 
 
 PAGES = {
-    "docs/commands.md": commands, "docs/stages.md": stages, "docs/reasons.md": reasons, "datagen/__init__.pyi": stub,
+    "docs/commands.md": commands, "docs/stages.md": stages, "docs/options.md": option_index, "docs/reasons.md": reasons,
+    "datagen/__init__.pyi": stub,
 }  # fmt: skip
 
 

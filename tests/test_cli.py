@@ -212,7 +212,10 @@ def test_every_other_kind_of_step_says_what_it_does_too(datagen: Callable[..., A
     told = datagen("stages", name).stdout
     assert all(len(line) <= 80 for line in told.splitlines())
     assert all(f"  {o.name}=" in told for o in listed(step.find(name, step.Kind)))
+    assert datagen("stages", name.replace("_", "-")).stdout == told
+    assert name in datagen("stages").stdout
     reasons = " ".join(told.partition("\nreasons: ")[2].split()).split(", ")
+    assert ("rule_length" in reasons) == (name in ("magpie", "self_instruct"))
     assert reasons[-1] == "error"
     assert {"answer": "cut_off", "translate": "wrong_language", "train": "error"}.get(name, "error") in reasons
 

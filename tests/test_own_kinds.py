@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from local_endpoint import LocalEndpoint
 
+import datagen as dg
 from datagen import calls
 from datagen.data.shards import read_all
 from datagen.options import listed
@@ -142,7 +143,7 @@ def test_a_generator_of_ones_own_has_a_command_and_a_function(
     rows = read_all(mine / "out" / "kept").to_pylist()
     assert len(rows) == 3 and all("lakes" in row["instruction"] for row in rows)
     assert "nothing to do" in datagen("mine.riddles", "-n", "3", "-o", "out", "--about", "lakes", *at, "--rules", "off").stdout
-    function = calls.function("mine.riddles")
+    function = dg.function("mine.riddles")
     assert inspect.signature(function).parameters["about"].default == "rivers"
     run = function(mine / "other", 2, model="local", base_url=endpoint.base_url, rules=("off",))
     assert run.summary["rows_kept"] == 2
@@ -169,6 +170,48 @@ def test_a_step_of_ones_own_stands_in_a_recipe_and_takes_what_it_left_with_it(mi
     assert not execute(make(steps, input=("rows.jsonl",)), mine / "out").worked
     execute(make(["rules"], input=("rows.jsonl",)), mine / "out")
     assert not (mine / "out" / "count.txt").exists()
+
+
+def test_another_kind_of_the_same_options_and_another_version_are_done_anew(
+    mine: Path, endpoint: LocalEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two teachers with equal options, before a step that looks at nothing but what came before it."""
+    (mine / "mine" / "whisper.py").write_text(TEACHER.replace("Shout", "Whisper").replace(".upper()", ".lower()"), "utf-8")
+    model = {"model": "local", "base_url": endpoint.base_url}
+
+    def answers_of(*steps: Any) -> list[str]:
+        run = execute(make([*steps, {"mine.count": {}}], input=("rows.jsonl",)), mine / "out")
+        return [s["seconds"] for s in run.summary["stages"]] and read_all(mine / "out" / "kept").column("output").to_pylist()
+
+    assert answers_of({"mine.shout": model}) == ["THE MEKONG.!"]
+    marks = json.loads((mine / "out" / "run.json").read_text())["marks"]
+    assert answers_of({"mine.whisper": model}) == ["the mekong.!"]
+    other = json.loads((mine / "out" / "run.json").read_text())["marks"]
+    assert marks["01-mine.shout"] != other["01-mine.whisper"]
+    assert marks["02-mine.count"] != other["02-mine.count"]
+
+    (mine / "out" / "count.txt").write_text("of before")
+    count = find("mine.count", Kind)
+    monkeypatch.setattr(count, "version", 2)
+    assert answers_of({"mine.whisper": model}) == ["the mekong.!"]
+    assert (mine / "out" / "count.txt").read_text() == "rows: 1"
+
+
+@pytest.mark.parametrize(
+    ("text", "way", "said"),
+    [
+        (GENERATOR, "maker", "step 'mine.riddles' has neither a method maker() nor method_at = 'module:function'"),
+        (TEACHER, "lesson", "step 'mine.shout' has neither a method lesson() nor lesson_at = 'module:function'"),
+    ],
+)
+def test_a_kind_that_does_not_say_who_does_its_work_is_one_line(
+    mine: Path, endpoint: LocalEndpoint, datagen: Callable[..., Any], text: str, way: str, said: str
+) -> None:
+    name = "riddles" if way == "maker" else "shout"
+    (mine / "mine" / f"{name}.py").write_text(text.replace(f"def {way}", "def wrong"), "utf-8")
+    given = ["-n", "2"] if way == "maker" else ["rows.jsonl"]
+    done = datagen(f"mine.{name}", *given, "-o", "out", "--model", "local", "--base-url", endpoint.base_url)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (2, f"datagen: {said}")
 
 
 def test_a_name_that_is_no_module_is_one_line(datagen: Callable[..., Any], mine: Path) -> None:

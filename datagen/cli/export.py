@@ -60,6 +60,7 @@ def command(
     if not done.rows:
         say(f"datagen: {rows} holds no row", err=True)
     if out:
-        say(f"{done.records:,} records -> {', '.join(map(str, done.files))}")
+        card = f"; card: {done.card}" if done.card else ""
+        say(f"{done.records:,} records -> {', '.join(map(str, done.files))}{card}")
         endings.then("stats", out)
     return 0

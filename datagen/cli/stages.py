@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 import click
@@ -18,9 +19,10 @@ def command(name: str | None, as_json: bool) -> int:
     """List the curation stages with their options and reasons; of NAME, a stage or another kind of step, all that it says."""
     from datagen import stage
     from datagen.options import listed
-    from datagen.step import Kind, find, summary
+    from datagen.step import Kind, find, names, summary
 
     found: list[dict[str, Any]] = []
+    name = name and name.replace("-", "_")  # as its command is called
     for each in [name] if name else stage.names():
         cls = find(each, Kind)
         options = listed(cls)
@@ -38,21 +40,22 @@ def command(name: str | None, as_json: bool) -> int:
     else:
         for entry in found:
             _short(entry)
-        say("datagen stages NAME says what each option means")
+        say("datagen stages NAME says what each option means, and of the other kinds of step too:")
+        say(textwrap.fill(", ".join(names("datagen.kinds")), WIDTH, initial_indent="  ", subsequent_indent="  "))
     return 0
 
 
 def _reasons_of(cls: type[Any], name: str) -> list[str]:
     """Return the reasons for which a kind drops rows, but that it failed."""
     from datagen.generator import Generator
-    from datagen.reasons import REASONS
+    from datagen.reasons import EVERY, GENERATORS, REASONS, TEACHERS
     from datagen.stage import Stage
     from datagen.teacher import Teacher
 
     if issubclass(cls, Stage):
         return sorted(cls.reasons)
-    asks = issubclass(cls, (Generator, Teacher))
-    return sorted(n for n, reason in REASONS.items() if n != "error" and reason.of_step(name, asks_model=asks))
+    family = GENERATORS if issubclass(cls, Generator) else TEACHERS if issubclass(cls, Teacher) else EVERY
+    return sorted(n for n, reason in REASONS.items() if n != "error" and {name, family} & reason.stays.keys())
 
 
 def _short(entry: dict[str, Any]) -> None:
@@ -70,7 +73,6 @@ def _short(entry: dict[str, Any]) -> None:
 def _all_of(cls: type[Any], entry: dict[str, Any]) -> None:
     """Print all that a stage says of itself, within 80 columns."""
     import inspect
-    import textwrap
 
     from datagen.options import shown
 

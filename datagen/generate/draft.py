@@ -103,7 +103,7 @@ def drafted(completion: Completion, instruction: str, output: str | None = None,
         completion: the answer to the request.
         instruction: the task.
         output: its answer; None = the text of the completion.
-        prompt_hash: of the prompt, as `models.prompt.prompt_hash` gives it.
+        prompt_hash: of the prompt, as `chat.prompt.prompt_hash` gives it.
     """
     if completion.text is None:
         return [failed(completion, prompt_hash)]

@@ -20,6 +20,7 @@ from datagen.work import Run
 
 def do(run: Run, step: Step, folder: Path) -> None:
     """Do a step in its folder, unless it is done."""
+    run.own = (step.kind, step.options.version) if "." in step.kind else ()
     loaded(step.options.doer)(run, step, folder)
 
 
