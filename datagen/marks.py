@@ -28,6 +28,7 @@ _CLOSING = re.compile("|".join(re.escape(closed) for _, closed in THOUGHTS), re.
 _ANYWHERE = re.compile(
     "|".join(rf"{re.escape(opened)}.*?(?:{re.escape(closed)}|\Z)" for opened, closed in THOUGHTS), re.I | re.S
 )
+LINE = 400  # characters of a line that are looked at
 _ANSWERS = (("<|begin_of_solution|>", "<|end_of_solution|>"), ("<|START_RESPONSE|>", "<|END_RESPONSE|>"))
 _START, _ANALYSIS, _FINAL = "<|start|>assistant", "<|channel|>analysis<|message|>", "<|channel|>final<|message|>"
 
@@ -40,18 +41,31 @@ def split_thought(text: str) -> tuple[str | None, str]:
     opened = _BEGINS.match(text)
     start = opened.end() if opened else 0
     later = None if opened else _OPENING.search(text)
+    quoted = None
     for closed in _CLOSING.finditer(text, start):
         if later and later.start() < closed.start():
             break  # it speaks of the marks, or thinks in its middle
-        if opened or not _mentioned(text, closed):
+        if not (_in_quotes(text, closed) if opened else _mentioned(text, closed)):
             return unwrapped(text[closed.end() :].lstrip()), text[start : closed.start()].strip()
+        quoted = quoted or closed
+    if opened and quoted:  # there is no other
+        return unwrapped(text[quoted.end() :].lstrip()), text[start : quoted.start()].strip()
     return (None, text[start:].strip()) if opened else (text, "")
+
+
+def _in_quotes(text: str, mark: re.Match[str]) -> bool:
+    """Whether a mark stands right behind a quotation mark or a backtick of its line that begins a quotation, and ends none."""
+    begin = max(text.rfind("\n", 0, mark.start()) + 1, mark.start() - LINE)
+    before = text[max(begin, mark.start() - 1) : mark.start()]
+    ends = text[mark.end() : mark.end() + 1] in ("", "\n", "\r")  # a line, as thoughts do
+    return not ends and before in ('"', "`") and text.count(before, begin, mark.start()) % 2 == 1
 
 
 def _mentioned(text: str, mark: re.Match[str]) -> bool:
     """Whether a closing mark is a word of a sentence: quoted, or between words of one line."""
-    before, after = text[: mark.start()][-1:], text[mark.end() : mark.end() + 1]
-    return bool(after) and before in (*" \t`'\"“‘(（「",) and after in (*" \t`'\"”’)）」.,;:!?，。；：！？",)
+    before, after = text[max(0, mark.start() - 1) : mark.start()], text[mark.end() : mark.end() + 1]
+    between = before in set(" \t`'\"“‘(（「|") and after in set(" \t`'\"”’)）」.,;:!?，。；：！？|")
+    return (bool(after) and between) or _in_quotes(text, mark)
 
 
 def without_thoughts(text: str) -> str:

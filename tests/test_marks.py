@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from datagen.marks import split_calls, split_responses
+from datagen.marks import split_calls, split_responses, split_thought
 
 JSON, PYTHON = '{"name": "f", "arguments": {"ok": true}}', "\n{'arguments': {'ok': True}, 'name': 'f'}\n"
 
@@ -39,3 +39,28 @@ def test_what_is_no_call_leaves_the_content_whole(inside):
 )
 def test_results_are_taken_out_where_there_is_nothing_else(content, texts):
     assert split_responses(content) == texts
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "thought"),
+    [
+        ("hm</think>\nHi", "Hi", "hm"), ("</think> Answer", "Answer", ""), ("<THINK>hm</THINK>Hi", "Hi", "hm"),
+        ('He said "yes."</think>Answer', "Answer", 'He said "yes."'), ("<think>never ends", None, "never ends"),
+        ("<think>The tag `</think>` closes. So.</think>Answer", "Answer", "The tag `</think>` closes. So."),
+        ("<think> x </think> The tag `</think>` ends.", "The tag `</think>` ends.", "x"),
+        ('<think>only "</think>" here', '" here', 'only "'), ('"a\nb"</think>\nHi', "Hi", '"a\nb"'),
+    ],
+)  # fmt: skip
+def test_a_thought_is_told_from_what_is_said(text, said, thought):
+    assert split_thought(text) == (said, thought)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'Use `out = text.split("</think>\\n")[-1]`.', 'ends = ["</think>\\n\\n"]', "|</think>|end|", "the </think> tag",
+        "It is `</think>`.", "Nothing.", "In the middle: <think>so</think>.",
+    ],
+)  # fmt: skip
+def test_words_about_the_marks_stay(text):
+    assert split_thought(text) == (text, "")

@@ -214,6 +214,38 @@ def test_a_kind_that_does_not_say_who_does_its_work_is_one_line(
     assert (done.returncode, done.stderr.splitlines()[-1]) == (2, f"datagen: {said}")
 
 
+MADE = 'return [self.desk.made(row, [answer], [], output=row["output"].upper() + "!" * self.marks)]'
+
+
+@pytest.mark.parametrize(
+    ("instead", "said"),
+    [
+        ("return []", "ValueError: taught() returned no row"), ("return None", "must return a list of rows, not None"),
+        ("return ['abc']", "TypeError: taught() must return a list of rows"), ("raise SystemExit(3)", "SystemExit: 3"),
+        ("return [{'x': 1}]", "TypeError: taught() must return a list of rows"),
+    ],
+)  # fmt: skip
+def test_what_a_teacher_of_ones_own_gives_wrongly_is_a_ledger_row(
+    mine: Path, endpoint: LocalEndpoint, datagen: Callable[..., Any], instead: str, said: str
+) -> None:
+    (mine / "mine" / "shout.py").write_text(TEACHER.replace(MADE, instead), "utf-8")
+    done = datagen("mine.shout", "rows.jsonl", "-o", "out", "--model", "local", "--base-url", endpoint.base_url)
+    assert done.returncode == 3, done.stderr
+    [lost] = read_all(mine / "out" / "dropped").to_pylist()
+    assert (lost["reason"], lost["instruction"]) == ("error", "Name a river.") and said in lost["evidence"]
+
+
+def test_a_generator_of_ones_own_that_makes_nothing_ends_with_one_line(
+    mine: Path, endpoint: LocalEndpoint, datagen: Callable[..., Any]
+) -> None:
+    text = GENERATOR.partition("        return [drafted")[0] + "        return []\n"
+    (mine / "mine" / "riddles.py").write_text(text, "utf-8")
+    at = ("--model", "local", "--base-url", endpoint.base_url)
+    done = datagen("mine.riddles", "-n", "3", "-o", "out", "--stall", "5", *at)
+    assert done.returncode == 4, done.stderr
+    assert "the last 5 requests kept nothing (0 of 3 rows so far; no row came of them)" in done.stderr
+
+
 def test_a_name_that_is_no_module_is_one_line(datagen: Callable[..., Any], mine: Path) -> None:
     done = datagen("mine.nowhere", "rows.jsonl", "-o", "out")
     assert (done.returncode, done.stderr) == (2, "datagen: there is no step 'mine.nowhere': cannot import mine.nowhere\n")

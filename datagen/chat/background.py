@@ -30,12 +30,24 @@ def streamed(source: Callable[[], AsyncIterator[T]]) -> Generator[T, None, None]
             items.put(END)
 
     task = loop.create_task(pump())
-    thread = threading.Thread(target=loop.run_until_complete, args=(_quiet(task),), daemon=True)
+    ended: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            loop.run_until_complete(_quiet(task))
+        except BaseException as e:  # noqa: BLE001 - an exit in somebody's coroutine ends the loop, and `pump` with it
+            ended.append(e)
+        finally:
+            items.put(END)
+
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
     try:
         while (item := items.get()) is not END:
             yield item  # type: ignore[misc]
         thread.join()
+        if ended:
+            raise ended[0]
         task.result()
     finally:
         if not task.done():

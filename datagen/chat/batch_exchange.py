@@ -174,6 +174,9 @@ async def collect(endpoint: Endpoint, *, wait: bool) -> None:
     client: Any = endpoint.client
     for mark, named, address in endpoint.journal.open_batches():
         items = endpoint.journal.batch_items(mark)
+        if items and address != endpoint.base_url:
+            batch = f"batch {named} of {len(items):,} requests is" if named else f"a batch of {len(items):,} requests may be"
+            raise ModelError(f"{batch} under way at {address}: give that as --base-url until it has ended")
         name = named or await _found(endpoint, client, mark)
         if name is None:  # it was never begun
             for attempt, _, most, usd in items:
@@ -184,10 +187,6 @@ async def collect(endpoint: Endpoint, *, wait: bool) -> None:
         if not items:
             await endpoint.journal.batch_ended(mark)
             continue
-        if address != endpoint.base_url:
-            raise ModelError(
-                f"batch {name} of {len(items):,} requests is under way at {address}: give that as --base-url until it has ended"
-            )
         endpoint.say(f"batch {name}: {len(items):,} requests under way")
         batch = await wait_for(endpoint, name, cancel=not wait)
         lines = await download_results(endpoint, batch)

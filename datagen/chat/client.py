@@ -105,9 +105,15 @@ class Chat(Endpoint):
         """Take what became of the batches that earlier runs left, before anything is bought; return whether there were some."""
         async with self._collecting:
             if self._collected is None:
-                self._collected = bool(self.journal.open_batches())
-                if self._collected:
-                    await collect(self, wait=self.waits)
+                if self.failure:
+                    raise self.failure
+                there = bool(self.journal.open_batches())
+                if there:
+                    try:
+                        await collect(self, wait=self.waits)
+                    except ModelError as e:  # nothing is bought while it is not known what was
+                        raise self.stop(e) from None
+                self._collected = there
             return self._collected
 
     async def _buy(self, request: Request) -> str | None:

@@ -149,11 +149,12 @@ def _of_generation(stage: dict[str, Any], requests: dict[str, int]) -> list[str]
     )  # fmt: skip
     if said := [f"{requests[key]:,} {words}" for key, words in others if requests.get(key)]:
         notes.append(", ".join(said))
-    used, cost, kept = stage["usage"], "", stage.get("new_rows", stage["rows_kept"])
+    used, cost = stage["usage"], ""
     if stage["cost"]:
         held = f" + ${stage['cost']['held_usd']:.4f} held" if stage["cost"]["held_usd"] else ""
-        each = f", ${stage['cost']['usd_per_kept_row']:.6f} per kept row" if kept else ""
+        usd = stage["cost"]["usd_per_kept_row"]
+        each = "" if usd is None else f", ${usd:.6f} per kept row"
         cost = f"; ${stage['cost']['usd']:.4f}{held}{each}"
-    each = f", {used['tokens_per_kept_row']:,.0f} per kept row" if kept else ""
+    each = f", {used['tokens_per_kept_row']:,.0f} per kept row" if used["tokens_per_kept_row"] is not None else ""
     notes.append(f"over the life of this folder: {used['input_tokens']:,} tokens in, {used['output_tokens']:,} out{each}{cost}")
     return notes

@@ -155,7 +155,7 @@ class Loop:
             return await self.maker.make(index, seen)
         except DatagenError:
             raise
-        except Exception as e:  # noqa: BLE001 - whatever an answer does to its reader, the run goes on
+        except (Exception, SystemExit) as e:  # noqa: BLE001 - whatever an answer does to its reader, the run goes on
             item = Item("", reason=ERROR)
             return [[Draft(item, "", Spent(), "", evidence=f"request {index}: {type(e).__name__}: {e}")]]
 
@@ -179,8 +179,9 @@ class Loop:
 
     def _stalled(self) -> str:
         common = ", ".join(f"{reason} {count:,}" for reason, count in self.funnel.dropped.most_common(3))
-        told = f"the last {self.aim.stall} requests kept nothing ({self.funnel.kept} of {self.aim.n} rows so far; {common})"
-        if self.funnel.dropped.most_common(1)[0][0] == "request_failed":
+        came = f"{self.funnel.kept} of {self.aim.n} rows so far; {common or 'no row came of them'}"
+        told = f"the last {self.aim.stall} requests kept nothing ({came})"
+        if next(iter(self.funnel.dropped.most_common(1)), ("",))[0] == "request_failed":
             return f"{told}: {self._said}; `datagen doctor` tells what the endpoint can do, --retry-failed asks again"
         return f"{told}; try another model, more seed tasks, topics, or a higher threshold"
 

@@ -147,12 +147,12 @@ def taught(rows: Iterable[Row], lesson: Lesson, chat: Chat, step: str, stall: in
         async def one() -> Taught:
             ASKED.set(keys)  # the piece's own context
             try:
-                return row, await lesson.taught(row)
+                return row, _rows_of(await lesson.taught(row), adds=lesson.adds)
             except NotRecordedError:
                 return row, [dropped_row(row, step, "not_reached", evidence="the journal has no answer for it")]
             except DatagenError:
                 raise
-            except Exception as e:  # noqa: BLE001 - whatever an answer does to its reader, the row is a ledger row
+            except (Exception, SystemExit) as e:  # noqa: BLE001 - whatever an answer does to its reader, the row is a ledger row
                 return row, [dropped_row(row, step, ERROR, evidence=f"{type(e).__name__}: {e}")]
 
         return one
@@ -163,6 +163,15 @@ def taught(rows: Iterable[Row], lesson: Lesson, chat: Chat, step: str, stall: in
         vain.note(bool(asked.popleft()), None if whole else lost[0]["reason"], None if whole else lost[0]["evidence"])
 
     yield from in_order(chat, map(begun, rows), watch)
+
+
+def _rows_of(made: Any, *, adds: bool) -> list[Row]:
+    """Return what was made of a row; raises TypeError and ValueError where a lesson of one's own gives what is none."""
+    if not isinstance(made, (list, tuple)) or not all(isinstance(one, dict) and "id" in one for one in made):
+        raise TypeError(f"taught() must return a list of rows, not {str(made)[:80]}")
+    if not made and not adds:
+        raise ValueError("taught() returned no row")
+    return list(made)
 
 
 def _written(

@@ -53,3 +53,15 @@ def test_a_slow_consumer_does_not_hold_up_the_source() -> None:
     assert next(items) == 0
     assert made_all.wait(20)  # though nobody has taken the second
     assert list(items) == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()])
+def test_an_exit_in_the_source_ends_it_here_too(error: BaseException) -> None:
+    async def source() -> AsyncIterator[int]:
+        yield 1
+        raise error
+
+    items = streamed(source)
+    assert next(items) == 1
+    with pytest.raises(type(error)):
+        next(items)

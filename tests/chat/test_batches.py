@@ -99,6 +99,17 @@ def test_a_batch_that_a_kill_left_behind_is_taken_up_and_nothing_is_bought_twice
             assert len(server.batches.batches) == 1 and server.requests - before == 20
             told = attempts(out)
             assert told["answered"] == 20 and "cut off" not in told
+        # At another address it cannot be looked for, whether its name had come or not.
+        for name, change in (("named", ""), ("unnamed", "UPDATE batch SET id = NULL")):
+            shutil.copytree(tmp_path / "out", tmp_path / name)
+            with closing(sqlite3.connect(tmp_path / name / "journal.sqlite")) as db:
+                db.execute(change)
+                db.commit()
+            with LocalEndpoint() as other:
+                done = datagen(*words(other, name))
+                assert done.returncode != 0 and other.requests == 0
+                assert f"under way at {server.base_url}: give that as --base-url" in done.stderr
+            assert attempts(tmp_path / name) == {"cut off": 20}
         # One that never reached the endpoint is let go.
         with closing(sqlite3.connect(tmp_path / "unheard" / "journal.sqlite")) as db:
             db.execute("INSERT INTO batch (mark, path, endpoint) VALUES ('lost', 'chat/completions', ?)", (server.base_url,))
