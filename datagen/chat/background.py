@@ -23,11 +23,8 @@ def streamed(source: Callable[[], AsyncIterator[T]]) -> Generator[T, None, None]
     loop = asyncio.new_event_loop()
 
     async def pump() -> None:
-        try:
-            async for item in source():
-                items.put(item)
-        finally:
-            items.put(END)
+        async for item in source():
+            items.put(item)
 
     task = loop.create_task(pump())
     ended: list[BaseException] = []

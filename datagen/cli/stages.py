@@ -36,7 +36,7 @@ def command(name: str | None, as_json: bool) -> int:
     if as_json:
         say_json(found)
     elif name:
-        _all_of(find(name, Kind), found[0])
+        _all_of(cls, found[0])
     else:
         for entry in found:
             _short(entry)

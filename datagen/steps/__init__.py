@@ -20,7 +20,8 @@ from datagen.work import Run
 
 def do(run: Run, step: Step, folder: Path) -> None:
     """Do a step in its folder, unless it is done."""
-    run.own = (step.kind, step.options.version) if "." in step.kind else ()
+    own = "." in step.kind and not isinstance(step.options, Stage)  # what a stage depends on has both already
+    run.own = (step.kind, step.options.version) if own else ()
     loaded(step.options.doer)(run, step, folder)
 
 
