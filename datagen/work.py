@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from datagen import assets, folders
-from datagen.data.dataset import Dataset
+from datagen.data.dataset import Dataset, Layer
 from datagen.data.rows import Row
-from datagen.data.shards import file_digest, fingerprint, read_json, write_json, write_text
+from datagen.data.shards import file_digest, fingerprint, read_json, read_table, write_json, write_text
 from datagen.engine.local import LocalEngine
 from datagen.errors import DataError
 from datagen.formats import read as readers
@@ -86,6 +86,19 @@ class Silent:
         """Say nothing."""
 
 
+@dataclass(frozen=True)
+class Work:
+    """What a step is about to do in its folder, as its doer says it; nothing is done yet."""
+
+    mark: str  # fingerprint of all that it depends on
+    do: Callable[[], dict[str, Any]]  # does it, unless it is done; returns the entry of run.json without `seconds`
+    rows: bool = False  # it writes rows/ and dropped/, which the steps after it take
+    moved: bool = False  # these are rows of the step before under other ids; rewritten/ says of which
+    verdict: bool = False  # it writes verdict.parquet: which rows go
+    repeat: bool = False  # it writes repeat.parquet: how often each row is taken
+    columns: Mapping[str, Path] = field(default_factory=dict)  # that it sets, and the folder of shards which each is in
+
+
 @dataclass
 class Run:
     """A recipe at work in a folder."""
@@ -110,7 +123,6 @@ class Run:
     models: dict[str, str] = field(default_factory=dict)  # name -> identity, each looked up once
     tail: str = ""  # fingerprint of everything so far
     marks: dict[str, str] = field(default_factory=dict)  # fingerprint of each step, by the name of its folder
-    own: tuple[Any, ...] = ()  # name and version of the kind at work where it is one's own, for two may have the same options
     replacing: bool = False  # kept/ and dropped/ are being written anew
 
     def begin(self) -> None:
@@ -139,15 +151,16 @@ class Run:
         """The folder of a step."""
         return self.out / f"{position:02d}-{name}"
 
-    def do(self, folder: Path, mark: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """Run a step unless its marker holds this fingerprint; return the step's entry of run.json, and note it.
+    def do(self, name: str, folder: Path, work: Work, own: Sequence[Any] = ()) -> None:
+        """Do a step unless its marker holds this fingerprint, and hand on what it made.
 
         Args:
+            name: of the step in its recipe.
             folder: the step's folder.
-            mark: fingerprint of all that the step depends on.
-            work: does the step and returns its entry without `seconds`.
+            work: what it depends on and does.
+            own: what else it depends on, where its kind is a user's own.
         """
-        mark = fingerprint(mark, *self.own) if self.own else mark
+        mark = fingerprint(work.mark, *own) if own else work.mark
         done = read_json(folder / "_done.json")
         if done and done.get("files") != _sizes(folder):  # something was deleted or cut off: nothing in here can be trusted
             folders.remove(folder)
@@ -157,13 +170,18 @@ class Run:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "_done.json").unlink(missing_ok=True)
             started = time.monotonic()
-            entry = {**work(), "seconds": round(time.monotonic() - started, 3)}
+            entry = {**work.do(), "seconds": round(time.monotonic() - started, 3)}
             # What stopped before its aim is never done: the same command goes on with it.
             done = {"fingerprint": "" if entry.get("stopped") else mark, "entry": entry, "files": _sizes(folder)}
             write_json(folder / "_done.json", done)
         self.tail = self.marks[folder.name] = mark
         self.stages.append(done["entry"])
-        return dict(done["entry"])
+        if work.rows:
+            self.datasets.append(Dataset(folder, work.mark, step=name if work.moved else ""))
+        if work.verdict:
+            often = read_table(folder / "repeat.parquet").column("repeat").to_numpy() if work.repeat else None
+            columns = tuple(work.columns.items())
+            self.datasets[-1].layers.append(Layer(name, read_table(folder / "verdict.parquet"), often, columns))
 
     def digest(self, role: str, paths: list[str], split: str | None = None) -> list[list[str]]:
         """Return the names and hashes of the files behind paths, and remember them under a role for recipe.yaml."""

@@ -103,6 +103,7 @@ class Count(Kind):
 
 def count(run, step, folder):
     from datagen.steps.entry import entry
+    from datagen.work import Work
 
     rows = int(run.datasets[-1].alive().sum())
 
@@ -110,7 +111,7 @@ def count(run, step, folder):
         (run.out / "count.txt").write_text(f"{step.options.before}{rows}")
         return entry(step.name, {"before": step.options.before}, rows, {})
 
-    run.do(folder, f"{run.tail}-{step.options.before}", work)
+    return Work(f"{run.tail}-{step.options.before}", work)
 '''
 
 

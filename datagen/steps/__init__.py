@@ -15,14 +15,18 @@ from datagen.step import loaded
 from datagen.steps.earlier import opened
 from datagen.steps.model import passed
 from datagen.steps.reading import read_input
-from datagen.work import Run
+from datagen.work import Run, Work
 
 
 def do(run: Run, step: Step, folder: Path) -> None:
     """Do a step in its folder, unless it is done."""
+    work = loaded(step.options.doer)(run, step, folder)
+    if not isinstance(work, Work):
+        raise UsageError(
+            f"step '{step.name}': {step.options.doer} returned {type(work).__name__}; it must return a datagen.work.Work"
+        )
     own = "." in step.kind and not isinstance(step.options, Stage)  # what a stage depends on has both already
-    run.own = (step.kind, step.options.version) if own else ()
-    loaded(step.options.doer)(run, step, folder)
+    run.do(step.name, folder, work, (step.kind, step.options.version) if own else ())
 
 
 def check(run: Run) -> None:

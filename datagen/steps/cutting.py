@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from datagen import options as option_fields
-from datagen.data.dataset import Dataset, ingest
+from datagen.data.dataset import ingest
 from datagen.data.rows import Row, dropped_row, new_row
 from datagen.data.shards import fingerprint
 from datagen.documents.document import Document
@@ -20,10 +20,10 @@ from datagen.kinds.passages import Passages
 from datagen.recipe import Step
 from datagen.steps.entry import VERSION, made
 from datagen.text.language import identify
-from datagen.work import Run
+from datagen.work import Run, Work
 
 
-def cut(run: Run, step: Step, folder: Path) -> None:
+def cut(run: Run, step: Step, folder: Path) -> Work:
     """Read the documents and cut them into passages; what is left out of a document is a ledger row with its reason."""
     options: Passages = step.options
     role = f"{step.name}.documents"
@@ -43,8 +43,7 @@ def cut(run: Run, step: Step, folder: Path) -> None:
         notes = {"notes": {"not_documents": dict(beside.most_common())}} if beside else {}
         return {**entry, "documents": counts[0], **notes}
 
-    run.do(folder, mark, work)
-    run.datasets.append(Dataset(folder, mark))
+    return Work(mark, work, rows=True)
 
 
 def _rows(run: Run, step: Step, counts: list[int]) -> Iterator[Row]:

@@ -14,10 +14,10 @@ from datagen.kinds.forward_model import ForwardModel
 from datagen.recipe import Step
 from datagen.steps.entry import VERSION, entry
 from datagen.steps.training import fitted, template_text, told
-from datagen.work import Run
+from datagen.work import Run, Work
 
 
-def forward_model(run: Run, step: Step, folder: Path) -> None:
+def forward_model(run: Run, step: Step, folder: Path) -> Work:
     """Train a model on the seed rows and on the rows whose `judge_score` is high enough; every row stays."""
     options: ForwardModel = step.options
     data = run.datasets[-1]
@@ -39,4 +39,4 @@ def forward_model(run: Run, step: Step, folder: Path) -> None:
         notes = {"by_people": by_people, "scored_high": int(well.sum()), "left_out": len(trained.left_out), **told(trained)}
         return {**entry(step.name, option_fields.values(options), len(alive), {}), "notes": notes}
 
-    run.do(folder, mark, work)
+    return Work(mark, work)

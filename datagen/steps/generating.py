@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from datagen import assets
 from datagen import options as option_fields
-from datagen.data.dataset import Dataset, ingest
+from datagen.data.dataset import ingest
 from datagen.data.rows import Row
 from datagen.data.shards import fingerprint
 from datagen.errors import BudgetError
 from datagen.recipe import Step
 from datagen.steps.entry import VERSION, made
 from datagen.steps.model import chat_of, prompt_files, spent
-from datagen.work import Run
+from datagen.work import Run, Work
 
 if TYPE_CHECKING:
     from datagen.generate.loop import Loop
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MOST_READ = 5_000  # rows whose verbs and nouns are looked up
 
 
-def generate(run: Run, step: Step, folder: Path) -> None:
+def generate(run: Run, step: Step, folder: Path) -> Work:
     """Make rows with a model; every answer goes through the run's journal."""
     from datagen.chat.options import TRAVEL
     from datagen.generate import generation
@@ -43,8 +43,7 @@ def generate(run: Run, step: Step, folder: Path) -> None:
         run.progress.step(f"{step.name}: model", None, "rows")  # which starts here, where it is a local one
         return {**_generated(run, step, folder), "options": option_fields.values(options)}
 
-    run.do(folder, mark, work)
-    run.datasets.append(Dataset(folder, mark))
+    return Work(mark, work, rows=True)
 
 
 def _files(step: Step) -> dict[str, str]:

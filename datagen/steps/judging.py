@@ -14,7 +14,7 @@ import pyarrow as pa
 from datagen import folders
 from datagen import options as option_fields
 from datagen import stage as stages
-from datagen.data.dataset import Dataset, Layer, placed, read_column, reason_counts, write_columns, write_scores
+from datagen.data.dataset import Dataset, placed, read_column, reason_counts, write_columns, write_scores
 from datagen.data.rows import ROW
 from datagen.data.shards import ShardWriter, fingerprint, read_all, read_arrow, read_json, read_table, shard_paths, write_json
 from datagen.formats import splits
@@ -23,12 +23,12 @@ from datagen.stage import ERROR, Applied, Context, Reference, Stage
 from datagen.steps import scores_by_id, wipeout
 from datagen.steps.entry import VERSION, entry, write_verdict
 from datagen.steps.model import prompt_files
-from datagen.work import Run
+from datagen.work import Run, Work
 
 CURVE_ROWS = 20_000  # so many rows get their retention curves unasked: they take seconds
 
 
-def judge(run: Run, step: Step, folder: Path) -> None:
+def judge(run: Run, step: Step, folder: Path) -> Work:
     """Score every row, decide on those that are left, and add the verdict as a layer."""
     stage, data, able = step.options, run.datasets[-1], _with_its_model(run, step)
     ctx = Context(folder=run.out, offline=run.offline, say=run.progress.say)
@@ -74,10 +74,9 @@ def judge(run: Run, step: Step, folder: Path) -> None:
             notes["curve"] = _curve(run, stage, columns, before, ctx, reference)
         return entry(step.name, option_fields.values(stage), int(before.sum()), reason_counts([applied.dropped]), **notes)
 
-    run.do(folder, mark, work)
     places = {**dict.fromkeys(stage.adds, scores if stage.parallel == "rows" else folder / "added")}
     places |= dict.fromkeys(stage.marks, folder / "columns")
-    data.layers.append(Layer(step.name, read_table(folder / "verdict.parquet"), columns=tuple(places.items())))
+    return Work(mark, work, verdict=True, columns=places)
 
 
 def _with_its_model(run: Run, step: Step) -> Stage:

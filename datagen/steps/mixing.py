@@ -9,18 +9,18 @@ from typing import Any
 import pyarrow as pa
 
 from datagen import options as option_fields
-from datagen.data.dataset import Dataset, Layer, ingest, reason_counts
+from datagen.data.dataset import Dataset, ingest, reason_counts
 from datagen.data.rows import REWRITTEN, Row, row_id
-from datagen.data.shards import ShardWriter, fingerprint, read_json, read_table, write_json
+from datagen.data.shards import ShardWriter, fingerprint, read_json, write_json
 from datagen.errors import DataError
 from datagen.formats import splits
 from datagen.progress import counted
 from datagen.recipe import Step
 from datagen.steps.entry import VERSION, entry, made, write_verdict
-from datagen.work import Run
+from datagen.work import Run, Work
 
 
-def mix(run: Run, step: Step, folder: Path) -> None:
+def mix(run: Run, step: Step, folder: Path) -> Work:
     """Read the sources as the rows of this step, decide how often each is taken, and add that as a layer."""
     from datagen.mixture import decide as mixture
 
@@ -74,11 +74,7 @@ def mix(run: Run, step: Step, folder: Path) -> None:
             "new_rows_in": read["rows_in"] - handed_on,
         }
 
-    run.do(folder, mark, work)
-    data = Dataset(folder, mark, step=step.name if options.systems else "")
-    repeat = read_table(folder / "repeat.parquet").column("repeat").to_numpy()
-    data.layers.append(Layer(step.name, read_table(folder / "verdict.parquet"), repeat))
-    run.datasets.append(data)
+    return Work(mark, work, rows=True, moved=bool(options.systems), verdict=True, repeat=True)
 
 
 def _tagged(row: Row, line: str, moved: list[tuple[str, str]]) -> Row:

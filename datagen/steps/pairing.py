@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from datagen import options as option_fields
-from datagen.data.dataset import Dataset, ingest
+from datagen.data.dataset import ingest
 from datagen.data.shards import fingerprint
 from datagen.errors import DataError, UsageError
 from datagen.formats.sources import files
@@ -17,10 +17,10 @@ from datagen.pairs.instructions import instructions, pairs_of
 from datagen.progress import counted
 from datagen.recipe import Step
 from datagen.steps.entry import VERSION, made
-from datagen.work import Run
+from datagen.work import Run, Work
 
 
-def pair_up(run: Run, step: Step, folder: Path) -> None:
+def pair_up(run: Run, step: Step, folder: Path) -> Work:
     """Read the pairs and write an instruction for each, in both directions."""
     options: FromPairs = step.options
     spoken = options.source, options.target
@@ -46,5 +46,4 @@ def pair_up(run: Run, step: Step, folder: Path) -> None:
         ingest(folder, [("", counted(rows, run.progress.at))], step.name)
         return {**made(step.name, option_fields.values(options), folder), "pairs": len(pairs)}
 
-    run.do(folder, mark, work)
-    run.datasets.append(Dataset(folder, mark))
+    return Work(mark, work, rows=True)

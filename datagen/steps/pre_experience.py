@@ -15,13 +15,13 @@ from datagen.kinds.pre_experience import PreExperience
 from datagen.recipe import Step
 from datagen.steps.entry import VERSION, entry
 from datagen.steps.training import fitted, template_text, told
-from datagen.work import Run
+from datagen.work import Run, Work
 
 if TYPE_CHECKING:
     from datagen.data.dataset import Dataset
 
 
-def pre_experience(run: Run, step: Step, folder: Path) -> None:
+def pre_experience(run: Run, step: Step, folder: Path) -> Work:
     """Train a model on some of the rows that are left; every row stays."""
     from datagen.models.embed import resolve
 
@@ -39,7 +39,7 @@ def pre_experience(run: Run, step: Step, folder: Path) -> None:
         notes = {"sampled": len(rows), "left_out": len(trained.left_out), **told(trained)}
         return {**entry(step.name, option_fields.values(options), len(alive), {}), "notes": notes}
 
-    run.do(folder, mark, work)
+    return Work(mark, work)
 
 
 def sampled(data: Dataset, alive: npt.NDArray[np.int64], options: PreExperience) -> npt.NDArray[np.int64]:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from datagen.data.dataset import Dataset, ingest
+from datagen.data.dataset import ingest
 from datagen.data.shards import fingerprint
 from datagen.errors import DataError
 from datagen.formats.read import NO_ROW
 from datagen.progress import counted
 from datagen.steps.entry import VERSION, made
-from datagen.work import Run, source_name
+from datagen.work import Run, Work, source_name
 
 
 def read_input(run: Run) -> None:
-    """Step 0: the input files, as rows on disk."""
-    folder, paths = run.folder(0, "input"), list(run.recipe.input)
+    """Do step 0: the input files, as rows on disk."""
+    folder = run.folder(0, "input")
+    run.do("input", folder, _reading(run, folder))
+
+
+def _reading(run: Run, folder: Path) -> Work:
+    paths = list(run.recipe.input)
     run.progress.step("input", None, "rows")
     files = run.digest("input", paths, run.recipe.split)
     names = [source_name(p) for p in paths]
@@ -34,8 +40,7 @@ def read_input(run: Run) -> None:
         run.check_unchanged("input")
         return made("input", {"input": paths}, folder)
 
-    run.do(folder, mark, work)
-    run.datasets.append(Dataset(folder, mark))
+    return Work(mark, work, rows=True)
 
 
 def _how(run: Run) -> list[str]:

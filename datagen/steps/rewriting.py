@@ -18,12 +18,12 @@ from datagen.errors import DatagenError
 from datagen.recipe import Step
 from datagen.stage import ERROR, Stage, not_importable
 from datagen.steps.entry import VERSION, entry
-from datagen.work import Run
+from datagen.work import Run, Work
 
 Faults = list[tuple[str, str] | None]  # per row why it goes: reason and evidence
 
 
-def rewrite(run: Run, step: Step, folder: Path) -> None:
+def rewrite(run: Run, step: Step, folder: Path) -> Work:
     """Mend the rows that are left; one that becomes equal to an earlier one is dropped as `exact_duplicate`.
 
     One that the stage empties is dropped as it stood before, for the stage's reason.
@@ -56,8 +56,7 @@ def rewrite(run: Run, step: Step, folder: Path) -> None:
         lost = reason_counts(read_shards(folder / "dropped", ["reason"]))
         return entry(step.name, option_fields.values(stage), rows_in, lost, rewritten=changed)
 
-    run.do(folder, mark, work)
-    run.datasets.append(Dataset(folder, mark, step=step.name))
+    return Work(mark, work, rows=True, moved=True)
 
 
 def _mended(run: Run, stage: Stage, data: Dataset) -> Iterator[tuple[pa.Array, pa.Table, Faults]]:

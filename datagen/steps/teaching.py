@@ -27,7 +27,7 @@ from datagen.steps.model import chat_of, prompt_files, spent
 from datagen.teacher import Lesson, Teacher
 from datagen.text.names import PROMPTS
 from datagen.text.row_language import languages_of
-from datagen.work import Run
+from datagen.work import Run, Work
 
 if TYPE_CHECKING:
     from datagen.chat.client import Chat
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 Taught = tuple[Row, list[Row]]
 
 
-def teach(run: Run, step: Step, folder: Path) -> None:
+def teach(run: Run, step: Step, folder: Path) -> Work:
     """Ask a model about every row that is left; each answer goes through the run's journal."""
     from datagen.chat.options import TRAVEL
     from datagen.chat.recorded import asked_again
@@ -66,8 +66,7 @@ def teach(run: Run, step: Step, folder: Path) -> None:
                 told = _written(run, step, folder, data, _Class(chat, lesson), came)
         return {**told, **_diversity(run, step, folder, by_people)}
 
-    run.do(folder, mark, work)
-    run.datasets.append(Dataset(folder, mark, step=step.name))
+    return Work(mark, work, rows=True, moved=True)
 
 
 def _diversity(run: Run, step: Step, folder: Path, by_people: Sequence[Row]) -> dict[str, Any]:

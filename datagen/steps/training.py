@@ -11,20 +11,20 @@ import pyarrow as pa
 
 from datagen import options as option_fields
 from datagen import stage as stages
-from datagen.data.dataset import Dataset, Layer, reason_counts
+from datagen.data.dataset import Dataset, reason_counts
 from datagen.data.rows import Row
-from datagen.data.shards import fingerprint, read_table
+from datagen.data.shards import fingerprint
 from datagen.errors import DataError
 from datagen.formats import splits
 from datagen.recipe import Step
 from datagen.steps.entry import VERSION, entry, write_verdict
-from datagen.work import Run
+from datagen.work import Run, Work
 
 if TYPE_CHECKING:
     from datagen.training.loop import Trained
 
 
-def train(run: Run, step: Step, folder: Path) -> None:
+def train(run: Run, step: Step, folder: Path) -> Work:
     """Fine-tune a model on the rows that are left; a row that cannot be trained on is dropped with its reason."""
     options, data = step.options, run.datasets[-1]
     evaluated = run.digest(f"{step.name}.eval", [options.eval], splits.ONE) if options.eval else []
@@ -47,8 +47,7 @@ def train(run: Run, step: Step, folder: Path) -> None:
             "training": told(trained),
         }
 
-    run.do(folder, mark, work)
-    data.layers.append(Layer(step.name, read_table(folder / "verdict.parquet")))
+    return Work(mark, work, verdict=True)
 
 
 def fitted(
