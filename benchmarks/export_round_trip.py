@@ -27,8 +27,8 @@ from export_shapes import is_sound, speech, told, wrong
 
 from datagen.data.rows import Row
 from datagen.formats import alpaca, axolotl, messages, openai, prompt_completion, sharegpt
-from datagen.formats.fitting import Fitting
 from datagen.formats.records import rows_of
+from datagen.formats.write import Fitting
 from datagen.json_text import finite
 
 FORMATS = (alpaca, sharegpt, messages, prompt_completion, openai, axolotl)

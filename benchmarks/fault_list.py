@@ -73,7 +73,7 @@ FAULTS = (
     ),
     # Journal and money
     Fault(
-        "journal_not_synced", "chat/writer.py",
+        "journal_not_synced", "chat/journal.py",
         '"PRAGMA synchronous=FULL"', '"PRAGMA synchronous=OFF"',
         "the fsync is left out: a power cut loses paid answers",
     ),

@@ -26,9 +26,9 @@ import pyarrow.parquet as pq
 from bars import Bars
 
 from datagen.data.shards import count_rows, iterate_rows
-from datagen.formats.fitting import SAID
 from datagen.formats.format import names
 from datagen.formats.read import read
+from datagen.formats.write import SAID
 
 HERE = Path(__file__).resolve().parents[1]
 TINY = HERE / "tests" / "support" / "tiny"

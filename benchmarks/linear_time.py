@@ -15,7 +15,7 @@ from bars import Bars
 
 from datagen.data.rows import LEDGER, ROW, dropped_row, new_row
 from datagen.data.shards import ShardWriter
-from datagen.generate.topics import Topics, read
+from datagen.generate.generation import Topics, read
 from datagen.report.page import write_report
 from datagen.text.language import is_in
 from datagen.text.verbs import verb_noun

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from datagen import options as option_fields
 from datagen import recipe as recipes
 from datagen import stage
 from datagen.data.rows import Row
 from datagen.data.shards import read_all, read_json
-from datagen.errors import BudgetError, DataError, ModelError, UsageError
+from datagen.errors import BudgetError, DataError, ModelError, UsageError, writing
 from datagen.formats.read import read as read_rows
 from datagen.formats.write import Exported, export
-from datagen.given import paths_of
+from datagen.json_text import dumps
 from datagen.progress import Bar
 from datagen.runner import Result, execute
 
@@ -192,3 +193,42 @@ def finished(result: Result) -> Finished:
         kind = {e.exit_code: e for e in (BudgetError, ModelError, DataError)}[result.stopped["exit_code"]]
         raise kind(f"{result.stopped['message']}; what was made until then is in {result.folder}")
     return Finished(result.folder, result.summary)
+
+
+def paths_of(inputs: Any, table: Path) -> list[str]:
+    """Return the paths of an input; a table of pandas, pyarrow or `datasets` is written to `table` first."""
+    if isinstance(inputs, (str, Path)):
+        return [str(inputs)]
+    if isinstance(inputs, Mapping):
+        raise UsageError("rows are given as a table or as a list of maps, one per row, not as a map")
+    if type(inputs).__module__.startswith("datasets"):
+        inputs = inputs.with_format("arrow")[:]
+    if hasattr(inputs, "to_dict"):
+        try:
+            inputs = pa.Table.from_pandas(inputs, preserve_index=False)
+        except pa.ArrowException:  # a column of several types: one odd value costs its row, not the set
+            inputs = inputs.to_dict("records")
+    if isinstance(inputs, pa.Table):
+        with writing(table):
+            table.parent.mkdir(parents=True, exist_ok=True)
+            pq.write_table(inputs, table)
+        return [str(table)]
+    if not isinstance(inputs, Iterable):
+        raise UsageError(f"rows are given as paths, a table or a list of maps, not as {type(inputs).__name__}")
+    inputs = list(inputs)
+    if not inputs or not isinstance(inputs[0], Mapping):
+        if wrong := next((i for i in inputs if not isinstance(i, (str, Path))), None):
+            raise UsageError(f"rows are given as paths, a table or a list of maps, not as a list of {type(wrong).__name__}")
+        return [str(i) for i in inputs]
+    table = table.with_suffix(".jsonl")
+    # Line by line, as a file would hold them: rows need not have the same fields, and a bad one is a ledger row.
+    lines = (dumps(dict(row) if isinstance(row, Mapping) else row, ensure_ascii=True, default=_plain) for row in inputs)
+    with writing(table):
+        table.parent.mkdir(parents=True, exist_ok=True)
+        table.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+    return [str(table)]
+
+
+def _plain(value: Any) -> Any:
+    """Return a value of numpy or a date as JSON holds it."""
+    return value.tolist() if hasattr(value, "tolist") else str(value)

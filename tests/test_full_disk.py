@@ -21,6 +21,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from datagen.api import paths_of
 from datagen.chat.journal import Journal, Tokens
 from datagen.curate.rules import Rules
 from datagen.data.shards import read_json
@@ -29,7 +30,6 @@ from datagen.formats.read import read
 from datagen.formats.sources import files
 from datagen.formats.streams import whole_file
 from datagen.formats.write import export
-from datagen.given import paths_of
 from datagen.recipe import make
 from datagen.report.page import write_report
 from datagen.reviews import Judgement, Review

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from datagen import kernels
 from datagen.kernels import kernel, only
-from datagen.similarity import entities, jaccard, lcs, minhash, ngrams, postings, rouge_l, token_lists
+from datagen.similarity import jaccard, lcs, minhash, ngrams, postings, rouge_l, same_answer, token_lists
 from datagen.similarity.consensus import mean_f1
 from datagen.similarity.rouge_nearest import nearest
 from datagen.similarity.rouge_pool import RougePool
@@ -110,7 +110,7 @@ def test_duplicates(rows: list[list[str]], data: st.DataObject, t: float, answer
         found = [rouge_l.greedy(text, t), rouge_l.greedy(text, t, said, same, pinned=pinned, contexts=contexts)]
         found += [jaccard.greedy(sets, max(t, 0.01), *given) for given in ((), (said, same))]
         found.append(jaccard.greedy(sets, max(t, 0.01), said, same, pinned=pinned, buckets=buckets))
-        return [[f.witness, f.score, f.conflict] for f in found], nearest(text, kept, 3, t), entities.holders(tasks, said)
+        return [[f.witness, f.score, f.conflict] for f in found], nearest(text, kept, 3, t), same_answer.holders(tasks, said)
 
     plain, compiled = both_ways(made)
     assert plain == compiled
@@ -143,7 +143,7 @@ def test_postings(rows: list[list[int]], ratio: float) -> None:
 def test_distinct_tokens_of_rows(tasks: list[list[str]], data: st.DataObject) -> None:
     said = data.draw(st.lists(st.lists(st.sampled_from("abcxyz"), max_size=10), min_size=len(tasks), max_size=len(tasks)))
     left, right = split_at(from_strings([*tasks, *said]), len(tasks))
-    plain, compiled = both_ways(lambda: entities.row_tokens(left.ids, left.offsets, right.ids, right.offsets, left.size))
+    plain, compiled = both_ways(lambda: same_answer.row_tokens(left.ids, left.offsets, right.ids, right.offsets, left.size))
     assert plain == compiled
 
 

@@ -23,7 +23,7 @@ from local_endpoint import LocalEndpoint
 
 from datagen.answers.tasks import instances, items, tasks, yes_or_no
 from datagen.chat.prompt import Prompt
-from datagen.generate.topics import subtopics
+from datagen.generate.generation import subtopics
 from datagen.text.language import is_in
 
 TASK = {"instruction": "Sort the words by length.", "input": "tree, a, house", "output": "a, tree, house"}

@@ -8,13 +8,13 @@ Without the choices in its task a row would teach a letter that stands for nothi
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 from datagen.formats.answers import is_missing
 from datagen.formats.cells import listed_in_text
-from datagen.formats.lettered import BRACKETS, shows
 from datagen.formats.names import ANSWERS, CHOICES, LISTS, PROMPTS, SIDES, bare_name, plain_name
 from datagen.formats.notes import Notes
 from datagen.formats.shape import Record, dumps, text_of
@@ -316,3 +316,22 @@ def _one(field: str, said: str, found: set[int]) -> int:
         many = "may mean more than one of the choices" if found else "is none of the choices"
         raise ValueError(f"the field '{field}' holds '{said[:40]}', which {many}")
     return found.pop()
+
+
+BRACKETS = " \t\r\n()（）[].．:：、"
+
+
+def shows(task: str, labels: Sequence[str], texts: Sequence[str]) -> bool:
+    """Whether a task shows all of some choices, each behind its label; labels beyond the texts do not matter."""
+    return all(_stands_behind(task, label, text) for label, text in zip(labels, texts, strict=False))
+
+
+def _stands_behind(task: str, label: str, text: str) -> bool:
+    at = task.find(text)
+    while at >= 0:
+        before = task[max(0, at - len(label) - 8) : at].rstrip().casefold()
+        marked = before[-1:] in tuple(BRACKETS.strip()) and before.rstrip(BRACKETS).endswith(label.casefold())
+        if marked and not before.rstrip(BRACKETS).removesuffix(label.casefold())[-1:].isalnum():
+            return True
+        at = task.find(text, at + 1)
+    return False

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain, islice
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from datagen.data.rows import Row
+from datagen.data.rows import Row, dropped_row, new_row
 from datagen.errors import DataError
-from datagen.formats import csv, foreign, json_table, jsonl, parquet, tables, wrapped
+from datagen.formats import csv, foreign, jsonl, parquet, tables, wrapped
 from datagen.formats.dialects import has_answer, is_maps, parsed_turns
 from datagen.formats.dotted import NOTHING, leaves, shown, value_at
-from datagen.formats.names import KNOWN, PROMPTS, answer_among, in_their_names, known_name
+from datagen.formats.names import CONVERSATIONS, KNOWN, PROMPTS, SIDES, answer_among, in_their_names, known_name
 from datagen.formats.notes import Notes
 from datagen.formats.pieces import Piece
 from datagen.formats.records import mapped, rows_of, without_index, without_repeat
+from datagen.formats.shape import Record, dumps
 from datagen.formats.split_column import Parts, names_parts
 from datagen.formats.splits import ALL, check_file, tell
 from datagen.formats.streams import PARQUET, encoding_hint, head
-from datagen.formats.unread import unread_row
 from datagen.json_text import finite
 
 EXPECTED = (
@@ -104,7 +106,7 @@ class File:
         if kind := foreign.told(start, self.path):
             raise DataError(f"{self.path}: {kind}")
         if jsonl.is_json(start):
-            found = json_table.unfolded(jsonl.pieces(self.path, self.encoding), self.names)
+            found = unfolded(jsonl.pieces(self.path, self.encoding), self.names)
             return found if as_it_stands else wrapped.unwrapped(found, self.names, str(self.path)), False
         return csv.pieces(self.path, self.names, self.encoding), False
 
@@ -232,3 +234,89 @@ class File:
             found = answer_among(others)
             mend = f"if one of them is the answer, say --map {target}={found or 'FIELD'}"
         raise DataError(f"{self.path}: no record has an answer; the fields are: {shown([*self.fields])}; {mend}")
+
+
+def unread_row(label: str, piece: Piece, problem: str, reason: str, source: str) -> Row:
+    """Return the ledger row of a piece: what stands there in `extra`, its start and why it is no row in the evidence.
+
+    Args:
+        label: how evidence and ids name the file.
+        piece: of the file.
+        problem: why it is no row.
+        reason: `unreadable`, `needs_images`.
+        source: goes to the row's `source`.
+    """
+    raw = piece.raw or (b"" if piece.record is None else dumps(piece.record).encode("utf-8", "backslashreplace"))
+    text = raw.decode("utf-8", "backslashreplace")
+    row = new_row(extra=dumps({"raw": text}))
+    digest = hashlib.blake2b(f"{label}\0{piece.position}\0".encode("utf-8", "backslashreplace"), digest_size=16)
+    digest.update(raw)
+    row["id"] = digest.hexdigest()
+    row["source"] = source
+    # Of a row with images the start may be their bytes.
+    start = "" if reason == "needs_images" else text[:200].strip().replace("\r", " ").replace("\n", " ")
+    place = f"{label}: {piece.position}"
+    return dropped_row(row, "input", reason, evidence=f"{place}: {problem}: {start}" if start else f"{place}: {problem}")
+
+
+def unfolded(pieces: Iterator[Piece], known: Collection[str] = ()) -> Iterator[Piece]:
+    """Yield pieces as they come; the rows of the one piece instead where it is a table.
+
+    Args:
+        pieces: of one file.
+        known: names of fields, beside those that are known anyway.
+    """
+    first = list(islice(pieces, 2))
+    found = table_records(first[0].record, known) if len(first) == 1 and not first[0].problem else None
+    if found is None:
+        yield from chain(first, pieces)
+        return
+    for number, record in enumerate(found, 1):
+        yield Piece(f"row {number}", record, b"", "")
+
+
+def table_records(value: Any, known: Collection[str] = ()) -> list[Record] | None:
+    """Return the records of a table (split, table, index, columns, or `to_dict("list")`); None where the value is none."""
+    if not isinstance(value, dict) or not value:
+        return None
+    if value.keys() <= {"columns", "index", "data"} and {"columns", "data"} <= value.keys():
+        return _split(value["columns"], value["data"])
+    if value.keys() == {"schema", "data"} and isinstance(value["schema"], dict) and "fields" in value["schema"]:
+        rows = value["data"]
+        return rows if isinstance(rows, list) and all(isinstance(r, dict) for r in rows) else None
+    names = KNOWN | set(known)
+    inner = list(value.values())
+    if all(isinstance(v, dict) for v in inner):
+        if _has_field(value, names) and all(v.keys() == inner[0].keys() for v in inner):
+            return [{name: column[row] for name, column in value.items()} for row in inner[0]]
+        if all(_is_number(k) for k in value) and all(_has_field(v, names) for v in inner):
+            return inner
+    return _columns_of_lists(value, names)
+
+
+def _split(columns: Any, data: Any) -> list[Record] | None:
+    if not isinstance(columns, list) or not isinstance(data, list):
+        return None
+    if not all(isinstance(row, list) and len(row) == len(columns) for row in data):
+        return None
+    return [dict(zip(map(str, columns), row, strict=True)) for row in data]
+
+
+def _columns_of_lists(value: Record, names: Collection[str]) -> list[Record] | None:
+    """The rows of columns that are lists of one length, of which one is of texts; a conversation is a list, too, but not so."""
+    lists = list(value.values())
+    if not all(isinstance(v, list) and len(v) == len(lists[0]) for v in lists) or not lists[0]:
+        return None
+    texts = [k for k, v in value.items() if known_name(k) in names and all(isinstance(one, str) for one in v)]
+    turns = [k for k in value if known_name(k) in (*CONVERSATIONS, *SIDES) and all(isinstance(t, dict) for t in value[k])]
+    if not texts or turns or len(lists) < 2:
+        return None
+    return [{name: column[row] for name, column in value.items()} for row in range(len(lists[0]))]
+
+
+def _has_field(record: Record, names: Collection[str]) -> bool:
+    return any(known_name(key) in names for key in record)
+
+
+def _is_number(key: str) -> bool:
+    return key.removeprefix("-").isdecimal()

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Mapping
 from types import ModuleType
+from typing import Any
 
 from datagen.data.rows import Row, new_row
 from datagen.errors import UsageError, did_you_mean
 from datagen.formats import alpaca, kto, messages, openai, prompt_completion, sharegpt
+from datagen.formats.answers import is_missing
+from datagen.formats.conversation import Turn, columns_of, turns_of
 from datagen.formats.dialects import in_own_names, is_maps, parsed_turns, understood
 from datagen.formats.dotted import NOTHING, value_at
-from datagen.formats.names import CONVERSATIONS, KNOWN, known_name
+from datagen.formats.names import CONVERSATIONS, KNOWN, is_reasoning, known_name, plain_name
 from datagen.formats.notes import Notes
-from datagen.formats.reasoning import with_reasoning
 from datagen.formats.roles import taken_for
-from datagen.formats.shape import Record, check_repeat, dumps, of_dialect
+from datagen.formats.shape import Record, check_repeat, dumps, of_dialect, text_of
 from datagen.formats.unknown import unknown
 
 TARGETS = ("instruction", "input", "output", "system", "messages", "conversations", "prompt", "completion", "tools")
@@ -189,3 +192,66 @@ def _kind(value: object) -> str:
     if isinstance(value, list):
         return "a list, whose values have no names (pandas: to_json(orient='records', lines=True) writes them with names)"
     return f"the value {dumps(value)[:40]}"
+
+
+_SWITCHES = frozenset({
+    *("on", "off", "true", "false", "yes", "no", "none", "low", "medium", "high", "enabled", "disabled", "auto"),
+})  # fmt: skip
+_SEVERAL = "there are several answers, and it does not say whose reasoning it is"
+
+
+def with_reasoning(fields: Row, record: Record, notes: Notes) -> Row:
+    """Return the columns of one answer with its reasoning in the answer's turn; the columns themselves without one.
+
+    A field that cannot be the reasoning of the one answer stays in `extra`, and that is said.
+
+    Args:
+        fields: the columns that a shape read of the record.
+        record: plain, as the shape read it.
+        notes: gets what was done.
+    """
+    names = [name for name in record if is_reasoning(name) and not is_missing(record[name])]
+    if not names:
+        return fields
+    name = next((name for name in names if _text(record[name])), names[0])
+    for other in names:
+        if other != name:
+            notes.add(f"the field '{other}' is left out: '{name}' holds the reasoning")
+    thought = _text(record[name])
+    if not thought:
+        notes.add(f"the field '{name}' is left out: it holds no text that could be the reasoning of an answer")
+        return fields
+    system = fields.get("system", "")
+    turns = turns_of(new_row(**fields))
+    several = fields.get("candidates") or not is_missing(record.get("candidates"))
+    why = _SEVERAL if several else _why_not(turns, thought)
+    if why:
+        if why != "there":
+            notes.add(f"the field '{name}' is left out: {why}")
+        return fields
+    notes.add(f"the field '{name}' is taught as the reasoning of the answer")
+    fields = of_dialect(fields)
+    extra = {key: value for key, value in json.loads(fields.get("extra") or "{}").items() if key != name}
+    read = columns_of([*turns[:-1], {**turns[-1], "reasoning": thought}], system)
+    return {**fields, "input": "", **read, "extra": dumps(extra) if extra else ""}
+
+
+def _text(value: Any) -> str:
+    """The text of a field, also as the only one of a list; "" where it is something else, or only switches thinking."""
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    return value if isinstance(value, str) and value.strip() and plain_name(value) not in _SWITCHES else ""
+
+
+def _why_not(turns: list[Turn], thought: str) -> str:
+    """Why a thought is not the reasoning of the last turn: `there` where the turn holds it already; "" where it may be."""
+    answers = sum(turn["role"] == "assistant" for turn in turns)
+    last = turns[-1] if turns else {"role": ""}
+    if answers != 1 or last["role"] != "assistant":
+        return _SEVERAL if answers else "there is no answer"
+    said = [text_of(last[name]) for name in ("content", "reasoning")]
+    if not any(said) and not last["tool_calls"]:
+        return "there is no answer"
+    if any(thought.strip() in text for text in said):
+        return "there"
+    return "the answer has another reasoning of its own" if said[1] or "<think" in said[0][:200] else ""

@@ -7,11 +7,14 @@ import json
 import re
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from datagen.errors import DataError, writing
-from datagen.formats import splits, subsets
+from datagen.formats import splits
+from datagen.formats.card import MARK
+from datagen.formats.splits import tell
 from datagen.formats.streams import PACKED
 
 PLAIN = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".arrow")
@@ -93,10 +96,10 @@ def _folder_files(folder: Path, split: str | None) -> list[Path]:
         raise DataError(f"{folder}: no data file in this folder{_holds(others)}; {EXPECTED}")
     _tell_others(str(folder), others)
     by_name = {file.relative_to(folder).as_posix(): file for file in found}
-    card = folder / subsets.CARD
+    card = folder / CARD
     text = card.read_text("utf-8", "replace") if card.is_file() else ""
-    wanted = subsets.chosen(str(folder), list(by_name), text)
-    own = _saved_parts(folder, wanted) or subsets.named_parts(wanted, text)
+    wanted = chosen(str(folder), list(by_name), text)
+    own = _saved_parts(folder, wanted) or named_parts(wanted, text)
     try:
         return [by_name[name] for name in splits.chosen(str(folder), wanted, split, own)]
     except splits.NoPartsError:
@@ -210,10 +213,10 @@ def _hub_files(path: str, split: str | None) -> list[Path]:
         own: dict[str, str] = {}
         unsaid: DataError | None = None
         if whole and file not in wanted:
-            if not file and subsets.CARD in listed:
-                card = Path(hub.hf_hub_download(dataset, subsets.CARD, repo_type="dataset"))
-                wanted = subsets.chosen(path, wanted, card.read_text("utf-8", "replace"))
-                own = subsets.named_parts(wanted, card.read_text("utf-8", "replace"))
+            if not file and CARD in listed:
+                card = Path(hub.hf_hub_download(dataset, CARD, repo_type="dataset"))
+                wanted = chosen(path, wanted, card.read_text("utf-8", "replace"))
+                own = named_parts(wanted, card.read_text("utf-8", "replace"))
             try:
                 wanted = splits.chosen(path, wanted, split, own)
             except splits.NoPartsError as error:
@@ -233,3 +236,105 @@ def _hub_files(path: str, split: str | None) -> list[Path]:
             f"{path}: the hub did not give this dataset ({reason[0][:120]}); check the name and the network, "
             "set HF_TOKEN for a gated dataset, or download it and name the folder"
         ) from error
+
+
+CARD = "README.md"
+_OURS = MARK.partition("{")[0]
+_FRONT = re.compile(r"---\r?\n(.*?)\r?\n---", re.DOTALL)
+
+
+def chosen(place: str, names: Sequence[str], card: str) -> list[str]:
+    """Return the files of a set without those of other subsets than the default one; all where its card names none or one.
+
+    Args:
+        place: what the user named.
+        names: paths of files below it.
+        card: the text of its README.md, "" where it has none.
+
+    Raises:
+        DataError: it has several subsets and none of them is the default.
+    """
+    try:
+        configs = _configs(card)
+    except ValueError as error:
+        tell(
+            place, f"{place}: the top of its {CARD} cannot be read ({error}): whether it names subsets is unknown, all is read"
+        )
+        return list(names)
+    found = dict(_subsets(configs))
+    held = {subset: {n for n in names if any(_matches(n, pattern) for pattern in found[subset])} for subset in found}
+    held = {subset: files for subset, files in held.items() if files}
+    if len(held) < 2:
+        return list(names)
+    default = next((subset for subset in held if subset in (_default(configs), "default")), None)
+    shown = ", ".join(f"{subset} ({len(files)} file{'s' * (len(files) != 1)})" for subset, files in held.items())
+    if default is None:
+        first = next(iter(sorted(next(iter(held.values())))))
+        raise DataError(f"{place} has several subsets: {shown}; name the files of one, such as {place}/{first}")
+    others = set().union(*held.values()) - held[default]
+    if others:
+        tell(place, f"{place}: of its subsets {shown} only {default} is read; name the files of another one to read them")
+    return [name for name in names if name not in others]
+
+
+def _configs(card: str) -> list[dict[str, Any]]:
+    """Return the configs that stand at the top of a card, [] where it is none, or one that an export of ours wrote.
+
+    Raises:
+        ValueError: it speaks of configs, but is no YAML.
+    """
+    import yaml
+
+    found = _FRONT.match(card.lstrip("\ufeff"))
+    if not found or _OURS in card:
+        return []
+    try:
+        matter = yaml.safe_load(found[1])
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        if "configs:" not in found[1]:
+            return []
+        raise ValueError(" ".join(str(error).split())[:120]) from None
+    configs = matter.get("configs") if isinstance(matter, dict) else None
+    return [one for one in configs if isinstance(one, dict)] if isinstance(configs, list) else []
+
+
+def _default(configs: list[dict[str, Any]]) -> str | None:
+    return next((str(one.get("config_name")) for one in configs if one.get("default") is True), None)
+
+
+def _subsets(configs: list[dict[str, Any]]) -> Iterator[tuple[str, list[str]]]:
+    """Yield the name of each subset with the patterns of its files."""
+    for one in configs:
+        files = one.get("data_files")
+        values = files.values() if isinstance(files, dict) else files if isinstance(files, list) else [files]
+        paths = [value.get("path") if isinstance(value, dict) else value for value in values]
+        flat = [p for path in paths for p in (path if isinstance(path, list) else [path]) if isinstance(p, str)]
+        folder = f"{one['data_dir'].strip('/')}/" if isinstance(one.get("data_dir"), str) else ""
+        patterns = [f"{folder}{pattern.removeprefix('./')}" for pattern in flat] or ([f"{folder}**"] if folder else [])
+        yield str(one.get("config_name")), patterns
+
+
+def _matches(name: str, pattern: str) -> bool:
+    """Whether a path fits a pattern of the Hub: `*` stays in a folder, `**` does not; a folder stands for all in it."""
+    parts = re.split(r"(\*\*/?|\*|\?)", pattern.rstrip("/"))
+    words = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    return re.fullmatch("".join(words.get(part, re.escape(part)) for part in parts) + "(?:/.*)?", name) is not None
+
+
+def named_parts(names: Sequence[str], card: str) -> dict[str, str]:
+    """Return the part (`train`, `test`, …) of each file whose part the card of a set says, whatever the file is called."""
+    try:
+        configs = _configs(card)
+    except ValueError:  # `chosen` has said it
+        return {}
+    found: dict[str, str] = {}
+    for one in configs:
+        files = one.get("data_files")
+        for entry in files if isinstance(files, list) else []:
+            if not isinstance(entry, dict) or not isinstance(part := entry.get("split"), str):
+                continue
+            paths = entry.get("path")
+            patterns = [p.removeprefix("./") for p in (paths if isinstance(paths, list) else [paths]) if isinstance(p, str)]
+            folder = f"{one['data_dir'].strip('/')}/" if isinstance(one.get("data_dir"), str) else ""
+            found |= {n: part for n in names if n not in found and any(_matches(n, f"{folder}{p}") for p in patterns)}
+    return found

@@ -19,11 +19,13 @@ from datagen.data.rows import LEDGER
 from datagen.data.shards import count_rows, read_json, read_shards, write_text
 from datagen.json_text import dumps
 from datagen.personal_data import counts
-from datagen.report import charts, flow, generation, numbers, samples, texts
+from datagen.report import charts, flow, numbers, samples, texts
+from datagen.report.diversity import panel
 from datagen.visible import visible
 
 KEPT_SAMPLES = 8
 TABLE_ROWS = 20  # of the tables by source and by language
+TOPIC_ROWS = 60  # of the table of topics
 COLOURS = 10  # that the page has for reasons and sources
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 
@@ -48,7 +50,7 @@ def write_report(out: Path, summary: dict[str, Any]) -> Path:
         "personal": _personal(out, summary),
         "mixture": _mixture(read_json(out / "mix.json")),
         "training": _training(out, stages),
-        "generation": [generation.told(s, palette) for s in stages if "requests" in s],
+        "generation": [_generation(s, palette) for s in stages if "requests" in s],
         "reasons": told,
         "anchors": {r["name"]: r["anchor"] for r in told},
     }
@@ -294,4 +296,23 @@ def _training(out: Path, stages: Sequence[Mapping[str, Any]]) -> dict[str, Any] 
         "charts": [charts.curve(losses, *size) for size in ((880, 320), (400, 280))] if losses else [],
         "steps": len(losses), "folder": folder, "with_peft": folder == "adapter",
         "code": f"{imports}\nmodel = {loader}.from_pretrained({path})\n{tokenizer}",
+    }  # fmt: skip
+
+
+def _generation(stage: Mapping[str, Any], palette: Mapping[str, int]) -> dict[str, Any]:
+    """Return a generator's step as the template shows it: every number of run.json, shares beside counts."""
+    items = stage["rows_in"] or 1
+    parts = [("kept", stage["rows_kept"], None), *((r, n, palette[r]) for r, n in stage["dropped"].items())]
+    topics = stage.get("topics") or []
+    shown = sorted(topics, key=lambda t: (-t["kept"], t["topic"]))[:TOPIC_ROWS]
+    return {
+        "name": stage["name"], "model": (stage["options"] or {}).get("model"), "rows_in": stage["rows_in"],
+        "rows_kept": stage["rows_kept"], "rows_asked": stage.get("rows_asked"),
+        "new_rows": stage.get("new_rows"), "each": stage.get("new_rows", stage["rows_kept"]),
+        "operations": [(name, *counts) for name, counts in (stage.get("operations") or {}).items()],
+        "requests": stage["requests"], "usage": stage.get("usage"), "cost": stage.get("cost"),
+        "parts": [{"name": n, "rows": rows, "share": rows / items, "colour": c} for n, rows, c in parts],
+        "topics": shown, "cut_off": (stage.get("cut_off") or [])[:20],
+        "more_topics": len(topics) - len(shown), "stopped": (stage.get("stopped") or {}).get("message"),
+        "diversity": panel(stage["diversity"]) if stage.get("diversity") else "",
     }  # fmt: skip

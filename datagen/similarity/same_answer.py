@@ -10,7 +10,10 @@ else (`questions`). Personal data are no facts, nor is anything in a signature, 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
+from functools import cache
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,18 +21,19 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from datagen.data.rows import View, view
+from datagen.kernels import kernel
 from datagen.similarity.answers import NO_LIMIT, NOTHING, Same
 from datagen.similarity.columns import token_lists, without
 from datagen.similarity.decoration import is_symbol, may_be_decorated, without_decoration, without_marks
-from datagen.similarity.entities import holders
-from datagen.similarity.questions import question_columns
 from datagen.similarity.signatures import without_data, without_signature
-from datagen.similarity.token_lists import Ids, TokenLists, number_pairs, split_at
+from datagen.similarity.token_lists import Ids, Offsets, TokenLists, number_pairs, split_at
 from datagen.similarity.tokenised import Tokenised, tokenised
-from datagen.text.tokens import Units
+from datagen.text.tokens import Units, is_unspaced, tokens
+from datagen.text.wordlists import entries
 
 if TYPE_CHECKING:
     from datagen.similarity.rouge_l import Nearest
+
 
 SPARED_ROWS = 10_000  # among so many kept rows the pairs that `same_facts` spared are counted
 
@@ -180,3 +184,154 @@ def _numbered(column: pa.ChunkedArray) -> Ids:
     codes = column.combine_chunks().dictionary_encode(null_encoding="encode").indices
     numbers: Ids = codes.to_numpy().astype(np.uint32)
     return numbers
+
+
+LONGEST = 200  # tokens of a question; in a longer text one more word makes no other question
+# A cluster of Thai, Lao, Burmese or Khmer is a letter; of Han and kana it is a syllable or a word.
+OF_LETTERS = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]")
+LEAST = 2  # tokens of each, in the place of the other's; one letter less or more may be mistyped
+FEW = 12  # tokens that are left of a question in which one character of Han or kana is enough: 北京 and 南京, 猫 and 狗
+WORDS_OF_LETTERS = 2  # times as many letters as `short_answer` are still a short answer
+
+
+def question_columns(
+    tasks: Tokenised, contexts: list[str], lengths: npt.NDArray[np.int64], short: int, units: Units
+) -> dict[str, pa.Array]:
+    """Return the score columns `asked_tokens` and `asked_least`, of rows with short answers; empty and 0 for others.
+
+    Args:
+        tasks: what each row asks, in the units that are compared.
+        contexts: the same as text.
+        lengths: tokens of each answer.
+        short: tokens of an answer that is not short any more.
+        units: what `tasks` and `lengths` are counted in.
+    """
+    unspaced = np.array([is_unspaced(t) for t in tasks.vocabulary], bool)
+    held = np.concatenate([[0], np.cumsum(unspaced[tasks.ids])])
+    some = held[tasks.offsets[1:]] > held[tasks.offsets[:-1]]
+    longer = WORDS_OF_LETTERS if units == "graphemes" else 1
+    wanted = some & (lengths < longer * short) & (tasks.counts <= LONGEST)
+    if units != "graphemes":  # words of a dictionary: the rows that are wanted, in letters
+        tasks = tokenised([text if yes else "" for text, yes in zip(contexts, wanted.tolist(), strict=True)])
+    least, left = np.zeros(len(contexts), np.int8), np.zeros(len(tasks.ids), bool)
+    for row in np.flatnonzero(wanted).tolist():
+        found = tasks.of(row)
+        letters = OF_LETTERS.search("".join(found)) is not None
+        if letters or lengths[row] < short:
+            start = tasks.offsets[row]
+            left[start : tasks.offsets[row + 1]] = True
+            size = len(found)
+            for begin, end in question_words(found):
+                left[start + begin : start + end] = False
+                size -= end - begin
+            least[row] = LEAST if letters or size > FEW else 1
+    left &= np.array([not is_symbol(t) for t in tasks.vocabulary], bool)[tasks.ids]
+    ends = np.concatenate([[0], np.cumsum(left)])[tasks.offsets]
+    asked = Tokenised(tasks.ids[left], ends.astype(np.int64), tasks.vocabulary)
+    return {"asked_tokens": asked.column(), "asked_least": pa.array(least)}
+
+
+def question_words(found: list[str]) -> list[tuple[int, int]]:
+    """Return where in the tokens of a question the words stand that ask, the longest words first: begin and end of each."""
+    spans = [hit.span() for hit in _question_words().finditer("".join(found))]
+    if not spans:
+        return []
+    places = {start: place for place, start in enumerate(accumulate(map(len, found), initial=0))}
+    # One that begins or ends inside a character with its marks is no word.
+    return [(places[a], places[b]) for a, b in spans if a in places and b in places]
+
+
+@cache
+def _question_words() -> re.Pattern[str]:
+    words = {"".join(tokens(word)) for word in entries("question_words")}
+    return re.compile("|".join(map(re.escape, sorted(words, key=lambda w: (-len(w), w)))))
+
+
+MOST = 64  # rows that hold a token; above, the index of rare tokens finds the candidates
+
+Places = npt.NDArray[np.int64]
+
+
+def _by_dictionaries(
+    tasks: Ids, task_offsets: Offsets, answers: Ids, answer_offsets: Offsets, size: int
+) -> tuple[Ids, Offsets, npt.NDArray[np.bool_]]:
+    """The same as `row_tokens`, without a compiler."""
+    task_ids, task_ends, answer_ids, answer_ends = (a.tolist() for a in (tasks, task_offsets, answers, answer_offsets))
+    ids, both, offsets = list[int](), list[bool](), [0]
+    for i in range(len(task_ends) - 1):
+        asked = dict.fromkeys(task_ids[task_ends[i] : task_ends[i + 1]])
+        said = dict.fromkeys(answer_ids[answer_ends[i] : answer_ends[i + 1]])
+        both += [token in said for token in asked]
+        ids += asked | said
+        offsets.append(len(ids))
+        both += [False] * (len(ids) - len(both))
+    return np.array(ids, np.uint32), np.array(offsets), np.array(both, np.bool_)
+
+
+@kernel(plain=_by_dictionaries, work=lambda tasks, task_offsets, answers, *rest: 20 + 0.2 * (len(tasks) + len(answers)))
+def row_tokens(
+    tasks: Ids, task_offsets: Offsets, answers: Ids, answer_offsets: Offsets, size: int
+) -> tuple[Ids, Offsets, npt.NDArray[np.bool_]]:
+    """Return each row's distinct tokens (ids, offsets int64[n + 1]), and of each token whether task and answer both hold it."""
+    n = len(task_offsets) - 1
+    ids, both = np.empty(len(tasks) + len(answers), np.uint32), np.zeros(len(tasks) + len(answers), np.bool_)
+    offsets, place = np.zeros(n + 1, np.int64), np.full(size, -1, np.int64)
+    used = 0
+    for i in range(n):
+        for token in tasks[task_offsets[i] : task_offsets[i + 1]]:
+            if place[token] < offsets[i]:
+                ids[used], place[token] = token, used
+                used += 1
+        asked = used
+        for token in answers[answer_offsets[i] : answer_offsets[i + 1]]:
+            if place[token] < offsets[i]:
+                ids[used], place[token] = token, used
+                used += 1
+            elif place[token] < asked:
+                both[place[token]] = True
+        offsets[i + 1] = used
+    return ids[:used], offsets, both[:used]
+
+
+@kernel()
+def rarest_of(ids: Ids, offsets: Offsets, both: npt.NDArray[np.bool_], often: Places) -> Places:
+    """Return each row's rarest token of those in both, where at most MOST rows hold it: int64[n], -1 = none."""
+    found = np.full(len(offsets) - 1, -1, np.int64)
+    for i in range(len(found)):
+        least = MOST
+        for k in range(offsets[i], offsets[i + 1]):
+            if both[k] and often[ids[k]] <= least:
+                found[i], least = ids[k], often[ids[k]] - 1
+    return found
+
+
+@kernel()
+def listed(ids: Ids, offsets: Offsets, begin: Places, total: int) -> npt.NDArray[np.int32]:
+    """Return the rows that hold each token, rising, from where `begin` int64[size] says (-1 = not listed)."""
+    rows, filled = np.empty(total, np.int32), begin.copy()
+    for i in range(len(offsets) - 1):
+        for k in range(offsets[i], offsets[i + 1]):
+            if filled[ids[k]] >= 0:
+                rows[filled[ids[k]]] = i
+                filled[ids[k]] += 1
+    return rows
+
+
+def holders(tasks: TokenLists, answers: TokenLists) -> tuple[Places, Places, npt.NDArray[np.int32]]:
+    """Return, per row, where in one list of rows those stand that hold its rarest entity: start and end int64[n], rows int32.
+
+    start is -1 for a row without a token that stands in its task and its answer and in at most MOST rows. The rows rise.
+    """
+    size = max(tasks.size, answers.size)
+    ids, offsets, both = row_tokens(tasks.ids, tasks.offsets, answers.ids, answers.offsets, size)
+    often = np.bincount(ids, minlength=size)
+    rarest = rarest_of(ids, offsets, both, often)
+    some = rarest >= 0
+    wanted = np.unique(rarest[some])
+    ends = np.cumsum(often[wanted])
+    begin = np.full(size, -1, np.int64)
+    begin[wanted] = ends - often[wanted]
+    start, end = np.full(len(rarest), -1, np.int64), np.full(len(rarest), -1, np.int64)
+    start[some] = begin[rarest[some]]
+    end[some] = start[some] + often[rarest[some]]
+    return start, end, listed(ids, offsets, begin, int(ends[-1]) if len(ends) else 0)

@@ -13,11 +13,10 @@ from datagen.answers.instruction import instruction_of
 from datagen.chat.client import Chat
 from datagen.data.rows import Row, extra_of
 from datagen.kinds.backtranslate import Backtranslate
-from datagen.similarity.spans import longest_shared_run
 from datagen.teaching.desk import Desk, shown
 from datagen.text.language import identify, is_in
 from datagen.text.names import called
-from datagen.text.tokens import words_in
+from datagen.text.tokens import tokens, words_in
 
 PROMPT = "backtranslate"
 LOCAL_TOKENS = 96  # of an instruction
@@ -57,3 +56,21 @@ def title_of(row: Row) -> str:
     """The headings that a passage stood under, as one line."""
     headings = extra_of(row).get("headings")
     return " > ".join(map(str, headings)) if isinstance(headings, list) else ""
+
+
+def longest_shared_run(text: str, other: str) -> list[str]:
+    """Return the tokens of the longest run that stands in both texts (longest common substring of tokens).
+
+    Quadratic in the tokens of the shorter times those of the longer; meant for an instruction and its text.
+    """
+    mine, theirs = tokens(text), tokens(other)
+    best, end, before = 0, 0, [0] * (len(mine) + 1)
+    for token in theirs:
+        now = [0] * (len(mine) + 1)
+        for i, own in enumerate(mine, start=1):
+            if own == token:
+                now[i] = before[i - 1] + 1
+                if now[i] > best:
+                    best, end = now[i], i
+        before = now
+    return mine[end - best : end]

@@ -9,15 +9,20 @@ from __future__ import annotations
 import contextlib
 import copy
 import math
+import os
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from datagen import folders
 from datagen.data.rows import Row
-from datagen.errors import ModelError
+from datagen.errors import ModelError, Stopped
 from datagen.json_text import dumps
 from datagen.models.causal_lm import computes_in_bfloat16, load, pick_device, resolve
 from datagen.render.template import with_template
@@ -25,7 +30,6 @@ from datagen.training import checkpoint
 from datagen.training.adapters import check_moved, lora, save_adapter, save_full, seeded
 from datagen.training.batches import MICRO_TOKENS, Plan, Sample, micro_batches, padded
 from datagen.training.evaluate import Evaluation, evaluate
-from datagen.training.interrupt import Heard, heard, stopped
 from datagen.training.loss import LabelHead, label_head, label_loss
 from datagen.training.options import TrainOptions
 from datagen.training.prepare import Prepared, begun_in, prepared
@@ -33,6 +37,7 @@ from datagen.training.prepare import Prepared, begun_in, prepared
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.optim import Optimizer
+
 
 __all__ = ["TrainOptions", "Trained", "train"]
 
@@ -282,3 +287,47 @@ def _written(network: Any, tokenizer: Any, options: TrainOptions, out: Path, bas
         save_full(network, tokenizer, fresh, base, identity)
     folders.replace(fresh, out / name)
     return out / name
+
+
+_SAID = b"\ndatagen: stopping after this step, which is saved first; once more stops at once\n"
+
+
+@dataclass
+class Heard:
+    """The signal that came, 0 = none."""
+
+    signal: int = 0
+
+
+def stopped(done: int, steps: int, word: Heard, *, fresh: bool) -> Stopped:
+    """Return what ends a run after so many of its steps, the last of which a checkpoint holds."""
+    same = "the same command without --fresh" if fresh else "the same command"
+    then = f"goes on from step {done + 1}" if done < steps else "goes on after the last step"
+    return Stopped(f"stopped after step {done} of {steps}, which a checkpoint holds; {same} {then}", word.signal)
+
+
+@contextmanager
+def heard() -> Iterator[Heard]:
+    """Note Ctrl+C and SIGTERM for the length of the block instead of following them; the second one ends the process at once.
+
+    Signals that are ignored stay so, and outside of the main thread, where Python hears none, nothing changes.
+    """
+    found = Heard()
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        if found.signal:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        found.signal = number
+        os.write(2, _SAID)  # a stream, or the bar, may be in the middle of a word of its own
+
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                before[number] = signal.signal(number, hear)
+    try:
+        yield found
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier)

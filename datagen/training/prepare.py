@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from datagen.answered import all_up_to_last_answer, untaught_turns
+from datagen.chat.prompt import Prompt
 from datagen.data.rows import Row
 from datagen.errors import DataError
 from datagen.render.template import Tokenizer
 from datagen.render.today import shows_today
+from datagen.text.names import called, of_prompts
+from datagen.text.row_language import language_of
 from datagen.training import checkpoint
-from datagen.training.backward import all_turned_round
 from datagen.training.batches import Sample, samples_of
 from datagen.training.options import TrainOptions
 
@@ -98,3 +100,40 @@ def _check_not_empty(samples: Sequence[Sample], left_out: Sequence[tuple[str, st
 def begun_in(out: Path | None, options: TrainOptions) -> tuple[str, str] | None:
     """Return the fingerprint and the date of the checkpoint in a folder; None where there is none to go on from."""
     return checkpoint.read_mark(out) if out and not options.fresh else None
+
+
+def turned_round(row: Row, prompts: dict[str, Prompt]) -> Row | str:
+    """Return a row whose task is the prompt with this row's answer, and whose answer is this row's task; its id stays.
+
+    Args:
+        row: one task and one answer.
+        prompts: filled as they are needed, one per language.
+
+    Returns:
+        The row, or why it has none: `multi_turn`, `no_labels`.
+    """
+    if row["messages"] is not None and len(row["messages"]) > 2:
+        return "multi_turn"
+    task = "\n\n".join(part for part in (row["instruction"], row["input"]) if part).strip()
+    if not task or not row["output"].strip():
+        return "no_labels"
+    spoken = row["language"] or language_of(row["instruction"], row["output"])
+    language = of_prompts(spoken)
+    if language not in prompts:
+        prompts[language] = Prompt("backtranslate", language)
+    asked = prompts[language].text(text=row["output"], title="", language=called(spoken, language))
+    return {**row, "instruction": asked, "input": "", "output": task, "system": "", "messages": None, "tools": ""}
+
+
+def all_turned_round(rows: Iterable[Row]) -> tuple[Sequence[Row], list[tuple[str, str]]]:
+    """Return the rows turned round, and (id, reason) of those that cannot be."""
+    prompts: dict[str, Prompt] = {}
+    found: list[Row] = []
+    left_out: list[tuple[str, str]] = []
+    for row in rows:
+        one = turned_round(row, prompts)
+        if isinstance(one, str):
+            left_out.append((row["id"], one))
+        else:
+            found.append(one)
+    return found, left_out

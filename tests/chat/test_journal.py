@@ -13,8 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datagen.chat.journal import Attempt, Journal, Tokens, request_key
-from datagen.chat.writer import connected
+from datagen.chat.journal import Attempt, Journal, Tokens, connected, request_key
 from datagen.errors import DataError
 
 BODY = {"messages": [{"role": "user", "content": "สวัสดี"}], "temperature": 0.9}

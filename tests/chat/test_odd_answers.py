@@ -14,7 +14,7 @@ import pytest
 from hostile_endpoint import KEY, Endpoint, Reply, answer, asked, encoded
 
 from datagen.chat import completion, events
-from datagen.chat.endings import cut_by
+from datagen.chat.completion import cut_by
 from datagen.chat.journal import Journal
 from datagen.chat.refusals import in_answer
 from datagen.errors import ModelError

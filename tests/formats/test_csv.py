@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from datagen.errors import DataError
-from datagen.formats import csv, csv_records
+from datagen.formats import csv
 from datagen.formats.read import read
 
 
@@ -61,15 +61,13 @@ def test_quotes_within_a_cell_are_text(tmp_path):
 
 
 def test_an_open_quote_before_much_text_does_not_hold_all_of_it(tmp_path, monkeypatch):
-    for module in (csv_records, csv):
-        monkeypatch.setattr(module, "LONGEST", 10_000)
+    monkeypatch.setattr(csv, "LONGEST", 10_000)
     found = outcome(tmp_path, 'instruction,output\n"open,x\n' + "".join(f"q{n},a{n}\n" for n in range(5000)))
     assert found[1:] == [(f"q{n}", f"a{n}") for n in range(5000)]
 
 
 def test_a_line_that_is_too_long_costs_its_row(tmp_path, monkeypatch):
-    for module in (csv_records, csv):
-        monkeypatch.setattr(module, "LONGEST", 10_000)
+    monkeypatch.setattr(csv, "LONGEST", 10_000)
     found = outcome(tmp_path, "instruction,output\nq0,a0\nq," + "x" * 50_000 + "\nq1,a1\n")
     assert [found[0], found[2]] == [("q0", "a0"), ("q1", "a1")]
     assert found[1] == ["line 3", "a line of 50,003 characters, where 10,000 are read"]

@@ -10,10 +10,9 @@ import pytest
 from export_shapes import is_sound, speech, told, wrong
 
 from datagen.data.rows import new_row
-from datagen.formats.fitting import SAID
 from datagen.formats.format import names
 from datagen.formats.read import read
-from datagen.formats.write import export
+from datagen.formats.write import SAID, export
 
 TARGETS = [to for to in names() if to != "parquet"]
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}}

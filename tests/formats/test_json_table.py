@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from datagen.formats.json_table import table_records
+from datagen.formats.one_file import table_records
 from datagen.formats.read import read
 
 ROWS = [("Name a river.", "The Danube."), ("Name a lake.", "Baikal."), ("说出一座山。", "泰山。")]

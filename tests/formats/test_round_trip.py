@@ -13,10 +13,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from datagen.formats import alpaca, messages, prompt_completion, sharegpt
-from datagen.formats.fitting import Fitting
 from datagen.formats.read import read
 from datagen.formats.records import rows_of
-from datagen.formats.write import export
+from datagen.formats.write import Fitting, export
 
 REAL = [
     ("rows/alpaca_en_52k.jsonl.gz", "alpaca"),

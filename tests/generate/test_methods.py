@@ -16,8 +16,8 @@ from datagen.data.shards import iterate_rows, read_json
 from datagen.errors import ModelError, UsageError
 from datagen.generate import turns
 from datagen.generate.draft import Spent
-from datagen.generate.original import _filtered
 from datagen.generate.rules import Refusal
+from datagen.generate.self_instruct import _filtered
 from datagen.recipe import make
 from datagen.runner import execute
 from datagen.text.tokens import words_in

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from datagen import assets
 from datagen.data.quotas import quotas
 from datagen.errors import DataError, UsageError
-from datagen.generate.topics import Cell, Topics, read, subtopics
+from datagen.generate.generation import Cell, Topics, read, subtopics
 
 SCIENCE = [Cell("science", "astronomy", 2.0), Cell("science", "physics", 1.0)]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from datagen.similarity import entities
+from datagen.similarity import same_answer
 from datagen.similarity.rouge_l import greedy
 from datagen.similarity.same_answer import same_of
 from datagen.similarity.token_lists import from_strings, split_at
@@ -15,7 +15,7 @@ ANSWERS = [["rome", "is", "old"], ["oslo", "is", "old"], ["old", "is", "rome"], 
 
 def test_the_rows_that_hold_each_rows_rarest_entity_by_hand() -> None:
     tasks, answers = split_at(from_strings([*TASKS, *ANSWERS]), len(TASKS))
-    start, end, rows = entities.holders(tasks, answers)
+    start, end, rows = same_answer.holders(tasks, answers)
     held = [rows[a:b].tolist() if a >= 0 else None for a, b in zip(start.tolist(), end.tolist(), strict=True)]
     assert held == [[0, 2, 3], [1], [0, 2, 3], [3], None]  # lima is in no answer: nothing says that it is the entity
 
@@ -38,6 +38,6 @@ def test_a_template_with_a_thousand_names_is_no_million_of_pairs_and_decided_ali
 def test_no_rows_and_rows_without_tokens() -> None:
     for lists in ([], [[], []]):
         tasks, answers = split_at(from_strings([*lists, *lists]), len(lists))
-        start, end, rows = entities.holders(tasks, answers)
+        start, end, rows = same_answer.holders(tasks, answers)
         assert start.tolist() == end.tolist() == [-1] * len(lists)
         assert len(rows) == 0

@@ -16,8 +16,7 @@ from datagen import stage
 from datagen.data.rows import Row, new_row, table_of
 from datagen.kernels import only
 from datagen.similarity import jaccard, rouge_l
-from datagen.similarity.questions import question_words
-from datagen.similarity.same_answer import same_of
+from datagen.similarity.same_answer import question_words, same_of
 from datagen.similarity.token_lists import from_strings, split_at
 from datagen.stage import Context
 from datagen.text.tokens import tokens

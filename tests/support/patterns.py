@@ -16,7 +16,7 @@ import regex
 import datagen
 from datagen.answers import score as parse
 from datagen.curate import rules
-from datagen.similarity import questions
+from datagen.similarity import same_answer
 from datagen.teaching import evolve
 
 ENGINES: dict[str, Any] = {"re": re, "regex": regex}
@@ -31,13 +31,13 @@ MADE = {
     ],
     "datagen.html_text.markup": [("_end", regex.compile(r"</script\s*+>", flags=regex.I), "search")],
     "datagen.curate.rules": [("toxic", rules._pattern("toxic"), "search")],
-    "datagen.similarity.questions": [("question_words", questions._question_words(), "finditer")],
+    "datagen.similarity.same_answer": [("question_words", same_answer._question_words(), "finditer")],
     "datagen.teaching.evolve": [("stop_words", evolve._stop_words()[1], "fullmatch")],
 }  # fmt: skip
 # Their patterns are those of module constants, or never see a row: one character, the words of a command, our own source, the
 # names of files.
 HELD = {"datagen.similarity.signatures", "datagen.text.tokens", "datagen.answers.headings"}
-NO_ROWS = {"datagen.formats.encodings", "datagen.cli.terminal", "datagen.options", "datagen.formats.subsets"}
+NO_ROWS = {"datagen.formats.encodings", "datagen.cli.terminal", "datagen.options", "datagen.formats.sources"}
 
 
 @dataclass(frozen=True)

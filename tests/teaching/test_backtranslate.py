@@ -138,8 +138,7 @@ def test_rewrite_says_the_passage_as_an_assistant_would_and_adds_no_number(tmp_p
 
 
 def test_a_name_of_many_characters_is_no_copy_in_scripts_without_spaces() -> None:
-    from datagen.similarity.spans import longest_shared_run
-    from datagen.teaching.backtranslate import COPIED
+    from datagen.teaching.backtranslate import COPIED, longest_shared_run
     from datagen.text.tokens import words_in
 
     def shared(task: str, text: str) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datagen.chat.prompt import Prompt
 from datagen.data.rows import new_row, turn
-from datagen.training.backward import all_turned_round
+from datagen.training.prepare import all_turned_round
 
 
 def test_the_task_is_the_prompt_of_backtranslate_and_the_answer_is_the_old_task() -> None:
