@@ -32,8 +32,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 WAITS = {  # seconds, in the place of those that are right between machines
-    "datagen.chat.client.BACK_OFF_S": 0.02, "datagen.chat.batch_exchange.BACK_OFF_S": 0.02,
-    "datagen.chat.batch_exchange.FIRST_POLL_S": 0.01, "datagen.chat.batches.QUIET_S": 0.1,
+    "datagen.chat.client.BACK_OFF_S": 0.02, "datagen.chat.batches.BACK_OFF_S": 0.02,
+    "datagen.chat.batches.FIRST_POLL_S": 0.01, "datagen.chat.batches.QUIET_S": 0.1,
     "datagen.doctor.probe_client.BACK_OFF_S": 0.05,
 }  # fmt: skip
 

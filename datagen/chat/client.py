@@ -10,7 +10,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from datagen.chat import completion
-from datagen.chat.batch_exchange import collect
+from datagen.chat.batches import collect
 from datagen.chat.budget import worst_case
 from datagen.chat.completion import Completion
 from datagen.chat.endpoint import ATTEMPTS, BACK_OFF_S, Endpoint, Path_, Request, Transport, untold
