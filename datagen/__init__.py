@@ -31,7 +31,7 @@ def __getattr__(name: str) -> Any:
         return getattr(importlib.import_module("datagen.api"), name)
     if name == "function":  # of a kind of one's own: dg.function("mine.riddles")
         return importlib.import_module("datagen.calls").function
-    # A kind that came later has a file, and no name here.
+    # A kind that came later has a file, and no name here; which of them are functions, its class says.
     if name in _OF_KINDS or os.path.isfile(os.path.join(os.path.dirname(__file__), "kinds", f"{name}.py")):  # noqa: PTH113, PTH118, PTH120
         return importlib.import_module("datagen.calls").function(name)
     raise AttributeError(f"module 'datagen' has no attribute '{name}'")

@@ -19,12 +19,10 @@ from datagen import recipe as recipes
 from datagen.api import Finished, check_limit, finished, paths
 from datagen.backtranslation import SAMPLING, SHARED, Backtranslation, steps
 from datagen.errors import UsageError, did_you_mean
-from datagen.generator import Generator
 from datagen.options import REQUIRED, Option
 from datagen.progress import Bar
 from datagen.runner import execute
 from datagen.step import Kind, find, names
-from datagen.teacher import Teacher
 
 READING = (
     Option("mapping", Mapping[str, str] | None, None, "datagen's field <- the file's, such as {'instruction': 'question'}"),
@@ -40,7 +38,6 @@ LEADS = {  # the first argument of those that read something, and what it is
     "documents": "files or folders of text, Markdown, HTML, JSON lines, CSV or Parquet",
 }
 WIDTH = 76  # of a line: `help()` indents by four
-OF_ROWS, OWN_LEAD = ("judge", "train"), {"mix": "sources", "from_pairs": "pairs"}
 
 
 @dataclass(frozen=True)
@@ -60,8 +57,7 @@ class Call:
 
 def called() -> list[str]:
     """Return the names of the functions that are made from kinds."""
-    kinds = [n for n in names("datagen.kinds") if issubclass(find(n, Kind), (Generator, Teacher))]
-    return sorted({*kinds, *OF_ROWS, *OWN_LEAD, "backtranslate"})
+    return [name for name in names() if find(name, Kind).command]
 
 
 @lru_cache(maxsize=64)
@@ -72,9 +68,8 @@ def call_of(name: str) -> Call:
         options = [*option_fields.listed(Backtranslation), *asking]
         return Call(name, "documents", tuple(options), inspect.getdoc(Backtranslation) or "")
     kind = find(name, Kind)
-    lead = "" if issubclass(kind, Generator) else OWN_LEAD.get(name, "rows")
-    own = [o for o in option_fields.listed(kind) if o.name not in (lead, "fresh")]
-    return Call(name, lead, tuple(own), inspect.getdoc(kind) or "")
+    own = [o for o in option_fields.listed(kind) if o.name not in (kind.lead, "fresh")]
+    return Call(name, kind.lead, tuple(own), inspect.getdoc(kind) or "")
 
 
 def signature(call: Call) -> inspect.Signature:
@@ -127,7 +122,7 @@ def _wrapped(told: str) -> list[str]:
 @lru_cache(maxsize=64)
 def function(name: str) -> Callable[..., Finished]:
     """Return the function of a kind; raises AttributeError where there is none."""
-    if "." not in name and name not in called():
+    if "." not in name and not (name in names() and find(name, Kind).command):
         raise AttributeError(f"there is no function '{name}'")
     call = call_of(name)
     shape = signature(call)

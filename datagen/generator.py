@@ -20,6 +20,8 @@ class Generator(ModelOptions, Kind):
 
     doer: ClassVar[str] = "datagen.steps.generating:generate"
     place: ClassVar[Literal["first", "between", "last"]] = "first"
+    command: ClassVar[bool] = True
+    lead: ClassVar[str] = ""
     goes_on: ClassVar[bool] = True  # a larger n, or another cap, goes on from the answers in the journal
     method_at: ClassVar[str] = ""  # `module:function` of its method, for `maker`
 

@@ -71,7 +71,7 @@ class Recipe:
 
     def _check_trained(self) -> None:
         """A stage scores with the model of a step before it, and such a step is there for no other end."""
-        models = [getattr(s.options, "model", None) for s in self.steps]
+        models = [s.options.takes_model for s in self.steps]
         for at, each in enumerate(self.steps):
             if not each.options.makes_model:
                 continue

@@ -35,6 +35,8 @@ class Kind:
     makes_model: ClassVar[str] = ""  # for a step after it, which names this one as its `model`; an example of such a step
     leaves: ClassVar[tuple[str, ...]] = ()  # what it writes into the run folder itself, beside its own
     usage: ClassVar[tuple[str, ...]] = ()  # lines of a shell, shown where its options are
+    command: ClassVar[bool] = False  # it has a command and a function; a kind of one's own has both anyway
+    lead: ClassVar[str] = "rows"  # the first argument of these, one of `calls.LEADS`; "" = nothing is read
     goes_on: ClassVar[bool] = False  # its paid answers are used again by a run of other options in the same folder
 
     def __new__(cls, *_: Any, **given: Any) -> Self:
@@ -70,6 +72,11 @@ class Kind:
     def trained_from(self) -> str:
         """The base model that it trains, which must be there before any step runs; "" where it trains none."""
         return ""
+
+    @property
+    def takes_model(self) -> str:
+        """The value of its option `model`, which may name a step before it that trains one; "" without such an option."""
+        return str(option_fields.values(self).get("model") or "")
 
     @property
     def needs_answers(self) -> Literal["", "any", "needed"]:

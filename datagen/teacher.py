@@ -27,6 +27,7 @@ class Teacher(ModelOptions, Kind):
     """What every teacher is: its options, and its work at each row."""
 
     doer: ClassVar[str] = "datagen.steps.teaching:teach"
+    command: ClassVar[bool] = True
     reads_passages: ClassVar[bool] = False  # its rows are passages that wait for their instruction
     lesson_at: ClassVar[str] = ""  # `module:class` of its work, for `lesson`
 
@@ -43,6 +44,11 @@ class Teacher(ModelOptions, Kind):
             raise ValueError(f"stall must be 1 or more, not {self.stall}")
         if self.language != "auto":
             self.check_language(self.language)
+
+    @property
+    def people(self) -> str | None:
+        """Rows written by people, beside which the verbs and nouns of its own are counted; None = nothing is compared."""
+        return None
 
     def sampled(self, local_tokens: int) -> dict[str, Any]:
         """The parameters of a request; a small local model's answer ends at so many tokens where no limit is given."""

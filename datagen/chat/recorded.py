@@ -39,13 +39,13 @@ def what_answers_depend_on(values: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in values.items() if k not in away}
 
 
-def asked_again(options: object, folder: Path) -> int:
+def asked_again(options: ModelOptions, folder: Path) -> int:
     """Return how many attempts the journal of a run folder holds where failed requests are to be asked again, else 0.
 
     As part of a fingerprint it makes a step be done again, with all that was answered taken from the journal.
     """
     path = folder / "journal.sqlite"
-    if not getattr(options, "retry_failed", False) or not path.is_file():
+    if not options.retry_failed or not path.is_file():
         return 0
     with contextlib.closing(Journal(path)) as journal:
         return journal.counts()["attempts"]

@@ -46,7 +46,8 @@ COMMANDS = {
 
 
 KINDS = Path(__file__).parents[1] / "kinds"
-MAKES_COMMAND = re.compile(r"^class \w+\((?:Generator|Teacher)\):", flags=re.M)
+CLASS = re.compile(r"^class (\w+)\(([\w, ]+)\):", flags=re.M)
+MAKE_COMMANDS = {"Generator", "Teacher"}
 DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")  # a module of the user's own
 STOPPED = "stopped; everything finished so far is saved, the same command goes on"
 
@@ -56,9 +57,7 @@ class Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the order of the road; generators and teachers that it does not know come last."""
-        files = sorted(path.stem for path in KINDS.glob("[a-z]*.py"))
-        others = (name.replace("_", "-") for name in files if MAKES_COMMAND.search(_source(name)))
-        return list(dict.fromkeys([*COMMANDS, *others]))
+        return list(dict.fromkeys([*COMMANDS, *(name.replace("_", "-") for name in _making_commands())]))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command: of its module, or made from the file of a kind."""
@@ -89,6 +88,16 @@ class Commands(click.Group):
         """List the commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, COMMANDS.get(name) or _first_line(name)) for name in self.list_commands(ctx)])
+
+
+def _making_commands() -> list[str]:
+    """Return the files of generators and teachers, and of what is made of one; told by their text, for none is imported."""
+    texts = {path.stem: _source(path.stem) for path in sorted(KINDS.glob("[a-z]*.py"))}
+    bases = {name: dict(CLASS.findall(text)) for name, text in texts.items()}
+    makers = set(MAKE_COMMANDS)
+    while more := {c for of in bases.values() for c, b in of.items() if c not in makers and makers & set(b.split(", "))}:
+        makers |= more
+    return [name for name, of in bases.items() if makers & set(of)]
 
 
 def _source(name: str) -> str:

@@ -1,4 +1,4 @@
-"""The commands of generators and teachers, each made from the file of its kind."""
+"""The commands that are made from the file of a kind: of generators and teachers, and of any step of the user's own."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import click
 from datagen.cli import run_flags
 from datagen.cli.flags import command, given
 from datagen.cli.say import say
+from datagen.errors import UsageError
 
 if TYPE_CHECKING:
     from datagen.recipe import Recipe
@@ -24,17 +25,17 @@ def command_of(name: str) -> click.Command | None:
 
     A dotted name is that of a module of the user's own.
     """
-    from datagen.generator import Generator
     from datagen.step import Kind, find, names
-    from datagen.teacher import Teacher
 
     kind_name = name if "." in name else name.replace("-", "_")
     if "." not in name and kind_name not in names("datagen.kinds"):
         return None
     kind = find(kind_name, Kind)
-    if issubclass(kind, Generator):
-        return _generator(name, kind)
-    return _teacher(name, kind) if issubclass(kind, Teacher) else None
+    if not (kind.command or "." in name):
+        return None
+    if kind.lead not in ("", "rows"):
+        raise UsageError(f"'{name}' takes {kind.lead}, for which there is no command: put it into a recipe (datagen run)")
+    return _of_rows(name, kind) if kind.lead else _generator(name, kind)
 
 
 def _generator(name: str, kind: type[Kind]) -> click.Command:
@@ -49,19 +50,21 @@ def _generator(name: str, kind: type[Kind]) -> click.Command:
     return command(name, kind, params, callback)
 
 
-def _teacher(name: str, kind: type[Kind]) -> click.Command:
+def _of_rows(name: str, kind: type[Kind]) -> click.Command:
+    from datagen.chat.options import ModelOptions
     from datagen.step import name_of
 
     def callback(rows: tuple[str, ...], out: str, **values: Any) -> int:
         return run_steps(rows, out, values, lambda own: [{name_of(kind): own}])
 
-    return command(name, kind, over_rows(), callback)
+    return command(name, kind, over_rows(asks=issubclass(kind, ModelOptions)), callback)
 
 
-def over_rows() -> list[click.Parameter]:
-    """Return the parameters of a command that asks a model about rows."""
+def over_rows(*, asks: bool = True) -> list[click.Parameter]:
+    """Return the parameters of a command that works on rows, and with what `asks` a model the flags of a quote."""
     rows = click.Argument(["rows"], nargs=-1, required=True)
-    return [rows, run_flags.out(), *run_flags.quoted(), *run_flags.reading(), *run_flags.again(FRESH)]
+    quoted, again = (run_flags.quoted(), FRESH) if asks else ([], "Do the step again.")
+    return [rows, run_flags.out(), *quoted, *run_flags.reading(), *run_flags.again(again)]
 
 
 def recipe_of(rows: Sequence[str], values: dict[str, Any], steps: Callable[[dict[str, Any]], list[Any]]) -> Recipe:

@@ -48,6 +48,7 @@ class Judge(JudgeOptions, Stage):
     """
 
     version: ClassVar[int] = 4
+    command: ClassVar[bool] = True
     parallel: ClassVar[Literal["rows", "device"]] = "device"
     reasons: ClassVar[frozenset[str]] = frozenset({"low_score", "no_score"})
     decides: ClassVar[frozenset[str]] = frozenset({"min_score", "stall"})

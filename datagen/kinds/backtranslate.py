@@ -26,6 +26,11 @@ class Backtranslate(Teacher):
     seed_rows: str | None = option(None, "rows written by people, against whose verbs and nouns the new ones are counted")
 
     @property
+    def people(self) -> str | None:
+        """The rows by people."""
+        return self.seed_rows
+
+    @property
     def row_files(self) -> tuple[str, ...]:
         """The rows by people."""
         return (self.seed_rows,) if self.seed_rows else ()

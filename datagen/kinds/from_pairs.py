@@ -18,6 +18,8 @@ class FromPairs(Kind):
     """
 
     usage: ClassVar[tuple[str, ...]] = ("datagen from-pairs pairs.jsonl -o runs/pairs --source en --target zh",)
+    command: ClassVar[bool] = True
+    lead: ClassVar[str] = "pairs"
     doer: ClassVar[str] = "datagen.steps.pairing:pair_up"
     place: ClassVar[Literal["first", "between", "last"]] = "first"
 

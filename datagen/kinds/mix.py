@@ -23,6 +23,8 @@ class Mix(Kind):
         "datagen mix mine=runs/clean dolly=dolly.jsonl -o runs/mix --method temperature",
         "datagen mix a=a.jsonl b=b.jsonl -o runs/grid --grid",
     )
+    command: ClassVar[bool] = True
+    lead: ClassVar[str] = "sources"
     doer: ClassVar[str] = "datagen.steps.mixing:mix"
     once: ClassVar[bool] = True
     leaves: ClassVar[tuple[str, ...]] = ("mix.json",)

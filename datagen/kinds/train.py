@@ -18,6 +18,7 @@ class Train(TrainOptions, Kind):
         "datagen train runs/clean -o runs/lora --steps 60",
         "datagen train rows.jsonl -o runs/lora --model ./my-model --dry-run",
     )
+    command: ClassVar[bool] = True
     doer: ClassVar[str] = "datagen.steps.training:train"
     place: ClassVar[Literal["first", "between", "last"]] = "last"
     once: ClassVar[bool] = True

@@ -45,7 +45,7 @@ def check(run: Run) -> None:
 
             find_model(kind.trained_from)
             run.identity(kind.trained_from)
-        if isinstance(kind, Stage) and getattr(kind, "model", None) not in made:  # by this run
+        if isinstance(kind, Stage) and kind.takes_model not in made:  # by this run
             kind.identity()
     run.earlier = opened(run.recipe, run.out)
     if paths.count("-") > 1:

@@ -14,6 +14,7 @@ import pyarrow as pa
 from datagen import folders
 from datagen import options as option_fields
 from datagen import stage as stages
+from datagen.chat.options import ModelOptions
 from datagen.data.dataset import Dataset, placed, read_column, reason_counts, write_columns, write_scores
 from datagen.data.rows import ROW
 from datagen.data.shards import ShardWriter, fingerprint, read_all, read_arrow, read_json, read_table, shard_paths, write_json
@@ -34,7 +35,7 @@ def judge(run: Run, step: Step, folder: Path) -> Work:
     ctx = Context(folder=run.out, offline=run.offline, say=run.progress.say)
     run.watch(f"{step.name}.prompts", prompt_files(stage))
     again = []
-    if getattr(stage, "retry_failed", False):  # only a stage that asks a model: its modules are not for all others to load
+    if isinstance(stage, ModelOptions) and stage.retry_failed:  # whose modules are not for all others to load
         from datagen.chat.recorded import asked_again
 
         again = [asked_again(stage, run.out)]
@@ -82,11 +83,10 @@ def judge(run: Run, step: Step, folder: Path) -> Work:
 def _with_its_model(run: Run, step: Step) -> Stage:
     """Return a stage ready to run: where its model is the one that a step before it trained, that one's folder."""
     stage: Stage = step.options
-    name = getattr(stage, "model", None)
-    position = run.recipe.trained.get(str(name))
+    position = run.recipe.trained.get(stage.takes_model)
     if position is None:
         return stage
-    folder = run.folder(position, str(name))
+    folder = run.folder(position, stage.takes_model)
     return replace(stage, model=str(next(p for p in (folder / "adapter", folder / "model") if p.is_dir())))  # type: ignore[call-arg]
 
 

@@ -8,8 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from datagen.chat.options import ModelOptions
 from datagen.errors import BudgetError, DataError
 from datagen.recipe import Step
+from datagen.step import Kind
 from datagen.work import Run
 
 if TYPE_CHECKING:
@@ -41,9 +43,9 @@ def chat_of(run: Run, step: Step) -> Iterator[Chat]:
         yield chat
 
 
-def prompt_files(options: Any) -> list[Path]:
+def prompt_files(options: Kind) -> list[Path]:
     """Return the files of the user's own prompts that a step may use; [] where it names no folder of them."""
-    own = getattr(options, "prompts", None)
+    own = options.prompts if isinstance(options, ModelOptions) else None
     return sorted(Path(own).glob("*.jinja")) if own else []
 
 
@@ -53,7 +55,7 @@ def passed(run: Run, step: Step) -> dict[str, Any] | None:
     Whatever is asked after an answer that bills too much is refused its room; after the last answer nothing is asked.
     """
     options, path = step.options, run.out / "journal.sqlite"
-    if run.offline or not path.is_file() or getattr(options, "budget_usd", None) is None:
+    if run.offline or not path.is_file() or not isinstance(options, ModelOptions) or options.budget_usd is None:
         return None
     from datagen.chat.budget import Budget
     from datagen.chat.journal import Journal

@@ -94,13 +94,13 @@ def quote(run: Run, steps: Sequence[Step], probes: int) -> dict[str, Any]:
     if isinstance(steps[0].options, Teacher):
         check(run, steps[0], data)
     for step in steps:
-        scores = isinstance(step.options, Stage) and getattr(step.options, "model", None) not in trained
+        scores = isinstance(step.options, Stage) and step.options.takes_model not in trained
         work = _taught if isinstance(step.options, Teacher) else _scored if scores else None
         if work and made:
             made = work(run, step, made, taken)
         elif work:
             taken.unreached.append(step.name)
-        elif hasattr(step.options, "model"):
+        elif step.options.takes_model:
             taken.away.append(step.name)
     return {**_told(taken, n), "kept": len(made), "not_counted": taken.away, "not_reached": taken.unreached}
 

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from datagen import stage as stages
+from datagen.chat.options import ModelOptions
 from datagen.data.dataset import Dataset, read_column, write_scores
 from datagen.stage import ERROR, LEEWAY, SAMPLE, Context, Stage
 
@@ -37,7 +38,8 @@ def scored(
     wanted = np.array([at for at in np.flatnonzero(alive).tolist() if ids[at].as_py() not in have], np.int64)
     run.progress.step(step.name, len(wanted), "rows")
     # What is asked in batches is asked at once: each batch may take a day, and its answers are in the journal anyway.
-    at_once = len(wanted) if getattr(step.options, "via", None) == "batch" else 0
+    options = step.options
+    at_once = len(wanted) if isinstance(options, ModelOptions) and options.via == "batch" else 0
     done, number = 0, 1 + max((int(p.stem) for p in folder.glob("[0-9]*.arrow")), default=-1)
     for places, rows in _sample_first(data, wanted, step.options, at_once):
         before = done

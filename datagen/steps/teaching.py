@@ -44,7 +44,7 @@ def teach(run: Run, step: Step, folder: Path) -> Work:
     options, data = step.options, run.datasets[-1]
     matter = {k: v for k, v in option_fields.values(options).items() if k not in TRAVEL}
     weights = run.identity(options.model) if is_local(options.model) else options.model
-    people = getattr(options, "seed_rows", None)
+    people = options.people
     beside = run.digest(f"{step.name}.seed_rows", [people]) if people else []
     run.watch(f"{step.name}.prompts", prompt_files(options))
     mark = fingerprint(
