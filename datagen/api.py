@@ -22,6 +22,7 @@ from datagen.formats.read import read as read_rows
 from datagen.formats.write import Exported, export
 from datagen.json_text import dumps
 from datagen.progress import Bar
+from datagen.reading import reading
 from datagen.runner import Result, execute
 
 DEFAULT_STAGES: tuple[Any, ...] = ("rules", "minhash", "rouge")
@@ -84,7 +85,6 @@ def filter(  # noqa: A001  (the command's name)
     Raises:
         DatagenError: with one line that names the fix.
     """
-    check_limit(limit)
     if not stages:
         raise UsageError(f"name a stage: {', '.join(stage.names())}")
     folder = Path(tempfile.mkdtemp(prefix="datagen-")) if out is None else Path(out)
@@ -93,7 +93,7 @@ def filter(  # noqa: A001  (the command's name)
     if target_size is not None:
         entries.append({"balance": {"size": target_size}})
     made = recipes.make(
-        entries, input=tuple(found), mapping=mapping or {}, roles=roles or {}, limit=limit,
+        entries, input=found, mapping=mapping, roles=roles, limit=limit,
         against=None if against is None else str(against), split=split, encoding=encoding,
     )  # fmt: skip
     return finished(execute(made, folder, progress=Bar(), allow_wipeout=allow_wipeout, curve=curve))
@@ -106,12 +106,6 @@ def _entry(given: Any) -> Any:
     if isinstance(given, type):
         raise UsageError(f"a stage is made by calling its class: dg.stages.{given.__name__}()")
     return dict([option_fields.split_stage(given)]) if isinstance(given, str) else given
-
-
-def check_limit(limit: int | None) -> None:
-    """Raise UsageError where a limit is none."""
-    if limit is not None and limit < 1:
-        raise UsageError(f"limit must be 1 or more, not {limit}")
 
 
 def run(recipe: str | Path, out: str | Path) -> Finished:
@@ -127,8 +121,8 @@ def read(
 
     The options are those of `filter`.
     """
-    check_limit(limit)
-    return read_rows(str(path), mapping=mapping, roles=roles, limit=limit, split=split, encoding=encoding)
+    how = reading({"mapping": mapping, "roles": roles, "limit": limit, "split": split, "encoding": encoding})
+    return read_rows(str(path), **vars(how))
 
 
 def write(
@@ -142,13 +136,10 @@ def write(
     Raises:
         DatagenError: with one line that names the fix.
     """
-    check_limit(limit)
+    how = vars(reading({"mapping": mapping, "roles": roles, "limit": limit, "split": split, "encoding": encoding}))
     with tempfile.TemporaryDirectory() as folder:
         given = paths(rows, Path(folder) / "table.parquet")
-        found = chain.from_iterable(
-            read_rows(path, mapping=mapping, roles=roles, answers="named", split=split, encoding=encoding, needs_rows=True)
-            for path in given
-        )
+        found = chain.from_iterable(read_rows(path, answers="named", needs_rows=True, **how) for path in given)
         return export(islice(found, limit), to, Path(target))
 
 

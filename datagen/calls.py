@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,21 +16,16 @@ from typing import Any
 
 from datagen import options as option_fields
 from datagen import recipe as recipes
-from datagen.api import Finished, check_limit, finished, paths
+from datagen.api import Finished, finished, paths
 from datagen.backtranslation import SAMPLING, SHARED, Backtranslation, steps
 from datagen.errors import UsageError, did_you_mean
 from datagen.options import REQUIRED, Option
 from datagen.progress import Bar
+from datagen.reading import GROUP, Reading
 from datagen.runner import execute
 from datagen.step import Kind, find, names
 
-READING = (
-    Option("mapping", Mapping[str, str] | None, None, "datagen's field <- the file's, such as {'instruction': 'question'}"),
-    Option("roles", Mapping[str, str] | None, None, "the file's names of roles -> ours, such as {'agent': 'assistant'}"),
-    Option("limit", int | None, None, "read only so many rows"),
-    Option("split", str | None, None, "the part of a set that is read; off = train, all = each"),
-    Option("encoding", str, "", "of texts, such as gb18030; empty = by their mark, else UTF-8"),
-)  # fmt: skip
+READING = tuple(option_fields.listed(Reading))
 LEADS = {  # the first argument of those that read something, and what it is
     "rows": "files or folders, a finished run, or a table: pandas, pyarrow, `datasets`, a list of maps",
     "sources": "the name of each source -> its rows, given as paths or a table",
@@ -98,7 +93,7 @@ def described(call: Call) -> str:
     if call.reads:
         own = {o.name for o in call.options}
         reading = [(o.name, _told(o)) for o in READING if o.name not in own]
-        groups = {"": groups.pop(""), "Reading": reading, **groups}
+        groups = {"": groups.pop(""), GROUP: reading, **groups}
     lines = _wrapped(call.told)
     for name, arguments in groups.items():
         lines += ["", f"{name or 'Args'}:"]
@@ -148,8 +143,6 @@ def _run(call: Call, given: dict[str, Any]) -> Finished:
     folder = Path(given.pop("out"))
     lead = given.pop(call.lead, None)
     head = {o.name: given.pop(o.name) for o in READING if call.reads and o.name in given}
-    check_limit(head.get("limit"))
-    head = {name: value for name, value in head.items() if value is not None}
     beside = folder.with_name(f"{folder.name}.input")
     if call.name == "backtranslate":
         entries = steps(_several(lead), {k: v for k, v in given.items() if v is not None})

@@ -194,9 +194,12 @@ def _read(value: Any, kind: Any, where: str) -> Any:
         return tuple(_read(item, args[0], where) for item in items)
     if origin is dict and isinstance(value, str):
         value = _object(value, where, named=args[1:] != (Any,))
-    if origin is dict and not isinstance(value, dict):
-        raise UsageError(f'{where}: expected names and values, such as {{"top_k": 20}} in JSON, not {value!r}')
-    if origin is dict or kind is Any:
+    if origin is dict and not isinstance(value, Mapping):
+        such = '{"top_k": 20} in JSON' if args[1:] == (Any,) else "name=value,name=value"
+        raise UsageError(f"{where}: expected names and values, such as {such}, not {value!r}")
+    if origin is dict:
+        return dict(value)
+    if kind is Any:
         return value
     if isinstance(value, (list, dict)):
         raise UsageError(f"{where}: expected one {kind.__name__}, not {value!r}")

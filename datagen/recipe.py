@@ -18,9 +18,11 @@ from typing import Any
 from datagen import assets, step
 from datagen import options as option_fields
 from datagen.errors import DataError, UsageError, did_you_mean
+from datagen.reading import NAMES, Reading, reading
 from datagen.step import Kind
 
-KEYS = ("input", "map", "roles", "limit", "split", "encoding", "against", "steps")
+AS_WRITTEN = {"mapping": "map"}  # options of reading that a recipe writes in another way
+KEYS = ("input", *(AS_WRITTEN.get(name, name) for name in NAMES), "against", "steps")
 
 
 @dataclass(frozen=True)
@@ -42,11 +44,7 @@ class Recipe:
 
     steps: tuple[Step, ...]
     input: tuple[str, ...] = ()
-    mapping: Mapping[str, str] = field(default_factory=dict)
-    roles: Mapping[str, str] = field(default_factory=dict)  # the files' names of roles to ours
-    limit: int | None = None
-    split: str | None = None  # the part of a folder or set that is read; None = train, where it has parts
-    encoding: str = ""  # of the input's text; "" = by its mark, else UTF-8
+    reading: Reading = field(default_factory=Reading)
     against: str | None = None  # folder of an earlier run of the same stages: only new rows are judged, beside its own
 
     def __post_init__(self) -> None:
@@ -107,9 +105,8 @@ class Recipe:
     def written(self) -> dict[str, Any]:
         """The recipe as YAML holds it, every option spelled out."""
         head: dict[str, Any] = {"input": list(self.input)} if self.input else {}
-        head |= {key: dict(names) for key, names in (("map", self.mapping), ("roles", self.roles)) if names}
-        given = {"limit": self.limit, "split": self.split, "encoding": self.encoding or None, "against": self.against}
-        head |= {key: value for key, value in given.items() if value is not None}
+        given = {**option_fields.values(self.reading), "against": self.against}
+        head |= {AS_WRITTEN.get(key, key): value for key, value in given.items() if value not in (None, "", {})}
         return {**head, "steps": [s.written() for s in self.steps]}
 
 
@@ -132,8 +129,18 @@ def _makes_model(name: Any) -> bool:
     return name in step.names() and bool(step.find(name, Kind).makes_model)
 
 
-def make(entries: Sequence[Any], **head: Any) -> Recipe:
-    """Return a recipe of steps given as names or one-key maps; `head` holds input, mapping, roles, limit."""
+def make(entries: Sequence[Any], *, input: Sequence[str] = (), against: str | None = None, **how: Any) -> Recipe:  # noqa: A002
+    """Return a recipe of steps given as names or one-key maps.
+
+    Args:
+        entries: the steps.
+        input: what is read.
+        against: folder of an earlier run.
+        how: it is read; the options of `Reading`, None = their default.
+
+    Raises:
+        UsageError: an unknown step, option or value.
+    """
     steps: list[Step] = []
     for entry in entries:
         if isinstance(entry, str):
@@ -144,7 +151,7 @@ def make(entries: Sequence[Any], **head: Any) -> Recipe:
         if options is not None and not isinstance(options, dict):
             raise UsageError(f"step '{kind}': its options are a map, such as {{threshold: 0.6}}, not {options!r}")
         steps.append(make_step(str(kind), options or {}, [s.name for s in steps]))
-    return Recipe(tuple(steps), **head)
+    return Recipe(tuple(steps), tuple(input), reading(how, "recipe"), against)
 
 
 def load(path: Path, changes: Sequence[str] = (), inputs: Sequence[str] = ()) -> Recipe:
@@ -194,25 +201,14 @@ def parse(content: Any, changes: Sequence[str] = ()) -> Recipe:
     paths = content.get("input") or ()
     if not isinstance(paths, (str, list, tuple)) or not all(isinstance(path, str) for path in paths):
         raise UsageError(f"input must be a path or a list of paths, not {paths!r}")
-    named = {key: content.get(key) or {} for key in ("map", "roles")}
-    for key, names in named.items():
-        if not isinstance(names, dict) or not all(isinstance(name, str) for pair in names.items() for name in pair):
-            example = "{instruction: question}" if key == "map" else "{agent: assistant}"
-            raise UsageError(f"{key} must be a map of names, such as {example}, not {names!r}")
-    limit = content.get("limit")
-    if limit is not None and (type(limit) is not int or limit < 1):
-        raise UsageError(f"limit must be a whole number of 1 or more, not {limit!r}")
     for key, what in (("split", "a name"), ("encoding", "a name"), ("against", "the folder of an earlier run")):
         if content.get(key) is not None and not isinstance(content[key], str):
             raise UsageError(f"{key} must be {what}, not {content[key]!r}")
+    how = {name: content.get(AS_WRITTEN.get(name, name)) for name in NAMES}
     return make(
-        changed(content["steps"], changes),
-        input=tuple(map(str, [paths] if isinstance(paths, str) else paths)),
-        mapping=named["map"],
-        roles=named["roles"],
-        limit=limit,
-        **{key: content[key] for key in ("split", "encoding", "against") if content.get(key)},
-    )
+        changed(content["steps"], changes), input=[paths] if isinstance(paths, str) else paths,
+        against=content.get("against") or None, **how,
+    )  # fmt: skip
 
 
 def _names(entries: Sequence[Any]) -> list[str]:

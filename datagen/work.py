@@ -229,15 +229,12 @@ class Run:
         Rows without a source of their own get the name of their path, by which they are counted, balanced and guarded. Where
         a step needs answers before any step makes them, a file without one is an error.
         """
-        left = self.recipe.limit
+        left = self.recipe.reading.limit
         for path in paths:
             source = self.copies.get(path) or assets.shipped(path)
             own = name or source_name(path)
-            recipe, needs = self.recipe, _answers(self.recipe)
-            for row in readers.read(
-                source, name=name, mapping=recipe.mapping, roles=recipe.roles, limit=left, answers=needs, split=recipe.split,
-                encoding=recipe.encoding,
-            ):  # fmt: skip
+            how = {**vars(self.recipe.reading), "limit": left}
+            for row in readers.read(source, name=name, answers=_answers(self.recipe), **how):
                 row["source"] = row["source"] or own
                 yield row
                 left = None if left is None else left - 1

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from datagen.cli.run_flags import input_options
+from datagen.cli.run_flags import reads_rows
 from datagen.cli.say import say
 
 
@@ -17,12 +19,8 @@ from datagen.cli.say import say
     help="alpaca, sharegpt, messages, prompt_completion, llamafactory, axolotl, openai, parquet, or a module of your own.",
 )
 @click.option("-o", "--out", metavar="FILE", help="File to write, .gz or .zst allowed; default: standard output.")
-@click.option("--map", "mapping", metavar="OURS=THEIRS,...", help="Field names, such as instruction=question,output=answer.")
-@click.option("--roles", metavar="THEIRS=OURS,...", help="Names of roles, such as agent=assistant.")
-@input_options
-def command(
-    rows: str, to: str, out: str | None, mapping: str | None, roles: str | None, split: str | None, encoding: str | None
-) -> int:
+@reads_rows
+def command(rows: str, to: str, out: str | None, **how: Any) -> int:
     """Write ROWS (a result folder, or anything that can be read) in another format, with a dataset card beside FILE.
 
     `repeat` is expanded: a row taken twice by a mixture is written twice.
@@ -30,13 +28,14 @@ def command(
     import contextlib
     from pathlib import Path
 
-    from datagen.cli import endings, terminal
+    from datagen.cli import endings
     from datagen.cli.unreadable import Unreadable
     from datagen.errors import UsageError
     from datagen.formats.format import find
     from datagen.formats.read import files, read
     from datagen.formats.write import export
     from datagen.progress import shown
+    from datagen.reading import reading
 
     find(to)
     out = None if out == "-" else out
@@ -44,12 +43,8 @@ def command(
         raise UsageError(f"{out} is a folder; -o names a file, such as {Path(out, to)}.jsonl")
     if out and Path(out).exists() and any(Path(out).samefile(f) for f in files(rows, split="all")):
         raise UsageError(f"{out} is what is being read; give another -o")
-    names, known = terminal.pairs(mapping, "--map"), terminal.pairs(roles, "--roles")
     lost = Unreadable()
-    found = read(
-        rows, mapping=names, roles=known, answers="named", split=split, encoding=encoding or "", needs_rows=True
-    )  # fmt: skip
-    found = lost.noted(found)
+    found = lost.noted(read(rows, answers="named", needs_rows=True, **vars(reading(how))))
     with contextlib.ExitStack() as stack:
         if out:  # else the terminal shows the rows themselves
             found = stack.enter_context(shown("export")).counted(found)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from datagen.cli.run_flags import input_options
+from datagen.cli.run_flags import reads_rows
 from datagen.cli.say import say
 
 if TYPE_CHECKING:
@@ -21,22 +21,18 @@ if TYPE_CHECKING:
 )
 @click.option("--recipe", type=click.Path(), help="A recipe of stages only, instead of --stage.")
 @click.option("--set", "changes", multiple=True, metavar="STAGE.OPTION=VALUE", help="Change one option; may repeat.")
-@click.option("--map", "mapping", metavar="OURS=THEIRS,...", help="Field names, such as instruction=question,output=answer.")
-@click.option("--roles", metavar="THEIRS=OURS,...", help="Names of roles, such as agent=assistant.")
 @click.option("--against", metavar="RUN", help="An earlier run of the same stages: judge only new rows, as if both were one.")
 @click.option("--target-size", type=click.IntRange(1, 2**31), metavar="N", help="Keep N rows in the end: adds balance:size=N.")
 @click.option("--allow-wipeout", is_flag=True, help="Let a stage drop most of a source, language or tag.")
 @click.option("--curve/--no-curve", default=None, help="Rows kept at other thresholds, in the report; on up to 20,000 rows.")
-@click.option("--limit", type=click.IntRange(1, 2**31), help="Read only so many rows.")
 @click.option("--fresh", is_flag=True, help="Compute every stage again.")
 @click.option("--dry-run", is_flag=True, help="Show the files, the first rows and the stages; write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print run.json on one line instead of the table.")
-@input_options
+@reads_rows
 def command(
     inputs: tuple[str, ...], out: str | None, stages: tuple[str, ...], recipe: str | None, changes: tuple[str, ...],
-    mapping: str | None, roles: str | None, split: str | None, encoding: str | None,
     against: str | None, target_size: int | None, allow_wipeout: bool, curve: bool | None,
-    limit: int | None, fresh: bool, dry_run: bool, as_json: bool,
+    fresh: bool, dry_run: bool, as_json: bool, **how: Any,
 ) -> int:  # fmt: skip
     """Curate INPUTs (files, folders, - or hf://...) by a chain of stages.
 
@@ -52,11 +48,8 @@ def command(
 
     if not inputs and not stages and not recipe and out is not None and (Path(out) / "recipe.yaml").is_file():
         recipe = str(Path(out) / "recipe.yaml")
-    chosen = _recipe(inputs, stages, recipe, changes, terminal.pairs(mapping, "--map"), limit, target_size)
-    chosen = dataclasses.replace(
-        chosen, against=against or chosen.against, roles=terminal.pairs(roles, "--roles") or chosen.roles,
-        split=split or chosen.split, encoding=encoding or chosen.encoding,
-    )  # fmt: skip
+    chosen = _recipe(inputs, stages, recipe, changes, how, target_size)
+    chosen = dataclasses.replace(chosen, against=against or chosen.against)
     if dry_run:
         return _plan(chosen, out)
     if out is None:
@@ -65,8 +58,8 @@ def command(
 
 
 def _recipe(
-    inputs: tuple[str, ...], stages: tuple[str, ...], path: str | None, changes: tuple[str, ...], mapping: dict[str, str],
-    limit: int | None, target_size: int | None,
+    inputs: tuple[str, ...], stages: tuple[str, ...], path: str | None, changes: tuple[str, ...], how: dict[str, Any],
+    target_size: int | None,
 ) -> Recipe:  # fmt: skip
     """The chain that the options name, on the given inputs."""
     import dataclasses
@@ -76,6 +69,7 @@ def _recipe(
     from datagen.api import DEFAULT_STAGES
     from datagen.errors import UsageError
     from datagen.options import split_stage, values
+    from datagen.reading import reading
     from datagen.stage import Stage, find
     from datagen.teacher import Teacher
 
@@ -83,7 +77,8 @@ def _recipe(
         raise UsageError("give --stage or --recipe, not both")
     if path:
         made = recipes.load(Path(path), changes, inputs=inputs)
-        made = dataclasses.replace(made, mapping=mapping or made.mapping, limit=limit or made.limit)
+        given = {name: value for name, value in how.items() if value is not None}
+        made = dataclasses.replace(made, reading=reading({**values(made.reading), **given}))
         if target_size is not None:  # where the chain ends with balance, that one gets the size
             *before, last = made.steps
             options = values(last.options) if last.kind == "balance" else {}
@@ -98,7 +93,7 @@ def _recipe(
             find(entry if isinstance(entry, str) else next(iter(entry)))
         if not inputs:
             raise UsageError("filter needs something to read: a file, a folder, - for standard input, or hf://datasets/...")
-        made = recipes.make(recipes.changed(entries, changes), input=inputs, mapping=mapping, limit=limit)
+        made = recipes.make(recipes.changed(entries, changes), input=inputs, **how)
     others = [s for s in made.steps if not isinstance(s.options, Stage)]
     if others:
         way = "use datagen run for a recipe with other steps"
@@ -122,13 +117,10 @@ def _plan(recipe: Recipe, out: str | None) -> int:
 
     for path in recipe.input:
         once = path == "-" or is_pipe(path)
-        found = [path] if once else files(path, split=recipe.split)
+        found = [path] if once else files(path, split=recipe.reading.split)
         say(f"{path}: {len(found)} file{'s' * (len(found) != 1)}")
         if not once:
-            rows = read(
-                path, mapping=recipe.mapping, roles=recipe.roles, split=recipe.split, encoding=recipe.encoding, needs_rows=True
-            )  # fmt: skip
-            for row in islice(rows, 3):
+            for row in islice(read(path, needs_rows=True, **vars(recipe.reading)), 3):
                 text = row.get("evidence") if "reason" in row else f"{row['instruction']} -> {row['output']}"
                 say(f"  {row.get('reason', 'row')}: {in_a_line(str(text)[:400])[:66]}")
     for step in recipe.steps:

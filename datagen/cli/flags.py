@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from datagen.options import Option
 
 FIRST = "Options"
-READING, RUN = "Reading", "Run"
+RUN = "Run"
 NAMES = {int: "N", float: "X", str: "TEXT", dict: "JSON"}
-SHORT = {"n": "-n"}  # of flags that have a letter and no word
+SHORT = {"n": "-n", "mapping": "--map"}  # of flags that are not called as their option
 
 
 class Flag(click.Option):
@@ -62,17 +62,30 @@ def flag(option: Option) -> Flag:
         name = f"--no-{words}" if option.default else f"--{words}"
         return Flag([name, option.name], is_flag=True, flag_value=not option.default, default=None, **more)
     name = SHORT.get(option.name, f"--{words}")
-    return Flag([name, option.name], multiple=option.repeat, metavar=metavar(option), **more)
+    if option.repeat or _inner(option.kind)[0] not in (tuple, dict):
+        return Flag([name, option.name], multiple=option.repeat, metavar=metavar(option), **more)
+    # Given twice, the second would take the place of the first.
+    return Flag([name, option.name], multiple=True, callback=_joined, metavar=metavar(option), **more)
+
+
+def _joined(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> str | None:
+    return ",".join(values) or None
+
+
+def _inner(kind: Any) -> tuple[Any, tuple[Any, ...]]:
+    """Return the type of a kind of values that may be off, and its arguments."""
+    if typing.get_origin(kind) in (typing.Union, types.UnionType):
+        kind = next(a for a in typing.get_args(kind) if a is not type(None))
+    return typing.get_origin(kind) or kind, typing.get_args(kind)
 
 
 def metavar(option: Option) -> str:
     """Return what stands for the value of an option."""
-    kind = option.kind
-    if typing.get_origin(kind) in (typing.Union, types.UnionType):
-        kind = next(a for a in typing.get_args(kind) if a is not type(None))
-    origin = typing.get_origin(kind) or kind
+    origin, inner = _inner(option.kind)
     if origin is tuple:
         return "TEXT" if option.repeat else "A,B,..."
+    if origin is dict and inner[1:] != (Any,):
+        return "NAME=VALUE,..."
     return "NAME" if origin is Literal else NAMES.get(origin, "TEXT")
 
 

@@ -19,8 +19,8 @@ def _command() -> click.Command:
     from datagen.kinds.from_pairs import FromPairs
 
     pairs = click.Argument(["pairs"], nargs=-1, required=True)
-    params = [pairs, run_flags.out(), run_flags.limit("pairs"), *run_flags.again("Write the rows again.")]
-    return made("from-pairs", FromPairs, params, _from_pairs, leave=("pairs", "limit"))
+    params = [pairs, run_flags.out(), *run_flags.again("Write the rows again.")]
+    return made("from-pairs", FromPairs, params, _from_pairs, leave=("pairs",))
 
 
 command = _command()

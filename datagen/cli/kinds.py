@@ -69,16 +69,11 @@ def over_rows(*, asks: bool = True) -> list[click.Parameter]:
 
 def recipe_of(rows: Sequence[str], values: dict[str, Any], steps: Callable[[dict[str, Any]], list[Any]]) -> Recipe:
     """Return the recipe of a command, as `run_steps` takes it; where no rows are read, a `limit` is an option of a step."""
-    from datagen.cli import terminal
+    from datagen.reading import NAMES
     from datagen.recipe import make
 
-    how = ("mapping", "roles", "split", "encoding", "limit") if "mapping" in values else ()
-    named = {key: values.pop(key, None) for key in how}
-    return make(
-        steps(given(values)), input=tuple(rows), mapping=terminal.pairs(named.get("mapping"), "--map"),
-        roles=terminal.pairs(named.get("roles"), "--roles"), limit=named.get("limit"), split=named.get("split"),
-        encoding=named.get("encoding") or "",
-    )  # fmt: skip
+    how = {name: values.pop(name) for name in NAMES if "mapping" in values}
+    return make(steps(given(values)), input=rows, **how)
 
 
 def run_steps(rows: Sequence[str], out: str, values: dict[str, Any], steps: Callable[[dict[str, Any]], list[Any]]) -> int:

@@ -34,8 +34,7 @@ def _command() -> click.Command:
     from datagen.kinds.mix import Mix
 
     sources = click.Argument(["sources"], nargs=-1, metavar="NAME=PATH...")
-    reads = [*run_flags.maps(), *run_flags.part_and_encoding()]
-    params = [sources, run_flags.out(), *reads, *run_flags.again("Compute everything again.")]
+    params = [sources, run_flags.out(), *run_flags.reading(), *run_flags.again("Compute everything again.")]
     return made("mix", Mix, params, _mix, leave=("sources",))
 
 

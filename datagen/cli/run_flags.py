@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
-from datagen.cli.flags import READING, RUN, Flag
+from datagen.cli.flags import RUN, Flag, flags_of
+from datagen.reading import Reading
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -28,36 +29,9 @@ def quoted(what: str = "rows") -> list[Flag]:
     ]  # fmt: skip
 
 
-def maps() -> list[Flag]:
-    """The names of fields and roles."""
-    return [
-        Flag(["--map", "mapping"], metavar="OURS=THEIRS,...", group=READING, help="Field names, such as instruction=question."),
-        Flag(["--roles"], metavar="THEIRS=OURS,...", group=READING, help="Names of roles, such as agent=assistant."),
-    ]
-
-
-def part_and_encoding() -> list[Flag]:
-    """Which part of a set is read, and in which encoding."""
-    return [
-        Flag(
-            ["--split"], metavar="NAME", group=READING,
-            help="Part of a set (by names of files, or a column `split`): train (default), test, ... or all.",
-        ),
-        Flag(
-            ["--encoding"], metavar="NAME", group=READING,
-            help="Of the input's text, such as gb18030; default: by its mark, else UTF-8.",
-        ),
-    ]  # fmt: skip
-
-
-def limit(what: str = "rows") -> Flag:
-    """How much is read."""
-    return Flag(["--limit"], type=click.IntRange(1, 2**31), metavar="N", group=READING, help=f"Read only so many {what}.")
-
-
-def reading() -> list[Flag]:
-    """How the input is read."""
-    return [*maps(), *part_and_encoding(), limit()]
+def reading() -> list[click.Parameter]:
+    """How rows are read."""
+    return flags_of(Reading)
 
 
 def again(what: str) -> list[Flag]:
@@ -68,8 +42,8 @@ def again(what: str) -> list[Flag]:
     ]
 
 
-def input_options(command: Command) -> Command:
-    """Add the flags of the input's part and encoding to a command."""
+def reads_rows(command: Command) -> Command:
+    """Add the flags of how rows are read to a command, which gets their values by name."""
     found: Any = command
-    found.__dict__.setdefault("__click_params__", []).extend(reversed(part_and_encoding()))
+    found.__dict__.setdefault("__click_params__", []).extend(reversed(reading()))
     return command

@@ -6,16 +6,15 @@ from typing import Any
 
 import click
 
-from datagen.cli.run_flags import input_options
+from datagen.cli.run_flags import reads_rows
 from datagen.cli.say import say, say_json
 
 
 @click.command("stats")
 @click.argument("rows", nargs=-1, required=True, metavar="ROWS...")
-@click.option("--limit", type=click.IntRange(1, 2**31), help="Read only so many rows of each.")
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
-@input_options
-def command(rows: tuple[str, ...], limit: int | None, as_json: bool, split: str | None, encoding: str | None) -> int:
+@reads_rows
+def command(rows: tuple[str, ...], as_json: bool, **given: Any) -> int:
     """Count ROWS (files, folders, runs): sources, languages, turns, lengths in tokens, root verbs and their nouns."""
     from itertools import chain
 
@@ -23,11 +22,12 @@ def command(rows: tuple[str, ...], limit: int | None, as_json: bool, split: str 
     from datagen.cli.unreadable import Unreadable
     from datagen.formats.read import read
     from datagen.progress import shown
+    from datagen.reading import reading
     from datagen.report.compare import stats
 
-    lost = Unreadable()
+    how, lost = reading(given), Unreadable()
     with shown("stats") as bar:
-        several = (read(path, limit=limit, split=split, encoding=encoding or "") for path in rows)
+        several = (read(path, **vars(how)) for path in rows)
         found = stats(bar.counted(lost.noted(chain.from_iterable(several))))
     lost.say()
     if as_json:
@@ -39,7 +39,7 @@ def command(rows: tuple[str, ...], limit: int | None, as_json: bool, split: str 
     for name in ("task_tokens", "answer_tokens"):
         if spread := found[name]:
             say(f"{name.replace('_', ' '):<16}" + ", ".join(f"{k} {v:,}" for k, v in spread.items()))
-    endings.of_stats(rows, found["rows"], limit)
+    endings.of_stats(rows, found["rows"], how.limit)
     return 0
 
 

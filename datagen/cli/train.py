@@ -47,16 +47,7 @@ def _look(recipe: Recipe, *, as_json: bool) -> int:
     from datagen.training.dry_run import look
     from datagen.training.options import trainer_options
 
-    rows = read(
-        recipe.input[0],
-        mapping=recipe.mapping,
-        roles=recipe.roles,
-        split=recipe.split,
-        encoding=recipe.encoding,
-        limit=recipe.limit,
-        answers="needed",
-        needs_rows=True,
-    )
+    rows = read(recipe.input[0], answers="needed", needs_rows=True, **vars(recipe.reading))
     lost = Unreadable()
     found = look(lost.noted(rows), trainer_options(recipe.steps[0].options))
     lost.say()

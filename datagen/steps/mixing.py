@@ -26,10 +26,11 @@ def mix(run: Run, step: Step, folder: Path) -> Work:
 
     options = step.options
     paths = options.source_paths
-    digests = {n: run.digest(f"{step.name}.{n}", p, run.recipe.split) for n, p in paths.items()}
-    how = [dict(run.recipe.roles), run.recipe.encoding, run.recipe.split and f"split {run.recipe.split}"]
+    reading = run.recipe.reading
+    digests = {n: run.digest(f"{step.name}.{n}", p, reading.split) for n, p in paths.items()}
+    how = [reading.roles, reading.encoding, reading.split and f"split {reading.split}"]
     read_mark = fingerprint(
-        VERSION, list(options.sources), digests, dict(options.systems), dict(run.recipe.mapping), run.recipe.limit,
+        VERSION, list(options.sources), digests, dict(options.systems), reading.mapping, reading.limit,
         *filter(None, how), run.tail, *options.changed,
     )  # fmt: skip
     evaluated = run.digest(f"{step.name}.eval", [options.eval], splits.ONE) if options.eval else []

@@ -10,6 +10,7 @@ from datagen.data.shards import fingerprint
 from datagen.errors import DataError
 from datagen.formats.read import NO_ROW
 from datagen.progress import counted
+from datagen.reading import Reading
 from datagen.steps.entry import VERSION, made
 from datagen.work import Run, Work, source_name
 
@@ -21,13 +22,13 @@ def read_input(run: Run) -> None:
 
 
 def _reading(run: Run, folder: Path) -> Work:
-    paths = list(run.recipe.input)
+    paths, how = list(run.recipe.input), run.recipe.reading
     run.progress.step("input", None, "rows")
-    files = run.digest("input", paths, run.recipe.split)
+    files = run.digest("input", paths, how.split)
     names = [source_name(p) for p in paths]
-    maps = dict(run.recipe.mapping), *([dict(run.recipe.roles)] if run.recipe.roles else [])
+    maps = how.mapping, *([how.roles] if how.roles else [])
     earlier = [e.fingerprint for e in run.earlier]
-    mark = fingerprint(VERSION, files, names, *maps, run.recipe.limit, *_how(run), *earlier)
+    mark = fingerprint(VERSION, files, names, *maps, how.limit, *_beside(how), *earlier)
 
     # An empty dataset is one; an empty text is most likely a failed producer, and must not replace an earlier result.
     text = not any(name.endswith(".parquet") for name, _ in files)
@@ -43,7 +44,7 @@ def _reading(run: Run, folder: Path) -> Work:
     return Work(mark, work, rows=True)
 
 
-def _how(run: Run) -> list[str]:
+def _beside(how: Reading) -> list[str]:
     """What else decides on the rows of an input; nothing where it is not given, so that older folders stay as they are."""
-    split = [f"split {run.recipe.split}"] if run.recipe.split else []  # rows may name their part
-    return [*([run.recipe.encoding] if run.recipe.encoding else []), *split]
+    split = [f"split {how.split}"] if how.split else []  # rows may name their part
+    return [*([how.encoding] if how.encoding else []), *split]
