@@ -192,18 +192,24 @@ def _read(value: Any, kind: Any, where: str) -> Any:
     if origin is tuple:
         items = value if isinstance(value, (list, tuple)) else str(value).split(",")
         return tuple(_read(item, args[0], where) for item in items)
-    if origin is dict and isinstance(value, str):
-        value = _object(value, where, named=args[1:] != (Any,))
-    if origin is dict and not isinstance(value, Mapping):
-        such = '{"top_k": 20} in JSON' if args[1:] == (Any,) else "name=value,name=value"
-        raise UsageError(f"{where}: expected names and values, such as {such}, not {value!r}")
     if origin is dict:
-        return dict(value)
+        return _map(value, where, named=args[1:] != (Any,))
     if kind is Any:
         return value
     if isinstance(value, (list, dict)):
         raise UsageError(f"{where}: expected one {kind.__name__}, not {value!r}")
     return _scalar(value, kind, where)
+
+
+def _map(value: Any, where: str, *, named: bool) -> dict[Any, Any]:
+    """Return names and values; `named`: a text may give them as `name=value,name=value`."""
+    if isinstance(value, str):
+        value = _object(value, where, named=named)
+    if isinstance(value, Mapping):
+        return dict(value)
+    if named:
+        raise UsageError(f"{where}: {value!r} is not name=value")
+    raise UsageError(f'{where}: expected names and values, such as {{"top_k": 20}} in JSON, not {value!r}')
 
 
 def _object(text: str, where: str, *, named: bool) -> Any:

@@ -151,7 +151,7 @@ def make(entries: Sequence[Any], *, input: Sequence[str] = (), against: str | No
         if options is not None and not isinstance(options, dict):
             raise UsageError(f"step '{kind}': its options are a map, such as {{threshold: 0.6}}, not {options!r}")
         steps.append(make_step(str(kind), options or {}, [s.name for s in steps]))
-    return Recipe(tuple(steps), tuple(input), reading(how, "recipe"), against)
+    return Recipe(tuple(steps), tuple(input), reading(how), against)
 
 
 def load(path: Path, changes: Sequence[str] = (), inputs: Sequence[str] = ()) -> Recipe:
@@ -201,6 +201,9 @@ def parse(content: Any, changes: Sequence[str] = ()) -> Recipe:
     paths = content.get("input") or ()
     if not isinstance(paths, (str, list, tuple)) or not all(isinstance(path, str) for path in paths):
         raise UsageError(f"input must be a path or a list of paths, not {paths!r}")
+    for key in AS_WRITTEN.values():  # whose options have another name than the key
+        if content.get(key) is not None and not isinstance(content[key], dict):
+            raise UsageError(f"{key} must be a map of names, such as {{instruction: question}}, not {content[key]!r}")
     for key, what in (("split", "a name"), ("encoding", "a name"), ("against", "the folder of an earlier run")):
         if content.get(key) is not None and not isinstance(content[key], str):
             raise UsageError(f"{key} must be {what}, not {content[key]!r}")

@@ -73,7 +73,7 @@ FAULTS: list[tuple[str, int, str]] = [
     ("filter rows.jsonl -o new --stage rouge:threshold=7", 2, "threshold must be at least 0 and below 1"),
     ("filter rows.jsonl -o new --set rogue.threshold=1", 2, "there is no step 'rogue'"),
     ("filter rows.jsonl -o new --set rouge", 2, "expected STEP.option=value"),
-    ("filter rows.jsonl -o new --limit 0", 2, "--limit"),
+    ("filter rows.jsonl -o new --limit 0", 2, "limit must be 1 or more"),
     ("filter rows.jsonl -o new --map instruction", 2, "'instruction' is not name=value"),
     ("filter rows.jsonl -o new --map colour=red", 2, "'colour' is no field to map to"),
     ("filter rows.jsonl -o new --map instruction=question", 3, "no record has the mapped field 'question'"),

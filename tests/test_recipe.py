@@ -66,9 +66,9 @@ MIX = "input: a.jsonl\nsteps:\n- rules\n- mix: {sources: %s}\n"
         ("input: a\nsteps: [self_instruct]", "a generator stands only first, and in place of an input"),
         ("input: a\nsteps: [rules, self_instruct]", "a generator stands only first"),
         ("steps: [self_instruct: {n: 0}]", "step 'self_instruct': n must be 1 or more, not 0"),
-        ("input: a\nlimit: 0\nsteps: [rules]", "limit must be a whole number of 1 or more, not 0"),
-        ("input: a\nlimit: few\nsteps: [rules]", "limit must be a whole number of 1 or more, not 'few'"),
-        ("input: a\nlimit: true\nsteps: [rules]", "limit must be a whole number of 1 or more, not True"),
+        ("input: a\nlimit: 0\nsteps: [rules]", "reading: limit must be 1 or more, not 0"),
+        ("input: a\nlimit: few\nsteps: [rules]", "reading, option 'limit': 'few' is not a whole number"),
+        ("input: a\nlimit: true\nsteps: [rules]", "reading, option 'limit': 'True' is not a whole number"),
         ("input: {a: b}\nsteps: [rules]", "input must be a path or a list of paths, not {'a': 'b'}"),
         ("input: 5\nsteps: [rules]", "input must be a path or a list of paths, not 5"),
         ("input: [null]\nsteps: [rules]", "input must be a path or a list of paths, not [None]"),
@@ -77,7 +77,7 @@ MIX = "input: a.jsonl\nsteps:\n- rules\n- mix: {sources: %s}\n"
             "map must be a map of names, such as {instruction: question}, not 'instruction'",
         ),
         ("input: a\nmap: [a, b]\nsteps: [rules]", "map must be a map of names"),
-        ("input: a\nmap: {instruction: [q]}\nsteps: [rules]", "map must be a map of names"),
+        ("input: a\nmap: {instruction: [q]}\nsteps: [rules]", "reading: mapping must be a map of names"),
         ("steps: [mix: {}]", "step 'mix': needs sources, such as NAME=PATH"),
         ("steps: [mix: {sources: a.jsonl}]", "step 'mix', option 'sources': expected names and values, such as"),
         ("steps: [mix: {sources: [a.jsonl]}]", "step 'mix', option 'sources': expected names and values"),
@@ -132,7 +132,7 @@ def test_every_option_is_resolved_and_the_written_recipe_is_the_same_recipe(load
     steps = "steps:\n- rules\n- rouge: {threshold: 0.6, same_answer: off}\n"
     made = loaded("input: [a.jsonl, b/]\nmap: {instruction: question}\nlimit: 5\n" + steps)
     assert made.input == ("a.jsonl", "b/")
-    assert (made.limit, dict(made.mapping)) == (5, {"instruction": "question"})
+    assert (made.reading.limit, made.reading.mapping) == (5, {"instruction": "question"})
     assert [s.name for s in made.steps] == ["rules", "rouge"]
     written = made.written()
     assert list(written) == ["input", "map", "limit", "steps"]

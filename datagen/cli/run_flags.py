@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 import click
 
 from datagen.cli.flags import RUN, Flag, flags_of
-from datagen.reading import Reading
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -31,6 +30,8 @@ def quoted(what: str = "rows") -> list[Flag]:
 
 def reading() -> list[click.Parameter]:
     """How rows are read."""
+    from datagen.reading import Reading
+
     return flags_of(Reading)
 
 
