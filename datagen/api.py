@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -87,7 +88,7 @@ def filter(  # noqa: A001  (the command's name)
     """
     if not stages:
         raise UsageError(f"name a stage: {', '.join(stage.names())}")
-    folder = Path(tempfile.mkdtemp(prefix="datagen-")) if out is None else Path(out)
+    folder = Path(tempfile.mkdtemp(prefix="datagen-")) if out is None else place(out, "out")
     found = paths(inputs, folder.with_name(f"{folder.name}.input") / "table.parquet")
     entries = [_entry(s) for s in ([stages] if isinstance(stages, (str, Mapping, stage.Stage)) else stages)]
     if target_size is not None:
@@ -110,7 +111,14 @@ def _entry(given: Any) -> Any:
 
 def run(recipe: str | Path, out: str | Path) -> Finished:
     """Run a recipe file; as `datagen run`."""
-    return finished(execute(recipes.load(Path(recipe)), Path(out), progress=Bar()))
+    return finished(execute(recipes.load(place(recipe, "a recipe")), place(out, "out"), progress=Bar()))
+
+
+def place(given: Any, what: str) -> Path:
+    """Return a path; raises UsageError where it is none."""
+    if not isinstance(given, (str, os.PathLike)):
+        raise UsageError(f"{what} is a path, not {given!r}")
+    return Path(given)
 
 
 def read(
@@ -140,7 +148,7 @@ def write(
     with tempfile.TemporaryDirectory() as folder:
         given = paths(rows, Path(folder) / "table.parquet")
         found = chain.from_iterable(read_rows(path, answers="named", needs_rows=True, **how) for path in given)
-        return export(islice(found, limit), to, Path(target))
+        return export(islice(found, limit), to, place(target, "target"))
 
 
 def paths(rows: Any, table: Path) -> list[str]:

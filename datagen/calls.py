@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,12 +16,12 @@ from typing import Any
 
 from datagen import options as option_fields
 from datagen import recipe as recipes
-from datagen.api import Finished, finished, paths
+from datagen.api import Finished, finished, paths, place
 from datagen.backtranslation import SAMPLING, SHARED, Backtranslation, steps
 from datagen.errors import UsageError, did_you_mean
 from datagen.options import REQUIRED, Option
 from datagen.progress import Bar
-from datagen.reading import GROUP, Reading
+from datagen.reading import GROUP, NAMES, Reading
 from datagen.runner import execute
 from datagen.step import Kind, find, names
 
@@ -63,7 +63,11 @@ def call_of(name: str) -> Call:
         options = [*option_fields.listed(Backtranslation), *asking]
         return Call(name, "documents", tuple(options), inspect.getdoc(Backtranslation) or "")
     kind = find(name, Kind)
-    own = [o for o in option_fields.listed(kind) if o.name not in (kind.lead, "fresh")]
+    leave = (kind.lead if kind.command else "", "fresh")
+    own = [o for o in option_fields.listed(kind) if o.name not in leave]
+    taken = {"out", kind.lead, *(NAMES if kind.lead == "rows" else ())}
+    if twice := next((o.name for o in own if o.name in taken), None):
+        raise UsageError(f"'{name}': its option '{twice}' has the name of an argument of the function; call it otherwise")
     return Call(name, kind.lead, tuple(own), inspect.getdoc(kind) or "")
 
 
@@ -140,14 +144,16 @@ def function(name: str) -> Callable[..., Finished]:
 
 def _run(call: Call, given: dict[str, Any]) -> Finished:
     """Do what a function was called for."""
-    folder = Path(given.pop("out"))
+    folder = place(given.pop("out"), "out")
     lead = given.pop(call.lead, None)
     head = {o.name: given.pop(o.name) for o in READING if call.reads and o.name in given}
     beside = folder.with_name(f"{folder.name}.input")
     if call.name == "backtranslate":
         entries = steps(_several(lead), {k: v for k, v in given.items() if v is not None})
     elif call.lead == "sources":
-        named = {name: paths(rows, beside / f"{i}.parquet") for i, (name, rows) in enumerate(dict(lead).items())}
+        if not isinstance(lead, Mapping):
+            raise UsageError(f"dg.{call.name}: sources is a map of names to rows, not {type(lead).__name__}")
+        named = {name: paths(rows, beside / f"{i}.parquet") for i, (name, rows) in enumerate(lead.items())}
         sources = {name: found[0] if len(found) == 1 else found for name, found in named.items()}
         entries = [{call.name: {"sources": sources, **given}}]
     elif call.lead == "pairs":
@@ -159,5 +165,8 @@ def _run(call: Call, given: dict[str, Any]) -> Finished:
     return finished(execute(recipes.make(entries, **head), folder, progress=Bar()))
 
 
-def _several(given: str | Path | Sequence[str]) -> list[str]:
-    return [str(given)] if isinstance(given, (str, Path)) else [str(one) for one in given]
+def _several(given: Any) -> list[str]:
+    several = list(given) if isinstance(given, (list, tuple)) else [given]
+    for one in several:
+        place(one, "what is read")
+    return [str(one) for one in several]  # not as a path, which would write hf:// with one stroke

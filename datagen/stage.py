@@ -37,7 +37,7 @@ class Stage(Kind):
     """What every stage is: a frozen dataclass whose fields are its options. One level of inheritance, no registry."""
 
     called: ClassVar[str] = "stage"
-    doer: ClassVar[str] = "datagen.steps.judging:judge"
+    doer: ClassVar[str] = "datagen.steps.curating:curate"
     reasons: ClassVar[frozenset[str]] = frozenset()  # every reason that decide() may give
     decides: ClassVar[frozenset[str]] = frozenset()  # options that change decide() only, not the scores
     parallel: ClassVar[Literal["rows", "device"]] = "rows"  # score in a pool of processes, or in one with all its threads

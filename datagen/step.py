@@ -138,12 +138,8 @@ def find(name: str, base: type[K], room: str | None = None) -> type[K]:
         raise UsageError(f"'{name}' is not the name of a {what}{did_you_mean(name, known)}")
     if "." not in name and name not in known:
         raise UsageError(f"there is no {what} '{name}'{did_you_mean(name, known)}")
-    if "." in name:
-        path = name
-        look_in_current_folder(name.partition(".")[0])
-    else:
-        path = f"{_rooms()[name]}.{name}"
-    module = _imported(name, path, what)
+    path = name if "." in name else f"{_rooms()[name]}.{name}"
+    module = imported(name, path, what)
     found = [
         c for c in vars(module).values()
         if inspect.isclass(c) and issubclass(c, base) and c is not base and c.__module__ == path
@@ -154,7 +150,19 @@ def find(name: str, base: type[K], room: str | None = None) -> type[K]:
     return found[0]
 
 
-def _imported(name: str, path: str, what: str) -> Any:
+def imported(name: str, path: str, what: str) -> Any:
+    """Return the module of a name: of a room of ours, or a user's own, which may lie in the current folder.
+
+    Args:
+        name: as the user says it.
+        path: the module's.
+        what: an error calls it, such as `stage`.
+
+    Raises:
+        UsageError: it cannot be imported.
+    """
+    if path == name:
+        look_in_current_folder(name.partition(".")[0])
     try:
         return importlib.import_module(path)
     except ModuleNotFoundError as e:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from local_endpoint import LocalEndpoint
 import datagen as dg
 from datagen import calls
 from datagen.data.shards import read_all
+from datagen.errors import DatagenError
 from datagen.options import listed
 from datagen.recipe import make
 from datagen.runner import execute
@@ -324,3 +326,99 @@ def test_a_limit_of_documents_or_pairs_is_the_steps_own(
     done = datagen("from-pairs", "pairs.jsonl", "-o", "pairs", "--source", "en", "--target", "th", "--limit", "1")
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "pairs" / "run.json").read_text())["stages"][0]["pairs"] == 1
+
+
+def test_a_step_of_ones_own_is_a_command_over_rows(mine: Path, datagen: Callable[..., Any]) -> None:
+    told = datagen("mine.count", "--help").stdout
+    assert "--before TEXT" in told and "--estimate" not in told  # it asks no model
+    done = datagen("mine.count", "rows.jsonl", "-o", "out", "--before", "here: ")
+    assert done.returncode == 0, done.stderr
+    assert (mine / "out" / "count.txt").read_text() == "here: 1"
+    assert dg.function("mine.count")("rows.jsonl", mine / "out", before="there: ").summary["rows_kept"] == 1
+    assert (mine / "out" / "count.txt").read_text() == "there: 1"
+
+
+def test_a_doer_that_returns_no_work_is_one_line(mine: Path, datagen: Callable[..., Any]) -> None:
+    text = STEP.replace("    return Work(", "    Work(")
+    (mine / "mine" / "count.py").write_text(text, "utf-8")
+    done = datagen("mine.count", "rows.jsonl", "-o", "out")
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (
+        2, "datagen: step 'mine.count': mine.count:count returned NoneType; it must return a datagen.work.Work"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("option", ["out", "help", "limit", "json", "as_json"])
+def test_an_option_that_has_the_name_of_a_flag_is_one_line(mine: Path, datagen: Callable[..., Any], option: str) -> None:
+    (mine / "mine" / "count.py").write_text(STEP.replace("    before: str", f"    {option}: str"), "utf-8")
+    done = datagen("mine.count", "rows.jsonl", "-o", "out")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert f"its option '{option}' has the name of a flag of the command; call it otherwise" in done.stderr
+
+
+@pytest.mark.parametrize("gives", ["None", "3", "[3]", "[[3]]", "['ab']"])
+def test_what_a_generator_of_ones_own_gives_wrongly_is_a_ledger_row_and_ends_the_run(
+    mine: Path, endpoint: LocalEndpoint, datagen: Callable[..., Any], gives: str
+) -> None:
+    text = GENERATOR.partition("        return [drafted")[0] + f"        return {gives}\n"
+    (mine / "mine" / "riddles.py").write_text(text, "utf-8")
+    at = ("--model", "local", "--base-url", endpoint.base_url)
+    done = datagen("mine.riddles", "-n", "3", "-o", "out", "--stall", "3", *at)
+    assert done.returncode == 3, done.stderr
+    lost = read_all(mine / "out" / "dropped").to_pylist()
+    assert len(lost) == 3 and {row["reason"] for row in lost} == {"error"}
+    assert all("TypeError" in row["evidence"] for row in lost)
+    stopped = json.loads((mine / "out" / "run.json").read_text())["stages"][0]["stopped"]
+    assert "the last 3 requests kept nothing" in stopped["message"]
+
+
+@pytest.mark.parametrize(
+    ("record", "said"),
+    [
+        ("lambda row: None", "the record of a row is a dict, not None"),
+        ("lambda row: [1]", "the record of a row is a dict, not [1]"),
+        ("lambda row: 1 / 0", "broke: ZeroDivisionError: division by zero"), ("lambda row: exit(3)", "broke: SystemExit: 3"),
+    ],
+)  # fmt: skip
+def test_what_a_format_of_ones_own_gives_wrongly_is_one_line_and_leaves_no_file(
+    mine: Path, datagen: Callable[..., Any], record: str, said: str
+) -> None:
+    text = f"from datagen.formats.format import Format\n\nFORMAT = Format('pairs', {record}, flat=True)\n"
+    (mine / "mine" / "pairs.py").write_text(text)
+    for name in ("made.jsonl", "made.csv"):
+        done = datagen("export", "rows.jsonl", "--to", "mine.pairs", "-o", name)
+        assert done.returncode == 3 and done.stderr.count("\n") == 1, done.stderr
+        assert "datagen: --to pairs: " in done.stderr and said in done.stderr
+    assert {p.name for p in mine.iterdir()} == {"mine", "rows.jsonl"}
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: dg.filter("rows.jsonl", out=3), "out is a path, not 3"),
+        (lambda: dg.filter("rows.jsonl", out="o", mapping="a"), "reading, option 'mapping': 'a' is not name=value"),
+        (lambda: dg.filter("rows.jsonl", out="o", limit="few"), "reading, option 'limit': 'few' is not a whole number"),
+        (lambda: dg.filter("rows.jsonl", out="o", mapping={1: 2}), "mapping must be a map of names"),
+        (lambda: dg.answer("rows.jsonl", None), "out is a path, not None"),
+        (lambda: dg.mix("rows.jsonl", "o"), "sources is a map of names to rows, not str"),
+        (lambda: dg.from_pairs(3, "o"), "what is read is a path, not 3"),
+        (lambda: dg.answer("rows.jsonl", "o", extra_body={1: 2}), "extra_body: 1 is no name of a parameter"),
+        (lambda: dg.write("rows.jsonl", "alpaca", None), "target is a path, not None"),
+    ],
+)  # fmt: skip
+def test_a_value_of_another_type_is_one_line_in_python_too(mine: Path, call: Callable[[], Any], said: str) -> None:
+    with pytest.raises(DatagenError, match=re.escape(said)):
+        call()
+    assert {p.name for p in mine.iterdir()} == {"mine", "rows.jsonl"}
+
+
+def test_a_list_given_twice_is_both_and_what_stands_once_is_the_last(
+    mine: Path, endpoint: LocalEndpoint, datagen: Callable[..., Any]
+) -> None:
+    at = ("--model", "local", "--base-url", endpoint.base_url, "-n", "1")
+    done = datagen("mine.riddles", "-o", "out", "--rules", "length", "--rules", "keywords", "--stall", "3", "--stall", "9", *at)
+    assert done.returncode == 0, done.stderr
+    options = json.loads((mine / "out" / "run.json").read_text())["stages"][0]["options"]
+    assert (options["rules"], options["stall"]) == (["length", "keywords"], 9)
+    (mine / "other.jsonl").write_text('{"question": "Name a river.", "answer": "The Mekong."}\n')
+    done = datagen("export", "other.jsonl", "--to", "alpaca", "--map", "instruction=question", "--map", "output=answer")
+    assert json.loads(done.stdout) == {"instruction": "Name a river.", "output": "The Mekong."}

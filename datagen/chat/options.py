@@ -106,6 +106,8 @@ class ModelOptions:
         self._check_extra(self.extra_body or {})
 
     def _check_extra(self, extra: dict[str, Any]) -> None:
+        if odd := next((key for key in extra if not isinstance(key, str)), None):
+            raise ValueError(f"extra_body: {odd!r} is no name of a parameter")
         wrong = [key for key in extra if key in OURS]
         if wrong:
             raise ValueError(f"extra_body may not set '{wrong[0]}', which datagen sets itself")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from datagen.errors import UsageError
+
 if TYPE_CHECKING:
     from datagen.options import Option
 
@@ -115,7 +117,11 @@ def command(
     """
     import inspect
 
-    every = [*params, *flags_of(kind, leave)]
+    params, own = list(params), flags_of(kind, leave)
+    taken = {"--help", "help", *(word for p in params for word in (p.name, *p.opts))}
+    if twice := [p.name for p in own if taken & {p.name, *p.opts}]:
+        raise UsageError(f"'{name}': its option '{twice[0]}' has the name of a flag of the command; call it otherwise")
+    every = [*params, *own]
     every.sort(key=lambda p: bool(getattr(p, "group", "")))  # stable: what matters first comes first
     told = inspect.cleandoc(kind.__doc__ or "")
     return Grouped(name, params=every, callback=callback, help=told, epilog="\n".join(kind.usage))

@@ -6,7 +6,6 @@ A file of this room that gives a `FORMAT` is one; a user's module that gives one
 from __future__ import annotations
 
 import functools
-import importlib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -17,7 +16,7 @@ from typing import Any, Literal
 from datagen.data.rows import Row
 from datagen.errors import UsageError, did_you_mean
 from datagen.formats.shape import Record
-from datagen.step import look_in_current_folder
+from datagen.step import imported
 
 ROOM = Path(__file__).parent
 _GIVES_ONE = re.compile(r"^FORMAT = ", flags=re.M)
@@ -73,13 +72,8 @@ def find(name: str) -> Format:
     known = names()
     if "." not in name and name not in known:
         raise UsageError(f"--to {name}: there is no such format{did_you_mean(name, known)}")
-    if "." in name:
-        look_in_current_folder(name.partition(".")[0])
     path = name if "." in name else f"datagen.formats.{name}"
-    try:
-        found = getattr(importlib.import_module(path), "FORMAT", None)
-    except (Exception, SystemExit) as e:  # noqa: BLE001 - a user's module may fail in any way when it is imported
-        raise UsageError(f"--to {name}: {path} cannot be imported: {type(e).__name__}: {e}") from None
+    found = getattr(imported(name, path, "format"), "FORMAT", None)
     if not isinstance(found, Format) or not (found.record or found.write):
         raise UsageError(f"--to {name}: {path} gives no FORMAT = Format(name, record or write)")
     return found

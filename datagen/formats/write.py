@@ -14,11 +14,11 @@ from typing import Any
 
 from datagen.answered import answered_to
 from datagen.data.rows import Row
-from datagen.errors import UsageError, writing
+from datagen.errors import DataError, DatagenError, UsageError, writing
 from datagen.formats import card, csv, jsonl
 from datagen.formats.conversation import columns_of, is_preference, pair_of, prompt_turns, unwanted
 from datagen.formats.format import Format, Written, find, names
-from datagen.formats.shape import dumps
+from datagen.formats.shape import Record, dumps
 from datagen.formats.streams import whole_file
 from datagen.formats.tools import offered
 from datagen.remnants import is_visible
@@ -97,13 +97,26 @@ def _checked(form: Format, target: Path | None) -> str:
 def _texts(rows: Iterable[Row], fitting: Fitting, fields: dict[str, None]) -> Iterator[str]:
     """Yield the record of every row as JSON text, and note the names of its fields."""
     form = fitting.to
-    assert form.record is not None
     for row in rows:
-        record = form.record(row)
+        record = _record(form, row)
         for note in form.notes(row, record):
             fitting.met[note] += 1
         fields.update(dict.fromkeys(record))
         yield dumps(record)
+
+
+def _record(form: Format, row: Row) -> Record:
+    """Return what a format makes of a row; a user's may break in any way, or give what is no record."""
+    assert form.record is not None
+    try:
+        record = form.record(row)
+    except DatagenError:
+        raise
+    except (Exception, SystemExit) as e:
+        raise DataError(f"--to {form.name}: the record of the row {row['id']} broke: {type(e).__name__}: {e}") from e
+    if not isinstance(record, dict):
+        raise DataError(f"--to {form.name}: the record of a row is a dict, not {str(record)[:80]}")
+    return record
 
 
 def _to_stdout(texts: Iterable[str]) -> None:

@@ -152,7 +152,10 @@ class Loop:
     async def _made(self, index: int, seen: Seen) -> list[list[Draft]]:
         """Return the tasks of a request; answers that break their reader are a ledger row, and stay in the journal."""
         try:
-            return await self.maker.make(index, seen)
+            tasks = await self.maker.make(index, seen)
+            if not all(isinstance(draft, Draft) for task in tasks for draft in task):
+                raise TypeError(f"make() must return a list of drafts for each task, not {str(tasks)[:80]}")
+            return tasks
         except DatagenError:
             raise
         except (Exception, SystemExit) as e:  # noqa: BLE001 - whatever an answer does to its reader, the run goes on

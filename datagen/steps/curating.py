@@ -29,7 +29,7 @@ from datagen.work import Run, Work
 CURVE_ROWS = 20_000  # so many rows get their retention curves unasked: they take seconds
 
 
-def judge(run: Run, step: Step, folder: Path) -> Work:
+def curate(run: Run, step: Step, folder: Path) -> Work:
     """Score every row, decide on those that are left, and add the verdict as a layer."""
     stage, data, able = step.options, run.datasets[-1], _with_its_model(run, step)
     ctx = Context(folder=run.out, offline=run.offline, say=run.progress.say)
