@@ -1,6 +1,5 @@
 """The Python face of datagen, for editors and type checkers; made by `make docs` from the code, do not edit."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 

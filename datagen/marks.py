@@ -22,6 +22,7 @@ THOUGHTS = (
     ("<seed:think>", "</seed:think>"),
     ("◁think▷", "◁/think▷"),  # Kimi
 )
+_CLOSES = {opened.lower(): re.compile(re.escape(closed), re.I) for opened, closed in THOUGHTS}
 _OPENING = re.compile("|".join(re.escape(opened) for opened, _ in THOUGHTS), re.I)
 _BEGINS = re.compile(rf"\s*+(?:{_OPENING.pattern})", re.I)
 _CLOSING = re.compile("|".join(re.escape(closed) for _, closed in THOUGHTS), re.I)
@@ -38,19 +39,52 @@ def split_thought(text: str) -> tuple[str | None, str]:
 
     Of a completion, which some templates begin inside the thought: its closing mark may stand alone.
     """
+    if (channels := _channels(text)) is not None:
+        return channels
+    if _BEGINS.match(text):
+        return _after_thought(text)
+    later = _OPENING.search(text)
+    for closed in _CLOSING.finditer(text, 0, later.start() if later else len(text)):  # from there on it speaks of the marks
+        if not _mentioned(text, closed):
+            return unwrapped(text[closed.end() :].lstrip()), text[: closed.start()].strip()
+    return text, ""
+
+
+def split_reasoning(content: str) -> tuple[str, str]:
+    """Return the reasoning that begins a content, without its marks, and what follows it; "" and the content without one.
+
+    Of a row, whose content was written to be taught: a thought that never ends stays where it is, and a closing mark alone
+    counts where it ends a line and nothing before it speaks of marks: some generation prompts open the thinking themselves,
+    and answers saved from them begin in the middle of it.
+    """
+    if (found := _channels(content)) or _BEGINS.match(content):
+        answer, thought = found or _after_thought(content)
+        return ("", content) if answer is None else (thought, answer)
+    thought, end, answer = content.partition("</think>")
+    alone = answer.startswith(("\n", "\r\n")) and "<" not in thought
+    return (thought.strip(), answer.lstrip()) if end and alone else ("", content)
+
+
+def _after_thought(text: str) -> tuple[str | None, str]:
+    """Return what follows the thought that a text opens, and the thought; None where it never ends."""
     opened = _BEGINS.match(text)
-    start = opened.end() if opened else 0
-    later = None if opened else _OPENING.search(text)
-    quoted = None
-    for closed in _CLOSING.finditer(text, start):
-        if later and later.start() < closed.start():
-            break  # it speaks of the marks, or thinks in its middle
-        if not (_in_quotes(text, closed) if opened else _mentioned(text, closed)):
-            return unwrapped(text[closed.end() :].lstrip()), text[start : closed.start()].strip()
-        quoted = quoted or closed
-    if opened and quoted:  # there is no other
-        return unwrapped(text[quoted.end() :].lstrip()), text[start : quoted.start()].strip()
-    return (None, text[start:].strip()) if opened else (text, "")
+    assert opened is not None
+    own = _CLOSES[opened.group().strip().lower()]
+    marks = [*own.finditer(text, opened.end())] or [*_CLOSING.finditer(text, opened.end())]
+    closed = next((mark for mark in marks if not _in_quotes(text, mark)), next(iter(marks), None))
+    if closed is None:
+        return None, text[opened.end() :].strip()
+    return unwrapped(text[closed.end() :].lstrip()), text[opened.end() : closed.start()].strip()
+
+
+def _channels(text: str) -> tuple[str | None, str] | None:
+    """Return what a text says in the channel `final` of gpt-oss, None before there is one, and its thought; or None."""
+    text = text.lstrip().removeprefix(_START)
+    if not text.startswith(_ANALYSIS):
+        return None
+    thought, _, rest = text[len(_ANALYSIS) :].partition("<|end|>")
+    _, final, answer = rest.partition(_FINAL)
+    return (answer.rstrip().removesuffix("<|return|>").removesuffix("<|end|>") if final else None), thought.strip()
 
 
 def _in_quotes(text: str, mark: re.Match[str]) -> bool:
@@ -71,28 +105,6 @@ def _mentioned(text: str, mark: re.Match[str]) -> bool:
 def without_thoughts(text: str) -> str:
     """Return a text without its thoughts, wherever they stand; one without an end goes to the end of the text."""
     return _ANYWHERE.sub(" ", text)
-
-
-def split_reasoning(content: str) -> tuple[str, str]:
-    """Return the reasoning that begins a content, without its marks, and what follows it; "" and the content without one.
-
-    A closing mark alone counts where it ends a line and nothing before it speaks of marks: some generation prompts open the
-    thinking themselves, and answers saved from them begin in the middle of it.
-    """
-    text = content.lstrip()
-    for opened, closed in THOUGHTS:
-        if text.startswith(opened):
-            thought, end, answer = text[len(opened) :].partition(closed)
-            return (thought.strip(), unwrapped(answer.lstrip())) if end else ("", content)
-    if text.startswith((_START + _ANALYSIS, _ANALYSIS)):  # gpt-oss
-        thought, end, answer = text.removeprefix(_START)[len(_ANALYSIS) :].partition("<|end|>")
-        answer = answer.removeprefix(_START)
-        if not end or not answer.startswith(_FINAL):
-            return "", content
-        return thought.strip(), answer[len(_FINAL) :].removesuffix("<|return|>").removesuffix("<|end|>")
-    thought, end, answer = content.partition("</think>")
-    alone = answer.startswith(("\n", "\r\n")) and "<" not in thought
-    return (thought.strip(), answer.lstrip()) if end and alone else ("", content)
 
 
 def unwrapped(answer: str) -> str:

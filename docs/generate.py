@@ -201,7 +201,6 @@ def _place(where: str) -> str:
 
 STUB = '''"""The Python face of datagen, for editors and type checkers; made by `make docs` from the code, do not edit."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from datagen.marks import split_calls, split_responses, split_thought
+from datagen.marks import split_calls, split_reasoning, split_responses, split_thought
 
 JSON, PYTHON = '{"name": "f", "arguments": {"ok": true}}', "\n{'arguments': {'ok': True}, 'name': 'f'}\n"
 
@@ -64,3 +64,32 @@ def test_a_thought_is_told_from_what_is_said(text, said, thought):
 )  # fmt: skip
 def test_words_about_the_marks_stay(text):
     assert split_thought(text) == (text, "")
+
+
+ASKED, SAID = "<|channel|>analysis<|message|>", "<|channel|>final<|message|>"
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "thought"),
+    [
+        (f"{ASKED}hm<|end|><|start|>assistant{SAID}Hi<|return|>", "Hi", "hm"),
+        (f"<|start|>assistant{ASKED}hm<|end|><|start|>assistant{SAID}Hi", "Hi", "hm"),
+        (f"{ASKED}cut off here", None, "cut off here"), (f"{ASKED}hm<|end|>", None, "hm"),
+        ("<think>the tag </reasoning> is none of mine</think>Hi", "Hi", "the tag </reasoning> is none of mine"),
+        ("<think>hm</thinking>Hi", "Hi", "hm"),
+    ],
+)  # fmt: skip
+def test_channels_and_marks_of_one_family_are_read_alike_in_completions_and_rows(text, said, thought):
+    assert split_thought(text) == (said, thought)
+    assert split_reasoning(text) == (("", text) if said is None else (thought, said))
+
+
+@pytest.mark.parametrize(
+    ("content", "thought", "answer"),
+    [
+        ("hm\n</think>\n\nHi", "hm", "Hi"), ("</think> Answer", "", "</think> Answer"), ("a <b> c</think>\nHi", "", None),
+        ("<think>a `</think>` b</think>Hi", "a `</think>` b", "Hi"), ("<think>never ends", "", None), ("Plain.", "", None),
+    ],
+)  # fmt: skip
+def test_the_reasoning_of_a_row_is_told_only_where_it_is_sure(content, thought, answer):
+    assert split_reasoning(content) == (thought, content if answer is None else answer)
