@@ -8,7 +8,7 @@ SHELL := /bin/bash
 export PYTHONDONTWRITEBYTECODE :=
 # Three workers for two cores, for tests of servers and kills mostly wait; each has files of its own, so that what the tests of
 # a file share is made once.
-PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile
+PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup demo docs test test-all soak lint check wheel clean
 .DEFAULT_GOAL := help

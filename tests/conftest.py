@@ -31,6 +31,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", action="store_true", help="the whole of each series of kills, not a few")
 
 
+# Files of half a minute and more come first: one that is begun last is waited for by two workers that have nothing to do.
+LONG = (
+    "test_kill.py", "test_defaults_on_real_data.py", "test_stops.py", "test_llama_server.py", "test_served.py",
+    "test_round_trip.py", "test_ifd.py", "test_endurance.py", "test_backtranslate.py", "test_loop.py", "test_rouge_l.py",
+    "test_doctor.py", "test_tasks_hostile.py", "test_score.py", "test_causal_lm.py", "test_import_path.py", "test_checkpoint.py",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the long files first, in an order that every worker has."""
+    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
+
+
 WAITS = {  # seconds, in the place of those that are right between machines
     "datagen.chat.client.BACK_OFF_S": 0.02, "datagen.chat.batches.BACK_OFF_S": 0.02,
     "datagen.chat.batches.FIRST_POLL_S": 0.01, "datagen.chat.batches.QUIET_S": 0.1,

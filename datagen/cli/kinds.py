@@ -72,7 +72,7 @@ def recipe_of(rows: Sequence[str], values: dict[str, Any], steps: Callable[[dict
     from datagen.reading import NAMES
     from datagen.recipe import make
 
-    how = {name: values.pop(name) for name in NAMES if "mapping" in values}
+    how = {name: values.pop(name) for name in NAMES} if "mapping" in values else {}  # else a limit is an option of a step
     return make(steps(given(values)), input=rows, **how)
 
 

@@ -172,7 +172,7 @@ def test_the_embedded_model_reads_english_and_says_that_it_reads_no_thai(tmp_pat
     assert (given < alone).tolist() == [True, True, True]
     text = "กรุงเทพมหานครเป็นเมืองหลวงของประเทศไทยและเป็นศูนย์กลางการค้า การศึกษา และการปกครองของประเทศมาช้านาน"
     with ShardWriter(tmp_path / "in", ROW) as writer:
-        for n in range(12):
+        for n in range(7):  # 2,000 bytes of a language are looked at, and each costs a tenth of a second
             writer.add(new_row(instruction=f"อธิบายเรื่องกรุงเทพ {n}", output=f"{n} {text}"))
     with pytest.raises(
         UsageError, match=r"bits per byte on answers in 'th', so it does not read that language; name one that does"

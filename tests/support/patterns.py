@@ -14,6 +14,7 @@ from typing import Any
 import regex
 
 import datagen
+from datagen import marks
 from datagen.answers import score as parse
 from datagen.curate import rules
 from datagen.similarity import same_answer
@@ -32,6 +33,7 @@ MADE = {
     "datagen.html_text.markup": [("_end", regex.compile(r"</script\s*+>", flags=regex.I), "search")],
     "datagen.curate.rules": [("toxic", rules._pattern("toxic"), "search")],
     "datagen.similarity.same_answer": [("question_words", same_answer._question_words(), "finditer")],
+    "datagen.marks": [(opened, pattern, "finditer") for opened, pattern in marks._CLOSES.items()],
     "datagen.teaching.evolve": [("stop_words", evolve._stop_words()[1], "fullmatch")],
 }  # fmt: skip
 # Their patterns are those of module constants, or never see a row: one character, the words of a command, our own source, the

@@ -188,7 +188,7 @@ def test_the_learning_rate_rises_over_the_warmup_and_falls_by_its_schedule() -> 
 def test_a_few_rows_are_learned_by_smollm2() -> None:
     words = ["river", "stone", "cloud", "lamp"]
     rows = [new_row(instruction=f"Give the code of {w} {n}.", output=f"{w[:3]}-{n}{n}") for w in words for n in (3,)]
-    ran = train(rows, TrainOptions(steps=12, batch_size=4, lr=1e-3), None, eval_rows=rows)
+    ran = train(rows, TrainOptions(steps=6, batch_size=4, lr=2e-3), None, eval_rows=rows)
     assert ran.eval_before is not None
     assert ran.eval_after is not None
     assert ran.eval_after["loss"] < 0.4 * ran.eval_before["loss"]
