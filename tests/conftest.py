@@ -35,7 +35,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 LONG = (
     "test_kill.py", "test_defaults_on_real_data.py", "test_stops.py", "test_llama_server.py", "test_served.py",
     "test_round_trip.py", "test_ifd.py", "test_endurance.py", "test_backtranslate.py", "test_loop.py", "test_rouge_l.py",
-    "test_doctor.py", "test_tasks_hostile.py", "test_score.py", "test_causal_lm.py", "test_import_path.py", "test_checkpoint.py",
+    "test_doctor.py", "test_tasks_hostile.py", "test_score.py", "test_causal_lm.py", "test_import_path.py",
+    "test_checkpoint.py",
 )  # fmt: skip
 
 

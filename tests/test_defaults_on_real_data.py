@@ -163,6 +163,7 @@ def test_sixty_answers_of_one_sentence_are_sixty_rows(language: str, question: s
     assert filtered(about_capitals(language, question, answer)).dropped.column("instruction").to_pylist() == []
 
 
+@pytest.mark.slow
 def test_no_program_is_dropped_for_one_of_other_tokens(filtered: Filtered) -> None:
     done = filtered(records("benchmarks/mbpp_test.jsonl.gz"), mapping={"instruction": "text", "output": "code"})
     assert [(one, other) for one, other in repeated(done) if one != other] == []

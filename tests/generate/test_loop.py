@@ -178,6 +178,7 @@ def test_an_estimate_buys_the_first_requests_of_the_run_and_quotes_the_rest(
     assert told["requests"][1] * 0.7 <= entry["requests"]["judged"] <= told["requests"][2] * 1.5
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_with_every_answer_saved(tmp_path: Path, clean_environment: dict[str, str]) -> None:
     with LocalEndpoint(delay_s=0.05) as server:
         command = [sys.executable, "-m", "datagen", "self-instruct", "-n", "5000", "-o", "out", "--model", "local"]

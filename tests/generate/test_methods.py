@@ -39,6 +39,7 @@ def said(body: dict[str, Any]) -> str:
     return str(body["messages"][-1]["content"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", ["en", "zh", "th"])
 def test_original_asks_for_tasks_then_their_kind_then_their_instances(
     tmp_path: Path, endpoint: LocalEndpoint, language: str

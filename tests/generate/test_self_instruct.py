@@ -157,6 +157,7 @@ def test_a_larger_n_buys_only_the_rest(tmp_path: Path, endpoint: LocalEndpoint) 
     assert len(set(sent)) == len(sent), "a recorded request was sent again"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("language", "words"), [("zh", "请为一个处理文字的助手"), ("th", "ช่วยคิดชุดงาน")])
 def test_prompts_and_seeds_of_other_languages(tmp_path: Path, endpoint: LocalEndpoint, language: str, words: str) -> None:
     kept, _ = made(tmp_path / "out", endpoint, n=5, language=language)

@@ -41,6 +41,7 @@ def test_what_every_request_would_meet_stops_at_once_though_the_first_one_hangs(
         assert server.requests <= 8
 
 
+@pytest.mark.slow
 def test_reparse_of_a_run_that_asked_again_keeps_its_rows(tmp_path: Path, datagen: Any) -> None:
     with LocalEndpoint({2: "context"}) as server:
         command = [

@@ -8,6 +8,8 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pytest
+
 from datagen.report.diversity import TOP, diversity, first_word, panel
 
 SEEDS = ["Write a poem about rain.", "Write a story.", "What is the capital of Peru?"]
@@ -100,6 +102,7 @@ def test_kept_rows_without_a_noun_have_no_share() -> None:
     assert "have a pair" not in panel(d)
 
 
+@pytest.mark.slow
 def test_chinese_and_thai_are_read_too() -> None:
     d = diversity(["写一首诗。"], ["请写一首关于春天的诗。", "把下面的句子翻译成英文"], "zh")
     assert d["new"]["pairs"]["top"] == [("翻译 句子", 1)]

@@ -213,6 +213,7 @@ def test_where_pairs_go_that_fit_worst_only_the_others_are_quoted_for_the_judge(
     assert told["not_counted"] == ["semantic"] and told["sent"] == len(server.bodies) == 5 + 2
 
 
+@pytest.mark.slow
 def test_fit_by_the_embedded_model_is_refused_for_other_languages_before_anything_is_paid_for(
     tmp_path: Path, saying: Any
 ) -> None:

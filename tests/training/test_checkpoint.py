@@ -256,6 +256,7 @@ def test_a_run_that_hears_a_signal_saves_its_step_and_goes_on_from_the_next(
     assert (broken / name).read_bytes() == (whole / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_the_second_signal_ends_a_run_at_once(tiny_dir: Path, sums: list[Row], tmp_path: Path) -> None:
     facts = {"model": str(tiny_dir), "steps": 12, "batch_size": 5, "device": "cpu"}
     stepped, errors = FORKS.Event(), tmp_path / "errors"

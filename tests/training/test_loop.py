@@ -18,6 +18,7 @@ from datagen.training.loop import TrainOptions, train
 Loaded = tuple[Any, Any]
 
 
+@pytest.mark.slow
 def test_two_runs_with_one_seed_write_equal_adapters(tiny_dir: Path, sums: list[Row], tmp_path: Path) -> None:
     options = TrainOptions(model=str(tiny_dir), steps=5, lr=1e-2)
     state = torch.random.get_rng_state()
