@@ -253,6 +253,7 @@ class Slow(Stage):
 """
 
 
+@pytest.mark.slow
 def test_the_python_face_says_where_it_is_when_it_takes_long(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

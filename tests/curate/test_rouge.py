@@ -215,6 +215,7 @@ def test_the_nearest_kept_rows_are_those_of_brute_force(rows: list[list[str]]) -
         assert done.columns["rouge_l_max"].to_pylist()[i] == pytest.approx(best[0][1] if best else 0.0)
 
 
+@pytest.mark.slow
 def test_units_are_a_choice() -> None:
     rows = [new_row(instruction=t, output="x") for t in ("红烧肉应该怎么做才好吃呢", "糖醋鱼应该怎么做才好吃呢")]
     by = {u: applied(rows, same_answer="off", field="instruction", units=u, threshold=0.7) for u in ("graphemes", "words")}

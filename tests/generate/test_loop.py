@@ -42,6 +42,7 @@ def bodies(out: Path) -> set[str]:
         return {body for (body,) in db.execute("SELECT body FROM request")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{"machine_examples": 2}, {"method": "original"}, {"method": "one"}])
 def test_where_requests_look_at_the_kept_rows_concurrency_and_faults_change_nothing(
     tmp_path: Path, options: dict[str, Any], folder_bytes: Callable[..., Any]
@@ -81,6 +82,7 @@ def test_a_changed_filter_buys_nothing_more_than_its_rows_need(tmp_path: Path, e
     assert endpoint.requests == bought
 
 
+@pytest.mark.slow
 def test_the_last_requests_are_not_more_than_what_is_missing_needs(tmp_path: Path, endpoint: LocalEndpoint) -> None:
     made(tmp_path / "out", endpoint, n=60, concurrency=32, window=32)
     requests = read_json(tmp_path / "out" / "run.json")["stages"][0]["requests"]

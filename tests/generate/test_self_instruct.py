@@ -183,6 +183,7 @@ def test_a_request_given_up_is_a_ledger_row_and_the_run_goes_on(tmp_path: Path) 
     assert read_json(tmp_path / "out" / "run.json")["stages"][0]["usage"]["without_usage"] == 2
 
 
+@pytest.mark.slow
 def test_a_request_that_fails_at_every_retry_is_given_up_until_it_is_asked_for_again(tmp_path: Path) -> None:
     with LocalEndpoint(dict.fromkeys(range(1, 7), "500")) as server:
         _, dropped = made(tmp_path / "out", server, concurrency=1)

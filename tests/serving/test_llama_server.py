@@ -200,6 +200,7 @@ def test_requests_without_a_seed_have_that_of_their_key_and_give_the_same_in_a_s
     assert made[0] == made[1] and len(set(made[0])) == 3
 
 
+@pytest.mark.slow
 def test_a_judge_asks_it(tmp_path: Path, small: Path, write_jsonl: Any) -> None:
     write_jsonl("in.jsonl", {"instruction": "Say one.", "output": "one"})
     options = {"model": str(small), "max_output_tokens": 8}

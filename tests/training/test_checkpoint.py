@@ -177,6 +177,7 @@ def test_a_damaged_checkpoint_is_named_and_counts_as_none(name: str, tmp_path: P
     assert checkpoint.restore(tmp_path, "mark", trained, fresh) == progress and new.weight.equal(layer.weight)
 
 
+@pytest.mark.slow
 def test_training_begins_again_where_its_checkpoint_is_damaged(
     tiny_dir: Path, sums: list[Row], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -210,6 +211,7 @@ def stopped(rows: list[Row], options: TrainOptions, out: Path) -> None:
         train(rows, options, out, on_step=stop)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_other_rows_or_options_is_not_resumed(tiny_dir: Path, sums: list[Row], tmp_path: Path) -> None:
     options = TrainOptions(model=str(tiny_dir), steps=6, save_every=2)
     other = TrainOptions(model=str(tiny_dir), steps=6, save_every=2, lr=1e-3)
