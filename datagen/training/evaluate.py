@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any, TypedDict
 
 from datagen.errors import DataError
-from datagen.training.batches import MICRO_TOKENS, Sample, micro_batches, padded
+from datagen.training.batches import Sample
 from datagen.training.loss import label_head, label_loss
+from datagen.training.passes import MICRO_TOKENS, Arrangement, passes
 
 
 class Evaluation(TypedDict):
@@ -24,6 +25,7 @@ def evaluate(
     samples: Sequence[Sample],
     left_out: Sequence[tuple[str, str]] = (),
     micro_tokens: int = MICRO_TOKENS,
+    how: Arrangement = "padded",
 ) -> Evaluation:
     """Return the mean label loss of a model on rows, in the precision of its weights; `repeat` does not count.
 
@@ -31,7 +33,8 @@ def evaluate(
         model: a causal language model, in any mode; it stays in that mode.
         samples: the texts of the rows.
         left_out: (row id, reason) of other rows, which are named in what is returned.
-        micro_tokens: most padded tokens of one forward pass.
+        micro_tokens: most tokens of one forward pass, padding counted.
+        how: the texts go through it, as `arrangement.chosen` says.
 
     Raises:
         DataError: there is no sample.
@@ -48,8 +51,8 @@ def evaluate(
     with torch.no_grad():
         for source in sources:
             mine = [s for s in samples if s.source == source]
-            for micro in micro_batches(mine, micro_tokens):
-                sums[source] += label_loss(head, padded(micro, device)).item()
+            for batch in passes(mine, how, micro_tokens, device):
+                sums[source] += label_loss(head, batch)[0].item()
             weights[source] = sum(s.label_weight for s in mine)
     model.train(training)
     return {

@@ -28,10 +28,12 @@ from datagen.models.causal_lm import computes_in_bfloat16, load, pick_device, re
 from datagen.render.template import with_template
 from datagen.training import checkpoint
 from datagen.training.adapters import check_moved, lora, save_adapter, save_full, seeded
-from datagen.training.batches import MICRO_TOKENS, Plan, Sample, micro_batches, padded
+from datagen.training.arrangement import chosen
+from datagen.training.batches import Plan, Sample
 from datagen.training.evaluate import Evaluation, evaluate
 from datagen.training.loss import LabelHead, label_head, label_loss
 from datagen.training.options import TrainOptions
+from datagen.training.passes import MICRO_TOKENS, Arrangement, passes
 from datagen.training.prepare import Prepared, begun_in, prepared
 
 if TYPE_CHECKING:
@@ -123,11 +125,12 @@ def train(
 
 @dataclass(frozen=True)
 class _Machine:
-    """Where and how the arithmetic is done; `half`: in bfloat16, with float32 sums; micro_tokens: padded, per pass."""
+    """Where and how the arithmetic is done; `half`: in bfloat16, with float32 sums; micro_tokens: most of one pass."""
 
     device: str
     half: bool
     micro_tokens: int
+    how: Arrangement = "padded"
 
 
 def _check_vocabulary(model: Any, samples: Sequence[Sample]) -> None:
@@ -162,13 +165,15 @@ def _run(
     measured, mark = ready.measured, ready.mark
     trained = {name: p for name, p in network.named_parameters() if p.requires_grad}
     optimiser = _optimiser(network, trained, options)
+    network.train()
+    head = label_head(network)
+    machine = replace(machine, how=chosen(network, head, trained, [*ready.samples, *(measured[0] if measured else ())]))
     progress = checkpoint.restore(out, mark, trained, optimiser) if out and not options.fresh else None
     if progress is None:
-        before = evaluate(network, *measured, machine.micro_tokens) if measured else None
+        before = evaluate(network, *measured, machine.micro_tokens, machine.how) if measured else None
         progress = checkpoint.Progress(0, [], 0, 0, 0.0, before, ready.date)
     earlier = progress.seconds
     network.train()
-    head = label_head(network)
     saved = time.monotonic()
     with _metrics(out, progress.step) as write, heard() if out else contextlib.nullcontext(Heard()) as word:
         for step in range(progress.step, plan.steps):
@@ -191,7 +196,7 @@ def _run(
             if word.signal:
                 raise stopped(step + 1, plan.steps, word, fresh=options.fresh)
     network.eval()
-    after = evaluate(network, *measured, machine.micro_tokens) if measured else None
+    after = evaluate(network, *measured, machine.micro_tokens, machine.how) if measured else None
     return replace(progress, seconds=earlier + time.monotonic() - started), after
 
 
@@ -212,13 +217,14 @@ def _step(
     kind = machine.device.partition(":")[0]
     loss = 0.0
     with seeded(options.seed * 1_000_003 + step, machine.device):  # of dropout, in models whose config has it
-        for micro in micro_batches(batch, machine.micro_tokens):
+        for part in passes(batch, machine.how, machine.micro_tokens, machine.device):
             with torch.autocast(kind, dtype=torch.bfloat16, enabled=machine.half):
-                part: Any = label_loss(head, padded(micro, machine.device)) / weight
-            part.backward()
-            loss += part.item()
+                total, by_text = label_loss(head, part)
+            (total / weight).backward()  # type: ignore[no-untyped-call]
+            loss += total.item() / weight
             if not math.isfinite(loss):
-                _stop(step, "loss", loss, micro)
+                lost = by_text.isfinite().logical_not().tolist()
+                _stop(step, "loss", loss, [s for s, whether in zip(part.samples, lost, strict=True) if whether])
     norm = torch.nn.utils.clip_grad_norm_(list(trained.values()), options.clip).item()
     if not math.isfinite(norm):
         _stop(step, "gradient norm", norm, batch)

@@ -131,10 +131,10 @@ class TrainOptions:
         return self.lr if self.lr is not None else 2e-4 if self.method == "lora" else 2e-5
 
     def lr_at(self, step: int, steps: int) -> float:
-        """Return the learning rate of a step (0-based) of a run; it is above 0 in every step, the first too."""
+        """Return the learning rate of a step (0-based) of a run: above 0 in every one, and below the peak in each of the warmup."""
         rising = math.ceil(self.warmup * steps)
         if step < rising:
-            return self.peak_lr * (step + 1) / rising
+            return self.peak_lr * (step + 1) / (rising + 1)
         done = (step - rising) / max(1, steps - rising)
         share = {"constant": 1.0, "linear": 1.0 - done, "cosine": 0.5 * (1.0 + math.cos(math.pi * done))}
         return self.peak_lr * share[self.schedule]

@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datagen.data.rows import Row, new_row, turn
-from datagen.training.batches import Plan, Sample, epoch_order, micro_batches, padded, samples_of
+from datagen.training.batches import Plan, Sample, epoch_order, samples_of
+from datagen.training.passes import micro_batches, padded
+from datagen.training.tree import read_length
 
 
 def sample(name: str, length: int = 3, repeat: int = 1) -> Sample:
@@ -32,14 +34,28 @@ def test_a_row_with_repeat_3_is_seen_three_times_an_epoch() -> None:
     assert sorted(epoch_order([sample("a"), sample("b", repeat=3)], 0, 0)) == [0, 1, 1, 1]
 
 
-def test_no_batch_spans_two_epochs_and_the_last_one_is_short() -> None:
+def test_epochs_follow_each_other_without_a_short_batch_between() -> None:
     plan = Plan([sample(str(i)) for i in range(5)], seed=0, batch_size=2, epochs=2.0)
-    assert plan.steps == 6
-    sizes = [len(plan.batch(step)) for step in range(6)]
-    assert sizes == [2, 2, 1, 2, 2, 1]
-    for first in (0, 3):
-        assert sorted(s.id for step in range(first, first + 3) for s in plan.batch(step)) == list("01234")
-    assert [s.id for s in plan.batch(4)] == [s.id for s in Plan(plan.samples, 0, 2, epochs=2.0).batch(4)]
+    assert plan.steps == 5
+    seen = [s.id for step in range(5) for s in plan.batch(step)]
+    assert [len(plan.batch(step)) for step in range(5)] == [2] * 5
+    assert sorted(seen[:5]) == sorted(seen[5:]) == list("01234") and seen[:5] != seen[5:]
+    assert [s.id for s in plan.batch(2)] == [s.id for s in Plan(plan.samples, 0, 2, epochs=2.0).batch(2)]
+
+
+def test_batches_that_do_not_come_out_even_are_evenly_smaller() -> None:
+    plan = Plan([sample(str(i)) for i in range(65)], seed=0, batch_size=16)
+    assert [len(plan.batch(step)) for step in range(plan.steps)] == [13] * 5
+    assert sorted(s.id for step in range(5) for s in plan.batch(step)) == sorted(str(i) for i in range(65))
+
+
+def test_rows_of_one_id_are_not_always_neighbours() -> None:
+    samples = [sample("twice"), sample("twice"), *(sample(str(i)) for i in range(30))]
+    apart = []
+    for epoch in range(20):
+        order = epoch_order(samples, 0, epoch)
+        apart.append(abs(order.index(0) - order.index(1)))
+    assert sum(n == 1 for n in apart) < 10 and max(apart) > 10
 
 
 def test_steps_from_a_fraction_of_an_epoch() -> None:
@@ -63,11 +79,12 @@ def test_padding_comes_from_lengths_so_an_eos_label_stays_where_pad_is_eos(tiny:
     rows = [new_row(instruction="a", output="b"), new_row(instruction="a", output="one two three four five six")]
     samples, _ = samples_of(rows, tokenizer, 512)
     batch = padded(samples)
-    for line, one in zip(batch.labels.tolist(), samples, strict=True):
-        labels = [label for label in line if label != -100]
+    width = batch.input_ids.shape[1]
+    for row, one in enumerate(samples):
+        labels = batch.targets[batch.rows == row].tolist()
         assert labels[-1] == tokenizer.eos_token_id
         assert labels.count(tokenizer.eos_token_id) == 1
-        assert set(line[len(one.labels) :]) <= {-100}
+        assert batch.at[batch.rows == row].max() == row * width + read_length(one) - 1  # the state before it
 
 
 def test_rows_left_out_are_named_with_their_reason(tiny: tuple[Any, Any]) -> None:

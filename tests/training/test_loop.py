@@ -11,9 +11,10 @@ from safetensors.torch import load_file
 
 from datagen.data.rows import Row, new_row, turn
 from datagen.errors import DataError, ModelError, UsageError
-from datagen.training.batches import MICRO_TOKENS, samples_of
+from datagen.training.batches import samples_of
 from datagen.training.evaluate import Evaluation, evaluate
 from datagen.training.loop import TrainOptions, train
+from datagen.training.passes import MICRO_TOKENS
 
 Loaded = tuple[Any, Any]
 
@@ -84,9 +85,9 @@ def test_the_report_counts_every_row_step_and_token(tiny: Loaded, sums: list[Row
     seen: list[dict[str, Any]] = []
     options = TrainOptions(batch_size=5, epochs=2.0, schedule="linear")
     ran = train([*sums, silent], options, None, eval_rows=sums[:4], on_step=seen.append, base=tiny)
-    assert (ran.steps, ran.rows_used, ran.left_out) == (6, 12, [(silent["id"], "unanswered_turn")])
+    assert (ran.steps, ran.rows_used, ran.left_out) == (5, 12, [(silent["id"], "unanswered_turn")])
     assert ran.losses == [line["loss"] for line in seen]
-    assert [line["step"] for line in seen] == [1, 2, 3, 4, 5, 6]
+    assert [line["step"] for line in seen] == [1, 2, 3, 4, 5]
     assert (ran.tokens, ran.label_tokens) == (sum(x["tokens"] for x in seen), sum(x["label_tokens"] for x in seen))
     assert (ran.first_loss, ran.last_loss) == (ran.losses[0], ran.losses[-1])
     assert all(line["lr"] > 0 for line in seen)
@@ -179,8 +180,9 @@ def test_a_wrong_option_names_itself_and_what_it_may_be(option: dict[str, Any], 
 def test_the_learning_rate_rises_over_the_warmup_and_falls_by_its_schedule() -> None:
     options = TrainOptions(lr=1.0, warmup=0.2, schedule="linear")
     assert [options.lr_at(s, 10) for s in range(10)] == pytest.approx(
-        [0.5, 1, 1, 7 / 8, 6 / 8, 5 / 8, 4 / 8, 3 / 8, 2 / 8, 1 / 8]
+        [1 / 3, 2 / 3, 1, 7 / 8, 6 / 8, 5 / 8, 4 / 8, 3 / 8, 2 / 8, 1 / 8]
     )
+    assert TrainOptions(lr=1.0, warmup=0.01).lr_at(0, 10) == 0.5  # one step of warmup is one
     assert TrainOptions(warmup=0.0, schedule="constant").lr_at(5, 9) == 2e-4
     assert TrainOptions(method="full").peak_lr == 2e-5
 

@@ -6,17 +6,23 @@ import pytest
 import torch
 
 from datagen.data.rows import Row, new_row, turn
-from datagen.training.batches import Sample, micro_batches, padded, samples_of
+from datagen.training.batches import Sample, samples_of
 from datagen.training.loss import label_head, label_loss
+from datagen.training.passes import micro_batches, padded
 
 Loaded = tuple[Any, Any]
+
+
+def labels_of(samples: list[Sample]) -> torch.Tensor:
+    longest = max(len(s.labels) for s in samples)
+    return torch.tensor([[*s.labels, *[-100] * (longest - len(s.labels))] for s in samples])
 
 
 def gradients(model: Any, cut: list[list[Sample]], weight: float) -> tuple[float, torch.Tensor]:
     model.zero_grad()
     head, total = label_head(model), 0.0
     for micro in cut:
-        loss: Any = label_loss(head, padded(micro)) / weight
+        loss: Any = label_loss(head, padded(micro))[0] / weight
         loss.backward()
         total += loss.item()
     return total, torch.cat([p.grad.flatten() for p in model.parameters()])
@@ -38,12 +44,14 @@ def test_label_only_loss_is_the_full_logits_loss_is_transformers_loss(tiny: Load
     model, tokenizer = tiny
     samples, _ = samples_of(sums, tokenizer, 512)
     batch = padded(samples)
-    mask = torch.tensor([[1] * len(s.input_ids) + [0] * (batch.labels.shape[1] - len(s.input_ids)) for s in samples])
+    width = batch.input_ids.shape[1]
+    mask = torch.tensor([[1] * len(s.input_ids) + [0] * (width - len(s.input_ids)) for s in samples])
+    labels = labels_of(samples)
     with torch.no_grad():
-        ours = label_loss(label_head(model), batch) / sum(s.label_weight for s in samples)
+        ours = label_loss(label_head(model), batch)[0] / sum(s.label_weight for s in samples)
         logits = model(input_ids=batch.input_ids, attention_mask=mask).logits
-        full = torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), batch.labels[:, 1:].flatten())
-        theirs = model(input_ids=batch.input_ids, attention_mask=mask, labels=batch.labels).loss
+        full = torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten())
+        theirs = model(input_ids=batch.input_ids, attention_mask=mask, labels=labels).loss
     assert ours.item() == pytest.approx(full.item(), rel=1e-6)
     assert ours.item() == pytest.approx(theirs.item(), rel=1e-6)
 
@@ -55,7 +63,7 @@ def test_chunks_under_a_small_memory_budget_change_nothing(tiny: Loaded, sums: l
     found = []
     for budget in (2**30, 4 * head.vocabulary * 7):  # all at once, and seven labels at a time
         model.zero_grad()
-        loss: Any = label_loss(head, batch, budget)
+        loss: Any = label_loss(head, batch, budget)[0]
         loss.backward()
         found.append((loss.item(), torch.cat([p.grad.flatten() for p in model.parameters()])))
     assert found[0][0] == pytest.approx(found[1][0], rel=1e-6)
@@ -69,9 +77,9 @@ def test_a_turn_of_weight_2_counts_twice(tiny: Loaded) -> None:
     (one,), (two,) = samples_of([light], tokenizer, 99)[0], samples_of([heavy], tokenizer, 99)[0]
     head = label_head(model)
     assert two.label_weight == 2 * one.label_weight
-    assert label_loss(head, padded([two])).item() == pytest.approx(2 * label_loss(head, padded([one])).item())
-    both = label_loss(head, padded([one, two])).item()
-    assert both == pytest.approx(3 * label_loss(head, padded([one])).item(), rel=1e-6)
+    assert label_loss(head, padded([two]))[0].item() == pytest.approx(2 * label_loss(head, padded([one]))[0].item())
+    both = label_loss(head, padded([one, two]))[0].item()
+    assert both == pytest.approx(3 * label_loss(head, padded([one]))[0].item(), rel=1e-6)
 
 
 def test_a_model_that_scales_its_logits_after_the_head_is_used_whole(sums: list[Row], tiny: Loaded) -> None:
@@ -89,10 +97,9 @@ def test_a_model_that_scales_its_logits_after_the_head_is_used_whole(sums: list[
     )
     torch.manual_seed(0)
     model: Any = GraniteForCausalLM(config).eval()
-    batch = padded(samples_of(sums[:3], tiny[1], 512)[0])
+    samples = samples_of(sums[:3], tiny[1], 512)[0]
+    batch, labels = padded(samples), labels_of(samples)
     with torch.no_grad():
         logits = model(input_ids=batch.input_ids).logits
-        expected = torch.nn.functional.cross_entropy(
-            logits[:, :-1].flatten(0, 1), batch.labels[:, 1:].flatten(), reduction="sum"
-        )
-        assert label_loss(label_head(model), batch).item() == pytest.approx(expected.item(), rel=1e-5)
+        expected = torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten(), reduction="sum")
+        assert label_loss(label_head(model), batch)[0].item() == pytest.approx(expected.item(), rel=1e-5)

@@ -1,0 +1,142 @@
+"""Token trees: what texts have in common is computed once, and every loss and gradient stays as it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datagen.training.attention import UnsupportedError
+from datagen.training.batches import Sample
+from datagen.training.loss import label_head, label_loss
+from datagen.training.passes import Arrangement, grown, padded, passes
+from datagen.training.tree import Tree, read_length, trees
+
+
+def sample(name: str, ids: list[int], first: int, weights: list[float] | None = None) -> Sample:
+    return Sample(name, "s", 1, ids, [-100 if at < first else i for at, i in enumerate(ids)], weights)
+
+
+def path_of(tree: Tree, place: int) -> list[int]:
+    """The tokens that a place of a tree comes from, itself the last."""
+    node = next(node for node in tree.nodes if node.start <= place < node.end)
+    return [tree.ids[i] for start, end in (*node.before, (node.start, place + 1)) for i in range(start, end)]
+
+
+TEXTS = st.lists(st.tuples(st.lists(st.integers(0, 1), min_size=2, max_size=12), st.integers(1, 11)), min_size=1, max_size=12)
+
+
+@given(TEXTS, st.integers(1, 30), st.integers(1, 6))
+def test_every_label_is_predicted_from_its_own_text(texts: list[tuple[list[int], int]], most: int, shared: int) -> None:
+    samples = [sample(str(i), ids, min(first, len(ids) - 1)) for i, (ids, first) in enumerate(texts)]
+    found = trees(samples, most, shared)
+    assert sorted(s.id for tree in found for s in tree.samples) == sorted(s.id for s in samples)
+    for tree in found:
+        assert [node.start for node in tree.nodes[1:]] == [node.end for node in tree.nodes[:-1]]
+        assert tree.nodes[-1].end == len(tree.ids) and all(node.end > node.start for node in tree.nodes)
+        seen: dict[int, list[int]] = {}
+        for at, target, row in zip(tree.at, tree.targets, tree.rows, strict=True):
+            whole = tree.samples[row].input_ids
+            path = path_of(tree, at)
+            assert whole[: len(path)] == path and whole[len(path)] == target
+            assert tree.positions[at] == len(path) - 1
+            seen.setdefault(row, []).append(len(path))
+        for row, one in enumerate(tree.samples):
+            assert sorted(seen[row]) == [at for at in range(1, len(one.labels)) if one.labels[at] != -100]
+        assert len(tree.samples) == 1 or len(tree.ids) <= most
+
+
+def test_a_shared_prompt_is_there_once_and_nothing_after_the_last_label_is_read() -> None:
+    system = list(range(50, 70))
+    samples = [sample(str(i), [*system, i, i + 1, 99], 21) for i in range(4)]
+    samples.append(Sample("cut", "s", 1, [*system, 7, 8, 5, 5, 5], [-100] * 21 + [8, -100, -100, -100], None))
+    (tree,) = trees(samples, 1000, 16)
+    assert len(tree.ids) == 20 + 4 * 2 + 1
+    assert [(node.start, node.end, node.before) for node in tree.nodes[:2]] == [(0, 20, ()), (20, 22, ((0, 20),))]
+    assert read_length(samples[-1]) == 21
+    assert sum(len(t.ids) for t in trees(samples, 1000, 2**31)) == 4 * 22 + 21
+
+
+def _models() -> dict[str, Any]:
+    import transformers as t
+
+    small = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 97}
+    grouped = {**small, "num_key_value_heads": 2}
+    ends = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+    gpt2 = {"n_embd": 32, "n_layer": 2, "n_head": 4, "vocab_size": 97, "attn_pdrop": 0.0, "resid_pdrop": 0.0, "embd_pdrop": 0.0}
+    opt = {"ffn_dim": 48, "max_position_embeddings": 256, "word_embed_proj_dim": 32, "dropout": 0.0}
+    return {
+        "llama": lambda: t.LlamaForCausalLM(t.LlamaConfig(**grouped)),
+        "qwen2": lambda: t.Qwen2ForCausalLM(t.Qwen2Config(**grouped)),
+        "qwen3": lambda: t.Qwen3ForCausalLM(t.Qwen3Config(**grouped, head_dim=8)),
+        "phi3": lambda: t.Phi3ForCausalLM(t.Phi3Config(**grouped, **ends)),
+        "olmo2": lambda: t.Olmo2ForCausalLM(t.Olmo2Config(**grouped)),
+        "granite": lambda: t.GraniteForCausalLM(t.GraniteConfig(**grouped, logits_scaling=4.0)),
+        "mixtral": lambda: t.MixtralForCausalLM(t.MixtralConfig(**grouped, num_local_experts=4, sliding_window=None)),
+        "gpt_neox": lambda: t.GPTNeoXForCausalLM(t.GPTNeoXConfig(**small)),
+        "gpt2": lambda: t.GPT2LMHeadModel(t.GPT2Config(**gpt2)),
+        "opt": lambda: t.OPTForCausalLM(t.OPTConfig(**{k: v for k, v in small.items() if k != "intermediate_size"}, **opt)),
+        "mistral": lambda: t.MistralForCausalLM(t.MistralConfig(**grouped, sliding_window=8)),
+        "gemma2": lambda: t.Gemma2ForCausalLM(t.Gemma2Config(**grouped, head_dim=8, sliding_window=8)),
+        "bloom": lambda: t.BloomForCausalLM(t.BloomConfig(hidden_size=32, n_layer=2, n_head=4, vocab_size=97)),
+    }
+
+
+MODELS = _models()
+FALL_BACK = ("mistral", "gemma2", "bloom")
+
+
+def model_of(name: str) -> Any:
+    torch.manual_seed(0)
+    return MODELS[name]().eval()
+
+
+def texts() -> list[Sample]:
+    """Texts that share a prompt, two of them a beginning of their answers, too; one alone; one with weights."""
+    draw = torch.Generator().manual_seed(3)
+    some = lambda n: torch.randint(3, 97, (n,), generator=draw).tolist()  # noqa: E731
+    prompt, answer = some(20), some(18)
+    one = [*prompt, *answer, *some(5)]
+    found = [sample("a", one, 22), sample("b", [*prompt, *answer, *some(9)], 24), sample("c", [*prompt, *some(6)], 20)]
+    return [*found, sample("alone", some(30), 5), sample("w", [*prompt, *some(4)], 20, [0.0] * 20 + [2.0, 1.0, 1.0, 0.5])]
+
+
+def measured(
+    model: Any, how: Arrangement, samples: list[Sample], most: int = 1000
+) -> tuple[float, torch.Tensor, dict[str, float]]:
+    model.zero_grad()
+    head, total, by_text = label_head(model), 0.0, dict[str, float]()
+    for batch in passes(samples, how, most):
+        loss, each = label_loss(head, batch)
+        loss.backward()
+        total += loss.item()
+        by_text |= dict(zip((s.id for s in batch.samples), each.tolist(), strict=True))
+    return total, torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None]), by_text
+
+
+@pytest.mark.parametrize("name", [n for n in MODELS if n not in FALL_BACK])
+def test_a_tree_and_a_pack_give_the_losses_and_gradients_of_separate_texts(name: str) -> None:
+    model, samples = model_of(name), texts()
+    loss, gradient, by_text = measured(model, "padded", samples, 1)  # each text by itself
+    for how, most in (("tree", 1000), ("tree", 60), ("packed", 1000), ("padded", 1000)):
+        other, its, each = measured(model, how, samples, most)  # type: ignore[arg-type]
+        assert other == pytest.approx(loss, rel=2e-6)
+        assert ((its - gradient).norm() / gradient.norm()).item() < 2e-6
+        assert each == pytest.approx(by_text, rel=1e-5)
+    assert model.config._attn_implementation in ("sdpa", "eager")  # as it was
+
+
+@pytest.mark.parametrize("name", FALL_BACK)
+def test_a_model_whose_attention_does_more_is_refused(name: str) -> None:
+    with pytest.raises(UnsupportedError):
+        measured(model_of(name), "tree", texts())
+
+
+def test_a_rectangle_and_a_tree_say_whose_label_each_is() -> None:
+    samples = texts()
+    for batch in (padded(samples), *(grown(tree) for tree in trees(samples, 1000))):
+        counts = torch.bincount(batch.rows, minlength=len(batch.samples)).tolist()
+        assert counts == [s.label_tokens for s in batch.samples]
