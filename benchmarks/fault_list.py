@@ -155,18 +155,17 @@ FAULTS = (
     # Training
     Fault(
         "labels_shifted", "training/loss.py",
-        "wanted = states[:, :-1].flatten(0, 1)", "wanted = states[:, 1:].flatten(0, 1)",
+        "index_select(0, batch.at)", "index_select(0, batch.at + 1)",
         "each token is predicted from itself",
     ),
     Fault(
         "loss_per_micro_batch", "training/loop.py",
-        "label_loss(head, padded(micro, machine.device)) / weight",
-        "label_loss(head, padded(micro, machine.device)) / sum(s.label_weight for s in micro)",
+        "(total / weight).backward()", "(total / sum(s.label_weight for s in part.samples)).backward()",
         "the gradient depends on how a batch is cut",
     ),
     Fault(
         "first_rate_is_zero", "training/options.py",
-        "return self.peak_lr * (step + 1) / rising", "return self.peak_lr * step / rising",
+        "return self.peak_lr * (step + 1) / (rising + 1)", "return self.peak_lr * step / (rising + 1)",
         "the first step learns nothing",
     ),
     Fault(

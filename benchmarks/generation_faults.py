@@ -94,6 +94,10 @@ def bought(bars: Bars, log: list[Arrival], journal: Journal, requests: int) -> N
         "requests given up that were refused for good", sum(f == "context" for f in last.values()), given_up.count("context")
     )
     bars.equal("requests given up for another reason than that", 0, sum(f not in {"context", *NO_ANSWER} for f in given_up))
+    for key in journal.given_up:  # six faults in a row come by chance, too: about once in six runs of these shares
+        body = journal.requests[key][0]
+        if last[body] not in {"context", *NO_ANSWER}:
+            print(f"  it met, in order: {', '.join(str(a.fault) for a in log if a.body == body)}")
 
 
 def judged(bars: Bars, log: list[Arrival], journal: Journal, entry: dict[str, Any], out: Path) -> None:

@@ -17,6 +17,7 @@ from datagen.formats import splits
 from datagen.progress import counted
 from datagen.recipe import Step
 from datagen.steps.entry import VERSION, entry, made, write_verdict
+from datagen.training.options import TRAINER
 from datagen.work import Run, Work
 
 
@@ -34,7 +35,9 @@ def mix(run: Run, step: Step, folder: Path) -> Work:
         *filter(None, how), run.tail, *options.changed,
     )  # fmt: skip
     evaluated = run.digest(f"{step.name}.eval", [options.eval], splits.ONE) if options.eval else []
-    mark = fingerprint(read_mark, option_fields.values(options), evaluated, run.identity(options.model) if options.grid else "")
+    proxies = run.identity(options.model) if options.grid else ""
+    trainer = [TRAINER] if options.grid and TRAINER > 1 else []  # so that mixtures without proxies stay as they are
+    mark = fingerprint(read_mark, option_fields.values(options), evaluated, proxies, *trainer)
     before = run.datasets[-1] if run.datasets else None
     moved: list[tuple[str, str]] = []  # old and new id of each row that got a system line
 

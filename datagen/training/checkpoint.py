@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datagen import folders
-from datagen.errors import first_line, of_place
+from datagen.errors import UsageError, first_line, of_place
 from datagen.json_text import dumps
 from datagen.training.batches import Sample
 from datagen.training.evaluate import Evaluation
@@ -54,7 +54,10 @@ def fingerprint(options: Mapping[str, Any], base_id: str, groups: Iterable[Itera
     return digest.hexdigest()
 
 
-def save(out: Path, mark: str, progress: Progress, trained: Mapping[str, Tensor], optimiser: Optimizer) -> None:
+def save(
+    out: Path, mark: str, progress: Progress, trained: Mapping[str, Tensor], optimiser: Optimizer,
+    facts: Mapping[str, Any] | None = None,
+) -> None:  # fmt: skip
     """Write OUT/checkpoint/state.safetensors, replacing the one before in one rename.
 
     Args:
@@ -63,6 +66,7 @@ def save(out: Path, mark: str, progress: Progress, trained: Mapping[str, Tensor]
         progress: what it has done.
         trained: parameter name → parameter.
         optimiser: holds the moments of these parameters.
+        facts: the options of the run, by which a run of others is told what differs.
     """
     from safetensors.torch import save_file
 
@@ -74,10 +78,16 @@ def save(out: Path, mark: str, progress: Progress, trained: Mapping[str, Tensor]
     folder = out / "checkpoint"
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / ".state.safetensors"
-    save_file(tensors, temporary, metadata={"mark": mark, "progress": dumps(vars(progress), ensure_ascii=True)})
+    told = {"progress": dumps(vars(progress), ensure_ascii=True), "facts": dumps(facts or {}, ensure_ascii=True)}
+    save_file(tensors, temporary, metadata={"mark": mark, **told})
     with temporary.open("rb") as file:
         os.fsync(file.fileno())
     temporary.replace(folder / "state.safetensors")
+    place = os.open(folder, os.O_RDONLY)  # else the name may be lost with the power, though the bytes are not
+    try:
+        os.fsync(place)
+    finally:
+        os.close(place)
 
 
 def read_mark(out: Path) -> tuple[str, str] | None:
@@ -86,16 +96,28 @@ def read_mark(out: Path) -> tuple[str, str] | None:
     if not path.is_file():
         return None
     try:
-        mark, progress, _ = _read(path, ())
+        mark, progress, *_ = _read(path, ())
     except _DamagedError:  # `restore` says it
         return None
     return mark, progress.date
 
 
-def restore(out: Path, mark: str, trained: Mapping[str, Tensor], optimiser: Optimizer) -> Progress | None:
-    """Put the state of a checkpoint back and return how far it was; None when there is none of this very run.
+def restore(
+    out: Path, mark: str, trained: Mapping[str, Tensor], optimiser: Optimizer, facts: Mapping[str, Any] | None = None
+) -> Progress | None:
+    """Put the state of a checkpoint back and return how far it was; None when there is none.
 
     A damaged one counts as none, and that is said: what it cost is time, and the run is the same.
+
+    Args:
+        out: folder of the run.
+        mark: fingerprint of the run.
+        trained: parameter name → parameter.
+        optimiser: of these parameters.
+        facts: the options of the run.
+
+    Raises:
+        UsageError: it is that of another run, whose steps would be lost; it names what differs.
     """
     import torch
 
@@ -103,13 +125,13 @@ def restore(out: Path, mark: str, trained: Mapping[str, Tensor], optimiser: Opti
     if not path.is_file():
         return None
     try:
-        found, progress, tensors = _read(path, trained.items(), mark)
+        found, progress, tensors, before = _read(path, trained.items(), mark)
     except _DamagedError as error:
         told = "%s is damaged (%s); training begins again from the start, and replaces it"
         logging.getLogger(__name__).warning(told, path, error)
         return None
     if found != mark:
-        return None
+        raise UsageError(_other(path, progress, before, {} if facts is None else facts))
     with torch.no_grad():
         for name, p in trained.items():
             p.copy_(tensors[f"weight/{name}"])
@@ -119,14 +141,22 @@ def restore(out: Path, mark: str, trained: Mapping[str, Tensor], optimiser: Opti
     return progress
 
 
+def _other(path: Path, progress: Progress, before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Return what is said of the checkpoint of another run."""
+    now = json.loads(dumps(now))
+    differ = [f"{name} {before.get(name)}, not {value}" for name, value in now.items() if before.get(name) != value]
+    what = ", ".join(differ) if differ and before else "other rows, or of another model"
+    return f"{path.parent} holds {progress.step} steps of a run of {what}; give the same, or remove it to begin again"
+
+
 class _DamagedError(Exception):
     """A checkpoint is no longer what was written."""
 
 
 def _read(
     path: Path, trained: Iterable[tuple[str, Tensor]], mark: str | None = None
-) -> tuple[str, Progress, dict[str, Tensor]]:  # fmt: skip
-    """Return the fingerprint, the progress and, of the run of this mark, the tensors of a checkpoint, before any is used.
+) -> tuple[str, Progress, dict[str, Tensor], dict[str, Any]]:  # fmt: skip
+    """Return the fingerprint, the progress, of the run of this mark the tensors, and the options of a checkpoint.
 
     Raises:
         _DamagedError: it is cut off, or lacks something, or holds something else.
@@ -144,7 +174,7 @@ def _read(
                     tensors[f"{kind}/{name}"] = tensor = file.get_tensor(f"{kind}/{name}")
                     if kind != "step" and tensor.shape != p.shape:
                         raise ValueError(f"{kind}/{name} has the shape {tuple(tensor.shape)}")
-        return found, _progress(facts["progress"]), tensors
+        return found, _progress(facts["progress"]), tensors, dict(json.loads(facts.get("facts") or "{}"))
     except (SafetensorError, KeyError, TypeError, ValueError, AttributeError) as error:
         if of_place(error, path):  # of the machine, not of the file
             raise

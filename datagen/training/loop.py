@@ -70,6 +70,7 @@ class Trained:
     date: str  # that the chat template shows as today, "" where it shows none
     seconds: float  # of the steps and evaluations, over all resumptions
     dtype: str  # of the arithmetic
+    arrangement: Arrangement  # of the texts in a forward pass
     folder: Path | None  # the adapter or model that was written
 
 
@@ -108,7 +109,7 @@ def train(
     plan = Plan(ready.samples, options.seed, options.batch_size, options.steps, options.epochs)
     machine = _Machine(device, half, options.micro_tokens or (MICRO_TOKENS if device == "cpu" else 8192))
     with _trainable(model, options, shared=base is not None) as network:
-        progress, after = _run(network, plan, options, machine, ready, out, on_step)
+        progress, after, how = _run(network, plan, options, machine, ready, out, on_step)
         folder = _written(network, tokenizer, options, out, loads, identity) if out else None
     if out:
         checkpoint.remove(out)
@@ -119,7 +120,7 @@ def train(
         steps=plan.steps, tokens=progress.tokens, label_tokens=progress.label_tokens,
         rows_used=sum(s.part == 0 for s in ready.samples), samples=len(ready.samples), left_out=ready.left_out,
         untaught=ready.untaught, date=ready.date, seconds=progress.seconds, dtype="bfloat16" if half else "float32",
-        folder=folder,
+        arrangement=how, folder=folder,
     )  # fmt: skip
 
 
@@ -159,7 +160,7 @@ def _run(
     ready: Prepared,
     out: Path | None,
     on_step: Callable[[dict[str, Any]], None] | None,
-) -> tuple[checkpoint.Progress, Evaluation | None]:
+) -> tuple[checkpoint.Progress, Evaluation | None, Arrangement]:
     """Evaluate, take every step that a checkpoint has not taken, evaluate again."""
     started = time.monotonic()
     measured, mark = ready.measured, ready.mark
@@ -168,7 +169,7 @@ def _run(
     network.train()
     head = label_head(network)
     machine = replace(machine, how=chosen(network, head, trained, [*ready.samples, *(measured[0] if measured else ())]))
-    progress = checkpoint.restore(out, mark, trained, optimiser) if out and not options.fresh else None
+    progress = checkpoint.restore(out, mark, trained, optimiser, options.results()) if out and not options.fresh else None
     if progress is None:
         before = evaluate(network, *measured, machine.micro_tokens, machine.how) if measured else None
         progress = checkpoint.Progress(0, [], 0, 0, 0.0, before, ready.date)
@@ -191,13 +192,13 @@ def _run(
             due = (step + 1) % options.save_every == 0 or time.monotonic() - saved >= SAVE_EVERY_S
             # After the last step, only where something is left that takes long.
             if out and (word.signal or (due if step + 1 < plan.steps else measured)):
-                checkpoint.save(out, mark, progress, trained, optimiser)
+                checkpoint.save(out, mark, progress, trained, optimiser, options.results())
                 saved = time.monotonic()
             if word.signal:
                 raise stopped(step + 1, plan.steps, word, fresh=options.fresh)
     network.eval()
     after = evaluate(network, *measured, machine.micro_tokens, machine.how) if measured else None
-    return replace(progress, seconds=earlier + time.monotonic() - started), after
+    return replace(progress, seconds=earlier + time.monotonic() - started), after, machine.how
 
 
 def _step(

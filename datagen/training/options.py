@@ -29,6 +29,7 @@ _NO_VALUES = frozenset({
     "self", "conversation", "messages", "tools", "chat_template", "add_generation_prompt", "continue_final_message", "tokenize",
     "padding", "truncation", "max_length", "return_tensors", "return_dict", "return_assistant_tokens_mask", "tokenizer_kwargs",
 })  # fmt: skip
+TRAINER = 2  # bump when it makes another model of the same rows and options
 _LEAST_1 = ("steps", "batch_size", "max_length", "lora_r", "lora_alpha", "micro_tokens", "save_every")
 
 
@@ -131,7 +132,7 @@ class TrainOptions:
         return self.lr if self.lr is not None else 2e-4 if self.method == "lora" else 2e-5
 
     def lr_at(self, step: int, steps: int) -> float:
-        """Return the learning rate of a step (0-based) of a run: above 0 in every one, and below the peak in each of the warmup."""
+        """Return the learning rate of a step (0-based) of a run: above 0 in each, and below the peak in those of the warmup."""
         rising = math.ceil(self.warmup * steps)
         if step < rising:
             return self.peak_lr * (step + 1) / (rising + 1)
@@ -141,7 +142,8 @@ class TrainOptions:
 
     def results(self) -> dict[str, Any]:
         """Return the options that change the result: what a checkpoint must share with the run that resumes it."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("fresh", "save_every")}
+        given = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("fresh", "save_every")}
+        return {**given, "trainer": TRAINER}
 
 
 def trainer_options(options: TrainOptions, **changes: Any) -> TrainOptions:

@@ -72,7 +72,7 @@ def trees(samples: Sequence[Sample], most: int, shared: int = SHARED) -> list[Tr
 
     Args:
         samples: of one optimiser step.
-        most: tokens of a tree; a text that is longer has one of its own.
+        most: tokens of a tree, up to `shared` for each text not counted; a text that is longer has one of its own.
         shared: texts are joined where they have so many tokens in common.
     """
     read = [sample.input_ids[: read_length(sample)] for sample in samples]

@@ -18,6 +18,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from datagen.data.rows import Row
+from datagen.errors import UsageError
 from datagen.training import checkpoint
 from datagen.training.loop import TrainOptions, train
 
@@ -112,9 +113,11 @@ def test_a_run_that_goes_on_on_another_day_shows_the_day_that_it_began(
     caplog.clear()
     again = train(sums, replace(options, date=today), tmp_path / "again")
     assert (again.losses, caplog.records) == (expected.losses, [])
-    # A checkpoint of other rows is not gone on from, and its day is not taken.
     stopped(sums, replace(options, seed=1), tmp_path / "other")
-    assert train(sums, options, tmp_path / "other").date == "2031-05-06"
+    with pytest.raises(
+        UsageError, match="holds 2 steps of a run of seed 1, not 17; give the same, or remove it to begin again"
+    ):
+        train(sums, options, tmp_path / "other")
 
 
 def cut_in_half(state: Path) -> None:
@@ -217,9 +220,15 @@ def test_a_checkpoint_of_other_rows_or_options_is_not_resumed(tiny_dir: Path, su
     other = TrainOptions(model=str(tiny_dir), steps=6, save_every=2, lr=1e-3)
     fresh = TrainOptions(model=str(tiny_dir), steps=6, save_every=2, fresh=True)
     stopped(sums, options, tmp_path / "stopped")
-    for number, (rows, again, first) in enumerate(
-        [(sums, options, 3), (sums[:-1], options, 1), (sums, other, 1), (sums, fresh, 1)]
-    ):
+    for number, (rows, again, differs) in enumerate([(sums[:-1], options, "other rows"), (sums, other, "lr None, not 0.001")]):
+        out = tmp_path / f"other-{number}"
+        shutil.copytree(tmp_path / "stopped", out)
+        before = (out / "metrics.jsonl").read_bytes()
+        with pytest.raises(UsageError, match=differs) as caught:
+            train(rows, again, out)
+        assert f"holds 2 steps of a run of {differs}" in str(caught.value) and "to begin again" in str(caught.value)
+        assert (out / "metrics.jsonl").read_bytes() == before
+    for number, (rows, again, first) in enumerate([(sums, options, 3), (sums, fresh, 1)]):
         shutil.copytree(tmp_path / "stopped", tmp_path / str(number))
         seen: list[dict[str, Any]] = []
         train(rows, again, tmp_path / str(number), on_step=seen.append)
