@@ -64,8 +64,11 @@ def loaded(model: str, device: str, dtype: str) -> tuple[Any, Any]:
         return load(model, device, dtype)
     import torch
     from peft import PeftModel
+    from transformers import GenerationConfig
 
     network, tokenizer = load(base, device, "float32")
     with quiet():
         merged: Any = PeftModel.from_pretrained(network, str(Path(model).expanduser())).merge_and_unload()
+    if (Path(model).expanduser() / "generation_config.json").is_file():  # the tokens that it was taught to end with
+        merged.generation_config = GenerationConfig.from_pretrained(str(Path(model).expanduser()))
     return merged.to(getattr(torch, dtype)).eval(), tokenizer

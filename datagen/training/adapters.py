@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import copy
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datagen.errors import ModelError, first_line
 from datagen.json_text import dumps
 from datagen.models.weights import quiet
+from datagen.render.labels import IGNORED
+from datagen.training.batches import Sample
 
 if TYPE_CHECKING:
     from torch import nn
@@ -86,7 +90,25 @@ def check_moved(adapted: nn.Module) -> None:
         raise ModelError(f"{len(still)} LoRA layers got no gradient in the first step, the first of them {still[0]}")
 
 
-def save_adapter(adapted: Any, tokenizer: Any, folder: Path, base: str, base_id: str, name: str) -> None:
+def trained_ends(samples: Sequence[Sample], tokenizer: Any) -> list[int]:
+    """Return the special tokens that most texts were taught to end with; a server must stop at them."""
+    last = Counter(next(label for label in reversed(s.labels) if label != IGNORED) for s in samples)
+    return sorted(token for token, n in last.items() if token in tokenizer.added_tokens_decoder and 2 * n > len(samples))
+
+
+def generation(model: Any, ends: Sequence[int]) -> Any:
+    """Return how a model generates, with more tokens to end at."""
+    found = copy.deepcopy(model.generation_config)
+    known = found.eos_token_id
+    known = known if isinstance(known, list) else [] if known is None else [known]
+    if more := [token for token in ends if token not in known]:
+        found.eos_token_id = [*known, *more]
+    return found
+
+
+def save_adapter(
+    adapted: Any, tokenizer: Any, folder: Path, base: str, base_id: str, name: str, ends: Sequence[int] = ()
+) -> None:
     """Write an adapter in peft's format with its tokenizer, a README and `base.json` into a folder.
 
     Args:
@@ -96,6 +118,7 @@ def save_adapter(adapted: Any, tokenizer: Any, folder: Path, base: str, base_id:
         base: what transformers loads for the base on this machine.
         base_id: identity of its weights.
         name: how the README calls the folder.
+        ends: tokens that it was taught to end with.
     """
     config = adapted.peft_config["default"]
     config.base_model_name_or_path = base
@@ -104,14 +127,16 @@ def save_adapter(adapted: Any, tokenizer: Any, folder: Path, base: str, base_id:
         # save_embedding_layers="auto" would ask the Hub for the base's config
         adapted.save_pretrained(folder, safe_serialization=True, save_embedding_layers=False)
         tokenizer.save_pretrained(folder)
+        generation(adapted.get_base_model(), ends).save_pretrained(folder)
     (folder / "README.md").write_text(_README.format(name=name, base=base), encoding="utf-8")  # over peft's empty form
     write_base(folder, base, base_id)
 
 
-def save_full(model: Any, tokenizer: Any, folder: Path, base: str, base_id: str) -> None:
+def save_full(model: Any, tokenizer: Any, folder: Path, base: str, base_id: str, ends: Sequence[int] = ()) -> None:
     """Write a whole model (safetensors) with its tokenizer and `base.json` into a folder."""
     with quiet():
         model.save_pretrained(folder)
+        generation(model, ends).save_pretrained(folder)
         tokenizer.save_pretrained(folder)
     write_base(folder, base, base_id)
 

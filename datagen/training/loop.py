@@ -27,7 +27,7 @@ from datagen.json_text import dumps
 from datagen.models.causal_lm import computes_in_bfloat16, load, pick_device, resolve
 from datagen.render.template import with_template
 from datagen.training import checkpoint
-from datagen.training.adapters import check_moved, lora, save_adapter, save_full, seeded
+from datagen.training.adapters import check_moved, lora, save_adapter, save_full, seeded, trained_ends
 from datagen.training.arrangement import chosen
 from datagen.training.batches import Plan, Sample
 from datagen.training.evaluate import Evaluation, evaluate
@@ -110,7 +110,8 @@ def train(
     machine = _Machine(device, half, options.micro_tokens or (MICRO_TOKENS if device == "cpu" else 8192))
     with _trainable(model, options, shared=base is not None) as network:
         progress, after, how = _run(network, plan, options, machine, ready, out, on_step)
-        folder = _written(network, tokenizer, options, out, loads, identity) if out else None
+        ends = trained_ends(ready.samples, tokenizer)
+        folder = _written(network, tokenizer, options, out, (loads, identity), ends) if out else None
     if out:
         checkpoint.remove(out)
     quarter = max(1, plan.steps // 4)
@@ -282,16 +283,18 @@ def _metrics(out: Path | None, kept: int) -> Iterator[Callable[[dict[str, Any]],
         yield write
 
 
-def _written(network: Any, tokenizer: Any, options: TrainOptions, out: Path, base: str, identity: str) -> Path:
+def _written(
+    network: Any, tokenizer: Any, options: TrainOptions, out: Path, base: tuple[str, str], ends: Sequence[int]
+) -> Path:
     """Write OUT/adapter or OUT/model, whole or not at all."""
     name = "adapter" if options.method == "lora" else "model"
     fresh = out / f".{name}-new"
     folders.remove(fresh)
     fresh.mkdir(parents=True, exist_ok=True)
     if options.method == "lora":
-        save_adapter(network, tokenizer, fresh, base, identity, name)
+        save_adapter(network, tokenizer, fresh, *base, name, ends)
     else:
-        save_full(network, tokenizer, fresh, base, identity)
+        save_full(network, tokenizer, fresh, *base, ends)
     folders.replace(fresh, out / name)
     return out / name
 

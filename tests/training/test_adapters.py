@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from datagen import folders
 from datagen.data.rows import Row
 from datagen.errors import ModelError
+from datagen.models.adapter import loaded
 from datagen.models.causal_lm import load, resolve
 from datagen.training.adapters import check_moved, lora
 from datagen.training.loop import TrainOptions, train
@@ -104,3 +106,24 @@ def test_a_finished_folder_replaces_an_older_one(tmp_path: Path) -> None:
         folders.replace(tmp_path / "fresh", tmp_path / "target")
     assert [p.name for p in tmp_path.iterdir()] == ["target"]
     assert (tmp_path / "target" / "file").read_text() == "new"
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_a_server_is_told_the_token_that_answers_end_with(tiny_dir: Path, sums: list[Row], tmp_path: Path, method: Any) -> None:
+    template = tmp_path / "other.jinja"
+    ends = "{{ '<|endofturn|>' if m['role'] == 'assistant' else ' ' }}"
+    template.write_text(f"{{% for m in messages %}}{{{{ m['role'] }}}}: {{{{ m['content'] }}}}{ends}{{% endfor %}}")
+    base = tmp_path / "base"
+    shutil.copytree(tiny_dir, base)
+    model, tokenizer = load(str(base), "cpu", "float32")
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<|endofturn|>"]})
+    model.resize_token_embeddings(len(tokenizer))
+    model.save_pretrained(base)
+    tokenizer.save_pretrained(base)
+    options = TrainOptions(model=str(base), method=method, steps=1, chat_template=str(template))
+    folder = train(sums, options, tmp_path / "out").folder
+    assert folder is not None
+    told = json.loads((folder / "generation_config.json").read_text())["eos_token_id"]
+    assert told == [tokenizer.eos_token_id, tokenizer.convert_tokens_to_ids("<|endofturn|>")]
+    network, _ = loaded(str(folder), "cpu", "float32")
+    assert network.generation_config.eos_token_id == told
