@@ -23,7 +23,7 @@ class Train(TrainOptions, Kind):
     doer: ClassVar[str] = "datagen.steps.training:train"
     place: ClassVar[Literal["first", "between", "last"]] = "last"
     once: ClassVar[bool] = True
-    leaves: ClassVar[tuple[str, ...]] = ("metrics.jsonl", "adapter", "model")
+    leaves: ClassVar[tuple[str, ...]] = ("metrics.jsonl", "steps.parquet", "adapter", "model")
 
     eval: str | None = option(None, "rows to measure the loss on before and after")
 

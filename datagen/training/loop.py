@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import logging
 import math
 import os
 import signal
@@ -35,6 +36,7 @@ from datagen.training.loss import LabelHead, label_head, label_loss
 from datagen.training.options import TrainOptions
 from datagen.training.passes import MICRO_TOKENS, Arrangement, passes
 from datagen.training.prepare import Prepared, begun_in, prepared
+from datagen.training.step_log import StepLog
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -87,7 +89,7 @@ def train(
     Args:
         rows: each is seen `repeat` times per epoch.
         options: all that the result depends on besides the rows.
-        out: folder for adapter/ (or model/), metrics.jsonl and, while it runs, checkpoint/; None writes nothing.
+        out: folder for adapter/ (or model/), metrics.jsonl, steps.parquet and, while it runs, checkpoint/; None writes nothing.
         eval_rows: rows whose loss is measured before and after.
         on_step: called after each step with its line of metrics.jsonl and `steps`, how many there are in all.
         base: a loaded (model, tokenizer) to start from instead of `options.model`; it comes back unchanged.
@@ -99,6 +101,8 @@ def train(
     device = str(next(base[0].parameters()).device) if base else pick_device(options.device)
     half = computes_in_bfloat16(options.dtype, device)
     # LoRA may sit on rounded weights; whole weights must not lose small updates
+    if options.dtype == "bfloat16" and not half:
+        logging.getLogger(__name__).warning("this processor does not compute in bfloat16: the arithmetic is in float32")
     dtype = "bfloat16" if half and options.method == "lora" and device.startswith("cuda") else "float32"
     model, tokenizer = base or load(options.model, device, dtype)
     tokenizer = with_template(tokenizer, options.chat_template)  # it is saved with the adapter, so that a server shows the same
@@ -177,13 +181,15 @@ def _run(
     earlier = progress.seconds
     network.train()
     saved = time.monotonic()
+    log = StepLog(out, progress.step)
     with _metrics(out, progress.step) as write, heard() if out else contextlib.nullcontext(Heard()) as word:
         for step in range(progress.step, plan.steps):
-            line = _step(head, plan, step, options, machine, trained, optimiser)
+            line = _step(head, plan, step, options, machine, trained, optimiser, log)
             if step == 0 and options.method == "lora":
                 check_moved(network)
+            progress.losses.append(line["loss"])
             progress = replace(
-                progress, step=step + 1, losses=[*progress.losses, line["loss"]], tokens=progress.tokens + line["tokens"],
+                progress, step=step + 1, tokens=progress.tokens + line["tokens"],
                 label_tokens=progress.label_tokens + line["label_tokens"], seconds=earlier + time.monotonic() - started,
             )  # fmt: skip
             line["seconds"] = round(progress.seconds, 3)
@@ -193,10 +199,12 @@ def _run(
             due = (step + 1) % options.save_every == 0 or time.monotonic() - saved >= SAVE_EVERY_S
             # After the last step, only where something is left that takes long.
             if out and (word.signal or (due if step + 1 < plan.steps else measured)):
+                log.save()
                 checkpoint.save(out, mark, progress, trained, optimiser, options.results())
                 saved = time.monotonic()
             if word.signal:
                 raise stopped(step + 1, plan.steps, word, fresh=options.fresh)
+    log.save()
     network.eval()
     after = evaluate(network, *measured, machine.micro_tokens, machine.how) if measured else None
     return replace(progress, seconds=earlier + time.monotonic() - started), after, machine.how
@@ -210,6 +218,7 @@ def _step(
     machine: _Machine,
     trained: Mapping[str, Tensor],
     optimiser: Optimizer,
+    log: StepLog,
 ) -> dict[str, Any]:
     """Take one optimiser step over one global batch; return its line of metrics."""
     import torch
@@ -222,6 +231,7 @@ def _step(
         for part in passes(batch, machine.how, machine.micro_tokens, machine.device):
             with torch.autocast(kind, dtype=torch.bfloat16, enabled=machine.half):
                 total, by_text = label_loss(head, part)
+            log.add(step + 1, part.samples, by_text.tolist())
             (total / weight).backward()  # type: ignore[no-untyped-call]
             loss += total.item() / weight
             if not math.isfinite(loss):

@@ -85,7 +85,7 @@ def test_the_adapter_folder_names_its_base_and_holds_nothing_odd(tiny_dir: Path,
     assert json.loads((folder / "base.json").read_text()) == {"base": path, "base_id": identity}
     assert json.loads((folder / "adapter_config.json").read_text())["base_model_name_or_path"] == path
     assert "More Information Needed" not in (folder / "README.md").read_text()
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["adapter", "metrics.jsonl"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["adapter", "metrics.jsonl", "steps.parquet"]
 
 
 def test_lora_is_on_every_linear_layer_but_the_head_in_float32(tiny: tuple[Any, Any]) -> None:

@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -198,3 +199,24 @@ def test_a_few_rows_are_learned_by_smollm2() -> None:
     assert ran.eval_after is not None
     assert ran.eval_after["loss"] < 0.4 * ran.eval_before["loss"]
     assert ran.last_loss < ran.first_loss
+
+
+def test_each_step_says_which_rows_it_saw_and_the_loss_of_each(tiny_dir: Path, sums: list[Row], tmp_path: Path) -> None:
+    options = TrainOptions(model=str(tiny_dir), steps=5, batch_size=5, save_every=2)
+    train(sums, options, tmp_path / "whole")
+    whole = pq.read_table(tmp_path / "whole" / "steps.parquet").to_pylist()
+    lines = [json.loads(line) for line in (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()]
+    for line in lines:
+        mine = [row for row in whole if row["step"] == line["step"]]
+        assert len(mine) == 5 and sum(row["labels"] for row in mine) == line["label_tokens"]
+        assert sum(row["loss"] * row["labels"] for row in mine) / line["label_tokens"] == pytest.approx(line["loss"], rel=1e-5)
+    assert {row["id"] for row in whole} == {row["id"] for row in sums}
+
+    def stop(line: dict[str, Any]) -> None:
+        if line["step"] == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(sums, options, tmp_path / "broken", on_step=stop)
+    train(sums, options, tmp_path / "broken")
+    assert (tmp_path / "broken" / "steps.parquet").read_bytes() == (tmp_path / "whole" / "steps.parquet").read_bytes()
