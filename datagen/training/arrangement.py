@@ -19,7 +19,7 @@ from datagen.training.tree import SHARED, read_length
 if TYPE_CHECKING:
     from torch import Tensor
 
-PROBE = 3 * SHARED  # tokens of a text that is tried
+TAIL = 10  # tokens of a text that is tried, behind what it shares
 WINDOWS = ("sliding_window", "attention_chunk_size")  # of a model's config: tokens that attention reaches back
 APART = {"torch.float32": 1e-4, "torch.float64": 1e-4}  # relative norm; what rounding makes is below 1e-6
 ROUNDED = 3e-2  # of weights in bfloat16
@@ -34,6 +34,8 @@ def chosen(model: Any, head: LabelHead, trained: Mapping[str, Tensor], samples: 
         trained: its parameters that get a gradient, which have none yet and none afterwards.
         samples: all that will go through it.
     """
+    if next(iter(trained.values())).device.type != "cpu":  # a node is a call per layer: on a card not measured yet
+        return "padded"
     config = model.config.get_text_config() if hasattr(model.config, "get_text_config") else model.config
     reach = min([r for name in WINDOWS if (r := getattr(config, name, None))], default=None)
     if reach is not None and reach < max(map(read_length, samples)):
@@ -52,16 +54,18 @@ def chosen(model: Any, head: LabelHead, trained: Mapping[str, Tensor], samples: 
 
 
 def _probes(samples: Sequence[Sample]) -> list[Sample]:
-    """Return short texts of which some begin alike, and one that ends early."""
-    longest = sorted(samples, key=lambda s: -len(s.input_ids))[:2]
-    found = []
-    for number, one in enumerate(longest):
-        ids = (one.input_ids * PROBE)[:PROBE]
-        for end, turned in ((PROBE, ids), (PROBE - 5, [*ids[: SHARED + 8], *ids[: SHARED + 8][::-1]])):
-            text = turned[: max(end, SHARED + 10)]
-            labels = [IGNORED if at < SHARED + 2 else token for at, token in enumerate(text)]
-            found.append(replace(one, id=f"{number}-{end}", input_ids=text, labels=labels, weights=None, part=0))
-    return found
+    """Return three short texts, of which two begin alike: a check must not take longer than a step."""
+    one = max(samples, key=lambda s: len(s.input_ids))
+    ids = (one.input_ids * TAIL * 4)[: SHARED + TAIL]
+    texts = [ids, [*ids[: SHARED + 2], *ids[: TAIL - 4][::-1]], ids[:TAIL][::-1]]
+    learned = [SHARED, SHARED, 2]
+    return [
+        replace(
+            one, id=str(number), input_ids=text, weights=None, part=0,
+            labels=[IGNORED if at < first else token for at, token in enumerate(text)],
+        )
+        for number, (text, first) in enumerate(zip(texts, learned, strict=True))
+    ]  # fmt: skip
 
 
 def _gradient(

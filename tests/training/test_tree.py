@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from datagen.training.arrangement import chosen
 from datagen.training.attention import UnsupportedError
 from datagen.training.batches import Sample
 from datagen.training.loss import label_head, label_loss
@@ -140,3 +141,33 @@ def test_a_rectangle_and_a_tree_say_whose_label_each_is() -> None:
     for batch in (padded(samples), *(grown(tree) for tree in trees(samples, 1000))):
         counts = torch.bincount(batch.rows, minlength=len(batch.samples)).tolist()
         assert counts == [s.label_tokens for s in batch.samples]
+
+
+def test_the_arrangement_is_found_by_gradients_and_windows() -> None:
+    samples = texts()
+    for name in MODELS:
+        model = model_of(name)
+        trained = dict(model.named_parameters())
+        expected = "padded" if name in FALL_BACK else "tree"
+        assert chosen(model, label_head(model), trained, samples) == expected, name
+        assert all(p.grad is None for p in trained.values())
+    wide = MODELS["mistral"]()
+    wide.config.sliding_window = 4096
+    assert chosen(wide, label_head(wide), dict(wide.named_parameters()), samples) == "tree"  # no text is as long
+
+
+def test_a_model_that_mixes_texts_in_silence_is_found() -> None:
+    model = model_of("llama")
+    layer = model.model.layers[0]
+    inner = layer.mlp.forward
+    layer.mlp.forward = lambda x: inner(x) + 0.01 * x.mean(1, keepdim=True)  # what no argument of its attention tells
+    samples = texts()
+    assert chosen(model, label_head(model), dict(model.named_parameters()), samples) == "padded"
+
+
+def test_trees_are_computed_in_bfloat16_too() -> None:
+    model, samples = model_of("llama"), texts()
+    head = label_head(model)
+    with torch.autocast("cpu", dtype=torch.bfloat16), torch.no_grad():
+        found = {how: sum(label_loss(head, b)[0].item() for b in passes(samples, how, 999)) for how in ("padded", "tree")}
+    assert found["tree"] == pytest.approx(found["padded"], rel=5e-3)
