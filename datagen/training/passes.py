@@ -90,7 +90,8 @@ def padded(samples: Sequence[Sample], device: str = "cpu") -> Batch:
         (row * longest + at - 1, label, 1.0 if s.weights is None else s.weights[at], row)
         for row, s in enumerate(samples) for at, label in enumerate(s.labels) if at and label != IGNORED
     ]  # fmt: skip
-    return _batch(ids, None, (), samples, *zip(*labels, strict=True), device=device)
+    columns = zip(*labels, strict=True) if labels else ((), (), (), ())
+    return _batch(ids, None, (), samples, *columns, device=device)
 
 
 def grown(tree: Tree, device: str = "cpu") -> Batch:

@@ -51,8 +51,8 @@ class Tree:
 
 
 def read_length(sample: Sample) -> int:
-    """Return how many tokens of a text a model must read to predict all its labels."""
-    return next(at for at in range(len(sample.labels) - 1, -1, -1) if sample.labels[at] != IGNORED)
+    """Return how many tokens of a text a model must read to predict all its labels; 1 at least, for a pass needs a token."""
+    return next((at for at in range(len(sample.labels) - 1, 0, -1) if sample.labels[at] != IGNORED), 1)
 
 
 def shared_length(one: Sequence[int], other: Sequence[int]) -> int:
@@ -137,7 +137,7 @@ def _with(before: tuple[tuple[int, int], ...], run: tuple[int, int]) -> tuple[tu
 def _labels(made: Tree, row: int, sample: Sample, path: tuple[tuple[int, int], ...]) -> None:
     """Add the labels of a text that lies on a path."""
     places = [place for start, end in path for place in range(start, end)]
-    for at in range(1, len(places) + 1):
+    for at in range(1, min(len(places) + 1, len(sample.labels))):
         if (label := sample.labels[at]) != IGNORED:
             made.at.append(places[at - 1])
             made.targets.append(label)

@@ -171,3 +171,23 @@ def test_trees_are_computed_in_bfloat16_too() -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16), torch.no_grad():
         found = {how: sum(label_loss(head, b)[0].item() for b in passes(samples, how, 999)) for how in ("padded", "tree")}
     assert found["tree"] == pytest.approx(found["padded"], rel=5e-3)
+
+
+def test_a_text_whose_only_label_is_its_first_token_costs_nothing_and_breaks_nothing() -> None:
+    model = model_of("llama")
+    silent = [Sample("one", "s", 1, [5], [5], None), Sample("two", "s", 1, [5, 6], [5, -100], None)]
+    for how in ("tree", "packed", "padded"):
+        alone, _ = measured_loss(model, how, silent)
+        both, each = measured_loss(model, how, [*silent, *texts()])
+        rest, _ = measured_loss(model, how, texts())
+        assert alone == 0.0 and both == pytest.approx(rest, rel=1e-6) and each["one"] == each["two"] == 0.0
+
+
+def measured_loss(model: Any, how: Any, samples: list[Sample]) -> tuple[float, dict[str, float]]:
+    head, total, by_text = label_head(model), 0.0, dict[str, float]()
+    with torch.no_grad():
+        for batch in passes(samples, how, 1000):
+            loss, each = label_loss(head, batch)
+            total += loss.item()
+            by_text |= dict(zip((s.id for s in batch.samples), each.tolist(), strict=True))
+    return total, by_text
