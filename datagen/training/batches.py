@@ -109,6 +109,7 @@ class Plan:
     ) -> None:
         self.samples, self.seed = samples, seed
         self.per_epoch = sum(s.repeat for s in samples)
+        batch_size = min(batch_size, self.per_epoch)  # few rows are not shown several times at once
         # 0.1 * 30 is a little above 3
         self.seen = steps * batch_size if steps else max(1, math.ceil(epochs * self.per_epoch - 1e-9))
         self.steps = steps or math.ceil(self.seen / batch_size)

@@ -49,6 +49,11 @@ def test_batches_that_do_not_come_out_even_are_evenly_smaller() -> None:
     assert sorted(s.id for step in range(5) for s in plan.batch(step)) == sorted(str(i) for i in range(65))
 
 
+def test_a_batch_holds_no_more_than_one_pass() -> None:
+    plan = Plan([sample("a"), sample("b")], seed=0, batch_size=16, steps=3)
+    assert [sorted(s.id for s in plan.batch(step)) for step in range(3)] == [["a", "b"]] * 3
+
+
 def test_rows_of_one_id_are_not_always_neighbours() -> None:
     samples = [sample("twice"), sample("twice"), *(sample(str(i)) for i in range(30))]
     apart = []
