@@ -148,7 +148,7 @@ def write(
     with tempfile.TemporaryDirectory() as folder:
         given = paths(rows, Path(folder) / "table.parquet")
         found = chain.from_iterable(read_rows(path, answers="named", needs_rows=True, **how) for path in given)
-        return export(islice(found, limit), to, place(target, "target"))
+        return export(islice(found, how["limit"]), to, place(target, "target"))
 
 
 def paths(rows: Any, table: Path) -> list[str]:

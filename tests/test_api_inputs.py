@@ -119,3 +119,8 @@ def test_an_unknown_option_of_a_stage_names_the_near_one() -> None:
     with pytest.raises(UsageError, match=r"Minhash has no option 'treshold'; did you mean 'threshold'\?"):
         dg.stages.Minhash(treshold=0.5)
     assert dg.stages.Minhash(0.5) == dg.stages.Minhash(threshold=0.5)
+
+
+def test_a_limit_given_as_text_is_that_limit(tmp_path: Path) -> None:
+    rows = [{"instruction": f"Name river {n}.", "output": "The Mekong."} for n in range(3)]
+    assert dg.write(rows, "alpaca", tmp_path / "made.jsonl", limit="2").rows == 2  # type: ignore[arg-type]

@@ -177,18 +177,3 @@ def show(summary: dict[str, Any]) -> None:
             say(f"  {in_a_line(line)}")
     lost = summary["rows_in"] - summary["rows_kept"]
     say(f"{'all':<{wide}}{summary['rows_in']:>9,}{summary['rows_kept']:>9,}{lost:>9,}{summary['seconds']:>9.1f}")
-
-
-def pairs(values: tuple[str, ...] | str | None, option: str) -> dict[str, str]:
-    """Read `a=1,b=2` to a map; raises UsageError for a piece without `=`."""
-    from datagen.errors import UsageError
-
-    found: dict[str, str] = {}
-    for piece in [] if not values else values.split(",") if isinstance(values, str) else values:
-        name, equals, value = piece.partition("=")
-        if not equals or not name.strip():
-            raise UsageError(f"{option}: '{piece}' is not name=value")
-        if name.strip() in found:
-            raise UsageError(f"{option}: '{name.strip()}' stands twice")
-        found[name.strip()] = value.strip()
-    return found

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
 TAIL = 10  # tokens of a text that is tried, behind what it shares
 WINDOWS = ("sliding_window", "attention_chunk_size")  # of a model's config: tokens that attention reaches back
-APART = {"torch.float32": 1e-4, "torch.float64": 1e-4}  # relative norm; what rounding makes is below 1e-6
-ROUNDED = 3e-2  # of weights in bfloat16
+APART = 1e-4  # relative norm; what rounding makes of float32 is below 1e-6
 
 
 def chosen(model: Any, head: LabelHead, trained: Mapping[str, Tensor], samples: Sequence[Sample]) -> Arrangement:
@@ -47,8 +46,7 @@ def chosen(model: Any, head: LabelHead, trained: Mapping[str, Tensor], samples: 
             found = _gradient(head, trained, tried, how, 2**31)
         except UnsupportedError:
             continue
-        apart = APART.get(str(found.dtype), ROUNDED)
-        if (found - expected).norm() <= apart * expected.norm():
+        if (found - expected).norm() <= APART * expected.norm():
             return how
     return "padded"
 

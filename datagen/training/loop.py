@@ -179,7 +179,6 @@ def _run(
         before = evaluate(network, *measured, machine.micro_tokens, machine.how) if measured else None
         progress = checkpoint.Progress(0, [], 0, 0, 0.0, before, ready.date)
     earlier = progress.seconds
-    network.train()
     saved = time.monotonic()
     log = StepLog(out, progress.step)
     with _metrics(out, progress.step) as write, heard() if out else contextlib.nullcontext(Heard()) as word:

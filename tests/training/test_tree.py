@@ -176,18 +176,9 @@ def test_trees_are_computed_in_bfloat16_too() -> None:
 def test_a_text_whose_only_label_is_its_first_token_costs_nothing_and_breaks_nothing() -> None:
     model = model_of("llama")
     silent = [Sample("one", "s", 1, [5], [5], None), Sample("two", "s", 1, [5, 6], [5, -100], None)]
-    for how in ("tree", "packed", "padded"):
-        alone, _ = measured_loss(model, how, silent)
-        both, each = measured_loss(model, how, [*silent, *texts()])
-        rest, _ = measured_loss(model, how, texts())
+    arrangements: tuple[Arrangement, ...] = ("tree", "packed", "padded")
+    for how in arrangements:
+        alone, _, _ = measured(model, how, silent)
+        both, _, each = measured(model, how, [*silent, *texts()])
+        rest, _, _ = measured(model, how, texts())
         assert alone == 0.0 and both == pytest.approx(rest, rel=1e-6) and each["one"] == each["two"] == 0.0
-
-
-def measured_loss(model: Any, how: Any, samples: list[Sample]) -> tuple[float, dict[str, float]]:
-    head, total, by_text = label_head(model), 0.0, dict[str, float]()
-    with torch.no_grad():
-        for batch in passes(samples, how, 1000):
-            loss, each = label_loss(head, batch)
-            total += loss.item()
-            by_text |= dict(zip((s.id for s in batch.samples), each.tolist(), strict=True))
-    return total, by_text
