@@ -166,7 +166,7 @@ def tokenizer() -> Any:
 
 def taught(case: Case, place: str) -> Outcome:
     """Return the texts that carry loss of the rows of a case, and why rows are left out."""
-    from datagen.training.batches import samples_of
+    from datagen.training.texts import samples_of
 
     rows = [r for r in rows_of(case, place) if "reason" not in r]
     left_out: list[Any] = []

@@ -21,10 +21,12 @@ from shared_data import ALPACA, needed
 from datagen.data.rows import Row, new_row
 from datagen.formats.read import read
 from datagen.models.causal_lm import load
-from datagen.training.adapters import lora
-from datagen.training.batches import Sample, samples_of
+from datagen.training.batches import Sample
 from datagen.training.loss import label_head, label_loss
+from datagen.training.methods import trainable
+from datagen.training.options import TrainOptions
 from datagen.training.passes import MICRO_TOKENS, Batch, micro_batches, padded, passes
+from datagen.training.texts import samples_of
 
 SYSTEM = (
     "You are the assistant of a small library. Answer in plain words, name your source where you have one, and say so when you"
@@ -137,7 +139,7 @@ def main() -> None:
     most = peak()
     print(f"one thread, float32: a matrix product runs at {most / 1e9:.1f} GFLOP/s")
     sets = texts_of(8 if quick else 16, tokenizer)
-    with lora(model, 16, 32, 17) as network:
+    with trainable(model, TrainOptions(), shared=True) as network:
         measure(network, "lora", sets, bars, most)
     if not quick:
         measure(model.requires_grad_(requires_grad=True), "full", {"alpaca": sets["alpaca"]}, bars, most)

@@ -19,6 +19,11 @@ from datagen.models.weights import (
     smollm2_source,
 )  # fmt: skip
 
+# Adapters that are no change of weights.
+_NOT_MERGED = {
+    "PREFIX_TUNING": "a prefix", "PROMPT_TUNING": "a prompt", "BOTTLENECK": "bottleneck adapters",
+}  # fmt: skip
+
 
 def base_of(model: str) -> str:
     """The base model of an adapter's folder; "" where it is none.
@@ -66,6 +71,11 @@ def loaded(model: str, device: str, dtype: str) -> tuple[Any, Any]:
     from peft import PeftModel
     from transformers import GenerationConfig
 
+    kind = json.loads((Path(model).expanduser() / "adapter_config.json").read_text("utf-8")).get("peft_type")
+    if kind in _NOT_MERGED:
+        raise ModelError(
+            f"{model}: {_NOT_MERGED[kind]} cannot be added to the weights of its base; ask it through the README in its folder"
+        )
     network, tokenizer = load(base, device, "float32")
     with quiet():
         merged: Any = PeftModel.from_pretrained(network, str(Path(model).expanduser())).merge_and_unload()

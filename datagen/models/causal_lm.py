@@ -87,18 +87,22 @@ def find_model(model: str) -> None:
         raise ModelError(f"no such model: '{model}' is not a directory, nor on the Hub: {first_line(error)}{hint}") from error
 
 
-def load(model: str, device: str = "auto", dtype: str = "auto") -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def load(
+    model: str, device: str = "auto", dtype: str = "auto", quantize: str = "off"
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Return a causal language model on its device, in evaluation mode, and its tokenizer.
 
     Args:
         model: `smollm2`, a local directory, or a Hub id.
         device: `auto` (cuda, else mps, else cpu), `cpu`, `mps`, `cuda` or `cuda:N`.
         dtype: of the weights; `auto` is bfloat16 on cuda and float32 elsewhere.
+        quantize: `4bit`, `8bit` or `off`, by bitsandbytes.
 
     No remote code runs, and only safetensors are read.
 
     Raises:
-        ModelError: no such model, a Hub that cannot be reached, a device or dtype that is not there, no eos token.
+        ModelError: no such model, a Hub that cannot be reached, a device or dtype that is not there, no eos token, or nothing
+            that could quantise it.
     """
     import torch
 
@@ -108,11 +112,30 @@ def load(model: str, device: str = "auto", dtype: str = "auto") -> tuple[PreTrai
     name = ("bfloat16" if place.startswith("cuda") else "float32") if dtype == "auto" else dtype
     path, _ = resolve(model)
     with quiet():
-        network, tokenizer = _found(path, partial(_from_pretrained, path, getattr(torch, name)))
-        network.to(place)
+        more = _quantised(quantize, place, getattr(torch, name))
+        network, tokenizer = _found(path, partial(_from_pretrained, path, getattr(torch, name), more))
+        if not more:
+            network.to(place)
     if tokenizer.eos_token_id is None:
         raise ModelError(f"model '{model}': its tokenizer has no eos token, so no answer could ever end")
     return network.eval(), tokenizer
+
+
+def _quantised(how: str, place: str, dtype: Any) -> dict[str, Any]:
+    """Return what transformers needs to quantise weights while it reads them; raises ModelError where it cannot."""
+    if how == "off":
+        return {}
+    from importlib.util import find_spec
+
+    if not place.startswith("cuda"):
+        raise ModelError(f"weights of {how} need a GPU, and this runs on {place}; leave out --quantize")
+    if find_spec("bitsandbytes") is None:
+        raise ModelError(f"weights of {how} need bitsandbytes: pip install bitsandbytes, or leave out --quantize")
+    from transformers import BitsAndBytesConfig
+
+    four = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": dtype}
+    config = BitsAndBytesConfig(**(four if how == "4bit" else {"load_in_8bit": True}))
+    return {"quantization_config": config, "device_map": {"": place}}
 
 
 def load_tokenizer(model: str) -> tuple[PreTrainedTokenizerBase, int | None]:
@@ -178,14 +201,14 @@ def computes_in_bfloat16(dtype: str, device: str) -> bool:
     return dtype == "bfloat16"
 
 
-def _from_pretrained(path: str, dtype: Any, *, local: bool) -> tuple[Any, Any]:
+def _from_pretrained(path: str, dtype: Any, more: dict[str, Any], *, local: bool) -> tuple[Any, Any]:
     """Read model and tokenizer, whatever transformers thinks of the reason why it cannot."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": local}
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(path, **options)
-        network: Any = AutoModelForCausalLM.from_pretrained(path, dtype=dtype, use_safetensors=True, **options)
+        network: Any = AutoModelForCausalLM.from_pretrained(path, dtype=dtype, use_safetensors=True, **more, **options)
     except Exception as error:  # a broken file raises whatever its reader raises; the remedy is the same
         raise ModelError(f"model '{path}' cannot be loaded: {first_line(error)}") from error
     return network, tokenizer

@@ -67,9 +67,9 @@ def fitted(
             run.check_unchanged(f"{step.name}.chat_template")
             run.progress.step(step.name, line["steps"], "steps")
             begun = True
-        run.progress.at(line["step"], f"loss {line['loss']:.3f}")
+        run.progress.at(line["step"], "left out" if line["loss"] is None else f"loss {line['loss']:.3f}")
 
-    return train(rows, settings, out, eval_rows, on_step)
+    return train(rows, settings, out, eval_rows, on_step, tell=run.progress.say)
 
 
 def template_text(run: Run, step: Step) -> list[str]:
@@ -111,7 +111,7 @@ def told(trained: Any) -> dict[str, Any]:
         "steps": trained.steps, "rows": trained.rows_used, "samples": trained.samples,
         "tokens": trained.tokens, "label_tokens": trained.label_tokens,
         "first_loss": round(trained.first_loss, 4), "last_loss": round(trained.last_loss, 4), "dtype": trained.dtype,
-        "arrangement": trained.arrangement,
+        "arrangement": trained.arrangement, **({"skipped": trained.skipped} if trained.skipped else {}),
         "eval_before": _loss(trained.eval_before), "eval_after": _loss(trained.eval_after),
         "adapter": None if trained.folder is None else trained.folder.name,
         **({"date": trained.date} if trained.date else {}),

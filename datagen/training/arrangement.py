@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from datagen.render.labels import IGNORED
 from datagen.training.attention import UnsupportedError
 from datagen.training.batches import Sample
-from datagen.training.loss import LabelHead, label_loss
+from datagen.training.objective import Score
 from datagen.training.passes import Arrangement, passes
 from datagen.training.tree import SHARED, read_length
 
@@ -24,14 +24,17 @@ WINDOWS = ("sliding_window", "attention_chunk_size")  # of a model's config: tok
 APART = 1e-4  # relative norm; what rounding makes of float32 is below 1e-6
 
 
-def chosen(model: Any, head: LabelHead, trained: Mapping[str, Tensor], samples: Sequence[Sample]) -> Arrangement:
+def chosen(
+    model: Any, score: Score, trained: Mapping[str, Tensor], samples: Sequence[Sample], *, noisy: bool = False
+) -> Arrangement:  # fmt: skip
     """Return how texts are to go through a model.
 
     Args:
         model: of transformers, or an adapter on one.
-        head: of the model.
+        score: the losses of a pass through it.
         trained: its parameters that get a gradient, which have none yet and none afterwards.
         samples: all that will go through it.
+        noisy: whether its embeddings get noise, of which each text has its own.
     """
     if next(iter(trained.values())).device.type != "cpu":  # a node is a call per layer: on a card not measured yet
         return "padded"
@@ -39,16 +42,27 @@ def chosen(model: Any, head: LabelHead, trained: Mapping[str, Tensor], samples: 
     reach = min([r for name in WINDOWS if (r := getattr(config, name, None))], default=None)
     if reach is not None and reach < max(map(read_length, samples)):
         return "padded"  # a short text would not show it
+    if noisy or getattr(getattr(model, "active_peft_config", None), "is_prompt_learning", False) or _drops(model):
+        return "padded"  # texts side by side have nothing in common then, or what stands before them is theirs alone
     tried = _probes(samples)
-    expected = _gradient(head, trained, tried, "padded", 1)
+    expected = _gradient(score, trained, tried, "padded", 1)
     for how in ("tree", "packed"):
         try:
-            found = _gradient(head, trained, tried, how, 2**31)
+            found = _gradient(score, trained, tried, how, 2**31)
         except UnsupportedError:
             continue
         if (found - expected).norm() <= APART * expected.norm():
             return how
     return "padded"
+
+
+def _drops(model: Any) -> bool:
+    """Whether two passes of a model differ by chance, as it is now."""
+    import torch
+
+    modules = [m for m in model.modules() if m.training]
+    layers = any(isinstance(m, torch.nn.Dropout) and m.p > 0 for m in modules)
+    return layers or any(getattr(m, "attention_dropout", 0.0) for m in modules)
 
 
 def _probes(samples: Sequence[Sample]) -> list[Sample]:
@@ -67,7 +81,7 @@ def _probes(samples: Sequence[Sample]) -> list[Sample]:
 
 
 def _gradient(
-    head: LabelHead, trained: Mapping[str, Tensor], samples: Sequence[Sample], how: Arrangement, most: int
+    score: Score, trained: Mapping[str, Tensor], samples: Sequence[Sample], how: Arrangement, most: int
 ) -> Tensor:  # fmt: skip
     """Return the gradient of texts, flat; the parameters have none afterwards."""
     import torch
@@ -75,7 +89,7 @@ def _gradient(
     device = str(next(iter(trained.values())).device)
     try:
         for batch in passes(samples, how, most, device):
-            label_loss(head, batch)[0].backward()  # type: ignore[no-untyped-call]
+            score(batch)[0].backward()  # type: ignore[no-untyped-call]
         return torch.cat([p.grad.flatten() for p in trained.values() if p.grad is not None])
     finally:
         for p in trained.values():

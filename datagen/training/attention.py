@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 NAME = "datagen_tree"
 # Arguments of an attention that change what is attended to, or how: none of these is done here.
 REFUSED = ("softcap", "s_aux", "position_bias", "alibi", "cache")
-_NODES: ContextVar[Sequence[tuple[Node, Tensor | None]]] = ContextVar("nodes")
+_NODES: ContextVar[Sequence[tuple[Node, Tensor | None]]] = ContextVar("nodes", default=())
 
 
 class UnsupportedError(Exception):
@@ -38,13 +38,25 @@ def among(model: Any, nodes: Sequence[Node], device: str) -> Iterator[None]:
     Raises:
         UnsupportedError: its attention cannot be exchanged.
     """
+    if not model._can_set_attn_implementation():
+        raise UnsupportedError("its attention cannot be exchanged")
+    with _among(model, [(node, _mask(node, device)) for node in nodes]):
+        yield
+
+
+def again(model: Any) -> tuple[contextlib.AbstractContextManager[None], contextlib.AbstractContextManager[None]]:
+    """Return contexts for a part of a pass, and for its computation once more in the backward pass: inside the same nodes."""
+    nodes = _NODES.get()
+    return contextlib.nullcontext(), _among(model, nodes) if nodes else contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def _among(model: Any, nodes: Sequence[tuple[Node, Tensor | None]]) -> Iterator[None]:
     from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
     ALL_ATTENTION_FUNCTIONS.register(NAME, _attention)
-    if not model._can_set_attn_implementation():
-        raise UnsupportedError("its attention cannot be exchanged")
     before = model.config._attn_implementation
-    token = _NODES.set([(node, _mask(node, device)) for node in nodes])
+    token = _NODES.set(nodes)
     model.set_attn_implementation(NAME)
     try:
         yield

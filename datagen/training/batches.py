@@ -11,12 +11,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 
-from datagen.data.rows import Row
-from datagen.errors import DataError
-from datagen.render.labels import IGNORED, encode
-from datagen.render.options import Rendering
-from datagen.render.template import Tokenizer
+from datagen.render.labels import IGNORED
 
 
 @dataclass(frozen=True)
@@ -33,45 +30,23 @@ class Sample:
     labels: list[int]
     weights: list[float] | None
     part: int = 0  # which of the texts of its row
+    rejected: Sample | None = None  # the text with the worse answer, where two are compared
+    reference: float | None = None  # log-probability of its labels before the first step, where two are compared
 
     @cached_property
     def label_tokens(self) -> int:
         """Number of tokens that carry loss."""
         return sum(label != IGNORED for label in self.labels)
 
+    @property
+    def texts(self) -> tuple[Sample, ...]:
+        """What goes through a model: itself, and the text that it is compared with."""
+        return (self, self.rejected) if self.rejected else (self,)
+
     @cached_property
     def label_weight(self) -> float:
         """Sum of the weights of the tokens that carry loss; equals `label_tokens` without weights."""
         return float(self.label_tokens) if self.weights is None else sum(self.weights)
-
-
-def samples_of(
-    rows: Sequence[Row], tokenizer: Tokenizer, max_length: int, how: Rendering | None = None
-) -> tuple[list[Sample], list[tuple[str, str]]]:
-    """Return the texts of the rows that can be trained on, and (row id, reason) of every other row.
-
-    The reasons are `too_long`, `no_labels`, `repeat_zero`, `control_tokens: …` and `error: …`.
-
-    Args:
-        rows: in any order.
-        tokenizer: of the model.
-        max_length: in tokens; longer rows are left out, never cut.
-        how: what of the rows is shown.
-    """
-    samples, left_out = [], []
-    for row in rows:
-        try:
-            found = encode(row, tokenizer, max_length, how)
-        except DataError as error:  # one row that the template refuses must not cost the others their training
-            left_out.append((row["id"], f"error: {error}"))
-            continue
-        reason = found[0].reason or ("repeat_zero" if row["repeat"] < 1 else None)
-        if reason:
-            left_out.append((row["id"], reason))
-        else:
-            named = (row["id"], row["source"], row["repeat"])
-            samples += [Sample(*named, one.input_ids, one.labels, one.weights, part) for part, one in enumerate(found)]
-    return samples, left_out
 
 
 def epoch_order(samples: Sequence[Sample], seed: int, epoch: int) -> list[int]:
@@ -92,6 +67,12 @@ def epoch_order(samples: Sequence[Sample], seed: int, epoch: int) -> list[int]:
     return [index for _, index in keyed]
 
 
+def _growing(batch_size: int, steps: int, share: float) -> list[int]:
+    """Return the size of each batch of a run whose batches grow evenly in a share of its steps."""
+    rising = math.ceil(share * steps)
+    return [max(1, batch_size * (step + 1) // (rising + 1)) if step < rising else batch_size for step in range(steps)]
+
+
 class Plan:
     """Which samples each optimiser step sees: a function of its arguments alone.
 
@@ -102,22 +83,32 @@ class Plan:
         samples: each is seen `repeat` times per epoch.
         batch_size: samples per step, at most.
         steps: number of steps; None: as many as `epochs` passes need.
+        warmup: share of the steps in which the batches grow.
     """
 
     def __init__(
-        self, samples: Sequence[Sample], seed: int, batch_size: int, steps: int | None = None, epochs: float = 1.0
-    ) -> None:
+        self, samples: Sequence[Sample], seed: int, batch_size: int, steps: int | None = None, epochs: float = 1.0,
+        warmup: float = 0.0,
+    ) -> None:  # fmt: skip
         self.samples, self.seed = samples, seed
         self.per_epoch = sum(s.repeat for s in samples)
         batch_size = min(batch_size, self.per_epoch)  # few rows are not shown several times at once
         # 0.1 * 30 is a little above 3
         self.seen = steps * batch_size if steps else max(1, math.ceil(epochs * self.per_epoch - 1e-9))
         self.steps = steps or math.ceil(self.seen / batch_size)
+        self._ends: list[int] = []  # of growing batches: samples seen after each step
+        if warmup:
+            while not steps and sum(_growing(batch_size, self.steps, warmup)) < self.seen:
+                self.steps += 1
+            self._ends = [*accumulate(_growing(batch_size, self.steps, warmup))]
         self._orders: dict[int, list[int]] = {}
 
     def batch(self, step: int) -> list[Sample]:
         """Return the global batch of a step (0-based)."""
-        places = range(step * self.seen // self.steps, (step + 1) * self.seen // self.steps)
+        if self._ends:
+            places = range(self._ends[step - 1] if step else 0, self._ends[step])
+        else:
+            places = range(step * self.seen // self.steps, (step + 1) * self.seen // self.steps)
         return [self.samples[self._order(at // self.per_epoch)[at % self.per_epoch]] for at in places]
 
     def _order(self, epoch: int) -> list[int]:

@@ -10,8 +10,8 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from datagen.errors import UsageError, first_line, of_place
 from datagen.json_text import dumps
 from datagen.training.batches import Sample
 from datagen.training.evaluate import Evaluation
+from datagen.training.spikes import Skipped
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,16 +33,29 @@ _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 class Progress:
     """What a run has done so far.
 
-    `losses` has one mean label loss per step, `before` is the evaluation at step 0, `date` the day that its texts show.
+    Attributes:
+        step: how many were taken or left out.
+        losses: one per step, None where it was left out.
+        tokens: that went through the model.
+        label_tokens: of these, those that were learned.
+        seconds: that it took.
+        before: the evaluation at step 0.
+        date: the day that its texts show.
+        norms: of the gradients, one per step, None where it was left out.
+        skipped: the steps that were left out.
+        steps: that it has, where it chose them by the clock; 0 where its options say.
     """
 
     step: int
-    losses: list[float]
+    losses: list[float | None]
     tokens: int
     label_tokens: int
     seconds: float
     before: Evaluation | None
     date: str = ""
+    norms: list[float | None] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    steps: int = 0
 
 
 def fingerprint(options: Mapping[str, Any], base_id: str, groups: Iterable[Iterable[Sample]]) -> str:
@@ -50,7 +64,8 @@ def fingerprint(options: Mapping[str, Any], base_id: str, groups: Iterable[Itera
     for group in groups:
         digest.update(b"group")
         for s in group:
-            digest.update(repr((s.id, s.source, s.repeat, s.input_ids, s.labels, s.weights)).encode())
+            for text in s.texts:
+                digest.update(repr((s.id, s.source, s.repeat, text.input_ids, text.labels, text.weights)).encode())
     return digest.hexdigest()
 
 
@@ -188,9 +203,38 @@ def _progress(text: str) -> Progress:
     if told["before"]:
         told["before"]["left_out"] = [tuple(pair) for pair in told["before"]["left_out"]]
     progress = Progress(**told)
-    if len(progress.losses) != progress.step or not all(isinstance(loss, float) for loss in progress.losses):
+    sound = all(isinstance(value, float | None) for value in [*progress.losses, *progress.norms])
+    if not len(progress.losses) == len(progress.norms) == progress.step or not sound:
         raise ValueError("its losses are not those of its steps")
     return progress
+
+
+def write_reference(out: Path, mark: str, known: Sequence[tuple[float, float]]) -> None:
+    """Keep the log-probabilities of pairs (better, worse) before the first step of a run, in nats."""
+    import torch
+    from safetensors.torch import save_file
+
+    folder = out / "checkpoint"
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / ".reference.safetensors"
+    save_file({"reference": torch.tensor(known, dtype=torch.float64)}, temporary, metadata={"mark": mark})
+    temporary.replace(folder / "reference.safetensors")
+
+
+def read_reference(out: Path, mark: str) -> list[tuple[float, float]] | None:
+    """Return the log-probabilities that were kept for a run; None where there are none of it."""
+    from safetensors import SafetensorError, safe_open
+
+    path = out / "checkpoint" / "reference.safetensors"
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            if (file.metadata() or {}).get("mark") != mark:
+                return None
+            return [(better, worse) for better, worse in file.get_tensor("reference").tolist()]
+    except SafetensorError:
+        return None
 
 
 def remove(out: Path) -> None:

@@ -1,18 +1,21 @@
-"""The mean label loss of a model on rows: over all of them and by source."""
+"""The mean loss of a model on rows: over all of them and by source."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from datagen.errors import DataError
 from datagen.training.batches import Sample
-from datagen.training.loss import label_head, label_loss
+from datagen.training.loss import Network
+from datagen.training.objective import Objective
 from datagen.training.passes import MICRO_TOKENS, Arrangement, passes
+
+SFT = Objective()
 
 
 class Evaluation(TypedDict):
-    """Mean label loss in nats per token (weighted where turns have weights), and what it was measured on."""
+    """Mean label loss in nats per token (weighted where turns have weights), or of pairs, and what it was measured on."""
 
     loss: float
     by_source: dict[str, float]
@@ -21,18 +24,20 @@ class Evaluation(TypedDict):
 
 
 def evaluate(
-    model: Any,
+    network: Network,
     samples: Sequence[Sample],
     left_out: Sequence[tuple[str, str]] = (),
+    objective: Objective = SFT,
     micro_tokens: int = MICRO_TOKENS,
     how: Arrangement = "padded",
 ) -> Evaluation:
-    """Return the mean label loss of a model on rows, in the precision of its weights; `repeat` does not count.
+    """Return the mean loss of a model on rows, in the precision of its weights; `repeat` does not count.
 
     Args:
-        model: a causal language model, in any mode; it stays in that mode.
+        network: a model with its loss, in any mode; it stays in that mode.
         samples: the texts of the rows.
         left_out: (row id, reason) of other rows, which are named in what is returned.
+        objective: whose loss it is.
         micro_tokens: most tokens of one forward pass, padding counted.
         how: the texts go through it, as `arrangement.chosen` says.
 
@@ -45,20 +50,20 @@ def evaluate(
         raise DataError(f"no row to evaluate on: all {len(left_out)} were left out ({_reasons(left_out)})")
     sources = sorted({s.source for s in samples})
     sums, weights = dict.fromkeys(sources, 0.0), dict.fromkeys(sources, 0.0)
-    training = model.training
-    model.eval()
-    head, device = label_head(model), str(next(model.parameters()).device)
+    training = network.training
+    network.eval()
+    device = str(next(network.parameters()).device)
     with torch.no_grad():
         for source in sources:
             mine = [s for s in samples if s.source == source]
             for batch in passes(mine, how, micro_tokens, device):
-                sums[source] += label_loss(head, batch)[0].item()
-            weights[source] = sum(s.label_weight for s in mine)
-    model.train(training)
+                sums[source] += objective.measure(network, batch).total.item()
+            weights[source] = objective.weight(mine)
+    network.train(training)
     return {
         "loss": sum(sums.values()) / sum(weights.values()),
         "by_source": {source: sums[source] / weights[source] for source in sources},
-        "tokens": sum(s.label_tokens for s in samples),
+        "tokens": sum(t.label_tokens for s in samples for t in s.texts),
         "left_out": list(left_out),
     }
 

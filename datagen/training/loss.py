@@ -1,4 +1,4 @@
-"""The loss: cross entropy at the label positions only, summed, so that the caller divides once.
+"""The loss of a forward pass: cross entropy at the label positions only, summed, so that the caller divides once.
 
 Three properties, each exact up to rounding: (1) the head is computed for tokens that carry loss and no others, which are
 half of a usual instruction row or less; (2) a sum, not a mean, so any cut of a global batch into passes gives the
@@ -11,7 +11,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.nn.functional import cross_entropy
+from torch.utils.checkpoint import checkpoint
 
 from datagen.training.attention import among
 
@@ -28,14 +33,66 @@ class LabelHead:
     """The two halves of a causal language model: tokens → hidden states → logits.
 
     Attributes:
-        hidden: a forward pass → hidden states [rows, tokens, width].
+        hidden: a forward pass → hidden states [rows, tokens, width], and the auxiliary loss of its experts, 0 without.
         logits: hidden states [n, width] → logits [n, vocabulary], scaling and soft-capping included.
         vocabulary: number of logits.
     """
 
-    hidden: Callable[[Batch], Tensor]
+    hidden: Callable[[Batch], tuple[Tensor, Tensor | float]]
     logits: Callable[[Tensor], Tensor]
     vocabulary: int
+
+
+class Network(torch.nn.Module):
+    """A model with its loss: the one module that a run calls, so that what wraps it for several processes sees every pass."""
+
+    def __init__(
+        self, model: Any, *, smoothing: float = 0.0, noise: float | None = None, logits_bytes: int = LOGITS_BYTES
+    ) -> None:  # fmt: skip
+        """Take a model.
+
+        Args:
+            model: of transformers, or an adapter on one.
+            smoothing: share of each label that is spread over the vocabulary, while training.
+            noise: alpha of NEFTune (arXiv 2310.05914), while training; None adds none.
+            logits_bytes: memory budget of one chunk of logits.
+        """
+        super().__init__()
+        self.model = model
+        self.head = label_head(model)
+        self.smoothing, self.noise, self.logits_bytes = smoothing, noise, logits_bytes
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the losses of a pass, as `label_loss`."""
+        smoothing = self.smoothing if self.training else 0.0
+        noisy = _noisy(self.model, batch, self.noise) if self.noise and self.training else contextlib.nullcontext()
+        with noisy:
+            return label_loss(self.head, batch, self.logits_bytes, smoothing)
+
+
+@contextlib.contextmanager
+def _noisy(model: Any, batch: Batch, alpha: float) -> Any:
+    """Add NEFTune's noise to the embeddings of a pass: uniform in ± alpha / sqrt(L d), L each text's own, none on padding.
+
+    Of packed texts, too; a collator that knows only the padded width scales short texts wrongly (transformers #34659).
+    """
+    lengths = torch.zeros_like(batch.input_ids, dtype=torch.float32)
+    for row, (text, node) in enumerate(zip(batch.samples, batch.nodes or (None,) * len(batch.samples), strict=True)):
+        size = len(text.input_ids)
+        if node is None:
+            lengths[row, :size] = size
+        else:
+            lengths[0, node.start : node.end] = size
+
+    def add(_: Any, __: Any, embedded: Tensor) -> Tensor:
+        scale = (alpha / (lengths * embedded.shape[-1]).sqrt()).masked_fill(lengths == 0, 0.0)
+        return embedded + (torch.rand_like(embedded) * 2 - 1) * scale[..., None].to(embedded.dtype)
+
+    hook = model.get_input_embeddings().register_forward_hook(add)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def label_head(model: Any) -> LabelHead:
@@ -43,39 +100,45 @@ def label_head(model: Any) -> LabelHead:
 
     What a model does to its logits after the head (Granite divides, Gemma 2 caps) is not in any interface of transformers,
     so the cut is tried on eight tokens against the model's own logits; a model that differs is used whole, only slower.
-    A cap is all but invisible at small logits, so a model whose config names one is used whole, too.
+    A cap is all but invisible at small logits, so a model whose config names one is used whole, too. So is one with prompts
+    before its text, which peft puts there, and one whose experts have a loss of their own.
     """
-    import torch
-
+    before = getattr(getattr(model, "active_peft_config", None), "is_prompt_learning", False)
     whole = model.get_base_model() if hasattr(model, "get_base_model") else model
     head, decoder = whole.get_output_embeddings(), whole.get_decoder()
     vocabulary = int(head.weight.shape[0])
+    experts = bool(getattr(whole.config, "output_router_logits", False))
 
-    def through(part: Any) -> Callable[[Batch], Any]:
-        def run(batch: Batch) -> Any:
-            nodes = among(whole, batch.nodes, str(batch.input_ids.device)) if batch.nodes else contextlib.nullcontext()
-            with nodes:
-                return part(input_ids=batch.input_ids, position_ids=batch.positions, use_cache=False)
+    def run(part: Any, batch: Batch, **more: Any) -> Any:
+        device = str(batch.input_ids.device)
+        with among(whole, batch.nodes, device) if batch.nodes else contextlib.nullcontext():
+            return part(input_ids=batch.input_ids, position_ids=batch.positions, use_cache=False, **more)
 
-        return run
+    def uncut(batch: Batch) -> tuple[Tensor, Tensor | float]:
+        # With prompts before the text its positions are what the model makes of them.
+        out = model(input_ids=batch.input_ids, use_cache=False) if before else run(whole, batch)
+        auxiliary = getattr(out, "aux_loss", None)
+        weighed = 0.0 if auxiliary is None else auxiliary * whole.config.router_aux_loss_coef
+        return out.logits[:, out.logits.shape[1] - batch.input_ids.shape[1] :], weighed
 
-    cut, uncut = through(decoder), through(whole)
     probe = torch.arange(8, device=head.weight.device)[None] % vocabulary
     training = whole.training
     whole.eval()  # dropout would make any two passes differ
     with torch.no_grad():
         capped = getattr(whole.config, "final_logit_softcapping", None)
-        same = decoder is not whole and not capped and torch.allclose(
+        same = decoder is not whole and not capped and not before and not experts and torch.allclose(
             head(decoder(input_ids=probe, use_cache=False)[0]).float(), whole(input_ids=probe, use_cache=False).logits.float(),
             rtol=1e-3, atol=1e-3,
         )  # fmt: skip
     whole.train(training)
     if same:
-        return LabelHead(lambda batch: cut(batch)[0], lambda states: head(states), vocabulary)
-    return LabelHead(lambda batch: uncut(batch).logits, lambda logits: logits, vocabulary)
+        return LabelHead(lambda batch: (run(decoder, batch)[0], 0.0), head, vocabulary)
+    return LabelHead(uncut, lambda logits: logits, vocabulary)
 
 
-def label_loss(head: LabelHead, batch: Batch, logits_bytes: int = LOGITS_BYTES) -> tuple[Tensor, Tensor]:
+def label_loss(
+    head: LabelHead, batch: Batch, logits_bytes: int = LOGITS_BYTES, smoothing: float = 0.0
+) -> tuple[Tensor, Tensor]:
     """Return the losses of a forward pass in nats, not divided.
 
     No attention mask is passed: with padding on the right, a causal model's tokens never see it.
@@ -84,30 +147,31 @@ def label_loss(head: LabelHead, batch: Batch, logits_bytes: int = LOGITS_BYTES) 
         head: from `label_head`.
         batch: the pass.
         logits_bytes: memory budget of one chunk of logits.
+        smoothing: share of each label that is spread over the vocabulary.
 
     Returns:
-        The weighted sum, a float32 scalar with its gradient; and float32[texts], the same by text, without one.
+        The weighted sum, a float32 scalar, with the auxiliary loss of experts as often as the labels weigh; and
+        float32[texts], the labels' alone by text.
     """
-    import torch
-    from torch.utils.checkpoint import checkpoint
-
+    states, auxiliary = head.hidden(batch)
     # index_select, not a boolean mask: its backward is deterministic and needs no second search
-    wanted = head.hidden(batch).flatten(0, 1).index_select(0, batch.at)
+    wanted = states.flatten(0, 1).index_select(0, batch.at)
     chunk = max(1, logits_bytes // (4 * head.vocabulary))
+    of = partial(_losses, head.logits, smoothing)
     if len(batch.at) <= chunk:
-        losses = _losses(head.logits, wanted, batch.targets)
+        losses = of(wanted, batch.targets)
     else:
         pieces = [slice(start, start + chunk) for start in range(0, len(batch.at), chunk)]
-        parts = [checkpoint(_losses, head.logits, wanted[p], batch.targets[p], use_reentrant=False) for p in pieces]
-        losses = torch.cat(parts)
+        losses = torch.cat([checkpoint(of, wanted[p], batch.targets[p], use_reentrant=False) for p in pieces])
     if batch.weights is not None:
         losses = losses * batch.weights
-    by_text = torch.zeros(len(batch.samples), dtype=torch.float32, device=losses.device)
-    return losses.sum(), by_text.index_add(0, batch.rows, losses.detach())
+    by_text = torch.zeros(len(batch.samples), dtype=torch.float32, device=losses.device).index_add(0, batch.rows, losses)
+    total = losses.sum()
+    if isinstance(auxiliary, torch.Tensor):
+        total = total + auxiliary * (len(batch.at) if batch.weights is None else batch.weights.sum())
+    return total, by_text
 
 
-def _losses(logits: Callable[[Tensor], Tensor], states: Tensor, targets: Tensor) -> Tensor:
+def _losses(logits: Callable[[Tensor], Tensor], smoothing: float, states: Tensor, targets: Tensor) -> Tensor:
     """Return the cross entropy in float32 of hidden states [n, width] at targets int64[n]: float32[n]."""
-    from torch.nn.functional import cross_entropy
-
-    return cross_entropy(logits(states).float(), targets, reduction="none")
+    return cross_entropy(logits(states).float(), targets, reduction="none", label_smoothing=smoothing)

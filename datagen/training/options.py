@@ -12,13 +12,21 @@ from datagen.json_text import dumps
 from datagen.options import option
 from datagen.render.options import ControlTokens, Reasoning, Rendering
 
-Method = Literal["lora", "full"]
+Objective = Literal["sft", "lm", "dpo", "ipo", "hindsight"]
+Method = Literal["lora", "full", "dora", "ia3", "prefix", "prompt", "adapter"]
 Direction = Literal["forward", "backward"]
-Schedule = Literal["cosine", "linear", "constant"]
+Schedule = Literal["cosine", "linear", "constant", "wsd"]
 Precision = Literal["auto", "float32", "bfloat16"]
+Quantize = Literal["off", "4bit", "8bit"]
+PAIRED = ("dpo", "ipo")  # objectives of a better and a worse answer
+# Peak learning rates where none is given. What sits on few numbers needs larger steps; a preference moves what is learnt.
+_LR = {"full": 2e-5, "lora": 2e-4, "dora": 2e-4, "ia3": 5e-3, "prefix": 3e-3, "prompt": 1e-2, "adapter": 5e-4}
+_LR_PAIRED = 0.1
 _CHOICES: dict[str, tuple[str, ...]] = {
+    "objective": get_args(Objective),
     "direction": get_args(Direction),
     "method": get_args(Method),
+    "quantize": get_args(Quantize),
     "schedule": get_args(Schedule),
     "dtype": get_args(Precision),
     "reasoning": get_args(Reasoning),
@@ -30,7 +38,27 @@ _NO_VALUES = frozenset({
     "padding", "truncation", "max_length", "return_tensors", "return_dict", "return_assistant_tokens_mask", "tokenizer_kwargs",
 })  # fmt: skip
 TRAINER = 2  # bump when it makes another model of the same rows and options
-_LEAST_1 = ("steps", "batch_size", "max_length", "lora_r", "lora_alpha", "micro_tokens", "save_every")
+_LEAST_1 = (
+    "steps", "batch_size", "max_length", "lora_r", "lora_alpha", "virtual_tokens", "bottleneck", "micro_tokens", "save_every",
+)  # fmt: skip
+# name, and the option with its values beside which it means something
+_ONLY: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    *((name, "method", ("lora", "dora")) for name in ("lora_r", "lora_alpha", "lora_dropout")),
+    ("virtual_tokens", "method", ("prefix", "prompt")), ("bottleneck", "method", ("adapter",)),
+    ("quantize", "method", ("lora", "dora", "ia3", "prefix", "prompt", "adapter")),
+    ("beta", "objective", PAIRED), ("decay", "schedule", ("wsd",)), ("lr_end", "schedule", ("cosine", "linear", "wsd")),
+    *((name, "objective", ("sft", "lm", "hindsight")) for name in ("neftune", "dropout", "lora_dropout")),
+    ("label_smoothing", "objective", ("sft", "lm", "dpo", "hindsight")),
+)  # fmt: skip
+# name: least, most, and whether it must be above the least
+_SPANS = {
+    "epochs": (0.0, math.inf, True), "lr": (0.0, 1.0, True), "lr_end": (0.0, 1.0, False), "warmup": (0.0, 1.0, False),
+    "decay": (0.0, 1.0, False), "clip": (0.0, math.inf, True), "weight_decay": (0.0, 1.0, False), "beta": (0.0, math.inf, True),
+    "beta1": (0.0, 0.9999, False), "beta2": (0.0, 0.999999, False), "epsilon": (0.0, 1.0, True),
+    "batch_warmup": (0.0, 1.0, False), "label_smoothing": (0.0, 0.4999, False), "neftune": (0.0, math.inf, True),
+    "dropout": (0.0, 0.99, False), "minutes": (0.0, math.inf, True), "spike": (0.0, math.inf, True),
+    "spike_lr_factor": (0.0, 1.0, True), "lora_dropout": (0.0, 0.99, False),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -43,10 +71,24 @@ class TrainOptions:
 
     model: str = option("smollm2", "smollm2, a directory, or a Hub id")
     direction: Direction = option("forward", "backward: learn the task from the answer, for `datagen backtranslate`")
-    method: Method = option("lora", "lora: small matrices beside every linear layer; full: every weight")
+    objective: Objective = option(
+        "sft",
+        "sft: the answers; lm: every token of plain text; dpo, ipo: the best of a row's `candidates` rather than the worst;"
+        " hindsight: both, each after what it is worth",
+    )  # fmt: skip
+    method: Method = option(
+        "lora",
+        "full: every weight; lora, dora: small matrices beside every linear layer; ia3: scales in attention and feed-forward;"
+        " prefix: keys and values before the text; prompt: embeddings before it; adapter: layers in each block",
+    )  # fmt: skip
     steps: int | None = option(None, "optimiser steps; off = as many as `epochs` gives")
+    minutes: float | None = option(None, "as many steps as fit into so many minutes, by two timed passes; off = `steps`")
     epochs: float = option(1.0, "passes over the rows, used when `steps` is off")
-    lr: float | None = option(None, "peak learning rate; off = 2e-4 for lora, 2e-5 for full")
+    lr: float | None = option(
+        None,
+        "peak learning rate; off = 2e-5 for full, 2e-4 for lora and dora, 5e-4 for adapter, 3e-3 for prefix, 5e-3 for ia3,"
+        " 1e-2 for prompt; a tenth of that for dpo and ipo",
+    )  # fmt: skip
     batch_size: int = option(
         16, "rows per optimiser step; a row counts once per answer where the chat template rewrites history"
     )
@@ -66,19 +108,51 @@ class TrainOptions:
     control_tokens: ControlTokens = option(
         "drop", "those in a row's text: drop: leave the row out; escape: show them escaped", group="Text"
     )
-    lora_r: int = option(16, "rank of the LoRA matrices", group="LoRA")
-    lora_alpha: int = option(32, "LoRA updates are scaled by alpha / r", group="LoRA")
+    lora_r: int = option(16, "rank of the matrices of lora and dora", group="Method")
+    lora_alpha: int = option(32, "their updates are scaled by alpha / r", group="Method")
+    lora_dropout: float = option(0.0, "share of what enters them that is set to 0 while training", group="Method")
+    virtual_tokens: int = option(20, "places before the text, of prefix and prompt", group="Method")
+    bottleneck: int = option(64, "width of the layers of adapter", group="Method")
+    quantize: Quantize = option("off", "the frozen weights, by bitsandbytes on a GPU; 4bit is nf4", group="Method")
+    beta: float = option(0.1, "of dpo and ipo: the larger, the closer the model stays to where it began", group="Objective")
+    label_smoothing: float = option(
+        0.0, "share of each label that is spread over the vocabulary; of dpo: of the pairs, taken the other way round",
+        group="Objective",
+    )  # fmt: skip
+    neftune: float | None = option(
+        None, "alpha of the uniform noise on embeddings, alpha / sqrt(tokens x width); off = none", group="Objective"
+    )
+    dropout: float | None = option(
+        None, "of the model's own dropout layers and attention; off = what its config says", group="Objective"
+    )
     warmup: float = option(0.03, "share of the steps in which the learning rate rises, 0..1", group="Optimiser")
     schedule: Schedule = option(
-        "cosine", "of the learning rate after the warmup; cosine and linear fall to 0", group="Optimiser"
+        "cosine",
+        "of the learning rate after the warmup; cosine and linear fall to `lr_end`, wsd does in its last steps",
+        group="Optimiser",
     )
+    lr_end: float = option(0.0, "learning rate at the end of a schedule that falls", group="Optimiser")
+    decay: float = option(0.2, "share of the steps in which wsd falls", group="Optimiser")
+    beta1: float = option(0.9, "of AdamW", group="Optimiser")
+    beta2: float = option(0.95, "of AdamW", group="Optimiser")
+    epsilon: float = option(1e-8, "of AdamW", group="Optimiser")
+    batch_warmup: float = option(0.0, "share of the steps in which the batch grows to `batch_size`", group="Optimiser")
     clip: float = option(1.0, "largest norm of the gradient", group="Optimiser")
     weight_decay: float = option(0.0, "per step and unit of learning rate; never on norms and biases", group="Optimiser")
     device: str = option("auto", "auto, cpu, cuda, cuda:N, mps", group="Machine")
     dtype: Precision = option(
         "auto", "of the arithmetic; auto: bfloat16 where the processor computes in it, else float32", group="Machine"
     )
+    spike: float | None = option(
+        10.0,
+        "a step whose loss or gradient norm lies so many spreads above the running median is left out, and its rows are named;"
+        " off = only what is not finite", group="Optimiser",
+    )  # fmt: skip
+    spike_lr_factor: float = option(0.5, "times the learning rate after each step that was left out", group="Optimiser")
     seed: int = option(17, "of the order of the rows and the first LoRA matrices", group="Optimiser")
+    checkpointing: bool = option(
+        False, "compute activations again in the backward pass: less memory, more time", group="Machine"
+    )
     micro_tokens: int | None = option(None, "padded tokens per forward pass; off = 1024 on cpu, else 8192", group="Optimiser")
     save_every: int = option(50, "steps between checkpoints", group="Optimiser")
     fresh: bool = option(False, "ignore a checkpoint that fits", group="Optimiser")
@@ -94,13 +168,7 @@ class TrainOptions:
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
                 raise UsageError(f"train: option '{name}' must be a whole number of at least 1, not {value!r}")
-        for name, least, most, above in (
-            ("epochs", 0.0, math.inf, True),
-            ("lr", 0.0, 1.0, True),
-            ("warmup", 0.0, 1.0, False),
-            ("clip", 0.0, math.inf, True),
-            ("weight_decay", 0.0, 1.0, False),
-        ):
+        for name, (least, most, above) in _SPANS.items():
             value = getattr(self, name)
             if value is not None and not _within(value, least, most, above):
                 span = f"above {least:g}" if above else f"at least {least:g}"
@@ -119,6 +187,20 @@ class TrainOptions:
             raise UsageError(f"train: option 'date' must be a date such as '2026-01-31', a text, not {self.date!r}")
         if not isinstance(self.seed, int):
             raise UsageError(f"train: option 'seed' must be a whole number, not {self.seed!r}")
+        self._check_together()
+
+    def _check_together(self) -> None:
+        """Refuse what would be ignored in silence."""
+        defaults = {f.name: f.default for f in fields(TrainOptions)}
+        for name, option_of, known in _ONLY:
+            if getattr(self, name) != defaults[name] and getattr(self, option_of) not in known:
+                there = " or ".join(known)
+                held = getattr(self, option_of)
+                raise UsageError(f"train: option '{name}' is of {option_of} {there}, not {held}; leave it out")
+        if self.minutes is not None and self.steps is not None:
+            raise UsageError("train: the steps are given by 'steps' or by 'minutes', not by both")
+        if self.direction == "backward" and self.objective != "sft":
+            raise UsageError(f"train: direction backward is of objective sft, not {self.objective}")
 
     @property
     def rendering(self) -> Rendering:
@@ -129,16 +211,21 @@ class TrainOptions:
     @property
     def peak_lr(self) -> float:
         """The learning rate after the warmup."""
-        return self.lr if self.lr is not None else 2e-4 if self.method == "lora" else 2e-5
+        if self.lr is not None:
+            return self.lr
+        return _LR[self.method] * (_LR_PAIRED if self.objective in PAIRED else 1.0)
 
     def lr_at(self, step: int, steps: int) -> float:
         """Return the learning rate of a step (0-based) of a run: above 0 in each, and below the peak in those of the warmup."""
         rising = math.ceil(self.warmup * steps)
         if step < rising:
             return self.peak_lr * (step + 1) / (rising + 1)
-        done = (step - rising) / max(1, steps - rising)
-        share = {"constant": 1.0, "linear": 1.0 - done, "cosine": 0.5 * (1.0 + math.cos(math.pi * done))}
-        return self.peak_lr * share[self.schedule]
+        flat = max(0, steps - rising - math.ceil(self.decay * steps)) if self.schedule == "wsd" else 0
+        done = max(0, step - rising - flat) / max(1, steps - rising - flat)
+        linear = 1.0 - done
+        share = {"constant": 1.0, "linear": linear, "wsd": linear, "cosine": 0.5 * (1.0 + math.cos(math.pi * done))}
+        falls_to = self.lr_end if self.schedule != "constant" else 0.0
+        return falls_to + (self.peak_lr - falls_to) * share[self.schedule]
 
     def results(self) -> dict[str, Any]:
         """Return the options that change the result: what a checkpoint must share with the run that resumes it."""

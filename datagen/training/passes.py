@@ -65,16 +65,22 @@ def micro_batches(batch: Sequence[Sample], micro_tokens: int = MICRO_TOKENS) -> 
     Bucketing stays inside the global batch: across batches it would change what a step sees, and so the training.
 
     Args:
-        batch: the samples of one optimiser step.
+        batch: the samples of one optimiser step; texts that are compared stay together.
         micro_tokens: most padded tokens of a micro-batch; a single row that is longer still gets its own.
     """
     cut: list[list[Sample]] = []
-    for sample in sorted(batch, key=lambda s: -len(s.input_ids)):  # stable: ties keep their order
-        if cut and (len(cut[-1]) + 1) * len(cut[-1][0].input_ids) <= micro_tokens:
-            cut[-1].append(sample)
+    longest = 0
+    for sample in sorted(batch, key=lambda s: -_length(s)):  # stable: ties keep their order
+        if cut and (len(cut[-1]) + len(sample.texts)) * longest <= micro_tokens:
+            cut[-1] += sample.texts
         else:
-            cut.append([sample])
+            cut.append([*sample.texts])
+            longest = _length(sample)
     return cut
+
+
+def _length(sample: Sample) -> int:
+    return max(len(text.input_ids) for text in sample.texts)
 
 
 def padded(samples: Sequence[Sample], device: str = "cpu") -> Batch:

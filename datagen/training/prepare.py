@@ -17,8 +17,10 @@ from datagen.render.today import shows_today
 from datagen.text.names import called, of_prompts
 from datagen.text.row_language import language_of
 from datagen.training import checkpoint
-from datagen.training.batches import Sample, samples_of
+from datagen.training.batches import Sample
 from datagen.training.options import TrainOptions
+from datagen.training.pairs import all_in_hindsight
+from datagen.training.texts import samples_of
 
 
 @dataclass(frozen=True)
@@ -68,18 +70,16 @@ def prepared(
     Raises:
         DataError: no row can be trained on.
     """
-    forward = options.direction == "forward"
-    fit = all_up_to_last_answer if forward else all_turned_round
-    fitting, unfit = fit(rows)
-    measuring = fit(eval_rows)[0] if eval_rows else None
+    fitting, unfit = _fitted(rows, options)
+    measuring = _fitted(eval_rows, options)[0] if eval_rows else None
     dates = [""]
     if shows_today(repr(tokenizer.chat_template)):
         today = options.date or datetime.now().astimezone().date().isoformat()
         dates = [begun[1], today] if begun and begun[1] and not options.date else [today]
     for date in dict.fromkeys(dates):
         how = replace(options.rendering, date=date)
-        samples, left_out = samples_of(fitting, tokenizer, most, how)
-        measured = samples_of(measuring, tokenizer, most, how) if measuring is not None else None
+        samples, left_out = samples_of(fitting, tokenizer, most, how, options.objective)
+        measured = samples_of(measuring, tokenizer, most, how, options.objective) if measuring is not None else None
         mark = checkpoint.fingerprint(options.results(), identity, [samples, measured[0] if measured else []])
         if begun and mark == begun[0]:
             break
@@ -87,7 +87,17 @@ def prepared(
         told = "every text of this run shows %s as today, for the chat template asks for the date; --date gives another"
         logging.getLogger(__name__).warning(told, date)
     _check_not_empty(samples, [*unfit, *left_out])
-    return Prepared(samples, [*unfit, *left_out], untaught_turns(rows) if forward else {}, measured, date, mark)
+    untaught = untaught_turns(rows) if options.objective == "sft" and options.direction == "forward" else {}
+    return Prepared(samples, [*unfit, *left_out], untaught, measured, date, mark)
+
+
+def _fitted(rows: Sequence[Row], options: TrainOptions) -> tuple[Sequence[Row], list[tuple[str, str]]]:
+    """Return the rows as the objective takes them, and (id, reason) of those that it cannot."""
+    if options.objective == "hindsight":
+        return all_in_hindsight(rows)
+    if options.objective != "sft":
+        return rows, []
+    return all_up_to_last_answer(rows) if options.direction == "forward" else all_turned_round(rows)
 
 
 def _check_not_empty(samples: Sequence[Sample], left_out: Sequence[tuple[str, str]]) -> None:

@@ -1,19 +1,23 @@
-"""Which texts each optimiser step saw, and each one's own loss before it: OUT/steps.parquet."""
+"""What a run notes of its steps: metrics.jsonl, a line of each; steps.parquet, which texts it saw and each one's own loss."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from datagen.errors import writing
+from datagen.json_text import dumps
 from datagen.training.batches import Sample
 
 NAME = "steps.parquet"
-# `part`: which text of its row; `loss`: the mean of its labels, weighted as they are, in nats; `labels`: how many.
+# `part`: which text of its row; `loss`: the mean of its labels, weighted as they are, in nats, of a pair its own; `labels`: how
+# many.
 SCHEMA = pa.schema([
     ("step", pa.int32()), ("id", pa.string()), ("part", pa.int32()), ("loss", pa.float32()), ("labels", pa.int32()),
 ])  # fmt: skip
@@ -36,11 +40,11 @@ class StepLog:
             table = pq.read_table(self.path, schema=SCHEMA)
             self._before = table.filter(pc.less_equal(table.column("step"), kept))
 
-    def add(self, step: int, samples: Sequence[Sample], losses: Sequence[float]) -> None:
-        """Note the texts of a pass of a step (counted from 1), with the sums of their label losses."""
-        for sample, loss in zip(samples, losses, strict=True):
-            mean = loss / sample.label_weight if sample.label_weight else 0.0
-            self._rows.append((step, sample.id, sample.part, mean, sample.label_tokens))
+    def add(self, step: int, own: Sequence[tuple[Sample, float]]) -> None:
+        """Note the samples of a step (counted from 1), each with its own loss before it."""
+        for sample, loss in own:
+            labels = sum(text.label_tokens for text in sample.texts)
+            self._rows.append((step, sample.id, sample.part, loss, labels))
 
     def save(self) -> None:
         """Write the file, whole or not at all."""
@@ -52,3 +56,25 @@ class StepLog:
         with writing(self.path):
             pq.write_table(pa.concat_tables([self._before, new]).combine_chunks(), temporary)
             temporary.replace(self.path)
+
+
+@contextlib.contextmanager
+def metrics(out: Path | None, kept: int) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Give a function that appends a line to OUT/metrics.jsonl, whose first `kept` lines belong to a resumed run."""
+    if out is None:
+        yield lambda _: None
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / "metrics.jsonl"
+    # A damaged line stays as it is.
+    old = path.read_text("utf-8", "surrogateescape").split("\n")[:-1][:kept] if kept and path.is_file() else []
+    temporary = out / ".metrics.jsonl"
+    temporary.write_text("".join(f"{line}\n" for line in old), "utf-8", "surrogateescape")
+    temporary.replace(path)
+    with path.open("a", encoding="utf-8") as file:
+
+        def write(line: dict[str, Any]) -> None:
+            file.write(dumps(line) + "\n")
+            file.flush()
+
+        yield write

@@ -8,7 +8,7 @@ so every state, and with it every gradient, is that of the text by itself, up to
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -71,31 +71,35 @@ def trees(samples: Sequence[Sample], most: int, shared: int = SHARED) -> list[Tr
     """Return the texts of a global batch as trees.
 
     Args:
-        samples: of one optimiser step.
+        samples: of one optimiser step; texts that are compared stay in one tree.
         most: tokens of a tree, up to `shared` for each text not counted; a text that is longer has one of its own.
         shared: texts are joined where they have so many tokens in common.
     """
-    read = [sample.input_ids[: read_length(sample)] for sample in samples]
-    order = sorted(range(len(samples)), key=lambda at: read[at])
+    read = {id(text): text.input_ids[: read_length(text)] for sample in samples for text in sample.texts}
     found: list[Tree] = []
-    group: list[int] = []
-    lengths: list[int] = []  # shared with the one before it
+    group: list[Sample] = []
     size = 0
-    for at in order:
-        same = shared_length(read[group[-1]], read[at]) if group else 0
-        same = same if same >= shared else 0
-        if group and size + len(read[at]) - same > most:
-            found.append(_tree([samples[i] for i in group], [read[i] for i in group], lengths, shared))
-            group, lengths, size, same = [], [], 0, 0
-        size += len(read[at]) - same
-        group.append(at)
-        lengths.append(same)
-    found.append(_tree([samples[i] for i in group], [read[i] for i in group], lengths, shared))
-    return found
+    last: list[int] = []
+    for sample in sorted(samples, key=lambda s: read[id(s)]):
+        own = read[id(sample)]
+        alike = shared_length(last, own)
+        more = len(own) + sum(len(read[id(t)]) - shared_length(own, read[id(t)]) for t in sample.texts[1:])
+        saved = alike if alike >= shared else 0
+        if group and size + more - saved > most:
+            found.append(_tree(group, read, shared))
+            group, size, saved = [], 0, 0
+        size += more - saved
+        group += sample.texts
+        last = own
+    return [*found, _tree(group, read, shared)] if group else []
 
 
-def _tree(samples: list[Sample], read: list[list[int]], lengths: list[int], shared: int) -> Tree:
-    """Return texts as one tree; they are sorted, and `lengths` says what each shares with the one before it."""
+def _tree(texts: list[Sample], whole: Mapping[int, list[int]], shared: int) -> Tree:
+    """Return texts as one tree; `whole` has what is read of each, by its identity."""
+    samples = sorted(texts, key=lambda text: whole[id(text)])
+    read = [whole[id(text)] for text in samples]
+    lengths = [0, *(shared_length(a, b) for a, b in pairwise(read))]  # shared with the one before it
+    lengths = [length if length >= shared else 0 for length in lengths]
     made = Tree(samples)
     todo: list[tuple[int, int, int, tuple[tuple[int, int], ...]]] = [(0, len(samples), 0, ())]
     while todo:

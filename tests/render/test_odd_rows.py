@@ -15,8 +15,8 @@ from datagen.render.labels import encode
 from datagen.render.options import Rendering
 from datagen.render.sequences import rendered
 from datagen.render.template import with_template
-from datagen.training.batches import samples_of
 from datagen.training.options import TrainOptions
+from datagen.training.texts import samples_of
 
 HEAD = "{% for m in messages %}<|im_start|>{{ m.role }}\n"
 TAIL = "<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datagen.data.rows import Row, new_row, turn
-from datagen.training.batches import Plan, Sample, epoch_order, samples_of
+from datagen.training.batches import Plan, Sample, epoch_order
 from datagen.training.passes import micro_batches, padded
+from datagen.training.texts import samples_of
 from datagen.training.tree import read_length
 
 

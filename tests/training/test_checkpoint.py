@@ -162,7 +162,7 @@ def test_a_damaged_checkpoint_is_named_and_counts_as_none(name: str, tmp_path: P
     optimiser = torch.optim.AdamW(layer.parameters(), lr=0.1)
     layer(torch.ones(1, 3)).sum().backward()
     optimiser.step()
-    progress = checkpoint.Progress(2, [1.5, 1.25], 20, 10, 0.5, None, "2031-05-06")
+    progress = checkpoint.Progress(2, [1.5, 1.25], 20, 10, 0.5, None, "2031-05-06", norms=[2.0, 1.0])
     checkpoint.save(tmp_path, "mark", progress, dict(layer.named_parameters()), optimiser)
     new = torch.nn.Linear(3, 2)
     fresh = torch.optim.AdamW(new.parameters(), lr=0.1)

@@ -12,10 +12,11 @@ from safetensors.torch import load_file
 
 from datagen.data.rows import Row, new_row, turn
 from datagen.errors import DataError, ModelError, UsageError
-from datagen.training.batches import samples_of
 from datagen.training.evaluate import Evaluation, evaluate
 from datagen.training.loop import TrainOptions, train
+from datagen.training.loss import Network
 from datagen.training.passes import MICRO_TOKENS
+from datagen.training.texts import samples_of
 
 Loaded = tuple[Any, Any]
 
@@ -50,7 +51,8 @@ def test_ten_steps_equal_a_plain_loop_of_transformers_and_peft(
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
-    from datagen.training.batches import Plan, samples_of
+    from datagen.training.batches import Plan
+    from datagen.training.texts import samples_of
 
     options = TrainOptions(steps=10, batch_size=4, lr=1e-2, dtype="float32", schedule=schedule, micro_tokens=64, seed=3)
     ours = train(sums, options, None, base=tiny).losses
@@ -104,7 +106,7 @@ def evaluated(
     model: Any, tokenizer: Any, rows: list[Row], max_length: int = 1024, micro_tokens: int = MICRO_TOKENS
 ) -> Evaluation:
     samples, left_out = samples_of(rows, tokenizer, max_length)
-    return evaluate(model, samples, left_out, micro_tokens)
+    return evaluate(Network(model), samples, left_out, micro_tokens=micro_tokens)
 
 
 def test_evaluation_is_the_mean_over_label_tokens_and_by_source(tiny: Loaded, sums: list[Row]) -> None:
@@ -145,7 +147,7 @@ def test_a_loss_that_is_not_finite_names_the_rows_of_its_batch(tiny: Loaded) -> 
     with pytest.raises(ModelError, match=bad["id"]) as caught:
         train([good, bad], TrainOptions(steps=2, micro_tokens=10), None, base=(model, tokenizer))
     assert good["id"] not in str(caught.value)
-    assert "step 1: the loss is nan" in str(caught.value)
+    assert "step 2: the loss is nan, and steps 1, 2 had to be left out" in str(caught.value)
 
 
 def test_a_row_longer_than_the_model_can_see_is_left_out_whatever_max_length_says(tiny: Loaded) -> None:
@@ -163,8 +165,11 @@ def test_a_tokenizer_that_knows_more_than_the_model_is_a_model_error(tiny: Loade
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"method": "lorra"}, "option 'method' must be one of lora, full, not 'lorra'; did you mean 'lora'?"),
-        ({"schedule": "step"}, "option 'schedule' must be one of cosine, linear, constant, not 'step'"),
+        (
+            {"method": "lorra"},
+            "option 'method' must be one of lora, full, dora, ia3, prefix, prompt, adapter, not 'lorra'; did you mean 'lora'?",
+        ),
+        ({"schedule": "step"}, "option 'schedule' must be one of cosine, linear, constant, wsd, not 'step'"),
         ({"dtype": "bf16"}, "option 'dtype' must be one of auto, float32, bfloat16, not 'bf16'"),
         ({"steps": 0}, "option 'steps' must be a whole number of at least 1, not 0"),
         ({"batch_size": 1.5}, "option 'batch_size' must be a whole number of at least 1, not 1.5"),

@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from datagen.data.rows import Row, new_row, turn
-from datagen.training.batches import Sample, samples_of
+from datagen.training.batches import Sample
 from datagen.training.loss import label_head, label_loss
 from datagen.training.passes import micro_batches, padded
+from datagen.training.texts import samples_of
 
 Loaded = tuple[Any, Any]
 

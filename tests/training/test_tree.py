@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from datagen.training.arrangement import chosen
 from datagen.training.attention import UnsupportedError
 from datagen.training.batches import Sample
-from datagen.training.loss import label_head, label_loss
+from datagen.training.loss import Network, label_head, label_loss
 from datagen.training.passes import Arrangement, grown, padded, passes
 from datagen.training.tree import Tree, read_length, trees
 
@@ -149,11 +149,11 @@ def test_the_arrangement_is_found_by_gradients_and_windows() -> None:
         model = model_of(name)
         trained = dict(model.named_parameters())
         expected = "padded" if name in FALL_BACK else "tree"
-        assert chosen(model, label_head(model), trained, samples) == expected, name
+        assert chosen(model, Network(model), trained, samples) == expected, name
         assert all(p.grad is None for p in trained.values())
     wide = MODELS["mistral"]()
     wide.config.sliding_window = 4096
-    assert chosen(wide, label_head(wide), dict(wide.named_parameters()), samples) == "tree"  # no text is as long
+    assert chosen(wide, Network(wide), dict(wide.named_parameters()), samples) == "tree"  # no text is as long
 
 
 def test_a_model_that_mixes_texts_in_silence_is_found() -> None:
@@ -162,7 +162,7 @@ def test_a_model_that_mixes_texts_in_silence_is_found() -> None:
     inner = layer.mlp.forward
     layer.mlp.forward = lambda x: inner(x) + 0.01 * x.mean(1, keepdim=True)  # what no argument of its attention tells
     samples = texts()
-    assert chosen(model, label_head(model), dict(model.named_parameters()), samples) == "padded"
+    assert chosen(model, Network(model), dict(model.named_parameters()), samples) == "padded"
 
 
 def test_trees_are_computed_in_bfloat16_too() -> None:

@@ -13,8 +13,8 @@ from datagen.data.rows import Row
 from datagen.errors import ModelError
 from datagen.models.adapter import loaded
 from datagen.models.causal_lm import load, resolve
-from datagen.training.adapters import check_moved, lora
 from datagen.training.loop import TrainOptions, train
+from datagen.training.methods import check_moved, trainable
 
 
 def test_the_base_is_bit_identical_after_lora(tiny: tuple[Any, Any], sums: list[Row]) -> None:
@@ -91,12 +91,12 @@ def test_the_adapter_folder_names_its_base_and_holds_nothing_odd(tiny_dir: Path,
 def test_lora_is_on_every_linear_layer_but_the_head_in_float32(tiny: tuple[Any, Any]) -> None:
     model, _ = tiny
     model.to(torch.bfloat16)
-    with lora(model, r=4, alpha=8, seed=1) as adapted:
+    with trainable(model, TrainOptions(lora_r=4, lora_alpha=8, seed=1), shared=True) as adapted:
         params = {n: p for n, p in adapted.named_parameters() if p.requires_grad}
         assert len(params) == 2 * 7 * 2  # A and B of q, k, v, o, gate, up, down in two layers
         assert all(p.dtype == torch.float32 and "lora_" in n and "lm_head" not in n for n, p in params.items())
-        with pytest.raises(ModelError, match="14 LoRA layers got no gradient"):
-            check_moved(adapted)
+        with pytest.raises(ModelError, match="14 lora layers got no gradient"):
+            check_moved(params, "lora")
 
 
 def test_a_finished_folder_replaces_an_older_one(tmp_path: Path) -> None:
