@@ -19,7 +19,7 @@ from datagen.training.options import TrainOptions
 class ForwardModel(TrainOptions, Kind):
     """Tune a model on rows by people and on those that a judge thought well of; it judges the next round (Humpback)."""
 
-    version: ClassVar[int] = 2  # token trees, batches without a short one, a warmup below the peak
+    version: ClassVar[int] = 3  # token trees, batches without a short one, a warmup below the peak
     doer: ClassVar[str] = "datagen.steps.forward_model:forward_model"
     makes_model: ClassVar[str] = "judge"
 

@@ -14,7 +14,7 @@ from datagen.training.options import TrainOptions
 class PreExperience(TrainOptions, Kind):
     """Train a model that has seen some of the rows, by which `ifd` then scores all of them; Cherry's word for it."""
 
-    version: ClassVar[int] = 2  # token trees, batches without a short one, a warmup below the peak
+    version: ClassVar[int] = 3  # token trees, batches without a short one, a warmup below the peak
     doer: ClassVar[str] = "datagen.steps.pre_experience:pre_experience"
     once: ClassVar[bool] = True
     makes_model: ClassVar[str] = "ifd"

@@ -19,7 +19,7 @@ class Train(TrainOptions, Kind):
         "datagen train rows.jsonl -o runs/lora --model ./my-model --dry-run",
     )
     command: ClassVar[bool] = True
-    version: ClassVar[int] = 2  # token trees, batches without a short one, a warmup below the peak
+    version: ClassVar[int] = 3  # token trees, batches without a short one, a warmup below the peak
     doer: ClassVar[str] = "datagen.steps.training:train"
     place: ClassVar[Literal["first", "between", "last"]] = "last"
     once: ClassVar[bool] = True

@@ -1,16 +1,18 @@
-"""How texts go through a model: as trees where its gradients are then those of separate texts, else packed, else padded.
+"""How texts go through a model: as trees where its gradients are then those of separate texts, else packed, padded, or alone.
 
 Losses do not show every mistake (Bloom's is off by 6e-7 where its gradient is off by 8e-4), so gradients are compared.
 """
 
 from __future__ import annotations
 
+import contextlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from datagen.errors import ModelError, first_line
 from datagen.render.labels import IGNORED
-from datagen.training.attention import UnsupportedError
 from datagen.training.batches import Sample
 from datagen.training.objective import Score
 from datagen.training.passes import Arrangement, passes
@@ -21,7 +23,10 @@ if TYPE_CHECKING:
 
 TAIL = 10  # tokens of a text that is tried, behind what it shares
 WINDOWS = ("sliding_window", "attention_chunk_size")  # of a model's config: tokens that attention reaches back
-APART = 1e-4  # relative norm; what rounding makes of float32 is below 1e-6
+KINDS = {"full_attention", "sliding_attention", "chunked_attention", "attention"}  # of layers that attend to tokens alone
+BLOCKS = re.compile(r"^index_|sparse|block_size")  # names of what attends to chosen tokens only
+APART = 1e-5  # relative norm; what rounding makes of float32 is below 1e-6
+APART_ROUNDED = 0.1  # of weights in bfloat16 or less
 
 
 def chosen(
@@ -36,24 +41,36 @@ def chosen(
         samples: all that will go through it.
         noisy: whether its embeddings get noise, of which each text has its own.
     """
-    if next(iter(trained.values())).device.type != "cpu":  # a node is a call per layer: on a card not measured yet
-        return "padded"
-    config = model.config.get_text_config() if hasattr(model.config, "get_text_config") else model.config
+    tried = _probes(samples)
+    try:
+        expected = _gradient(score, trained, tried, "separate", 1)
+    except Exception as error:  # whatever a model or an adapter raises on three short texts, it would raise in each step
+        raise ModelError(f"this model cannot be trained so: {type(error).__name__}: {first_line(error)}") from error
+    # On a card trees are not measured yet: a node is a call per layer. Texts with noise have nothing in common.
+    alone = next(iter(trained.values())).device.type != "cpu" or noisy or _odd(model, samples)
+    exact = all(str(p.dtype) == "torch.float32" for p in model.parameters())
+    apart = APART if exact else APART_ROUNDED
+    if _drops(model):
+        return "padded"  # no two passes are equal
+    ways: tuple[Arrangement, ...] = ("padded",) if alone else ("tree", "packed", "padded")
+    for how in ways:
+        with contextlib.suppress(Exception):  # what a model does with other attention than its own is its own affair
+            found = _gradient(score, trained, tried, how, 2**31)
+            if (found - expected).norm() <= apart * expected.norm():
+                return how
+    return "separate"
+
+
+def _odd(model: Any, samples: Sequence[Sample]) -> bool:
+    """Whether a model does what three short texts would not show: it looks back a window, or over blocks, or has prompts."""
+    if getattr(getattr(model, "active_peft_config", None), "is_prompt_learning", False):
+        return True
+    config = model.config.get_text_config()
     reach = min([r for name in WINDOWS if (r := getattr(config, name, None))], default=None)
     if reach is not None and reach < max(map(read_length, samples)):
-        return "padded"  # a short text would not show it
-    if noisy or getattr(getattr(model, "active_peft_config", None), "is_prompt_learning", False) or _drops(model):
-        return "padded"  # texts side by side have nothing in common then, or what stands before them is theirs alone
-    tried = _probes(samples)
-    expected = _gradient(score, trained, tried, "padded", 1)
-    for how in ("tree", "packed"):
-        try:
-            found = _gradient(score, trained, tried, how, 2**31)
-        except UnsupportedError:
-            continue
-        if (found - expected).norm() <= APART * expected.norm():
-            return how
-    return "padded"
+        return True
+    kinds = set(getattr(config, "layer_types", None) or ())
+    return bool(kinds - KINDS) or any(BLOCKS.search(name) and value for name, value in config.to_dict().items())
 
 
 def _drops(model: Any) -> bool:
@@ -70,14 +87,11 @@ def _probes(samples: Sequence[Sample]) -> list[Sample]:
     one = max(samples, key=lambda s: len(s.input_ids))
     ids = (one.input_ids * TAIL * 4)[: SHARED + TAIL]
     texts = [ids, [*ids[: SHARED + 2], *ids[: TAIL - 4][::-1]], ids[:TAIL][::-1]]
-    learned = [SHARED, SHARED, 2]
+    # All of it is learned: what leaks from the text before fades with each token.
     return [
-        replace(
-            one, id=str(number), input_ids=text, weights=None, part=0,
-            labels=[IGNORED if at < first else token for at, token in enumerate(text)],
-        )
-        for number, (text, first) in enumerate(zip(texts, learned, strict=True))
-    ]  # fmt: skip
+        replace(one, id=str(number), input_ids=text, weights=None, part=0, rejected=None, labels=[IGNORED, *text[1:]])
+        for number, text in enumerate(texts)
+    ]
 
 
 def _gradient(

@@ -9,9 +9,9 @@ from datagen.errors import DataError
 from datagen.training.batches import Sample
 from datagen.training.loss import Network
 from datagen.training.objective import Objective
-from datagen.training.passes import MICRO_TOKENS, Arrangement, passes
+from datagen.training.passes import Layout
 
-SFT = Objective()
+SFT, PADDED = Objective(), Layout()
 
 
 class Evaluation(TypedDict):
@@ -28,8 +28,7 @@ def evaluate(
     samples: Sequence[Sample],
     left_out: Sequence[tuple[str, str]] = (),
     objective: Objective = SFT,
-    micro_tokens: int = MICRO_TOKENS,
-    how: Arrangement = "padded",
+    layout: Layout = PADDED,
 ) -> Evaluation:
     """Return the mean loss of a model on rows, in the precision of its weights; `repeat` does not count.
 
@@ -38,8 +37,7 @@ def evaluate(
         samples: the texts of the rows.
         left_out: (row id, reason) of other rows, which are named in what is returned.
         objective: whose loss it is.
-        micro_tokens: most tokens of one forward pass, padding counted.
-        how: the texts go through it, as `arrangement.chosen` says.
+        layout: of its passes.
 
     Raises:
         DataError: there is no sample.
@@ -52,11 +50,10 @@ def evaluate(
     sums, weights = dict.fromkeys(sources, 0.0), dict.fromkeys(sources, 0.0)
     training = network.training
     network.eval()
-    device = str(next(network.parameters()).device)
     with torch.no_grad():
         for source in sources:
             mine = [s for s in samples if s.source == source]
-            for batch in passes(mine, how, micro_tokens, device):
+            for batch in layout.passes(mine):
                 sums[source] += objective.measure(network, batch).total.item()
             weights[source] = objective.weight(mine)
     network.train(training)

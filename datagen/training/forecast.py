@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,7 +12,7 @@ import torch
 from datagen.progress import span
 from datagen.training.batches import Plan, Sample
 from datagen.training.objective import Objective, Score
-from datagen.training.passes import Arrangement, passes
+from datagen.training.passes import Layout
 from datagen.training.tree import read_length
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 TIMED_TOKENS = 160  # of a timed pass: a few seconds on an old processor; matrices are near their full speed there
 LOOKED_AT = 8  # steps whose texts are laid out to see how many tokens they are
-SHARE_LEFT_OUT = 0.05  # of rows too long, above which a run does not begin unless it is told how to take them
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ class Cost:
 
 
 def timed(
-    score: Score, objective: Objective, samples: Sequence[Sample], how: Arrangement, trained: Mapping[str, Tensor], device: str
+    score: Score, objective: Objective, samples: Sequence[Sample], layout: Layout, trained: Mapping[str, Tensor]
 ) -> Cost:  # fmt: skip
     """Run two short passes of these samples; parameters have no gradient afterwards."""
     few: list[Sample] = []
@@ -85,7 +84,7 @@ def timed(
         few.append(sample)
         if sum(read_length(t) for s in few for t in s.texts) >= TIMED_TOKENS:
             break
-    batch = next(iter(passes(few, how, 2**31, device)))
+    batch = next(layout.passes(few))
     tokens = batch.input_ids.numel()
     seen: dict[int, int] = {}
     weights = {p.untyped_storage().data_ptr() for p in trained.values()}
@@ -102,7 +101,7 @@ def timed(
             total = objective.measure(score, batch).total
         if backward:
             total.backward()  # type: ignore[no-untyped-call]
-        if device.startswith("cuda"):
+        if layout.device.startswith("cuda"):
             torch.cuda.synchronize()
         return time.perf_counter() - began
 
@@ -116,8 +115,7 @@ def timed(
 
 
 def forecast(
-    cost: Cost, plan: Plan, measured: Sequence[Sample], how: Arrangement, micro_tokens: int, model: Any,
-    trained: Mapping[str, Tensor],
+    cost: Cost, plan: Plan, measured: Sequence[Sample], layout: Layout, model: Any, trained: Mapping[str, Tensor]
 ) -> Forecast:  # fmt: skip
     """Return what a run will be, from what its passes cost.
 
@@ -125,13 +123,12 @@ def forecast(
         cost: as `timed`.
         plan: of its batches.
         measured: texts whose loss is measured before and after.
-        how: its texts go through the model.
-        micro_tokens: most tokens of a pass.
+        layout: of its passes.
         model: whose weights are counted.
         trained: its parameters that are trained.
     """
     looked_at = min(LOOKED_AT, plan.steps)
-    sizes = [_computed(plan.batch(step * plan.steps // looked_at), how, micro_tokens) for step in range(looked_at)]
+    sizes = [_computed(plan.batch(step * plan.steps // looked_at), layout) for step in range(looked_at)]
     step_tokens = sum(map(sum, sizes)) / looked_at
     numbers = {id(p): p for p in model.parameters()}.values()
     trained_bytes = sum(p.numel() * 4 for p in trained.values())
@@ -140,20 +137,17 @@ def forecast(
     return Forecast(
         texts=len(texts), tokens=sum(len(t.input_ids) for t in texts), label_tokens=sum(t.label_tokens for t in texts),
         steps=plan.steps, step_tokens=step_tokens, step_s=step_tokens * cost.trained_s,
-        measuring_s=sum(_computed(measured, how, micro_tokens)) * cost.measured_s if measured else 0.0,
+        measuring_s=sum(_computed(measured, layout)) * cost.measured_s if measured else 0.0,
         memory=int(memory + cost.activations * max(map(max, sizes))), trained=sum(p.numel() for p in trained.values()),
         frozen=sum(p.numel() for p in numbers) - sum(p.numel() for p in trained.values()),
     )  # fmt: skip
 
 
-def _computed(samples: Sequence[Sample], how: Arrangement, micro_tokens: int) -> list[int]:
+def _computed(samples: Sequence[Sample], layout: Layout) -> list[int]:
     """Return the tokens of each pass."""
-    return [batch.input_ids.numel() for batch in passes(samples, how, micro_tokens)]
+    return [batch.input_ids.numel() for batch in replace(layout, device="cpu").passes(samples)]
 
 
 def steps_within(minutes: float, found: Forecast) -> int:
     """Return how many steps fit into so many minutes, one at least."""
     return max(1, int((minutes * 60 - 2 * found.measuring_s) / max(found.step_s, 1e-9)))
-
-
-Tell = Callable[[str], None]

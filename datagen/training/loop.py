@@ -7,6 +7,7 @@ two runs equal bit for bit on one machine, and a resumed run equal to an unbroke
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +33,7 @@ from datagen.training.methods import check_moved, check_same_method, seeded, tra
 from datagen.training.objective import Objective, log_probabilities, objective_of, referred
 from datagen.training.optimiser import adamw, set_for_training
 from datagen.training.options import TrainOptions
-from datagen.training.passes import MICRO_TOKENS, Arrangement, passes
+from datagen.training.passes import MICRO_TOKENS, Arrangement, Layout, split_of
 from datagen.training.prepare import Prepared, begun_in, prepared
 from datagen.training.saving import save_adapter, save_full, trained_ends
 from datagen.training.signals import Heard, heard, stopped
@@ -123,7 +124,7 @@ def train(
     model, tokenizer = base or load(named, device, dtype, options.quantize)
     tokenizer = with_template(tokenizer, options.chat_template)  # it is saved with the adapter, so that a server shows the same
     most = min(options.max_length, getattr(model.config, "max_position_embeddings", None) or options.max_length)
-    loads, identity = resolve(named) if out else ("", "")
+    loads, identity = _identity(named, base) if out else ("", "")
     ready = prepared(rows, eval_rows, tokenizer, most, options, begun_in(out, options), identity)
     _check_vocabulary(model, ready.samples)
     with trainable(model, options, shared=base is not None, begun=begun) as network, set_for_training(network, options):
@@ -143,8 +144,19 @@ def train(
         rows_used=len({s.id for s in ready.samples}) if options.objective == "lm" else sum(s.part == 0 for s in ready.samples),
         samples=sum(len(s.texts) for s in ready.samples), left_out=ready.left_out,
         untaught=ready.untaught, date=ready.date, seconds=progress.seconds, dtype="bfloat16" if half else "float32",
-        arrangement=run.how, skipped=progress.skipped, folder=folder,
+        arrangement=run.layout.how, skipped=progress.skipped, folder=folder,
     )  # fmt: skip
+
+
+def _identity(named: str, base: tuple[Any, Any] | None) -> tuple[str, str]:
+    """Return what transformers loads for the base of a run, and the identity of its weights."""
+    if base is None:
+        return resolve(named)
+    digest = hashlib.sha256()
+    for name, tensor in base[0].state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+    return str(base[0].config._name_or_path or named), digest.hexdigest()
 
 
 def _adapter(options: TrainOptions) -> Path | None:
@@ -172,7 +184,6 @@ class _Run:
     ) -> None:  # fmt: skip
         self.model, self.options, self.ready, self.out, self.tell = model, options, ready, out, tell
         self.device, self.half = device, half
-        self.micro_tokens = options.micro_tokens or (MICRO_TOKENS if device == "cpu" else 8192)
         self.objective: Objective = objective_of(options)
         smoothing = 0.0 if self.objective.paired else options.label_smoothing
         self.network = Network(model, smoothing=smoothing, noise=options.neftune)
@@ -182,7 +193,9 @@ class _Run:
         self.network.train(not self.objective.paired)
         self.samples, self.measured = ready.samples, ready.measured
         everything = [t for s in [*self.samples, *(self.measured[0] if self.measured else ())] for t in s.texts]
-        self.how: Arrangement = chosen(model, self.network, self.trained, everything, noisy=options.neftune is not None)
+        how: Arrangement = chosen(model, self.network, self.trained, everything, noisy=options.neftune is not None)
+        micro_tokens = options.micro_tokens or (MICRO_TOKENS if device == "cpu" else 8192)
+        self.layout = Layout(how, micro_tokens, device, split_of(model))
         self.plan = self._plan(options.steps)
         self.last_good = LastGood(self.trained, self.optimiser)
 
@@ -197,7 +210,9 @@ class _Run:
         started = time.monotonic()
         out, options, mark = self.out, self.options, self.ready.mark
         progress = None
-        if out and not options.fresh:
+        if out and options.fresh:  # else what is killed before its first checkpoint would go on from it
+            checkpoint.remove(out)
+        elif out:
             progress = checkpoint.restore(out, mark, self.trained, self.optimiser, options.results())
         self._refer(progress)
         if progress is None:
@@ -245,9 +260,9 @@ class _Run:
         if not self.out and self.options.minutes is None:
             return Forecast(0, 0, 0, self.plan.steps, 0.0, 0.0, 0.0, 0, 0, 0)
         with seeded(self.options.seed, self.device), torch.autocast(self._kind, dtype=torch.bfloat16, enabled=self.half):
-            cost = timed(self.network, self.objective, self.plan.batch(0), self.how, self.trained, self.device)
+            cost = timed(self.network, self.objective, self.plan.batch(0), self.layout, self.trained)
         measured = self.measured[0] if self.measured else []
-        return forecast(cost, self.plan, measured, self.how, self.micro_tokens, self.model, self.trained)
+        return forecast(cost, self.plan, measured, self.layout, self.model, self.trained)
 
     def _refer(self, progress: checkpoint.Progress | None) -> None:
         """Give pairs the log-probabilities of the model before the first step, which a checkpoint keeps."""
@@ -258,8 +273,7 @@ class _Run:
         if known is None:
             if progress is not None:
                 raise ModelError(f"{self.out}/checkpoint lacks the log-probabilities of its start; remove it to begin again")
-            how, micro = self.how, self.micro_tokens
-            known = [p for group in groups for p in log_probabilities(self.network, group, how, micro, self.device)]
+            known = [pair for group in groups for pair in log_probabilities(self.network, group, self.layout)]
             if self.out:
                 checkpoint.write_reference(self.out, self.ready.mark, known)
         self.samples = referred(self.samples, known[: len(self.samples)])
@@ -270,7 +284,7 @@ class _Run:
     def _evaluated(self) -> Evaluation | None:
         if self.measured is None:
             return None
-        return evaluate(self.network, *self.measured, self.objective, self.micro_tokens, self.how)
+        return evaluate(self.network, *self.measured, self.objective, self.layout)
 
     @property
     def _kind(self) -> str:
@@ -316,7 +330,7 @@ class _Run:
         totals: list[Tensor] = []
         samples: list[Sample] = []
         own: list[Tensor] = []
-        for part in passes(batch, self.how, self.micro_tokens, self.device):
+        for part in self.layout.passes(batch):
             with torch.autocast(self._kind, dtype=torch.bfloat16, enabled=self.half):
                 measured = self.objective.measure(self.network, part)
             (measured.total / weight).backward()  # type: ignore[no-untyped-call]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -137,15 +138,19 @@ def seeded(seed: int, device: str) -> Iterator[None]:
 
 
 def check_moved(trained: Mapping[str, Tensor], method: str) -> None:
-    """Check after the first step that what began at 0 is there no more.
+    """Check after the first step that what began at 0 is there no more; of some layers that never do, say so.
 
     Raises:
-        ModelError: a layer got no gradient (frozen by gradient checkpointing, or never used); it is named.
+        ModelError: no layer got a gradient (frozen by gradient checkpointing, or never used); the first is named.
     """
     part = _BEGINS_AT_0.get(method)
-    still = [name for name, p in trained.items() if part and part in name and not p.any()]
-    if still:
-        raise ModelError(f"{len(still)} {method} layers got no gradient in the first step, the first of them {still[0]}")
+    begun = [name for name in trained if part and part in name]
+    still = [name for name in begun if not trained[name].any()]
+    told = f"{len(still)} {method} layers got no gradient in the first step, the first of them {still[0]}" if still else ""
+    if still and len(still) == len(begun):
+        raise ModelError(told)
+    if still:  # weights that a model reads without calling their layer
+        logging.getLogger(__name__).warning("%s: this model does not use them as layers, and they stay as they are", told)
 
 
 def check_same_method(folder: Path, options: TrainOptions) -> None:

@@ -11,7 +11,7 @@ from torch.nn.functional import logsigmoid
 
 from datagen.training.batches import Sample
 from datagen.training.options import PAIRED, TrainOptions
-from datagen.training.passes import Arrangement, Batch, passes
+from datagen.training.passes import Batch, Layout
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -83,13 +83,11 @@ def objective_of(options: TrainOptions) -> Objective:
     return Objective(options.objective, options.beta, options.label_smoothing if options.objective == "dpo" else 0.0)
 
 
-def log_probabilities(
-    score: Score, samples: Sequence[Sample], how: Arrangement, micro_tokens: int, device: str
-) -> list[tuple[float, float]]:  # fmt: skip
+def log_probabilities(score: Score, samples: Sequence[Sample], layout: Layout) -> list[tuple[float, float]]:
     """Return the log-probabilities of the labels of each pair, (better, worse), in nats."""
     found: dict[int, float] = {}
     with torch.no_grad():
-        for batch in passes(samples, how, micro_tokens, device):
+        for batch in layout.passes(samples):
             for text, loss in zip(batch.samples, score(batch)[1].tolist(), strict=True):
                 found[id(text)] = -loss
     return [(found[id(s)], found[id(s.rejected)]) for s in samples]

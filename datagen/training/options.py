@@ -37,7 +37,7 @@ _NO_VALUES = frozenset({
     "self", "conversation", "messages", "tools", "chat_template", "add_generation_prompt", "continue_final_message", "tokenize",
     "padding", "truncation", "max_length", "return_tensors", "return_dict", "return_assistant_tokens_mask", "tokenizer_kwargs",
 })  # fmt: skip
-TRAINER = 2  # bump when it makes another model of the same rows and options
+TRAINER = 3  # bump when it makes another model of the same rows and options
 _LEAST_1 = (
     "steps", "batch_size", "max_length", "lora_r", "lora_alpha", "virtual_tokens", "bottleneck", "micro_tokens", "save_every",
 )  # fmt: skip
@@ -155,7 +155,7 @@ class TrainOptions:
     )
     micro_tokens: int | None = option(None, "padded tokens per forward pass; off = 1024 on cpu, else 8192", group="Optimiser")
     save_every: int = option(50, "steps between checkpoints", group="Optimiser")
-    fresh: bool = option(False, "ignore a checkpoint that fits", group="Optimiser")
+    fresh: bool = option(False, "remove a checkpoint that is there, and begin again", group="Optimiser")
 
     def __post_init__(self) -> None:
         for name, known in _CHOICES.items():

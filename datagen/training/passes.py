@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from datagen.render.labels import IGNORED
 from datagen.training.batches import Sample
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 MICRO_TOKENS = 1024  # of one forward pass, padding counted; on 2 cores 1024 is fastest, 4096 half as fast
 
-Arrangement = Literal["tree", "packed", "padded"]
+Arrangement = Literal["tree", "packed", "padded", "separate"]
 
 
 @dataclass(frozen=True)
@@ -43,17 +43,53 @@ class Batch:
     samples: tuple[Sample, ...]
 
 
+@dataclass(frozen=True)
+class Layout:
+    """How the texts of a run are laid out in passes; see `passes`.
+
+    Attributes:
+        how: they go through the model.
+        micro_tokens: most tokens of a pass.
+        device: where the tensors go.
+        split_at: tokens: longer texts are never in one pass with others, for a model turns its positions otherwise then.
+    """
+
+    how: Arrangement = "padded"
+    micro_tokens: int = MICRO_TOKENS
+    device: str = "cpu"
+    split_at: int | None = None
+
+    def passes(self, samples: Sequence[Sample]) -> Iterator[Batch]:
+        """Yield the passes of samples."""
+        if self.split_at is None:
+            yield from passes(samples, self.how, self.micro_tokens, self.device)
+            return
+        for longer in (False, True):
+            mine = [s for s in samples if (_length(s) > self.split_at) == longer]
+            if mine:
+                yield from passes(mine, self.how, self.micro_tokens, self.device)
+
+
+def split_of(model: Any) -> int | None:
+    """Return the length at which a model turns the positions of all texts of a pass otherwise (LongRoPE); None without one."""
+    config = model.config.get_text_config()
+    rope = getattr(config, "rope_parameters", None) or {}
+    found = rope.get("original_max_position_embeddings") or getattr(config, "original_max_position_embeddings", None)
+    return int(found) if found and rope.get("rope_type") == "longrope" else None
+
+
 def passes(samples: Sequence[Sample], how: Arrangement, micro_tokens: int, device: str = "cpu") -> Iterator[Batch]:
     """Yield the forward passes of a global batch; their losses add up to the same, however it is cut.
 
     Args:
         samples: of one optimiser step, or to be measured.
-        how: tree: what texts begin with in common once; packed: one behind the other; padded: rows of similar length.
+        how: tree: what texts begin with in common once; packed: one behind the other; padded: rows of similar length;
+            separate: each by itself.
         micro_tokens: most tokens of a pass, padding counted; a longer text has one of its own.
         device: where the tensors go.
     """
-    if how == "padded":
-        yield from (padded(micro, device) for micro in micro_batches(samples, micro_tokens))
+    if how in ("padded", "separate"):
+        yield from (padded(micro, device) for micro in micro_batches(samples, micro_tokens if how == "padded" else 1))
         return
     for tree in trees(samples, micro_tokens, SHARED if how == "tree" else 2**31):
         yield grown(tree, device)

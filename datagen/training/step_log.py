@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from datagen.errors import writing
+from datagen.errors import first_line, writing
 from datagen.json_text import dumps
 from datagen.training.batches import Sample
 
@@ -36,8 +37,12 @@ class StepLog:
         self.path = None if out is None else out / NAME
         self._rows: list[tuple[int, str, int, float, int]] = []
         self._before: pa.Table = SCHEMA.empty_table()
-        if kept and self.path is not None and self.path.is_file():
-            table = pq.read_table(self.path, schema=SCHEMA)
+        if kept and self.path is not None:
+            try:
+                table = pq.read_table(self.path, schema=SCHEMA)
+            except (OSError, pa.ArrowException) as error:
+                logging.getLogger(__name__).warning("%s of the steps so far is lost: %s", self.path, first_line(error))
+                return
             self._before = table.filter(pc.less_equal(table.column("step"), kept))
 
     def add(self, step: int, own: Sequence[tuple[Sample, float]]) -> None:
@@ -66,6 +71,8 @@ def metrics(out: Path | None, kept: int) -> Iterator[Callable[[dict[str, Any]], 
         return
     out.mkdir(parents=True, exist_ok=True)
     path = out / "metrics.jsonl"
+    if kept and not path.is_file():
+        logging.getLogger(__name__).warning("%s of the steps so far is lost", path)
     # A damaged line stays as it is.
     old = path.read_text("utf-8", "surrogateescape").split("\n")[:-1][:kept] if kept and path.is_file() else []
     temporary = out / ".metrics.jsonl"

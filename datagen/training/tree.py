@@ -72,26 +72,39 @@ def trees(samples: Sequence[Sample], most: int, shared: int = SHARED) -> list[Tr
 
     Args:
         samples: of one optimiser step; texts that are compared stay in one tree.
-        most: tokens of a tree, up to `shared` for each text not counted; a text that is longer has one of its own.
+        most: tokens of a tree beside what all of its texts begin with, which is there once however long it is; a text that
+            is longer has one of its own.
         shared: texts are joined where they have so many tokens in common.
     """
     read = {id(text): text.input_ids[: read_length(text)] for sample in samples for text in sample.texts}
     found: list[Tree] = []
     group: list[Sample] = []
-    size = 0
+    size, common = 0, 0  # of the tree, and of what all of its texts begin with
     last: list[int] = []
     for sample in sorted(samples, key=lambda s: read[id(s)]):
         own = read[id(sample)]
-        alike = shared_length(last, own)
-        more = len(own) + sum(len(read[id(t)]) - shared_length(own, read[id(t)]) for t in sample.texts[1:])
-        saved = alike if alike >= shared else 0
-        if group and size + more - saved > most:
+        alike = shared_length(last, own) if group else len(own)
+        alike = alike if alike >= shared else 0
+        more = len(own) + sum(_beside(read[id(t)], shared_length(own, read[id(t)]), shared) for t in sample.texts[1:])
+        added = more - len(own) + _beside(own, alike, shared)
+        if group and size + added - min(common, alike) > most:
             found.append(_tree(group, read, shared))
-            group, size, saved = [], 0, 0
-        size += more - saved
+            group = []
+        size, common = (size + added, min(common, alike)) if group else (more, len(own))
         group += sample.texts
         last = own
     return [*found, _tree(group, read, shared)] if group else []
+
+
+def _beside(text: Sequence[int], alike: int, shared: int) -> int:
+    """Return what a text costs beside one that it has so many tokens in common with, in tokens.
+
+    What it shares beyond a node, less than `shared`, it has again; and each node copies the keys and values of its ancestors,
+    which are of the size of a sixteenth of the activations of as many tokens or less.
+    """
+    if alike < shared:
+        return len(text)
+    return len(text) - alike + max(min(shared - 1, alike), alike // 16)
 
 
 def _tree(texts: list[Sample], whole: Mapping[int, list[int]], shared: int) -> Tree:
@@ -116,7 +129,8 @@ def _tree(texts: list[Sample], whole: Mapping[int, list[int]], shared: int) -> T
             _labels(made, first, samples[first], before)
             first += 1
         # Those that go on: a child for each run of texts that share more than this.
-        ends = [at for at in range(first + 1, high) if lengths[at] <= max(end, min(inside, default=0))]
+        least = max(end, min(inside, default=0))
+        ends = [at for at in range(first + 1, high) if lengths[at] <= least]
         bounds = [first, *ends, high] if first < high else []
         todo += [(a, b, end, before) for a, b in pairwise(bounds)][::-1]
     return made

@@ -294,3 +294,51 @@ def test_checkpoints_by_time_change_nothing(
     assert saved == [False, True, True, True, True]
     name = "adapter/adapter_model.safetensors"
     assert (tmp_path / "often" / name).read_bytes() == (tmp_path / "rarely" / name).read_bytes()
+
+
+@pytest.mark.parametrize("hurt", ["cut", "gone"])
+def test_a_log_that_is_lost_is_said_and_costs_nothing_else(
+    hurt: str, tiny_dir: Path, sums: list[Row], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    options = TrainOptions(model=str(tiny_dir), steps=6, save_every=3, batch_size=4)
+    stopped_at(4, sums, options, tmp_path)
+    for name in ("steps.parquet", "metrics.jsonl"):
+        path = tmp_path / name
+        if hurt == "gone":
+            path.unlink()
+        elif name == "steps.parquet":
+            path.write_bytes(path.read_bytes()[:40])
+    ran = train(sums, options, tmp_path)
+    assert len(ran.losses) == 6
+    said = caplog.text
+    assert "steps.parquet of the steps so far is lost" in said
+    assert ("metrics.jsonl of the steps so far is lost" in said) == (hurt == "gone")
+
+
+def stopped_at(step: int, rows: list[Row], options: TrainOptions, out: Path, **more: Any) -> None:
+    """Train until a step, and end there."""
+
+    def stop(line: dict[str, Any]) -> None:
+        if line["step"] == step:
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        train(rows, options, out, on_step=stop, **more)
+
+
+def test_fresh_leaves_nothing_to_go_on_from(tiny_dir: Path, sums: list[Row], tmp_path: Path) -> None:
+    options = TrainOptions(model=str(tiny_dir), steps=8, save_every=3, batch_size=4)
+    stopped_at(4, sums, options, tmp_path)
+    stopped_at(2, sums, replace(options, fresh=True), tmp_path)
+    train(sums, options, tmp_path)
+    lines = [json.loads(line)["step"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert lines == list(range(1, 9))
+
+
+def test_a_given_base_is_known_by_its_weights(tiny: tuple[Any, Any], tiny_dir: Path, sums: list[Row], tmp_path: Path) -> None:
+    options = TrainOptions(model=str(tiny_dir), steps=6, save_every=2, batch_size=4)
+    stopped_at(3, sums, options, tmp_path, base=tiny)
+    with torch.no_grad():
+        tiny[0].model.layers[0].mlp.up_proj.weight.mul_(1.5)
+    with pytest.raises(UsageError, match="of a run of other rows, or of another model"):
+        train(sums, options, tmp_path, base=tiny)

@@ -15,7 +15,7 @@ from datagen.errors import DataError, ModelError, UsageError
 from datagen.training.evaluate import Evaluation, evaluate
 from datagen.training.loop import TrainOptions, train
 from datagen.training.loss import Network
-from datagen.training.passes import MICRO_TOKENS
+from datagen.training.passes import MICRO_TOKENS, Layout
 from datagen.training.texts import samples_of
 
 Loaded = tuple[Any, Any]
@@ -106,7 +106,7 @@ def evaluated(
     model: Any, tokenizer: Any, rows: list[Row], max_length: int = 1024, micro_tokens: int = MICRO_TOKENS
 ) -> Evaluation:
     samples, left_out = samples_of(rows, tokenizer, max_length)
-    return evaluate(Network(model), samples, left_out, micro_tokens=micro_tokens)
+    return evaluate(Network(model), samples, left_out, layout=Layout(micro_tokens=micro_tokens))
 
 
 def test_evaluation_is_the_mean_over_label_tokens_and_by_source(tiny: Loaded, sums: list[Row]) -> None:

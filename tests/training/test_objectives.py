@@ -17,7 +17,7 @@ from datagen.training.loop import TrainOptions, train
 from datagen.training.loss import Network
 from datagen.training.objective import Objective, log_probabilities, referred
 from datagen.training.pairs import compared, in_hindsight
-from datagen.training.passes import padded, passes
+from datagen.training.passes import Layout, padded, passes
 from datagen.training.texts import samples_of
 
 Loaded = tuple[Any, Any]
@@ -55,7 +55,7 @@ def test_the_loss_of_pairs_is_that_of_the_formula_whatever_the_passes(tiny: Load
     model, tokenizer = tiny
     samples, _ = samples_of(pairs, tokenizer, 512, objective="dpo")
     network = Network(model)
-    known = log_probabilities(network, samples, "padded", 1024, "cpu")
+    known = log_probabilities(network, samples, Layout())
     samples = referred(samples, [(better - 0.5, worse + 0.25 * n) for n, (better, worse) in enumerate(known)])
     objective = Objective("dpo", beta=0.3, smoothing=0.1)
     margins = torch.tensor([0.3 * (0.5 + 0.25 * n) for n in range(8)])
@@ -78,7 +78,7 @@ def test_the_loss_of_pairs_is_that_of_the_formula_whatever_the_passes(tiny: Load
 def test_log_probabilities_are_those_of_the_answers_tokens(tiny: Loaded, pairs: list[Row]) -> None:
     model, tokenizer = tiny
     samples, _ = samples_of(pairs[:1], tokenizer, 512, objective="dpo")
-    ((better, worse),) = log_probabilities(Network(model), samples, "tree", 1024, "cpu")
+    ((better, worse),) = log_probabilities(Network(model), samples, Layout("tree"))
     for text, found in zip(samples[0].texts, (better, worse), strict=True):
         ids = torch.tensor([text.input_ids])
         with torch.no_grad():
