@@ -160,7 +160,7 @@ FAULTS = (
     ),
     Fault(
         "loss_per_micro_batch", "training/loop.py",
-        "(total / weight).backward()", "(total / sum(s.label_weight for s in part.samples)).backward()",
+        "(measured.total / weight).backward()", "(measured.total / self.objective.weight(measured.samples)).backward()",
         "the gradient depends on how a batch is cut",
     ),
     Fault(

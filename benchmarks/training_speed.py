@@ -26,6 +26,7 @@ from datagen.training.loss import label_head, label_loss
 from datagen.training.methods import trainable
 from datagen.training.options import TrainOptions
 from datagen.training.passes import MICRO_TOKENS, Batch, micro_batches, padded, passes
+from datagen.training.start import based
 from datagen.training.texts import samples_of
 
 SYSTEM = (
@@ -139,7 +140,7 @@ def main() -> None:
     most = peak()
     print(f"one thread, float32: a matrix product runs at {most / 1e9:.1f} GFLOP/s")
     sets = texts_of(8 if quick else 16, tokenizer)
-    with trainable(model, TrainOptions(), shared=True) as network:
+    with trainable(based(TrainOptions(), (model, tokenizer), "cpu", "float32", identify=False), TrainOptions()) as network:
         measure(network, "lora", sets, bars, most)
     if not quick:
         measure(model.requires_grad_(requires_grad=True), "full", {"alpaca": sets["alpaca"]}, bars, most)

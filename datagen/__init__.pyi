@@ -376,6 +376,7 @@ def train(
     eval: str | None = None,  # noqa: A002
     model: str = "smollm2",
     direction: Literal["forward", "backward"] = "forward",
+    preset: str | None = None,
     objective: Literal["sft", "lm", "dpo", "ipo", "hindsight"] = "sft",
     method: Literal["lora", "full", "dora", "ia3", "prefix", "prompt", "adapter"] = "lora",
     steps: int | None = None,
@@ -387,6 +388,11 @@ def train(
     reasoning: Literal["keep", "last", "drop"] = "keep",
     chat_template: str | None = None,
     chat_template_kwargs: dict[str, Any] | None = None,
+    train_on: Literal["assistant", "last", "all"] = "assistant",
+    overflow: Literal["drop", "truncate", "split-turns"] | None = None,
+    exemplars: int = 0,
+    system_every_turn: bool = False,
+    eot_token: str | None = None,
     date: str | None = None,
     control_tokens: Literal["drop", "escape"] = "drop",
     lora_r: int = 16,
@@ -417,6 +423,7 @@ def train(
     checkpointing: bool = False,
     micro_tokens: int | None = None,
     save_every: int = 50,
+    set: dict[str, str] | None = None,  # noqa: A002
     mapping: dict[str, str] = {},
     roles: dict[str, str] = {},
     limit: int | None = None,

@@ -30,7 +30,8 @@ def build(cls: type[T], options: Mapping[str, Any], where: str) -> T:
         UsageError: an unknown option, a value of the wrong type, or one that `__post_init__` refuses.
     """
     fields = {f.name: f for f in dataclasses.fields(cls) if f.init}  # type: ignore[arg-type]
-    values = read(cls, options, where)
+    filled = getattr(cls, "filled", None)  # of a class one of whose options stands for several
+    values = read(cls, filled(options) if filled else options, where)
     missing = [n for n, f in fields.items() if n not in values and not _has_default(f)]
     if missing:
         raise UsageError(f"{where} needs the option '{missing[0]}'")

@@ -331,6 +331,14 @@ _MEANT: dict[str, tuple[str, dict[str, str]]] = {
         "The conversation holds no answer.",
         {"train": "Answer it first: `datagen answer ROWS -o OUT`", EXPORT: "`--to messages` writes it as it is"},
     ),
+    "no_pair": (
+        "The row has no two answers of which one is better.",
+        {"train": "`datagen answer --samples 2` makes them, `datagen judge --pairs` compares; `--objective sft` needs one"},
+    ),
+    "no_preference": (
+        "The row's best and worst answer are the same, or scored the same.",
+        {"train": "Nothing can be learned of which is better; `--objective sft` trains on the first"},
+    ),
     "multi_turn": (
         "Backward training takes rows of one task and one answer; this one has more turns.",
         {"train": "`--direction forward` takes conversations"},

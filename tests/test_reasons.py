@@ -18,7 +18,7 @@ PLACE = {
     "dropped_row": 2, "lost": 1, "no_child": 1, "because": 0, "_left_out": 0, "_Part": 1, "unread_row": 3, "Item": 3,
     "Encoded": 3, "_unreadable": 2, "refused": 0,
 }  # fmt: skip
-RETURNS = {"_broken", "of_task", "of_draft", "cut_by", "turned_round"}  # functions that return a reason
+RETURNS = {"_broken", "of_task", "of_draft", "cut_by", "turned_round", "compared"}  # functions that return a reason
 VERDICT = "repetition"  # of datagen.verdict; the rule of that name takes a row
 
 

@@ -133,6 +133,7 @@ def test_what_a_dry_run_says_of_the_rows_is_what_becomes_of_them(
 ) -> None:
     (tmp_path / "t.jinja").write_text("{{ strftime_now('%Y') }}" + PLAIN)
     options = ("--chat-template", "t.jinja", "--reasoning", "last", "--date", "2025-03-09", "--max-length", "300")
+    options += ("--overflow", "drop")
     rows = (THOUGHT, FORGED, {"instruction": "Say much.", "output": "much " * 400})
     told = dry(*options, rows=rows)
     done = datagen("train", "rows.jsonl", "-o", "out", "--model", tiny_dir, "--steps", "1", *options)

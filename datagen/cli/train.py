@@ -47,9 +47,10 @@ def _look(recipe: Recipe, *, as_json: bool) -> int:
     from datagen.training.dry_run import look
     from datagen.training.options import trainer_options
 
-    rows = read(recipe.input[0], answers="needed", needs_rows=True, **vars(recipe.reading))
+    options = recipe.steps[0].options
+    rows = read(recipe.input[0], answers=options.needs_answers, needs_rows=True, **vars(recipe.reading))
     lost = Unreadable()
-    found = look(lost.noted(rows), trainer_options(recipe.steps[0].options))
+    found = look(lost.noted(rows), trainer_options(options))
     lost.say()
     if as_json:
         say_json(dataclasses.asdict(found))
@@ -61,6 +62,8 @@ def _look(recipe: Recipe, *, as_json: bool) -> int:
         if kinds:
             told = ", ".join(f"{name} {n:,}" for name, n in kinds.items())
             say(textwrap.fill(f"{what}: {told}", 80, subsequent_indent=" " * 4))
+    if found.too_long:
+        say("over 5 % of the rows are too long: a run needs --overflow, or a larger --max-length")
     say(f"\nthe first text, what is taught in ⟦ ⟧:\n\n{found.first}\n")
     say("dry run: nothing was written")
     return 0

@@ -39,5 +39,5 @@ class Train(TrainOptions, Kind):
 
     @property
     def needs_answers(self) -> Literal["", "any", "needed"]:
-        """Rows without one teach silence."""
-        return "needed"
+        """Rows without one teach silence; plain text is no answer to anything."""
+        return "any" if self.objective == "lm" else "needed"

@@ -77,8 +77,37 @@ def loaded(model: str, device: str, dtype: str) -> tuple[Any, Any]:
             f"{model}: {_NOT_MERGED[kind]} cannot be added to the weights of its base; ask it through the README in its folder"
         )
     network, tokenizer = load(base, device, "float32")
+    if (own := own_tokenizer(Path(model).expanduser())) is not None:
+        tokenizer, network = own, grown(network, len(own))
     with quiet():
         merged: Any = PeftModel.from_pretrained(network, str(Path(model).expanduser())).merge_and_unload()
     if (Path(model).expanduser() / "generation_config.json").is_file():  # the tokens that it was taught to end with
         merged.generation_config = GenerationConfig.from_pretrained(str(Path(model).expanduser()))
     return merged.to(getattr(torch, dtype)).eval(), tokenizer
+
+
+def own_tokenizer(folder: Path) -> Any:
+    """Return the tokenizer that lies beside an adapter, with the chat template that it was trained with; None without one."""
+    if not (folder / "tokenizer_config.json").is_file():
+        return None
+    from transformers import AutoTokenizer
+
+    with quiet():
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+
+
+def grown(network: Any, tokens: int) -> Any:
+    """Return a model with rows for so many tokens in its embeddings; new ones are the mean of those that are there."""
+    import torch
+
+    before = network.get_input_embeddings().weight.shape[0]
+    if tokens <= before:
+        return network
+    with quiet(), torch.no_grad():
+        network.resize_token_embeddings(tokens, mean_resizing=False)
+        for layer in (network.get_input_embeddings(), network.get_output_embeddings()):
+            if layer is not None and layer.weight.shape[0] == tokens:
+                layer.weight[before:] = layer.weight[:before].mean(0)
+                if getattr(layer, "bias", None) is not None:
+                    layer.bias[before:] = layer.bias[:before].mean(0)
+    return network

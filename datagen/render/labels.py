@@ -59,6 +59,8 @@ def encode(row: Row, tokenizer: Tokenizer, max_length: int, how: Rendering | Non
         raise DataError("the row's tools or calls are nested too deep") from None
     if isinstance(texts, str):
         return [Encoded([], [], None, f"control_tokens: {texts}")]
+    if how and how.train_on_all and texts:  # of a template that rewrites earlier turns the last text has all that is left
+        texts = [Rendered(texts[-1].text, [(0, len(texts[-1].text), 1.0)])]
     found = [_encoded(shown, tokenizer) for shown in texts]
     found = [one for one in found if any(label != IGNORED for label in one.labels)]
     if not found:

@@ -22,6 +22,7 @@ class Rendering:
     reasoning: Reasoning = "keep"  # keep: with every answer that has some; last: with the last answer only; drop
     control_tokens: ControlTokens = "drop"  # of the tokenizer, in the text of a row: drop the row, or escape them
     template_options: str = ""  # a JSON object of values for the chat template, such as {"enable_thinking": false}
+    train_on_all: bool = False  # every token of a text is taught, not its answers alone
     date: str = ""  # that the chat template takes for today, YYYY-MM-DD; "": today
 
     def __post_init__(self) -> None:

@@ -13,13 +13,14 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from datagen import folders
 from datagen.errors import UsageError, first_line, of_place
 from datagen.json_text import dumps
 from datagen.training.batches import Sample
 from datagen.training.evaluate import Evaluation
+from datagen.training.options import CHANGEABLE
 from datagen.training.spikes import Skipped
 
 if TYPE_CHECKING:
@@ -27,6 +28,13 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+
+
+class Change(TypedDict):
+    """Options that a stopped run went on with otherwise, and how many steps it had then."""
+
+    step: int
+    changed: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -43,6 +51,7 @@ class Progress:
         date: the day that its texts show.
         norms: of the gradients, one per step, None where it was left out.
         skipped: the steps that were left out.
+        history: changes of its options since, each with the step after which it was made: `step`, `changed`.
         steps: that it has, where it chose them by the clock; 0 where its options say.
     """
 
@@ -56,6 +65,7 @@ class Progress:
     norms: list[float | None] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     steps: int = 0
+    history: list[Change] = field(default_factory=list)
 
 
 def fingerprint(options: Mapping[str, Any], base_id: str, groups: Iterable[Iterable[Sample]]) -> str:
@@ -105,8 +115,8 @@ def save(
         os.close(place)
 
 
-def read_mark(out: Path) -> tuple[str, str] | None:
-    """Return the fingerprint and the date of the checkpoint in a folder; None where there is none to go on from."""
+def read_mark(out: Path) -> tuple[str, Progress] | None:
+    """Return the fingerprint and the progress of the checkpoint in a folder; None where there is none to go on from."""
     path = out / "checkpoint" / "state.safetensors"
     if not path.is_file():
         return None
@@ -114,7 +124,7 @@ def read_mark(out: Path) -> tuple[str, str] | None:
         mark, progress, *_ = _read(path, ())
     except _DamagedError:  # `restore` says it
         return None
-    return mark, progress.date
+    return mark, progress
 
 
 def restore(
@@ -159,9 +169,11 @@ def restore(
 def _other(path: Path, progress: Progress, before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """Return what is said of the checkpoint of another run."""
     now = json.loads(dumps(now))
-    differ = [f"{name} {before.get(name)}, not {value}" for name, value in now.items() if before.get(name) != value]
+    names = [name for name, value in now.items() if before.get(name) != value]
+    differ = [f"{name} {before.get(name)}, not {now[name]}" for name in names]
     what = ", ".join(differ) if differ and before else "other rows, or of another model"
-    return f"{path.parent} holds {progress.step} steps of a run of {what}; give the same, or remove it to begin again"
+    change = ", or --set goes on with the change" if names and set(names) <= set(CHANGEABLE) else ""
+    return f"{path.parent} holds {progress.step} steps of a run of {what}; give the same{change}, or remove it to begin again"
 
 
 class _DamagedError(Exception):

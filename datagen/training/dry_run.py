@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from datagen.data.rows import Row
+from datagen.models.adapter import base_of, own_tokenizer
 from datagen.models.causal_lm import load_tokenizer
 from datagen.render.labels import IGNORED
 from datagen.render.template import with_template
 from datagen.training.batches import Sample
 from datagen.training.options import TrainOptions
-from datagen.training.prepare import prepared
+from datagen.training.prepare import LONG_SHARE, prepared
 
 SHOWN = 1_200  # characters of the text that is shown
 OPEN, CLOSE = "⟦", "⟧"  # around what is taught
@@ -32,6 +34,7 @@ class Found:
         left_out: reason → number of rows that are not trained on, those that cannot be read among them.
         untaught: `turns_cut`, `empty_answers`: turns of rows in use that are not taught.
         date: that the texts show as today; "" where they show none.
+        too_long: whether so many rows are too long that a run must be told what to do with them.
         first: the first text, what is taught in ⟦ ⟧.
     """
 
@@ -43,7 +46,15 @@ class Found:
     left_out: Mapping[str, int]
     untaught: Mapping[str, int]
     date: str
+    too_long: bool
     first: str
+
+
+@dataclass(frozen=True)
+class _Read:
+    tokenizer: Any
+    most: int
+    identity: str = ""
 
 
 def look(read: Iterable[Row], options: TrainOptions) -> Found:
@@ -63,15 +74,19 @@ def look(read: Iterable[Row], options: TrainOptions) -> Found:
             unread[row["reason"]] += 1
         else:
             rows.append(row)
-    tokenizer, longest = load_tokenizer(options.model)
+    tokenizer, longest = load_tokenizer(base_of(options.model) or options.model)
+    tokenizer = own_tokenizer(Path(options.model).expanduser()) or tokenizer if base_of(options.model) else tokenizer
     tokenizer = with_template(tokenizer, options.chat_template)
-    found = prepared(rows, None, tokenizer, min(options.max_length, longest or options.max_length), options)
+    # What stops a run is shown beside the rest of what it would find.
+    unsaid = options.overflow is None
+    options = replace(options, overflow=options.overflow or "drop")
+    found = prepared(rows, None, _Read(tokenizer, min(options.max_length, longest or options.max_length)), options)
     reasons = Counter(reason.partition(":")[0] for _, reason in found.left_out)
     return Found(
         rows=len(rows) + unread.total(), used=sum(s.part == 0 for s in found.samples), texts=len(found.samples),
         tokens=sum(len(s.input_ids) for s in found.samples), label_tokens=sum(s.label_tokens for s in found.samples),
         left_out=dict((unread + reasons).most_common()), untaught=found.untaught, date=found.date,
-        first=_marked(found.samples[0], tokenizer),
+        too_long=unsaid and reasons["too_long"] > LONG_SHARE * len(rows), first=_marked(found.samples[0], tokenizer),
     )  # fmt: skip
 
 

@@ -7,7 +7,6 @@ two runs equal bit for bit on one machine, and a resumed run equal to an unbroke
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,19 +19,17 @@ import torch
 from datagen import folders
 from datagen.data.rows import Row
 from datagen.errors import ModelError
-from datagen.models.adapter import base_of
-from datagen.models.causal_lm import computes_in_bfloat16, load, pick_device, resolve
-from datagen.render.template import with_template
+from datagen.models.causal_lm import computes_in_bfloat16, pick_device
 from datagen.training import checkpoint
 from datagen.training.arrangement import chosen
 from datagen.training.batches import Plan, Sample
 from datagen.training.evaluate import Evaluation, evaluate
 from datagen.training.forecast import Forecast, forecast, steps_within, timed
 from datagen.training.loss import Network
-from datagen.training.methods import check_moved, check_same_method, seeded, trainable
+from datagen.training.methods import check_moved, seeded, trainable
 from datagen.training.objective import Objective, log_probabilities, objective_of, referred
 from datagen.training.optimiser import adamw, set_for_training
-from datagen.training.options import TrainOptions
+from datagen.training.options import TrainOptions, with_changes
 from datagen.training.passes import MICRO_TOKENS, Arrangement, Layout, split_of
 from datagen.training.prepare import Prepared, begun_in, prepared
 from datagen.training.saving import save_adapter, save_full, trained_ends
@@ -48,6 +45,7 @@ from datagen.training.spikes import (
     refuse_none_taken,
     worst_first,
 )
+from datagen.training.start import Base, based, check_vocabulary
 from datagen.training.step_log import StepLog, metrics
 
 if TYPE_CHECKING:
@@ -85,6 +83,7 @@ class Trained:
     seconds: float  # of the steps and evaluations, over all resumptions
     dtype: str  # of the arithmetic
     arrangement: Arrangement  # of the texts in a forward pass
+    history: list[checkpoint.Change]  # of its options, by `set`
     skipped: list[Skipped]  # steps that were left out, for a spike
     folder: Path | None  # the adapter or model that was written
 
@@ -119,20 +118,19 @@ def train(
     if options.dtype == "bfloat16" and not half:
         logging.getLogger(__name__).warning("this processor does not compute in bfloat16: the arithmetic is in float32")
     dtype = "bfloat16" if half and options.method != "full" and device.startswith("cuda") else "float32"
-    begun = None if base else _adapter(options)
-    named = base_of(options.model) if begun else options.model
-    model, tokenizer = base or load(named, device, dtype, options.quantize)
-    tokenizer = with_template(tokenizer, options.chat_template)  # it is saved with the adapter, so that a server shows the same
-    most = min(options.max_length, getattr(model.config, "max_position_embeddings", None) or options.max_length)
-    loads, identity = _identity(named, base) if out else ("", "")
-    ready = prepared(rows, eval_rows, tokenizer, most, options, begun_in(out, options), identity)
-    _check_vocabulary(model, ready.samples)
-    with trainable(model, options, shared=base is not None, begun=begun) as network, set_for_training(network, options):
-        run = _Run(network, options, ready, out, device, half, tell)
+    start = based(options, base, device, dtype, identify=out is not None)
+    begun = begun_in(out, options)
+    ready = prepared(rows, eval_rows, start, options, begun)
+    history = [*begun[1].history] if begun and begun[0] == ready.mark else []
+    if options.set and (not history or history[-1]["changed"] != options.set):
+        history.append({"step": begun[1].step if begun and begun[0] == ready.mark else 0, "changed": dict(options.set)})
+    given, options = options, with_changes(options, [one["changed"] for one in history])
+    check_vocabulary(start.model, ready.samples)
+    with trainable(start, options) as network, set_for_training(network, options):
+        run = _Run(network, options, ready, out, device, half, tell, given.begun_with(), history)
         progress, after = run.all_steps(on_step)
         refuse_none_taken(progress.skipped, run.plan.steps)
-        ends = trained_ends(ready.samples, tokenizer)
-        folder = _written(network, tokenizer, options, out, (loads, identity), ends) if out else None
+        folder = _written(network, start, options, out, ready.samples) if out else None
     if out:
         checkpoint.remove(out)
     taken = [loss for loss in progress.losses if loss is not None]
@@ -144,35 +142,8 @@ def train(
         rows_used=len({s.id for s in ready.samples}) if options.objective == "lm" else sum(s.part == 0 for s in ready.samples),
         samples=sum(len(s.texts) for s in ready.samples), left_out=ready.left_out,
         untaught=ready.untaught, date=ready.date, seconds=progress.seconds, dtype="bfloat16" if half else "float32",
-        arrangement=run.layout.how, skipped=progress.skipped, folder=folder,
+        arrangement=run.layout.how, skipped=progress.skipped, history=progress.history, folder=folder,
     )  # fmt: skip
-
-
-def _identity(named: str, base: tuple[Any, Any] | None) -> tuple[str, str]:
-    """Return what transformers loads for the base of a run, and the identity of its weights."""
-    if base is None:
-        return resolve(named)
-    digest = hashlib.sha256()
-    for name, tensor in base[0].state_dict().items():
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data)
-    return str(base[0].config._name_or_path or named), digest.hexdigest()
-
-
-def _adapter(options: TrainOptions) -> Path | None:
-    """Return the folder of the adapter that is trained further, where the model is one."""
-    if not base_of(options.model):
-        return None
-    folder = Path(options.model).expanduser()
-    check_same_method(folder, options)
-    return folder
-
-
-def _check_vocabulary(model: Any, samples: Sequence[Sample]) -> None:
-    """Check what would otherwise end as an index error deep inside the model."""
-    rows = model.get_input_embeddings().weight.shape[0]
-    if max(max(t.input_ids) for s in samples for t in s.texts) >= rows:
-        raise ModelError(f"the tokenizer has tokens that the model does not know (its vocabulary is {rows})")
 
 
 class _Run:
@@ -180,8 +151,9 @@ class _Run:
 
     def __init__(
         self, model: Any, options: TrainOptions, ready: Prepared, out: Path | None, device: str, half: bool,
-        tell: Callable[[str], None],
+        tell: Callable[[str], None], facts: Mapping[str, Any], history: list[checkpoint.Change],
     ) -> None:  # fmt: skip
+        self.facts, self.history = facts, history
         self.model, self.options, self.ready, self.out, self.tell = model, options, ready, out, tell
         self.device, self.half = device, half
         self.objective: Objective = objective_of(options)
@@ -213,11 +185,10 @@ class _Run:
         if out and options.fresh:  # else what is killed before its first checkpoint would go on from it
             checkpoint.remove(out)
         elif out:
-            progress = checkpoint.restore(out, mark, self.trained, self.optimiser, options.results())
+            progress = checkpoint.restore(out, mark, self.trained, self.optimiser, self.facts)
         self._refer(progress)
-        if progress is None:
-            progress = self._begun()
-        elif progress.steps:
+        progress = self._begun() if progress is None else replace(progress, history=self.history)
+        if progress.steps:
             self.plan = self._plan(progress.steps)
         self.last_good.keep(progress.step)
         earlier = progress.seconds
@@ -235,7 +206,7 @@ class _Run:
                 # After the last step, only where something is left that takes long.
                 if out and (word.signal or (due if step + 1 < self.plan.steps else self.measured)):
                     log.save()
-                    checkpoint.save(out, mark, progress, self.trained, self.optimiser, options.results())
+                    checkpoint.save(out, mark, progress, self.trained, self.optimiser, self.facts)
                     saved = time.monotonic()
                 if word.signal:
                     raise stopped(step + 1, self.plan.steps, word, fresh=options.fresh)
@@ -253,7 +224,7 @@ class _Run:
             found = replace(found, steps=self.plan.steps)
         if self.out:  # a proxy of a mixture says nothing
             self.tell(found.words())
-        return checkpoint.Progress(0, [], 0, 0, 0.0, self._evaluated(), self.ready.date, steps=steps)
+        return checkpoint.Progress(0, [], 0, 0, 0.0, self._evaluated(), self.ready.date, steps=steps, history=self.history)
 
     def _forecast(self) -> Forecast:
         """Time two short passes of the first texts, where somebody reads it or steps depend on it."""
@@ -357,17 +328,16 @@ class _Run:
         return skipped
 
 
-def _written(
-    network: Any, tokenizer: Any, options: TrainOptions, out: Path, base: tuple[str, str], ends: Sequence[int]
-) -> Path:
+def _written(network: Any, start: Base, options: TrainOptions, out: Path, samples: Sequence[Sample]) -> Path:
     """Write OUT/adapter or OUT/model, whole or not at all."""
     name = "model" if options.method == "full" else "adapter"
     fresh = out / f".{name}-new"
     folders.remove(fresh)
     fresh.mkdir(parents=True, exist_ok=True)
+    base, ends = (start.loads, start.identity), trained_ends(samples, start.tokenizer)
     if options.method == "full":
-        save_full(network, tokenizer, fresh, *base, ends)
+        save_full(network, start.tokenizer, fresh, *base, ends)
     else:
-        save_adapter(network, tokenizer, fresh, *base, name, ends)
+        save_adapter(network, start.tokenizer, fresh, *base, name, ends)
     folders.replace(fresh, out / name)
     return out / name

@@ -19,6 +19,8 @@ from datagen.training.options import TrainOptions
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from datagen.training.start import Base
+
 # Names of the layers that IA3 scales: keys and values, and what leaves a feed-forward network (arXiv 2205.05638).
 _KEYS_VALUES = ("k_proj", "v_proj", "query_key_value", "qkv_proj", "c_attn")
 _FEED_FORWARD = ("down_proj", "dense_4h_to_h", "fc2", "fc_out", "w2")
@@ -29,14 +31,12 @@ _BEGINS_AT_0 = {"lora": "lora_B", "dora": "lora_B", "adapter": ".up.weight"}
 
 
 @contextlib.contextmanager
-def trainable(model: Any, options: TrainOptions, *, shared: bool, begun: Path | None = None) -> Iterator[Any]:
+def trainable(base: Base, options: TrainOptions) -> Iterator[Any]:
     """Give the network to train; a model that the caller shares is as it was afterwards, bit for bit.
 
     Args:
-        model: a causal language model; an adapter wraps its layers in place.
+        base: a causal language model; an adapter wraps its layers in place, and full training trains a copy of a shared one.
         options: the method, and what it takes.
-        shared: whether the caller goes on with the model: full training trains a copy of it.
-        begun: a folder with an adapter of the same method to go on from.
 
     Weights of adapters are float32 whatever the base is, and the model starts unchanged, but for prompts and prefixes.
 
@@ -44,14 +44,15 @@ def trainable(model: Any, options: TrainOptions, *, shared: bool, begun: Path | 
         ModelError: the model has no layer that the adapter can be put on.
     """
     if options.method == "full":
-        own = copy.deepcopy(model) if shared else model
+        own = base.model if base.own else copy.deepcopy(base.model)
         yield own.requires_grad_(requires_grad=True)
         return
+    model = base.model
     wanted_grad = {name: p.requires_grad for name, p in model.named_parameters()}
     training = model.training
     with seeded(options.seed, str(next(model.parameters()).device)), quiet():
         try:
-            adapted = _on(model, options, begun)
+            adapted = _on(base, options)
         except (ValueError, RuntimeError, TypeError, AttributeError, KeyError) as error:
             raise ModelError(f"{options.method} cannot be put on this model: {first_line(error)}") from error
     try:
@@ -64,8 +65,9 @@ def trainable(model: Any, options: TrainOptions, *, shared: bool, begun: Path | 
         model.train(training)
 
 
-def _on(model: Any, options: TrainOptions, begun: Path | None) -> Any:
+def _on(base: Base, options: TrainOptions) -> Any:
     """Put an adapter on a model: a new one, or that of a folder."""
+    model, begun = base.model, base.begun
     if options.method == "adapter":
         if begun:
             bottleneck.load(model, begun)
@@ -74,7 +76,7 @@ def _on(model: Any, options: TrainOptions, begun: Path | None) -> Any:
         return model
     from peft import PeftConfig, get_peft_model, load_peft_weights, set_peft_model_state_dict
 
-    config = PeftConfig.from_pretrained(str(begun)) if begun else _config(model, options)
+    config = PeftConfig.from_pretrained(str(begun)) if begun else _config(base, options)
     config.inference_mode = False
     adapted: Any = get_peft_model(model, config)
     if begun:  # `PeftModel.from_pretrained` refuses to train prompts further
@@ -87,16 +89,20 @@ def _on(model: Any, options: TrainOptions, begun: Path | None) -> Any:
     return adapted
 
 
-def _config(model: Any, options: TrainOptions) -> Any:
+def _config(base: Base, options: TrainOptions) -> Any:
     """Return the configuration of a new adapter of peft."""
     import peft
+
+    model = base.model
 
     task: Any = {"task_type": "CAUSAL_LM"}
     if options.method in ("lora", "dora"):
         routers = sorted(n for n, m in model.named_modules() if _ROUTER.match(n) and _is_linear(m))
         return peft.LoraConfig(
             r=options.lora_r, lora_alpha=options.lora_alpha, lora_dropout=options.lora_dropout, target_modules="all-linear",
-            exclude_modules=routers or None, bias="none", use_dora=options.method == "dora", **task,
+            exclude_modules=routers or None, bias="none", use_dora=options.method == "dora",
+            trainable_token_indices=None if base.new_token is None else [base.new_token],
+            ensure_weight_tying=base.new_token is not None and bool(model.config.tie_word_embeddings), **task,
         )  # fmt: skip
     if options.method == "ia3":
         last = {name.rpartition(".")[2] for name, m in model.named_modules() if _is_linear(m)}

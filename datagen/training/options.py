@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
 from datetime import date
 from typing import Any, Literal, get_args
 
+from datagen import options as option_fields
 from datagen.errors import UsageError, nearest
 from datagen.json_text import dumps
 from datagen.options import option
 from datagen.render.options import ControlTokens, Reasoning, Rendering
+from datagen.training import presets
 
 Objective = Literal["sft", "lm", "dpo", "ipo", "hindsight"]
 Method = Literal["lora", "full", "dora", "ia3", "prefix", "prompt", "adapter"]
@@ -18,6 +21,8 @@ Direction = Literal["forward", "backward"]
 Schedule = Literal["cosine", "linear", "constant", "wsd"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Quantize = Literal["off", "4bit", "8bit"]
+TrainOn = Literal["assistant", "last", "all"]
+Overflow = Literal["drop", "truncate", "split-turns"]
 PAIRED = ("dpo", "ipo")  # objectives of a better and a worse answer
 # Peak learning rates where none is given. What sits on few numbers needs larger steps; a preference moves what is learnt.
 _LR = {"full": 2e-5, "lora": 2e-4, "dora": 2e-4, "ia3": 5e-3, "prefix": 3e-3, "prompt": 1e-2, "adapter": 5e-4}
@@ -27,6 +32,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "direction": get_args(Direction),
     "method": get_args(Method),
     "quantize": get_args(Quantize),
+    "train_on": get_args(TrainOn),
     "schedule": get_args(Schedule),
     "dtype": get_args(Precision),
     "reasoning": get_args(Reasoning),
@@ -41,11 +47,18 @@ TRAINER = 3  # bump when it makes another model of the same rows and options
 _LEAST_1 = (
     "steps", "batch_size", "max_length", "lora_r", "lora_alpha", "virtual_tokens", "bottleneck", "micro_tokens", "save_every",
 )  # fmt: skip
+# What a run that was stopped can go on with otherwise: nothing that its texts, its batches or its weights are made of.
+CHANGEABLE = (
+    "lr", "lr_end", "schedule", "warmup", "decay", "steps", "clip", "weight_decay", "beta1", "beta2", "epsilon", "beta",
+    "spike", "spike_lr_factor", "micro_tokens",
+)  # fmt: skip
 # name, and the option with its values beside which it means something
 _ONLY: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     *((name, "method", ("lora", "dora")) for name in ("lora_r", "lora_alpha", "lora_dropout")),
     ("virtual_tokens", "method", ("prefix", "prompt")), ("bottleneck", "method", ("adapter",)),
     ("quantize", "method", ("lora", "dora", "ia3", "prefix", "prompt", "adapter")),
+    ("eot_token", "method", ("full", "lora", "dora")),
+    *((name, "objective", ("sft",)) for name in ("train_on", "exemplars", "system_every_turn")),
     ("beta", "objective", PAIRED), ("decay", "schedule", ("wsd",)), ("lr_end", "schedule", ("cosine", "linear", "wsd")),
     *((name, "objective", ("sft", "lm", "hindsight")) for name in ("neftune", "dropout", "lora_dropout")),
     ("label_smoothing", "objective", ("sft", "lm", "dpo", "hindsight")),
@@ -71,6 +84,10 @@ class TrainOptions:
 
     model: str = option("smollm2", "smollm2, a directory, or a Hub id")
     direction: Direction = option("forward", "backward: learn the task from the answer, for `datagen backtranslate`")
+    preset: str | None = option(
+        None, "the settings of a known model, under those that are given: alpaca, alpaca-lora, llama2, lima, qwen, deepseek,"
+        " deepseek-dpo, yi, telechat",
+    )  # fmt: skip
     objective: Objective = option(
         "sft",
         "sft: the answers; lm: every token of plain text; dpo, ipo: the best of a row's `candidates` rather than the worst;"
@@ -101,6 +118,21 @@ class TrainOptions:
     )
     chat_template_kwargs: dict[str, Any] | None = option(
         None, 'values for the chat template, such as {"enable_thinking": false}', group="Text"
+    )
+    train_on: TrainOn = option(
+        "assistant",
+        "assistant: every answer; last: the last one of a conversation; all: every token, the task's too",
+        group="Text",
+    )
+    overflow: Overflow | None = option(
+        None,
+        "of texts over `max_length`: drop: leave the row out; truncate: cut the task's left, then the answer; split-turns: a"
+        " conversation goes on as another; off = drop, and no run where these are over 5 % of the rows", group="Text",
+    )  # fmt: skip
+    exemplars: int = option(0, "solved examples in each instruction, of other rows of its source", group="Text")
+    system_every_turn: bool = option(False, "the system prompt before every question of a conversation", group="Text")
+    eot_token: str | None = option(
+        None, "ends each answer instead of the template's own token; a new one is added and trained", group="Text"
     )
     date: str | None = option(
         None, "that chat templates take for today, YYYY-MM-DD; off = the day on which the run began", group="Text"
@@ -155,6 +187,9 @@ class TrainOptions:
     )
     micro_tokens: int | None = option(None, "padded tokens per forward pass; off = 1024 on cpu, else 8192", group="Optimiser")
     save_every: int = option(50, "steps between checkpoints", group="Optimiser")
+    set: dict[str, str] | None = option(
+        None, "on a stopped run: options to go on with, such as lr=1e-4; the change is noted in its history", group="Optimiser"
+    )
     fresh: bool = option(False, "remove a checkpoint that is there, and begin again", group="Optimiser")
 
     def __post_init__(self) -> None:
@@ -185,8 +220,14 @@ class TrainOptions:
             raise UsageError(f"train: option 'chat_template_kwargs': '{taken[0]}' is no value of a template; datagen gives it")
         if self.date is not None and not _is_date(self.date):
             raise UsageError(f"train: option 'date' must be a date such as '2026-01-31', a text, not {self.date!r}")
+        if self.overflow is not None and self.overflow not in get_args(Overflow):
+            raise UsageError(f"train: option 'overflow' must be one of {', '.join(get_args(Overflow))}, not '{self.overflow}'")
+        if not isinstance(self.exemplars, int) or isinstance(self.exemplars, bool) or not 0 <= self.exemplars <= 32:
+            raise UsageError(f"train: option 'exemplars' must be a whole number from 0 to 32, not {self.exemplars!r}")
         if not isinstance(self.seed, int):
             raise UsageError(f"train: option 'seed' must be a whole number, not {self.seed!r}")
+        if self.set:
+            with_changes(replace(self, set=None), [self.set])
         self._check_together()
 
     def _check_together(self) -> None:
@@ -202,11 +243,17 @@ class TrainOptions:
         if self.direction == "backward" and self.objective != "sft":
             raise UsageError(f"train: direction backward is of objective sft, not {self.objective}")
 
+    @classmethod
+    def filled(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return named values with those of a preset under them, where one is named."""
+        name = given.get("preset")
+        return {**presets.values(str(name)), **given} if name not in (None, "off", False) else given
+
     @property
     def rendering(self) -> Rendering:
         """How rows become training text."""
         values = dumps(self.chat_template_kwargs, sort_keys=True, ensure_ascii=True) if self.chat_template_kwargs else ""
-        return Rendering(self.reasoning, self.control_tokens, values)
+        return Rendering(self.reasoning, self.control_tokens, values, train_on_all=self.train_on == "all")
 
     @property
     def peak_lr(self) -> float:
@@ -227,10 +274,29 @@ class TrainOptions:
         falls_to = self.lr_end if self.schedule != "constant" else 0.0
         return falls_to + (self.peak_lr - falls_to) * share[self.schedule]
 
+    def begun_with(self) -> dict[str, Any]:
+        """Return the options that a checkpoint must share with the run that resumes it: all but what it is told then."""
+        return {name: value for name, value in self.results().items() if name != "set"}
+
     def results(self) -> dict[str, Any]:
-        """Return the options that change the result: what a checkpoint must share with the run that resumes it."""
+        """Return the options that change the result."""
         given = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("fresh", "save_every")}
         return {**given, "trainer": TRAINER}
+
+
+def with_changes(options: TrainOptions, changes: Iterable[Mapping[str, Any]]) -> TrainOptions:
+    """Return options with the changes of a run that was stopped, one after the other.
+
+    Raises:
+        UsageError: an option that cannot be changed then, or a value that it cannot have.
+    """
+    made: dict[str, Any] = {}
+    for changed in changes:
+        if wrong := sorted(set(changed) - set(CHANGEABLE)):
+            known = ", ".join(CHANGEABLE)
+            raise UsageError(f"train: --set: '{wrong[0]}' cannot be changed while a run is under way; these can: {known}")
+        made |= option_fields.read(TrainOptions, changed, "train: --set")
+    return replace(options, **made) if made else options
 
 
 def trainer_options(options: TrainOptions, **changes: Any) -> TrainOptions:

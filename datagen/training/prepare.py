@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
 from datagen.answered import all_up_to_last_answer, untaught_turns
 from datagen.chat.prompt import Prompt
@@ -20,7 +21,27 @@ from datagen.training import checkpoint
 from datagen.training.batches import Sample
 from datagen.training.options import TrainOptions
 from datagen.training.pairs import all_in_hindsight
+from datagen.training.shaping import shaped
 from datagen.training.texts import samples_of
+
+
+class Readable(Protocol):
+    """What texts are made for: a `base.Base`, or what a dry run knows of it."""
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """With the template of the run."""
+
+    @property
+    def most(self) -> int:
+        """Tokens of a text."""
+
+    @property
+    def identity(self) -> str:
+        """Of the weights of the model."""
+
+
+LONG_SHARE = 0.05  # of rows too long, above which it must be said what is done with them
 
 
 @dataclass(frozen=True)
@@ -47,11 +68,9 @@ class Prepared:
 def prepared(
     rows: Sequence[Row],
     eval_rows: Sequence[Row] | None,
-    tokenizer: Tokenizer,
-    most: int,
+    base: Readable,
     options: TrainOptions,
-    begun: tuple[str, str] | None = None,
-    identity: str = "",
+    begun: tuple[str, checkpoint.Progress] | None = None,
 ) -> Prepared:
     """Return rows as samples.
 
@@ -61,32 +80,37 @@ def prepared(
     Args:
         rows: to train on.
         eval_rows: to measure.
-        tokenizer: with the template of the run.
-        most: tokens of a text.
+        base: the model that is to read them.
         options: of the run.
-        begun: the fingerprint and the date of a checkpoint that may be gone on from.
-        identity: of the base model.
+        begun: the fingerprint and the progress of a checkpoint that may be gone on from.
 
     Raises:
         DataError: no row can be trained on.
     """
+    tokenizer, most = base.tokenizer, base.most
     fitting, unfit = _fitted(rows, options)
     measuring = _fitted(eval_rows, options)[0] if eval_rows else None
+    if measuring is not None:
+        measuring = shaped(measuring, options, fitting)
+    fitting = shaped(fitting, options)
     dates = [""]
     if shows_today(repr(tokenizer.chat_template)):
         today = options.date or datetime.now().astimezone().date().isoformat()
-        dates = [begun[1], today] if begun and begun[1] and not options.date else [today]
+        dates = [begun[1].date, today] if begun and begun[1].date and not options.date else [today]
     for date in dict.fromkeys(dates):
         how = replace(options.rendering, date=date)
-        samples, left_out = samples_of(fitting, tokenizer, most, how, options.objective)
-        measured = samples_of(measuring, tokenizer, most, how, options.objective) if measuring is not None else None
-        mark = checkpoint.fingerprint(options.results(), identity, [samples, measured[0] if measured else []])
+        samples, left_out = samples_of(fitting, tokenizer, most, how, options.objective, options.overflow)
+        measured = (
+            samples_of(measuring, tokenizer, most, how, options.objective, options.overflow) if measuring is not None else None
+        )
+        mark = checkpoint.fingerprint(options.begun_with(), base.identity, [samples, measured[0] if measured else []])
         if begun and mark == begun[0]:
             break
     if date and not options.date:
         told = "every text of this run shows %s as today, for the chat template asks for the date; --date gives another"
         logging.getLogger(__name__).warning(told, date)
     _check_not_empty(samples, [*unfit, *left_out])
+    _check_not_many_long(left_out, len(rows), most, options)
     untaught = untaught_turns(rows) if options.objective == "sft" and options.direction == "forward" else {}
     return Prepared(samples, [*unfit, *left_out], untaught, measured, date, mark)
 
@@ -107,8 +131,18 @@ def _check_not_empty(samples: Sequence[Sample], left_out: Sequence[tuple[str, st
         raise DataError(f"no row can be trained on: all {len(left_out)} were left out ({why})")
 
 
-def begun_in(out: Path | None, options: TrainOptions) -> tuple[str, str] | None:
-    """Return the fingerprint and the date of the checkpoint in a folder; None where there is none to go on from."""
+def _check_not_many_long(left_out: Sequence[tuple[str, str]], rows: int, most: int, options: TrainOptions) -> None:
+    """Raise DataError where many rows are too long, and nobody said what is to be done with them."""
+    long = sum(reason == "too_long" for _, reason in left_out)
+    if options.overflow is None and long > LONG_SHARE * rows:
+        raise DataError(
+            f"{long:,} of {rows:,} rows are longer than {most:,} tokens: --overflow drop leaves them out, truncate cuts them,"
+            " split-turns divides conversations; or give a larger --max-length"
+        )
+
+
+def begun_in(out: Path | None, options: TrainOptions) -> tuple[str, checkpoint.Progress] | None:
+    """Return the fingerprint and the progress of the checkpoint in a folder; None where there is none to go on from."""
     return checkpoint.read_mark(out) if out and not options.fresh else None
 
 

@@ -175,7 +175,7 @@ def test_a_damaged_checkpoint_is_named_and_counts_as_none(name: str, tmp_path: P
     [told] = [r.getMessage() for r in caplog.records]
     assert told.startswith(f"{state} is damaged (") and told.count("\n") == 0
     assert told.endswith("); training begins again from the start, and replaces it")
-    assert checkpoint.read_mark(tmp_path) in (None, ("mark", "2031-05-06"))  # its tensors are not read for that
+    assert checkpoint.read_mark(tmp_path) in (None, ("mark", progress))  # its tensors are not read for that
     checkpoint.save(tmp_path, "mark", progress, dict(layer.named_parameters()), optimiser)
     assert checkpoint.restore(tmp_path, "mark", trained, fresh) == progress and new.weight.equal(layer.weight)
 
@@ -342,3 +342,20 @@ def test_a_given_base_is_known_by_its_weights(tiny: tuple[Any, Any], tiny_dir: P
         tiny[0].model.layers[0].mlp.up_proj.weight.mul_(1.5)
     with pytest.raises(UsageError, match="of a run of other rows, or of another model"):
         train(sums, options, tmp_path, base=tiny)
+
+
+def test_a_stopped_run_goes_on_with_a_change_that_is_noted(tiny_dir: Path, sums: list[Row], tmp_path: Path) -> None:
+    options = TrainOptions(model=str(tiny_dir), steps=8, save_every=1, batch_size=4, lr=1e-3, schedule="constant", warmup=0.0)
+    stopped_at(4, sums, options, tmp_path)
+    with pytest.raises(UsageError, match=r"a run of lr 0.001, not 0.0005; give the same, or --set goes on with the change"):
+        train(sums, replace(options, lr=5e-4), tmp_path)
+    changed = replace(options, set={"lr": "5e-4", "steps": "10"})
+    stopped_at(6, sums, changed, tmp_path)
+    ran = train(sums, options, tmp_path)  # it stays changed
+    assert ran.history == [{"step": 3, "changed": {"lr": "5e-4", "steps": "10"}}] and ran.steps == 10
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [line["lr"] for line in lines] == [1e-3] * 3 + [5e-4] * 7
+    with pytest.raises(UsageError, match="--set: 'batch_size' cannot be changed while a run is under way; these can: lr, "):
+        replace(options, set={"batch_size": "8"})
+    with pytest.raises(UsageError, match="option 'lr' must be a number above 0"):
+        replace(options, set={"lr": "-1"})

@@ -35,6 +35,7 @@ def test_rows_are_counted_by_what_becomes_of_them_and_the_first_text_is_shown(
     assert done.stdout.startswith("6 rows: 2 can be trained on, ")
     assert "left out: unreadable 1, control_tokens 1, no_labels 1, too_long 1" in done.stdout
     assert "not taught: turns_cut 1" in done.stdout
+    assert "over 5 % of the rows are too long: a run needs --overflow, or a larger --max-length" in done.stdout
     assert "Name a moon.<|im_end|>\n<|im_start|>assistant\n⟦Io.␛[31m<|im_end|>⟧" in done.stdout
     assert sorted(tmp_path.iterdir()) == before
     told = json.loads(datagen("train", rows, "-o", "out", "--model", TINY, "--dry-run", "--json").stdout)

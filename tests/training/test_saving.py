@@ -15,6 +15,7 @@ from datagen.models.adapter import loaded
 from datagen.models.causal_lm import load, resolve
 from datagen.training.loop import TrainOptions, train
 from datagen.training.methods import check_moved, trainable
+from datagen.training.start import based
 
 
 def test_the_base_is_bit_identical_after_lora(tiny: tuple[Any, Any], sums: list[Row]) -> None:
@@ -91,7 +92,8 @@ def test_the_adapter_folder_names_its_base_and_holds_nothing_odd(tiny_dir: Path,
 def test_lora_is_on_every_linear_layer_but_the_head_in_float32(tiny: tuple[Any, Any]) -> None:
     model, _ = tiny
     model.to(torch.bfloat16)
-    with trainable(model, TrainOptions(lora_r=4, lora_alpha=8, seed=1), shared=True) as adapted:
+    options = TrainOptions(lora_r=4, lora_alpha=8, seed=1)
+    with trainable(based(options, tiny, "cpu", "float32", identify=False), options) as adapted:
         params = {n: p for n, p in adapted.named_parameters() if p.requires_grad}
         assert len(params) == 2 * 7 * 2  # A and B of q, k, v, o, gate, up, down in two layers
         assert all(p.dtype == torch.float32 and "lora_" in n and "lm_head" not in n for n, p in params.items())

@@ -239,7 +239,8 @@ def test_what_leaks_from_text_to_text_in_some_models_is_never_taken_for_a_tree(n
         ),
         "deepseek_v32": lambda: t.DeepseekV32ForCausalLM(t.DeepseekV32Config(
             **{**small, "num_key_value_heads": 4}, moe_intermediate_size=16, n_routed_experts=4, num_experts_per_tok=2,
-            q_lora_rank=16, kv_lora_rank=16, qk_rope_head_dim=8, qk_nope_head_dim=8, v_head_dim=8, index_n_heads=2, index_head_dim=16, n_group=1, topk_group=1,
+            q_lora_rank=16, kv_lora_rank=16, qk_rope_head_dim=8, qk_nope_head_dim=8, v_head_dim=8, index_n_heads=2,
+            index_head_dim=16, n_group=1, topk_group=1,
         )),
         "minimax_m3": lambda: t.MiniMaxM3VLForCausalLM(t.MiniMaxM3VLTextConfig(
             **small, head_dim=8, num_local_experts=4, num_experts_per_tok=2, index_block_size=8, index_topk_blocks=2,
