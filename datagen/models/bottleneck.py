@@ -85,18 +85,6 @@ def _after(adapter: nn.Module) -> Any:
     return hook
 
 
-def save(model: nn.Module, folder: Path, base: str) -> None:
-    """Write the adapters of a model into a folder, in the names that peft uses, with this file."""
-    from safetensors.torch import save_file
-
-    held: Any = getattr(model, NAME)
-    inner = next(iter(held.values())).down.out_features
-    config = {"peft_type": "BOTTLENECK", "base_model_name_or_path": base, "task_type": "CAUSAL_LM", "bottleneck": inner}
-    (folder / "adapter_config.json").write_text(json.dumps(config, indent=2) + "\n", "utf-8")
-    save_file({n: t.detach().cpu().contiguous() for n, t in held.state_dict().items()}, folder / "adapter_model.safetensors")
-    (folder / "bottleneck.py").write_text(Path(__file__).read_text("utf-8"), "utf-8")
-
-
 def load(model: nn.Module, folder: str | Path) -> nn.Module:
     """Put the adapters of a folder on their base model, and return the model.
 

@@ -65,7 +65,7 @@ def save_adapter(
     whole = adapted.get_base_model() if hasattr(adapted, "get_base_model") else adapted
     with quiet():
         if hasattr(adapted, bottleneck.NAME):
-            bottleneck.save(adapted, folder, base)
+            _save_bottlenecks(adapted, folder, base)
             kind, load = "Bottleneck adapters", _OWN
         else:
             config = adapted.peft_config["default"]
@@ -81,6 +81,18 @@ def save_adapter(
     told = _README.format(kind=kind, load=load.format(name=name, base=base), base=base)
     (folder / "README.md").write_text(told, encoding="utf-8")  # over peft's empty form
     write_base(folder, base, base_id)
+
+
+def _save_bottlenecks(model: Any, folder: Path, base: str) -> None:
+    """Write bottleneck adapters in the names that peft uses, with the file that loads them."""
+    from safetensors.torch import save_file
+
+    held: Any = getattr(model, bottleneck.NAME)
+    inner = next(iter(held.values())).down.out_features
+    config = {"peft_type": "BOTTLENECK", "base_model_name_or_path": base, "task_type": "CAUSAL_LM", "bottleneck": inner}
+    (folder / "adapter_config.json").write_text(dumps(config, indent=1, ensure_ascii=True) + "\n", encoding="utf-8")
+    save_file({n: t.detach().cpu().contiguous() for n, t in held.state_dict().items()}, folder / "adapter_model.safetensors")
+    (folder / "bottleneck.py").write_text(Path(bottleneck.__file__).read_text("utf-8"), encoding="utf-8")
 
 
 def save_full(model: Any, tokenizer: Any, folder: Path, base: str, base_id: str, ends: Sequence[int] = ()) -> None:
