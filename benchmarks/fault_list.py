@@ -170,7 +170,7 @@ FAULTS = (
     ),
     Fault(
         "moments_not_restored", "training/checkpoint.py",
-        "optimiser.state[p] = {m: t.to(p.device) for m, t in state.items()}", "state.clear()",
+        "optimiser.state[p] = {m: t if m == \"step\" else as_sharded(p, t) for m, t in state.items()}", "state.clear()",
         "a resumed run is not the unbroken one",
     ),
     Fault(
@@ -180,7 +180,7 @@ FAULTS = (
     ),
     Fault(
         "checkpoint_forgets_lr", "training/options.py",
-        'if f.name not in ("fresh", "save_every")}', 'if f.name not in ("fresh", "save_every", "lr")}',
+        'if f.name not in NO_RESULT}', 'if f.name not in (*NO_RESULT, "lr")}',
         "a run goes on from the checkpoint of another learning rate",
     ),
     # Formats, curation, mixing, generation, teaching, report

@@ -421,6 +421,8 @@ def train(
     spike_lr_factor: float = 0.5,
     seed: int = 17,
     checkpointing: bool = False,
+    processes: int = 1,
+    parallel: Literal["ddp", "fsdp"] = "ddp",
     micro_tokens: int | None = None,
     save_every: int = 50,
     set: dict[str, str] | None = None,  # noqa: A002

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,10 +20,21 @@ if TYPE_CHECKING:
 def _train(rows: str, out: str, *, fresh: bool, dry_run: bool, as_json: bool, **values: Any) -> int:
     from datagen.cli import terminal
 
+    if int(os.environ.get("RANK", "0")) > 0:  # of torchrun: the first process reads, writes and tells
+        from datagen.training.together import follow
+
+        follow()
+        return 0
     recipe = recipe_of((rows,), values, lambda own: [{"train": own}])
     if dry_run:
         return _look(recipe, as_json=as_json)
-    return terminal.run(recipe, out, fresh=fresh, as_json=as_json)
+    try:
+        return terminal.run(recipe, out, fresh=fresh, as_json=as_json)
+    finally:
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            from datagen.training.together import dismiss
+
+            dismiss()
 
 
 def _command() -> click.Command:

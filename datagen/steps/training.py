@@ -54,8 +54,8 @@ def fitted(
     run: Run, step: Step, rows: Sequence[Row], out: Path, eval_rows: Sequence[Row] | None = None
 ) -> Trained:  # fmt: skip
     """Train on rows, telling the run how far it is."""
-    from datagen.training.loop import train
     from datagen.training.options import trainer_options
+    from datagen.training.together import train_together
 
     settings = trainer_options(step.options, fresh=run.fresh)
     run.progress.step(f"{step.name}: prepare", None, "steps")  # loads the model, and measures it where there is an eval
@@ -69,7 +69,7 @@ def fitted(
             begun = True
         run.progress.at(line["step"], "left out" if line["loss"] is None else f"loss {line['loss']:.3f}")
 
-    return train(rows, settings, out, eval_rows, on_step, tell=run.progress.say)
+    return train_together(rows, settings, out, eval_rows, on_step, run.progress.say)
 
 
 def template_text(run: Run, step: Step) -> list[str]:

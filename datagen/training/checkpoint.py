@@ -21,6 +21,7 @@ from datagen.json_text import dumps
 from datagen.training.batches import Sample
 from datagen.training.evaluate import Evaluation
 from datagen.training.options import CHANGEABLE
+from datagen.training.parallel import as_sharded, put, whole
 from datagen.training.spikes import Skipped
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def fingerprint(options: Mapping[str, Any], base_id: str, groups: Iterable[Itera
 
 def save(
     out: Path, mark: str, progress: Progress, trained: Mapping[str, Tensor], optimiser: Optimizer,
-    facts: Mapping[str, Any] | None = None,
+    facts: Mapping[str, Any] | None = None, *, writes: bool = True,
 ) -> None:  # fmt: skip
     """Write OUT/checkpoint/state.safetensors, replacing the one before in one rename.
 
@@ -92,14 +93,15 @@ def save(
         trained: parameter name → parameter.
         optimiser: holds the moments of these parameters.
         facts: the options of the run, by which a run of others is told what differs.
+        writes: whether this process writes; of shards every process has to give its own.
     """
     from safetensors.torch import save_file
 
-    tensors = {f"weight/{name}": p.detach().cpu().contiguous() for name, p in trained.items()}
+    tensors = {f"weight/{name}": whole(p) for name, p in trained.items()}
     for name, p in trained.items():
-        for moment in _MOMENTS:
-            if moment in optimiser.state[p]:
-                tensors[f"{moment}/{name}"] = optimiser.state[p][moment].detach().cpu().contiguous()
+        tensors |= {f"{m}/{name}": whole(optimiser.state[p][m]) for m in _MOMENTS if m in optimiser.state[p]}
+    if not writes:
+        return
     folder = out / "checkpoint"
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / ".state.safetensors"
@@ -144,8 +146,6 @@ def restore(
     Raises:
         UsageError: it is that of another run, whose steps would be lost; it names what differs.
     """
-    import torch
-
     path = out / "checkpoint" / "state.safetensors"
     if not path.is_file():
         return None
@@ -157,12 +157,11 @@ def restore(
         return None
     if found != mark:
         raise UsageError(_other(path, progress, before, {} if facts is None else facts))
-    with torch.no_grad():
-        for name, p in trained.items():
-            p.copy_(tensors[f"weight/{name}"])
-            # `step` stays where the optimiser made it; the moments lie beside their parameter
-            state = {m: tensors[f"{m}/{name}"] for m in _MOMENTS if f"{m}/{name}" in tensors}
-            optimiser.state[p] = {m: t.to(p.device) for m, t in state.items()}
+    for name, p in trained.items():
+        put(p, tensors[f"weight/{name}"])
+        # The moments lie beside their parameter, and are sharded as it is.
+        state = {m: tensors[f"{m}/{name}"] for m in _MOMENTS if f"{m}/{name}" in tensors}
+        optimiser.state[p] = {m: t if m == "step" else as_sharded(p, t) for m, t in state.items()}
     return progress
 
 

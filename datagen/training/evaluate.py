@@ -9,6 +9,7 @@ from datagen.errors import DataError
 from datagen.training.batches import Sample
 from datagen.training.loss import Network
 from datagen.training.objective import Objective
+from datagen.training.parallel import ALONE, World
 from datagen.training.passes import Layout
 
 SFT, PADDED = Objective(), Layout()
@@ -29,6 +30,7 @@ def evaluate(
     left_out: Sequence[tuple[str, str]] = (),
     objective: Objective = SFT,
     layout: Layout = PADDED,
+    world: World = ALONE,
 ) -> Evaluation:
     """Return the mean loss of a model on rows, in the precision of its weights; `repeat` does not count.
 
@@ -38,6 +40,7 @@ def evaluate(
         left_out: (row id, reason) of other rows, which are named in what is returned.
         objective: whose loss it is.
         layout: of its passes.
+        world: the processes that share the work.
 
     Raises:
         DataError: there is no sample.
@@ -50,11 +53,14 @@ def evaluate(
     sums, weights = dict.fromkeys(sources, 0.0), dict.fromkeys(sources, 0.0)
     training = network.training
     network.eval()
+    device = next(network.parameters()).device
     with torch.no_grad():
         for source in sources:
             mine = [s for s in samples if s.source == source]
-            for batch in layout.passes(mine):
-                sums[source] += objective.measure(network, batch).total.item()
+            parts = list(layout.passes(world.share(mine)))
+            spare = [next(layout.passes(mine[:1]))] * (world.most(len(parts)) - len(parts) if world.sharded else 0)
+            totals = [objective.measure(network, batch).total.item() for batch in [*parts, *spare]]
+            sums[source] = float(world.sum(torch.tensor(sum(totals[: len(parts)]), device=device)).item())
             weights[source] = objective.weight(mine)
     network.train(training)
     return {

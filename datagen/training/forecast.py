@@ -87,7 +87,8 @@ def timed(
     batch = next(layout.passes(few))
     tokens = batch.input_ids.numel()
     seen: dict[int, int] = {}
-    weights = {p.untyped_storage().data_ptr() for p in trained.values()}
+    mine = [p.to_local() if hasattr(p, "to_local") else p for p in trained.values()]
+    weights = {p.untyped_storage().data_ptr() for p in mine}
 
     def hold(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()

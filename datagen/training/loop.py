@@ -7,6 +7,7 @@ two runs equal bit for bit on one machine, and a resumed run equal to an unbroke
 from __future__ import annotations
 
 import contextlib
+import copy
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -30,6 +31,7 @@ from datagen.training.methods import check_moved, seeded, trainable
 from datagen.training.objective import Objective, log_probabilities, objective_of, referred
 from datagen.training.optimiser import adamw, set_for_training
 from datagen.training.options import TrainOptions, with_changes
+from datagen.training.parallel import ALONE, World, put, shard, whole
 from datagen.training.passes import MICRO_TOKENS, Arrangement, Layout, split_of
 from datagen.training.prepare import Prepared, begun_in, prepared
 from datagen.training.saving import save_adapter, save_full, trained_ends
@@ -96,6 +98,7 @@ def train(
     on_step: Callable[[dict[str, Any]], None] | None = None,
     base: tuple[Any, Any] | None = None,
     tell: Callable[[str], None] = lambda words: None,
+    world: World = ALONE,
 ) -> Trained:
     """Fine-tune a model on rows.
 
@@ -107,6 +110,7 @@ def train(
         on_step: called after each step with its line of metrics.jsonl and `steps`, how many there are in all.
         base: a loaded (model, tokenizer) to start from instead of `options.model`; it comes back unchanged.
         tell: called with what is to be said: the forecast, and each step that is left out.
+        world: the processes that train together, each of which calls this with the same; the first one writes.
 
     Raises:
         DataError: no row can be trained on.
@@ -127,11 +131,12 @@ def train(
     given, options = options, with_changes(options, [one["changed"] for one in history])
     check_vocabulary(start.model, ready.samples)
     with trainable(start, options) as network, set_for_training(network, options):
-        run = _Run(network, options, ready, out, device, half, tell, given.begun_with(), history)
+        run = _Run(network, options, ready, out, device, half, tell, given.begun_with(), history, world)
         progress, after = run.all_steps(on_step)
         refuse_none_taken(progress.skipped, run.plan.steps)
-        folder = _written(network, start, options, out, ready.samples) if out else None
-    if out:
+        done = run.gathered_model()
+        folder = _written(done, start, options, out, ready.samples) if out and world.writes else None
+    if out and world.writes:
         checkpoint.remove(out)
     taken = [loss for loss in progress.losses if loss is not None]
     quarter = max(1, len(taken) // 4)
@@ -146,28 +151,36 @@ def train(
     )  # fmt: skip
 
 
+def _trained(model: Any) -> dict[str, Tensor]:
+    return {name: p for name, p in model.named_parameters() if p.requires_grad}
+
+
 class _Run:
     """One run: a network with its optimiser, the plan of its batches, and how far it is."""
 
     def __init__(
         self, model: Any, options: TrainOptions, ready: Prepared, out: Path | None, device: str, half: bool,
         tell: Callable[[str], None], facts: Mapping[str, Any], history: list[checkpoint.Change],
+        world: World,
     ) -> None:  # fmt: skip
-        self.facts, self.history = facts, history
+        self.facts, self.history, self.world = facts, history, world
         self.model, self.options, self.ready, self.out, self.tell = model, options, ready, out, tell
         self.device, self.half = device, half
         self.objective: Objective = objective_of(options)
         smoothing = 0.0 if self.objective.paired else options.label_smoothing
         self.network = Network(model, smoothing=smoothing, noise=options.neftune)
-        self.trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
-        self.optimiser: Optimizer = adamw(model, self.trained, options)
         # Dropout would make a pair's two texts differ by chance.
         self.network.train(not self.objective.paired)
         self.samples, self.measured = ready.samples, ready.measured
         everything = [t for s in [*self.samples, *(self.measured[0] if self.measured else ())] for t in s.texts]
-        how: Arrangement = chosen(model, self.network, self.trained, everything, noisy=options.neftune is not None)
+        how: Arrangement = chosen(model, self.network, _trained(model), everything, noisy=options.neftune is not None)
         micro_tokens = options.micro_tokens or (MICRO_TOKENS if device == "cpu" else 8192)
         self.layout = Layout(how, micro_tokens, device, split_of(model))
+        self.unsharded = copy.deepcopy(model) if world.sharded and world.writes and out else None
+        if world.sharded:
+            shard(self.network)
+        self.trained = _trained(model)
+        self.optimiser: Optimizer = adamw(model, self.trained, options)
         self.plan = self._plan(options.steps)
         self.last_good = LastGood(self.trained, self.optimiser)
 
@@ -180,12 +193,13 @@ class _Run:
     ) -> tuple[checkpoint.Progress, Evaluation | None]:  # fmt: skip
         """Evaluate, take every step that a checkpoint has not taken, evaluate again."""
         started = time.monotonic()
-        out, options, mark = self.out, self.options, self.ready.mark
+        out, options, world = self.out, self.options, self.world
+        log_to = out if world.writes else None
         progress = None
-        if out and options.fresh:  # else what is killed before its first checkpoint would go on from it
+        if out and options.fresh and world.writes:  # else what is killed before its first checkpoint would go on from it
             checkpoint.remove(out)
-        elif out:
-            progress = checkpoint.restore(out, mark, self.trained, self.optimiser, self.facts)
+        elif out and not options.fresh:
+            progress = checkpoint.restore(out, self.ready.mark, self.trained, self.optimiser, self.facts)
         self._refer(progress)
         progress = self._begun() if progress is None else replace(progress, history=self.history)
         if progress.steps:
@@ -193,20 +207,23 @@ class _Run:
         self.last_good.keep(progress.step)
         earlier = progress.seconds
         saved = time.monotonic()
-        log = StepLog(out, progress.step)
-        with metrics(out, progress.step) as write, heard() if out else contextlib.nullcontext(Heard()) as word:
+        log = StepLog(log_to, progress.step)
+        with metrics(log_to, progress.step) as write, heard() if out else contextlib.nullcontext(Heard()) as word:
             for step in range(progress.step, self.plan.steps):
                 line, progress = self._step(step, progress, log)
                 progress = replace(progress, seconds=earlier + time.monotonic() - started)
                 line["seconds"] = round(progress.seconds, 3)
                 write(line)
-                if on_step:
+                if on_step and world.writes:
                     on_step({**line, "steps": self.plan.steps})
                 due = (step + 1) % options.save_every == 0 or time.monotonic() - saved >= SAVE_EVERY_S
                 # After the last step, only where something is left that takes long.
-                if out and (word.signal or (due if step + 1 < self.plan.steps else self.measured)):
+                due = bool(out and (word.signal or (due if step + 1 < self.plan.steps else self.measured)))
+                due, word.signal = world.told((due, word.signal))
+                if out and due:
                     log.save()
-                    checkpoint.save(out, mark, progress, self.trained, self.optimiser, self.facts)
+                    facts = self.facts
+                    checkpoint.save(out, self.ready.mark, progress, self.trained, self.optimiser, facts, writes=world.writes)
                     saved = time.monotonic()
                 if word.signal:
                     raise stopped(step + 1, self.plan.steps, word, fresh=options.fresh)
@@ -219,10 +236,10 @@ class _Run:
         found = self._forecast()
         steps = 0
         if self.options.minutes is not None:
-            steps = steps_within(self.options.minutes, found)
+            steps = self.world.told(steps_within(self.options.minutes, found))
             self.plan = self._plan(steps)
             found = replace(found, steps=self.plan.steps)
-        if self.out:  # a proxy of a mixture says nothing
+        if self.out and self.world.writes:  # a proxy of a mixture says nothing
             self.tell(found.words())
         return checkpoint.Progress(0, [], 0, 0, 0.0, self._evaluated(), self.ready.date, steps=steps, history=self.history)
 
@@ -245,17 +262,27 @@ class _Run:
             if progress is not None:
                 raise ModelError(f"{self.out}/checkpoint lacks the log-probabilities of its start; remove it to begin again")
             known = [pair for group in groups for pair in log_probabilities(self.network, group, self.layout)]
-            if self.out:
+            if self.out and self.world.writes:
                 checkpoint.write_reference(self.out, self.ready.mark, known)
         self.samples = referred(self.samples, known[: len(self.samples)])
         if self.measured:
             self.measured = (referred(self.measured[0], known[len(self.samples) :]), self.measured[1])
         self.plan = self._plan(self.options.steps)
 
+    def gathered_model(self) -> Any:
+        """Return the model to write, its weights whole; where they are sharded every process gives its own."""
+        if not self.world.sharded:
+            return self.model
+        for name, p in self.trained.items():
+            value = whole(p)
+            if self.unsharded is not None:
+                put(dict(self.unsharded.named_parameters())[name], value)
+        return self.unsharded
+
     def _evaluated(self) -> Evaluation | None:
         if self.measured is None:
             return None
-        return evaluate(self.network, *self.measured, self.objective, self.layout)
+        return evaluate(self.network, *self.measured, self.objective, self.layout, self.world)
 
     @property
     def _kind(self) -> str:
@@ -268,7 +295,7 @@ class _Run:
         options, batch = self.options, self.plan.batch(step)
         with seeded(options.seed * 1_000_003 + step, self.device):  # of dropout and noise
             loss, own = self._gradient(batch)
-        norm = torch.nn.utils.clip_grad_norm_(list(self.trained.values()), options.clip).item()
+        norm = whole(torch.nn.utils.clip_grad_norm_(list(self.trained.values()), options.clip)).item()
         log.add(step + 1, own)
         lr = options.lr_at(step, self.plan.steps) * options.spike_lr_factor ** len(progress.skipped)
         line: dict[str, Any] = {
@@ -301,15 +328,27 @@ class _Run:
         totals: list[Tensor] = []
         samples: list[Sample] = []
         own: list[Tensor] = []
-        for part in self.layout.passes(batch):
+        parts = list(self.layout.passes(self.world.share(batch)))
+        # Sharded weights are gathered by all at once: who has fewer passes computes one for nothing.
+        empty = self.world.most(len(parts)) - len(parts) if self.world.sharded else 0
+        spare = [next(self.layout.passes(batch[:1]))] * empty
+        for at, part in enumerate([*parts, *spare]):
             with torch.autocast(self._kind, dtype=torch.bfloat16, enabled=self.half):
                 measured = self.objective.measure(self.network, part)
-            (measured.total / weight).backward()  # type: ignore[no-untyped-call]
+            counts = self.world.scale() if at < len(parts) else 0.0
+            (measured.total / weight * counts).backward()  # type: ignore[no-untyped-call]
+            if at >= len(parts):
+                continue
             totals.append(measured.total.detach())
             samples += measured.samples
             own.append(measured.own)
+        self.world.sum_gradients(self.trained)
         # Copied once, here: a card would wait for each.
-        return sum(t / weight for t in torch.stack(totals).tolist()), list(zip(samples, torch.cat(own).tolist(), strict=True))
+        summed = sum(t / weight for t in torch.stack(totals).tolist()) if totals else 0.0
+        mine = list(zip(samples, torch.cat(own).tolist(), strict=True)) if own else []
+        if self.world.size > 1:
+            summed = self.world.sum(torch.tensor(summed, dtype=torch.float32, device=self.device)).item()
+        return summed, self.world.gathered(mine)
 
     def _left_out(
         self, step: int, what: str, value: float, own: Sequence[tuple[Sample, float]], before: Sequence[Skipped]
@@ -324,7 +363,10 @@ class _Run:
         refuse_more([*before, skipped])
         back = "" if back_to == step else f", and the state after step {back_to} is put back"
         named = ", ".join(ids[:NAMED])
-        self.tell(f"step {step + 1} is left out{back}: its {what} is {value:.4g}, far outside; its rows, worst first: {named}")
+        if self.world.writes:
+            self.tell(
+                f"step {step + 1} is left out{back}: its {what} is {value:.4g}, far outside; its rows, worst first: {named}"
+            )
         return skipped
 
 

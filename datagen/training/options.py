@@ -22,6 +22,7 @@ Schedule = Literal["cosine", "linear", "constant", "wsd"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Quantize = Literal["off", "4bit", "8bit"]
 TrainOn = Literal["assistant", "last", "all"]
+Parallel = Literal["ddp", "fsdp"]
 Overflow = Literal["drop", "truncate", "split-turns"]
 PAIRED = ("dpo", "ipo")  # objectives of a better and a worse answer
 # Peak learning rates where none is given. What sits on few numbers needs larger steps; a preference moves what is learnt.
@@ -32,6 +33,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "direction": get_args(Direction),
     "method": get_args(Method),
     "quantize": get_args(Quantize),
+    "parallel": get_args(Parallel),
     "train_on": get_args(TrainOn),
     "schedule": get_args(Schedule),
     "dtype": get_args(Precision),
@@ -45,8 +47,10 @@ _NO_VALUES = frozenset({
 })  # fmt: skip
 TRAINER = 3  # bump when it makes another model of the same rows and options
 _LEAST_1 = (
-    "steps", "batch_size", "max_length", "lora_r", "lora_alpha", "virtual_tokens", "bottleneck", "micro_tokens", "save_every",
+    "steps", "batch_size", "max_length", "lora_r", "lora_alpha", "virtual_tokens", "bottleneck", "processes", "micro_tokens",
+    "save_every",
 )  # fmt: skip
+NO_RESULT = ("fresh", "save_every", "processes", "parallel")  # options that change no result, but for rounding
 # What a run that was stopped can go on with otherwise: nothing that its texts, its batches or its weights are made of.
 CHANGEABLE = (
     "lr", "lr_end", "schedule", "warmup", "decay", "steps", "clip", "weight_decay", "beta1", "beta2", "epsilon", "beta",
@@ -185,6 +189,12 @@ class TrainOptions:
     checkpointing: bool = option(
         False, "compute activations again in the backward pass: less memory, more time", group="Machine"
     )
+    processes: int = option(1, "that train together on this machine; under torchrun they are counted by it", group="Machine")
+    parallel: Parallel = option(
+        "ddp",
+        "of several processes: ddp: each has the whole model; fsdp: weights, gradients and moments are sharded",
+        group="Machine",
+    )
     micro_tokens: int | None = option(None, "padded tokens per forward pass; off = 1024 on cpu, else 8192", group="Optimiser")
     save_every: int = option(50, "steps between checkpoints", group="Optimiser")
     set: dict[str, str] | None = option(
@@ -280,7 +290,7 @@ class TrainOptions:
 
     def results(self) -> dict[str, Any]:
         """Return the options that change the result."""
-        given = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("fresh", "save_every")}
+        given = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in NO_RESULT}
         return {**given, "trainer": TRAINER}
 
 
