@@ -30,6 +30,7 @@ COMMANDS = {
     "from-pairs": "",
     "filter": "Curate rows by a chain of stages; every drop has a reason.",
     "mix": "",
+    "vocab": "Grow a model's vocabulary for the language of a corpus.",
     "train": "",
     "export": "Write rows in another format, with a dataset card.",
     "demo": "Walk the whole road on the embedded models, at a size that fits.",

@@ -15,7 +15,7 @@ from datagen.formats.answers import is_missing
 from datagen.formats.conversation import Turn, columns_of, turns_of
 from datagen.formats.dialects import in_own_names, is_maps, parsed_turns, understood
 from datagen.formats.dotted import NOTHING, value_at
-from datagen.formats.names import CONVERSATIONS, KNOWN, is_reasoning, known_name, plain_name
+from datagen.formats.names import CONVERSATIONS, KNOWN, PROMPTS, SIDES, is_reasoning, known_name, plain_name
 from datagen.formats.notes import Notes
 from datagen.formats.roles import taken_for
 from datagen.formats.shape import Record, check_repeat, dumps, of_dialect, text_of
@@ -25,6 +25,7 @@ TARGETS = ("instruction", "input", "output", "system", "messages", "conversation
 # What pandas names the numbers of the rows: in CSV, read back and written again, in Parquet.
 _INDEX = frozenset({"", "Unnamed: 0", "Unnamed: 0.1", "Unnamed: 0.2", *(f"__index_level_{n}__" for n in range(3))})
 _NUMBER = re.compile(r"-?\d{1,18}(?:\.\d{1,18})?")
+_TASKS = {"instruction", *PROMPTS, *CONVERSATIONS, *SIDES}
 TURN_TARGETS = ("role", "content")  # fields of a turn
 # In this order: whole conversations are the truth where a record also has flat fields.
 SHAPES: tuple[ModuleType, ...] = (openai, messages, sharegpt, alpaca, prompt_completion)
@@ -100,6 +101,8 @@ def mapped(record: Record, names: Mapping[str, str], roles: Mapping[str, str], n
     """
     turn_names = {theirs: ours for theirs, ours in names.items() if ours in TURN_TARGETS}
     record = _renamed(record, {theirs: ours for theirs, ours in names.items() if theirs not in turn_names})
+    if "output" in names.values() and "output" in record and not record.keys() & _TASKS:
+        record = {"instruction": "", **record}  # plain text, of which the map says that it is an answer to nothing
     if not turn_names and not roles:
         return record
     found: Record = {}
