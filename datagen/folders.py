@@ -14,10 +14,11 @@ from datagen.errors import DataError
 
 _OF_STEPS = re.compile(
     r"\d{5,}\.(?:parquet|arrow)|(?:verdict|repeat)\.parquet|_(?:done|read|mark)\.json|[0-9a-f]{32}\.json"
-    r"|(?:state|metrics)\.(?:safetensors|jsonl)"
+    r"|(?:state|reference|metrics|texts)\.(?:safetensors|jsonl|parquet)"
 )
 _OF_MODELS = re.compile(
     r"(?:adapter_)?model(?:-\d+-of-\d+)?\.(?:safetensors|bin)(?:\.index\.json)?|(?:adapter_|generation_)?config\.json|base\.json"
+    r"|bottleneck\.py"
     r"|(?:tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab)\.json|(?:vocab|merges)\.txt"
     r"|(?:tokenizer|spiece|sentencepiece\.bpe)\.model|chat_template\.(?:jinja|json)|README\.md"
 )

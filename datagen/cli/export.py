@@ -16,11 +16,14 @@ from datagen.cli.say import say
     "--to",
     required=True,
     metavar="FORMAT",
-    help="alpaca, sharegpt, messages, prompt_completion, llamafactory, axolotl, openai, parquet, or a module of your own.",
+    help="alpaca, sharegpt, messages, prompt_completion, llamafactory, axolotl, openai, parquet, tokenized, or a module of"
+    " your own.",
 )
 @click.option("-o", "--out", metavar="FILE", help="File to write, .gz or .zst allowed; default: standard output.")
+@click.option("--model", help="Of --to tokenized: whose tokens and template; default smollm2.")
+@click.option("--max-length", type=click.IntRange(2), help="Of --to tokenized: tokens of a text; longer rows are left out.")
 @reads_rows
-def command(rows: str, to: str, out: str | None, **how: Any) -> int:
+def command(rows: str, to: str, out: str | None, model: str | None, max_length: int | None, **how: Any) -> int:
     """Write ROWS (a result folder, or anything that can be read) in another format, with a dataset card beside FILE.
 
     `repeat` is expanded: a row taken twice by a mixture is written twice.
@@ -37,6 +40,10 @@ def command(rows: str, to: str, out: str | None, **how: Any) -> int:
     from datagen.progress import shown
     from datagen.reading import reading
 
+    if to == "tokenized":
+        return _tokenized(rows, out, model, max_length, how)
+    if model or max_length:
+        raise UsageError("--model and --max-length are of --to tokenized; leave them out")
     find(to)
     out = None if out == "-" else out
     if out and Path(out).is_dir():
@@ -58,4 +65,28 @@ def command(rows: str, to: str, out: str | None, **how: Any) -> int:
         card = f"; card: {done.card}" if done.card else ""
         say(f"{done.records:,} records -> {', '.join(map(str, done.files))}{card}")
         endings.then("stats", out)
+    return 0
+
+
+def _tokenized(rows: str, out: str | None, model: str | None, max_length: int | None, how: dict[str, Any]) -> int:
+    """Write rows as token ids and labels."""
+    from pathlib import Path
+
+    from datagen.cli.unreadable import Unreadable
+    from datagen.errors import UsageError
+    from datagen.formats.read import read
+    from datagen.reading import reading
+    from datagen.training.options import TrainOptions
+    from datagen.training.tokenized import write_tokenized
+
+    if not out or not out.endswith(".parquet"):
+        raise UsageError("--to tokenized writes one Parquet file: -o FILE.parquet")
+    given = {"model": model, "max_length": max_length}
+    options = TrainOptions(overflow="drop", **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    lost = Unreadable()
+    found = write_tokenized(lost.noted(read(rows, answers="needed", needs_rows=True, **vars(reading(how)))), options, Path(out))
+    lost.say()
+    say(f"{found.texts:,} texts, {found.tokens:,} tokens, {found.label_tokens:,} of them labels -> {out}")
+    if found.left_out:
+        say("left out: " + ", ".join(f"{name} {n:,}" for name, n in found.left_out.items()))
     return 0

@@ -20,27 +20,41 @@ def notes_of(stage: dict[str, Any]) -> list[str]:
             f" share {source['share']:.3f}"
         )
     if training := stage.get("training"):
-        notes.append(
-            f"loss {_loss(training['first_loss'], 3)} -> {_loss(training['last_loss'], 3)} in {training['steps']} steps,"
-            f" {training['dtype']}"
-        )
-        if training.get("samples", 0) > training["rows"]:
-            notes.append(
-                f"{training['rows']:,} rows became {training['samples']:,} texts: the chat template rewrites earlier turns,"
-                " so each answer is taught as it was asked for"
-            )
-        untaught = training.get("untaught", {})
-        if silent := untaught.get("empty_answers"):
-            notes.append(f"{silent:,} empty answers inside conversations carry no loss")
-        if cut := untaught.get("turns_cut"):
-            notes.append(f"{cut:,} turns after the last answer of their conversations are not trained")
-        if (before := training["eval_before"]) and (after := training["eval_after"]):
-            notes.append(f"held-out loss {_loss(before['loss'])} -> {_loss(after['loss'])}")
+        notes += _of_training(training, stage["options"])
     if requests := stage.get("requests"):
         notes += _of_generation(stage, requests)
     if changed := stage.get("rewritten"):
         notes.append(f"{changed:,} rows mended; rewritten/ has their old and new ids")
     return notes + _of_decision(stage.get("notes", {}))
+
+
+def _of_training(training: dict[str, Any], options: dict[str, Any]) -> list[str]:
+    """What a training run did."""
+    notes = []
+    notes.append(
+        f"loss {_loss(training['first_loss'], 3)} -> {_loss(training['last_loss'], 3)} in {training['steps']} steps,"
+        f" {training['dtype']}"
+    )
+    objective = options.get("objective", "sft")
+    if training.get("samples", 0) > training["rows"] and objective == "sft":
+        notes.append(
+            f"{training['rows']:,} rows became {training['samples']:,} texts: the chat template rewrites earlier turns,"
+            " so each answer is taught as it was asked for"
+        )
+    if times := training.get("latency_ms"):
+        merged = "; merged it costs nothing" if options.get("method") in ("lora", "dora", "ia3") else ""
+        notes.append(f"{times['adapter']:.1f} ms per generated token with the adapter, {times['base']:.1f} without{merged}")
+    if left := training.get("skipped"):
+        steps = ", ".join(str(one["step"]) for one in left)
+        notes.append(f"steps left out, their rows in run.json: {steps}")
+    untaught = training.get("untaught", {})
+    if silent := untaught.get("empty_answers"):
+        notes.append(f"{silent:,} empty answers inside conversations carry no loss")
+    if cut := untaught.get("turns_cut"):
+        notes.append(f"{cut:,} turns after the last answer of their conversations are not trained")
+    if (before := training["eval_before"]) and (after := training["eval_after"]):
+        notes.append(f"held-out loss {_loss(before['loss'])} -> {_loss(after['loss'])}")
+    return notes
 
 
 def _shortened(evidence: str) -> str:

@@ -18,6 +18,8 @@ def read_losses(path: Path) -> tuple[list[tuple[float, float]], int]:
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             entry = json.loads(line)
+            if "skipped" in entry:  # a step that was left out, which is told by itself
+                continue
             step, loss = float(entry["step"]), float(entry["loss"])
         except (ValueError, KeyError, TypeError):
             bad += 1

@@ -111,6 +111,7 @@ def told(trained: Any) -> dict[str, Any]:
         "steps": trained.steps, "rows": trained.rows_used, "samples": trained.samples,
         "tokens": trained.tokens, "label_tokens": trained.label_tokens,
         "first_loss": round(trained.first_loss, 4), "last_loss": round(trained.last_loss, 4), "dtype": trained.dtype,
+        **({"latency_ms": trained.latency} if trained.latency else {}),
         "arrangement": trained.arrangement, **({"skipped": trained.skipped} if trained.skipped else {}),
         **({"history": trained.history} if trained.history else {}),
         "eval_before": _loss(trained.eval_before), "eval_after": _loss(trained.eval_after),

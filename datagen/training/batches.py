@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import math
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 
+from datagen.errors import DataError
 from datagen.render.labels import IGNORED
 
 
@@ -116,3 +118,54 @@ class Plan:
             self._orders = {e: order for e, order in self._orders.items() if e == epoch - 1}
             self._orders[epoch] = epoch_order(self.samples, self.seed, epoch)
         return self._orders[epoch]
+
+
+class Course:
+    """The steps of a run: one plan, or several whose texts grow longer, one after the other.
+
+    Args:
+        stages: of each the plan of its batches, and the learning rate of its steps: (step, steps) → rate.
+    """
+
+    def __init__(self, stages: Sequence[tuple[Plan, Callable[[int, int], float]]]) -> None:
+        self._stages = stages
+        self._ends = [*accumulate(plan.steps for plan, _ in stages)]
+        self.steps = self._ends[-1]
+
+    def _stage(self, step: int) -> tuple[int, int]:
+        """Return the stage of a step, and which of its steps it is."""
+        at = bisect_right(self._ends, step)
+        return at, step - (self._ends[at - 1] if at else 0)
+
+    def batch(self, step: int) -> list[Sample]:
+        """Return the global batch of a step (0-based)."""
+        at, inside = self._stage(step)
+        return self._stages[at][0].batch(inside)
+
+    def lr(self, step: int) -> float:
+        """Return the learning rate of a step (0-based)."""
+        at, inside = self._stage(step)
+        return self._stages[at][1](inside, self._stages[at][0].steps)
+
+
+def course_of(
+    samples: Sequence[Sample], batch: Callable[[Sequence[Sample], int | None], Plan],
+    stages: Sequence[tuple[int, int, Callable[[int, int], float]]],
+) -> Course:  # fmt: skip
+    """Return the course of growing texts: in each stage the samples that are no longer than its length.
+
+    Args:
+        samples: of the whole run.
+        batch: samples and steps → their plan.
+        stages: tokens of a text at most, steps, and learning rate of each.
+
+    Raises:
+        DataError: there is no text as short as the first stage wants it.
+    """
+    found = []
+    for length, steps, rate in stages:
+        mine = [s for s in samples if max(len(t.input_ids) for t in s.texts) <= length]
+        if not mine:
+            raise DataError(f"no text has {length:,} tokens or less, as --lengths wants it")
+        found.append((batch(mine, steps), rate))
+    return Course(found)

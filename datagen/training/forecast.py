@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from datagen.progress import span
-from datagen.training.batches import Plan, Sample
+from datagen.training.batches import Course, Sample
 from datagen.training.objective import Objective, Score
 from datagen.training.passes import Layout
 from datagen.training.tree import read_length
@@ -116,13 +116,15 @@ def timed(
 
 
 def forecast(
-    cost: Cost, plan: Plan, measured: Sequence[Sample], layout: Layout, model: Any, trained: Mapping[str, Tensor]
+    cost: Cost, plan: Course, samples: Sequence[Sample], measured: Sequence[Sample], layout: Layout, model: Any,
+    trained: Mapping[str, Tensor],
 ) -> Forecast:  # fmt: skip
     """Return what a run will be, from what its passes cost.
 
     Args:
         cost: as `timed`.
         plan: of its batches.
+        samples: of these.
         measured: texts whose loss is measured before and after.
         layout: of its passes.
         model: whose weights are counted.
@@ -134,7 +136,7 @@ def forecast(
     numbers = {id(p): p for p in model.parameters()}.values()
     trained_bytes = sum(p.numel() * 4 for p in trained.values())
     memory = sum(p.numel() * p.element_size() for p in numbers) + 3 * trained_bytes
-    texts = [t for s in plan.samples for t in s.texts]
+    texts = [t for s in samples for t in s.texts]
     return Forecast(
         texts=len(texts), tokens=sum(len(t.input_ids) for t in texts), label_tokens=sum(t.label_tokens for t in texts),
         steps=plan.steps, step_tokens=step_tokens, step_s=step_tokens * cost.trained_s,

@@ -23,10 +23,11 @@ from datagen.errors import ModelError
 from datagen.models.causal_lm import computes_in_bfloat16, pick_device
 from datagen.training import checkpoint
 from datagen.training.arrangement import chosen
-from datagen.training.batches import Plan, Sample
+from datagen.training.batches import Course, Plan, Sample, course_of
 from datagen.training.evaluate import Evaluation, evaluate
 from datagen.training.forecast import Forecast, forecast, steps_within, timed
-from datagen.training.loss import Network
+from datagen.training.latency import latency
+from datagen.training.loss import Network, Teacher
 from datagen.training.methods import check_moved, seeded, trainable
 from datagen.training.objective import Objective, log_probabilities, objective_of, referred
 from datagen.training.optimiser import adamw, set_for_training
@@ -87,6 +88,7 @@ class Trained:
     arrangement: Arrangement  # of the texts in a forward pass
     history: list[checkpoint.Change]  # of its options, by `set`
     skipped: list[Skipped]  # steps that were left out, for a spike
+    latency: dict[str, float] | None  # ms per generated token: `base`, and with the `adapter`, not merged
     folder: Path | None  # the adapter or model that was written
 
 
@@ -124,17 +126,18 @@ def train(
     dtype = "bfloat16" if half and options.method != "full" and device.startswith("cuda") else "float32"
     start = based(options, base, device, dtype, identify=out is not None)
     begun = begun_in(out, options)
-    ready = prepared(rows, eval_rows, start, options, begun)
+    ready = prepared(rows, eval_rows, start, options, begun, out if world.writes else None)
     history = [*begun[1].history] if begun and begun[0] == ready.mark else []
     if options.set and (not history or history[-1]["changed"] != options.set):
         history.append({"step": begun[1].step if begun and begun[0] == ready.mark else 0, "changed": dict(options.set)})
     given, options = options, with_changes(options, [one["changed"] for one in history])
     check_vocabulary(start.model, ready.samples)
     with trainable(start, options) as network, set_for_training(network, options):
-        run = _Run(network, options, ready, out, device, half, tell, given.begun_with(), history, world)
+        run = _Run(network, options, ready, out, device, half, tell, given.begun_with(), history, world, start.teacher)
         progress, after = run.all_steps(on_step)
         refuse_none_taken(progress.skipped, run.plan.steps)
         done = run.gathered_model()
+        slower = latency(network, options.method) if out and options.method != "full" and not world.sharded else None
         folder = _written(done, start, options, out, ready.samples) if out and world.writes else None
     if out and world.writes:
         checkpoint.remove(out)
@@ -147,7 +150,7 @@ def train(
         rows_used=len({s.id for s in ready.samples}) if options.objective == "lm" else sum(s.part == 0 for s in ready.samples),
         samples=sum(len(s.texts) for s in ready.samples), left_out=ready.left_out,
         untaught=ready.untaught, date=ready.date, seconds=progress.seconds, dtype="bfloat16" if half else "float32",
-        arrangement=run.layout.how, skipped=progress.skipped, history=progress.history, folder=folder,
+        arrangement=run.layout.how, skipped=progress.skipped, history=progress.history, latency=slower, folder=folder,
     )  # fmt: skip
 
 
@@ -161,14 +164,14 @@ class _Run:
     def __init__(
         self, model: Any, options: TrainOptions, ready: Prepared, out: Path | None, device: str, half: bool,
         tell: Callable[[str], None], facts: Mapping[str, Any], history: list[checkpoint.Change],
-        world: World,
+        world: World, teacher: Teacher | None,
     ) -> None:  # fmt: skip
         self.facts, self.history, self.world = facts, history, world
         self.model, self.options, self.ready, self.out, self.tell = model, options, ready, out, tell
         self.device, self.half = device, half
         self.objective: Objective = objective_of(options)
         smoothing = 0.0 if self.objective.paired else options.label_smoothing
-        self.network = Network(model, smoothing=smoothing, noise=options.neftune)
+        self.network = Network(model, smoothing=smoothing, noise=options.neftune, teacher=teacher)
         # Dropout would make a pair's two texts differ by chance.
         self.network.train(not self.objective.paired)
         self.samples, self.measured = ready.samples, ready.measured
@@ -184,9 +187,16 @@ class _Run:
         self.plan = self._plan(options.steps)
         self.last_good = LastGood(self.trained, self.optimiser)
 
-    def _plan(self, steps: int | None) -> Plan:
+    def _plan(self, steps: int | None) -> Course:
         options = self.options
-        return Plan(self.samples, options.seed, options.batch_size, steps, options.epochs, options.batch_warmup)
+
+        def plan(samples: Sequence[Sample], steps: int | None) -> Plan:
+            return Plan(samples, options.seed, options.batch_size, steps, options.epochs, options.batch_warmup)
+
+        if not options.lengths:
+            return Course([(plan(self.samples, steps), options.lr_at)])
+        rates = [(length, count, replace(options, lr=rate).lr_at) for length, count, rate in options.stages]
+        return course_of(self.samples, plan, rates)
 
     def all_steps(
         self, on_step: Callable[[dict[str, Any]], None] | None
@@ -250,7 +260,7 @@ class _Run:
         with seeded(self.options.seed, self.device), torch.autocast(self._kind, dtype=torch.bfloat16, enabled=self.half):
             cost = timed(self.network, self.objective, self.plan.batch(0), self.layout, self.trained)
         measured = self.measured[0] if self.measured else []
-        return forecast(cost, self.plan, measured, self.layout, self.model, self.trained)
+        return forecast(cost, self.plan, self.samples, measured, self.layout, self.model, self.trained)
 
     def _refer(self, progress: checkpoint.Progress | None) -> None:
         """Give pairs the log-probabilities of the model before the first step, which a checkpoint keeps."""
@@ -297,7 +307,7 @@ class _Run:
             loss, own = self._gradient(batch)
         norm = whole(torch.nn.utils.clip_grad_norm_(list(self.trained.values()), options.clip)).item()
         log.add(step + 1, own)
-        lr = options.lr_at(step, self.plan.steps) * options.spike_lr_factor ** len(progress.skipped)
+        lr = self.plan.lr(step) * options.spike_lr_factor ** len(progress.skipped)
         line: dict[str, Any] = {
             "step": step + 1, "loss": loss, "lr": lr, "grad_norm": norm,
             "tokens": sum(len(t.input_ids) for s in batch for t in s.texts),

@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, kl_div
 from torch.utils.checkpoint import checkpoint
 
 from datagen.training.attention import among
@@ -45,11 +45,39 @@ class LabelHead:
     vocabulary: int
 
 
+class Teacher:
+    """A model whose probabilities are learned beside the labels (Hinton et al., arXiv 1503.02531).
+
+    Attributes:
+        head: of the model.
+        temperature: by which both models' logits are divided; the loss is multiplied by its square.
+        weight: share of the loss.
+    """
+
+    def __init__(self, model: Any, temperature: float, weight: float) -> None:
+        """Take a model that stays as it is."""
+        self.head = label_head(model.eval())
+        self.temperature, self.weight = temperature, weight
+
+    def logits(self, batch: Batch) -> Tensor:
+        """Return the logits at the labels of a pass: [labels, vocabulary]."""
+        with torch.no_grad():
+            states, _ = self.head.hidden(batch)
+            return self.head.logits(states.flatten(0, 1).index_select(0, batch.at))
+
+    def mixed(self, losses: Tensor, logits: Tensor, theirs: Tensor) -> Tensor:
+        """Return the losses of labels with the divergence from the teacher's probabilities: float32[labels]."""
+        mine, wanted = ((x.float() / self.temperature).log_softmax(-1) for x in (logits, theirs))
+        apart = kl_div(mine, wanted, reduction="none", log_target=True).sum(-1)
+        return (1 - self.weight) * losses + self.weight * self.temperature**2 * apart
+
+
 class Network(torch.nn.Module):
     """A model with its loss: the one module that a run calls, so that what wraps it for several processes sees every pass."""
 
     def __init__(
-        self, model: Any, *, smoothing: float = 0.0, noise: float | None = None, logits_bytes: int = LOGITS_BYTES
+        self, model: Any, *, smoothing: float = 0.0, noise: float | None = None, logits_bytes: int = LOGITS_BYTES,
+        teacher: Teacher | None = None,
     ) -> None:  # fmt: skip
         """Take a model.
 
@@ -58,18 +86,19 @@ class Network(torch.nn.Module):
             smoothing: share of each label that is spread over the vocabulary, while training.
             noise: alpha of NEFTune (arXiv 2310.05914), while training; None adds none.
             logits_bytes: memory budget of one chunk of logits.
+            teacher: whose probabilities are learned, while training.
         """
         super().__init__()
         self.model = model
         self.head = label_head(model)
-        self.smoothing, self.noise, self.logits_bytes = smoothing, noise, logits_bytes
+        self.smoothing, self.noise, self.logits_bytes, self.teacher = smoothing, noise, logits_bytes, teacher
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the losses of a pass, as `label_loss`."""
         smoothing = self.smoothing if self.training else 0.0
         noisy = _noisy(self.model, batch, self.noise) if self.noise and self.training else contextlib.nullcontext()
         with noisy:
-            return label_loss(self.head, batch, self.logits_bytes, smoothing)
+            return label_loss(self.head, batch, self.logits_bytes, smoothing, self.teacher if self.training else None)
 
 
 @contextlib.contextmanager
@@ -143,7 +172,7 @@ def label_head(model: Any) -> LabelHead:
 
 
 def label_loss(
-    head: LabelHead, batch: Batch, logits_bytes: int = LOGITS_BYTES, smoothing: float = 0.0
+    head: LabelHead, batch: Batch, logits_bytes: int = LOGITS_BYTES, smoothing: float = 0.0, teacher: Teacher | None = None
 ) -> tuple[Tensor, Tensor]:
     """Return the losses of a forward pass in nats, not divided.
 
@@ -154,6 +183,7 @@ def label_loss(
         batch: the pass.
         logits_bytes: memory budget of one chunk of logits.
         smoothing: share of each label that is spread over the vocabulary.
+        teacher: whose probabilities are learned, too.
 
     Returns:
         The weighted sum, a float32 scalar, with the auxiliary loss of experts as often as the labels weigh; and
@@ -163,12 +193,18 @@ def label_loss(
     # index_select, not a boolean mask: its backward is deterministic and needs no second search
     wanted = states.flatten(0, 1).index_select(0, batch.at)
     chunk = max(1, logits_bytes // (4 * head.vocabulary))
-    of = partial(_losses, head.logits, smoothing)
+    of = partial(_losses, head.logits, smoothing, teacher)
+    theirs = teacher.logits(batch) if teacher else None
     if len(batch.at) <= chunk:
-        losses = of(wanted, batch.targets)
+        losses = of(wanted, batch.targets, theirs)
     else:
         pieces = [slice(start, start + chunk) for start in range(0, len(batch.at), chunk)]
-        losses = torch.cat([checkpoint(of, wanted[p], batch.targets[p], use_reentrant=False) for p in pieces])
+        losses = torch.cat(
+            [
+                checkpoint(of, wanted[p], batch.targets[p], None if theirs is None else theirs[p], use_reentrant=False)
+                for p in pieces
+            ]
+        )
     if batch.weights is not None:
         losses = losses * batch.weights
     by_text = torch.zeros(len(batch.samples), dtype=torch.float32, device=losses.device).index_add(0, batch.rows, losses)
@@ -178,6 +214,11 @@ def label_loss(
     return total, by_text
 
 
-def _losses(logits: Callable[[Tensor], Tensor], smoothing: float, states: Tensor, targets: Tensor) -> Tensor:
+def _losses(
+    logits: Callable[[Tensor], Tensor], smoothing: float, teacher: Teacher | None, states: Tensor, targets: Tensor,
+    theirs: Tensor | None,
+) -> Tensor:  # fmt: skip
     """Return the cross entropy in float32 of hidden states [n, width] at targets int64[n]: float32[n]."""
-    return cross_entropy(logits(states).float(), targets, reduction="none", label_smoothing=smoothing)
+    mine = logits(states).float()
+    losses = cross_entropy(mine, targets, reduction="none", label_smoothing=smoothing)
+    return losses if teacher is None or theirs is None else teacher.mixed(losses, mine, theirs)

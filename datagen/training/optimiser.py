@@ -41,7 +41,21 @@ def set_for_training(model: Any, options: TrainOptions) -> Iterator[None]:
         UsageError: dropout is wanted of a model that has none.
     """
     with _dropout(model, options.dropout), _checkpointing(model, on=options.checkpointing):
+        if options.compile:
+            _compile(model)
         yield
+
+
+def _compile(model: Any) -> None:
+    """Compile the blocks of a model in place, each once for all lengths."""
+    if next(model.parameters()).device.type == "cpu":
+        raise UsageError(
+            "train: --compile is for a GPU: on a processor a model of 30 blocks warms up for minutes; leave it out"
+        )
+    for block in next(
+        (m for m in model.modules() if isinstance(m, torch.nn.ModuleList) and len({type(b) for b in m}) == 1), ()
+    ):
+        block.compile(dynamic=True)
 
 
 @contextlib.contextmanager

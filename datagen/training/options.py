@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import date
+from itertools import pairwise
 from typing import Any, Literal, get_args
 
 from datagen import options as option_fields
@@ -63,6 +64,7 @@ _ONLY: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("quantize", "method", ("lora", "dora", "ia3", "prefix", "prompt", "adapter")),
     ("eot_token", "method", ("full", "lora", "dora")),
     *((name, "objective", ("sft",)) for name in ("train_on", "exemplars", "system_every_turn")),
+    ("rope_scaling", "method", ("full",)), ("teacher", "objective", ("sft", "lm", "hindsight")),
     ("beta", "objective", PAIRED), ("decay", "schedule", ("wsd",)), ("lr_end", "schedule", ("cosine", "linear", "wsd")),
     *((name, "objective", ("sft", "lm", "hindsight")) for name in ("neftune", "dropout", "lora_dropout")),
     ("label_smoothing", "objective", ("sft", "lm", "dpo", "hindsight")),
@@ -73,7 +75,8 @@ _SPANS = {
     "decay": (0.0, 1.0, False), "clip": (0.0, math.inf, True), "weight_decay": (0.0, 1.0, False), "beta": (0.0, math.inf, True),
     "beta1": (0.0, 0.9999, False), "beta2": (0.0, 0.999999, False), "epsilon": (0.0, 1.0, True),
     "batch_warmup": (0.0, 1.0, False), "label_smoothing": (0.0, 0.4999, False), "neftune": (0.0, math.inf, True),
-    "dropout": (0.0, 0.99, False), "minutes": (0.0, math.inf, True), "spike": (0.0, math.inf, True),
+    "temperature": (0.0, math.inf, True), "teacher_weight": (0.0, 1.0, True), "dropout": (0.0, 0.99, False),
+    "minutes": (0.0, math.inf, True), "spike": (0.0, math.inf, True),
     "spike_lr_factor": (0.0, 1.0, True), "lora_dropout": (0.0, 0.99, False),
 }  # fmt: skip
 
@@ -158,6 +161,11 @@ class TrainOptions:
     neftune: float | None = option(
         None, "alpha of the uniform noise on embeddings, alpha / sqrt(tokens x width); off = none", group="Objective"
     )
+    teacher: str | None = option(
+        None, "a larger model of the same vocabulary, whose probabilities are learned", group="Objective"
+    )
+    temperature: float = option(2.0, "of the teacher's and the model's probabilities", group="Objective")
+    teacher_weight: float = option(0.5, "share of the loss that is the teacher's", group="Objective")
     dropout: float | None = option(
         None, "of the model's own dropout layers and attention; off = what its config says", group="Objective"
     )
@@ -173,6 +181,10 @@ class TrainOptions:
     beta2: float = option(0.95, "of AdamW", group="Optimiser")
     epsilon: float = option(1e-8, "of AdamW", group="Optimiser")
     batch_warmup: float = option(0.0, "share of the steps in which the batch grows to `batch_size`", group="Optimiser")
+    lengths: tuple[str, ...] = option(
+        (), "growing texts, LENGTH:STEPS:LR one after the other, such as 8192:3000:3e-4,16384:1000:4e-5", group="Optimiser"
+    )
+    rope_scaling: str | None = option(None, "ntk:F: positions for texts F times as long as the model reads", group="Optimiser")
     clip: float = option(1.0, "largest norm of the gradient", group="Optimiser")
     weight_decay: float = option(0.0, "per step and unit of learning rate; never on norms and biases", group="Optimiser")
     device: str = option("auto", "auto, cpu, cuda, cuda:N, mps", group="Machine")
@@ -195,6 +207,7 @@ class TrainOptions:
         "of several processes: ddp: each has the whole model; fsdp: weights, gradients and moments are sharded",
         group="Machine",
     )
+    compile: bool = option(False, "compile the model's blocks; on a GPU", group="Machine")
     micro_tokens: int | None = option(None, "padded tokens per forward pass; off = 1024 on cpu, else 8192", group="Optimiser")
     save_every: int = option(50, "steps between checkpoints", group="Optimiser")
     set: dict[str, str] | None = option(
@@ -248,8 +261,14 @@ class TrainOptions:
                 there = " or ".join(known)
                 held = getattr(self, option_of)
                 raise UsageError(f"train: option '{name}' is of {option_of} {there}, not {held}; leave it out")
-        if self.minutes is not None and self.steps is not None:
-            raise UsageError("train: the steps are given by 'steps' or by 'minutes', not by both")
+        said = [name for name in ("steps", "minutes", "lengths") if getattr(self, name)]
+        if len(said) > 1:
+            raise UsageError(f"train: the steps are given by '{said[0]}' or by '{said[1]}', not by both")
+        if self.teacher is None and (self.temperature, self.teacher_weight) != (2.0, 0.5):
+            raise UsageError(
+                "train: options 'temperature' and 'teacher_weight' are of a teacher; give --teacher, or leave them out"
+            )
+        _ = self.stages, self.stretched
         if self.direction == "backward" and self.objective != "sft":
             raise UsageError(f"train: direction backward is of objective sft, not {self.objective}")
 
@@ -271,6 +290,44 @@ class TrainOptions:
         if self.lr is not None:
             return self.lr
         return _LR[self.method] * (_LR_PAIRED if self.objective in PAIRED else 1.0)
+
+    @property
+    def stages(self) -> list[tuple[int, int, float]]:
+        """The stages of growing texts: tokens, steps and peak learning rate of each; none where lengths do not grow.
+
+        Raises:
+            UsageError: one cannot be read, or texts become shorter.
+        """
+        found = []
+        for text in self.lengths:
+            length, _, rest = text.partition(":")
+            steps, _, lr = rest.partition(":")
+            try:
+                found.append((int(length), int(steps), float(lr)))
+            except ValueError:
+                raise UsageError(f"train: option 'lengths': '{text}' is not LENGTH:STEPS:LR, such as 8192:3000:3e-4") from None
+            if found[-1][0] < 2 or found[-1][1] < 1 or not 0 < found[-1][2] <= 1:
+                raise UsageError(f"train: option 'lengths': '{text}' must have a length, steps and a rate above 0")
+        if any(a >= b for (a, *_), (b, *_) in pairwise(found)):
+            raise UsageError("train: option 'lengths': each length must be above the one before it")
+        return found
+
+    @property
+    def stretched(self) -> float:
+        """How many times as long texts become by `rope_scaling`; 1 without."""
+        kind, _, factor = (self.rope_scaling or "ntk:1").partition(":")
+        try:
+            times = float(factor)
+        except ValueError:
+            times = 0.0
+        if kind != "ntk" or not 1.0 <= times < math.inf:
+            raise UsageError(f"train: option 'rope_scaling' must be ntk:F, such as ntk:4, not '{self.rope_scaling}'")
+        return times
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest text."""
+        return self.stages[-1][0] if self.lengths else self.max_length
 
     def lr_at(self, step: int, steps: int) -> float:
         """Return the learning rate of a step (0-based) of a run: above 0 in each, and below the peak in those of the warmup."""

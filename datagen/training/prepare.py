@@ -13,11 +13,12 @@ from datagen.answered import all_up_to_last_answer, untaught_turns
 from datagen.chat.prompt import Prompt
 from datagen.data.rows import Row
 from datagen.errors import DataError
+from datagen.render.options import Rendering
 from datagen.render.template import Tokenizer
 from datagen.render.today import shows_today
 from datagen.text.names import called, of_prompts
 from datagen.text.row_language import language_of
-from datagen.training import checkpoint
+from datagen.training import checkpoint, text_cache
 from datagen.training.batches import Sample
 from datagen.training.options import TrainOptions
 from datagen.training.pairs import all_in_hindsight
@@ -71,6 +72,7 @@ def prepared(
     base: Readable,
     options: TrainOptions,
     begun: tuple[str, checkpoint.Progress] | None = None,
+    out: Path | None = None,
 ) -> Prepared:
     """Return rows as samples.
 
@@ -83,6 +85,7 @@ def prepared(
         base: the model that is to read them.
         options: of the run.
         begun: the fingerprint and the progress of a checkpoint that may be gone on from.
+        out: the run folder, beside whose checkpoint the texts are kept; None keeps nothing.
 
     Raises:
         DataError: no row can be trained on.
@@ -99,10 +102,9 @@ def prepared(
         dates = [begun[1].date, today] if begun and begun[1].date and not options.date else [today]
     for date in dict.fromkeys(dates):
         how = replace(options.rendering, date=date)
-        samples, left_out = samples_of(fitting, tokenizer, most, how, options.objective, options.overflow)
-        measured = (
-            samples_of(measuring, tokenizer, most, how, options.objective, options.overflow) if measuring is not None else None
-        )
+        groups = [fitting] if measuring is None else [fitting, measuring]
+        made = _texts(groups, tokenizer, most, how, options, out)
+        (samples, left_out), measured = made[0], made[1] if measuring is not None else None
         mark = checkpoint.fingerprint(options.begun_with(), base.identity, [samples, measured[0] if measured else []])
         if begun and mark == begun[0]:
             break
@@ -113,6 +115,20 @@ def prepared(
     _check_not_many_long(left_out, len(rows), most, options)
     untaught = untaught_turns(rows) if options.objective == "sft" and options.direction == "forward" else {}
     return Prepared(samples, [*unfit, *left_out], untaught, measured, date, mark)
+
+
+def _texts(
+    groups: Sequence[Sequence[Row]], tokenizer: Tokenizer, most: int, how: Rendering, options: TrainOptions, out: Path | None
+) -> list[text_cache.Group]:  # fmt: skip
+    """Return the samples of groups of rows, and (row id, reason) of the others: as they were kept, or made, and kept."""
+    key = text_cache.key_of(groups, [options.begun_with(), most, how.date], tokenizer) if out else ""
+    kept = text_cache.read(out, key) if out else None
+    if kept is not None:
+        return kept
+    made = [samples_of(rows, tokenizer, most, how, options.objective, options.overflow) for rows in groups]
+    if out and made[0][0]:
+        text_cache.save(out, key, made)
+    return made
 
 
 def _fitted(rows: Sequence[Row], options: TrainOptions) -> tuple[Sequence[Row], list[tuple[str, str]]]:

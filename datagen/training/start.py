@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from datagen.models.causal_lm import load, resolve
 from datagen.render.template import with_template
 from datagen.training.batches import Sample
 from datagen.training.end_token import with_end_token
+from datagen.training.loss import Teacher
 from datagen.training.methods import check_same_method
 from datagen.training.options import TrainOptions
 
@@ -31,6 +33,7 @@ class Base:
         identity: of its weights; "" where nothing is written.
         begun: the folder of the adapter that is trained further; None for a new one.
         new_token: id of a token that it got; None without.
+        teacher: a model whose probabilities are learned; None without.
         own: whether the model is the run's own, to be changed as it likes.
     """
 
@@ -41,6 +44,7 @@ class Base:
     identity: str
     begun: Path | None
     new_token: int | None
+    teacher: Teacher | None
     own: bool
 
 
@@ -68,22 +72,65 @@ def based(options: TrainOptions, given: tuple[Any, Any] | None, device: str, dty
     if begun and (own := own_tokenizer(begun)) is not None:
         model, tokenizer = grown(model, len(own)), own
     tokenizer = with_template(tokenizer, options.chat_template)  # it is saved with the adapter, so that a server shows the same
+    before, model = model, stretched(model, options.stretched)
     ended, tokenizer, new_token = with_end_token(model, tokenizer, options.eot_token, shared=given is not None)
     most = _context(ended, options)
-    return Base(ended, tokenizer, most, loads, identity, begun, new_token, own=given is None or ended is not model)
+    teacher = _teacher(options, ended, tokenizer, device, dtype) if options.teacher else None
+    return Base(ended, tokenizer, most, loads, identity, begun, new_token, teacher, own=given is None or ended is not before)
 
 
 def _context(model: Any, options: TrainOptions) -> int:
     """Return how long a text may be: `max_length`, or all that the model reads where that is less."""
     reads = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    if reads is None or reads >= options.max_length:
-        return options.max_length
+    if reads is None or reads >= options.longest:
+        return options.longest
+    if options.lengths:
+        raise UsageError(
+            f"train: --lengths has texts of {options.longest:,} tokens, and the model reads {reads:,}: --rope-scaling"
+            f" ntk:{-(-options.longest // reads)} stretches it"
+        )
     if options.preset:
         raise UsageError(
             f"train: the preset {options.preset} has texts of {options.max_length:,} tokens, and the model reads {reads:,}:"
             f" give --max-length {reads}"
         )
     return int(reads)
+
+
+def stretched(model: Any, times: float) -> Any:
+    """Return a model that reads texts so many times as long, by NTK-aware scaling of its rotary positions; itself for 1.
+
+    The base of the rotation is multiplied by times^(d / (d - 2)), d the width of a head, so that the slowest frequency turns as
+    often over the longer text as it did over the shorter one, and the fastest stay as they are.
+
+    Raises:
+        UsageError: its positions are no plain rotary ones.
+    """
+    if times == 1:
+        return model
+    config = copy.deepcopy(model.config)
+    rope = getattr(config, "rope_parameters", None)
+    if not isinstance(rope, dict) or rope.get("rope_type", "default") != "default" or "rope_theta" not in rope:
+        raise UsageError("train: --rope-scaling: this model's positions are no plain rotary ones")
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    config.rope_parameters = {**rope, "rope_theta": rope["rope_theta"] * times ** (width / (width - 2))}
+    config.max_position_embeddings = int(config.max_position_embeddings * times)
+    longer = type(model)(config).to(model.dtype).to(model.device)
+    longer.load_state_dict(model.state_dict())
+    longer.generation_config = model.generation_config
+    return longer.eval()
+
+
+def _teacher(options: TrainOptions, model: Any, tokenizer: Any, device: str, dtype: str) -> Teacher:
+    """Load the model whose probabilities are learned; raises UsageError where its vocabulary is another."""
+    network, theirs = load(str(options.teacher), device, dtype)
+    if theirs.get_vocab() != tokenizer.get_vocab():
+        raise UsageError(
+            f"train: the teacher {options.teacher} has another vocabulary than the model; give one that has the same"
+        )
+    if network.get_output_embeddings().weight.shape[0] != model.get_output_embeddings().weight.shape[0]:
+        raise UsageError(f"train: the teacher {options.teacher} has more or fewer logits than the model")
+    return Teacher(network.requires_grad_(requires_grad=False), options.temperature, options.teacher_weight)
 
 
 def _identity(named: str, given: tuple[Any, Any] | None) -> tuple[str, str]:

@@ -359,3 +359,25 @@ def test_a_stopped_run_goes_on_with_a_change_that_is_noted(tiny_dir: Path, sums:
         replace(options, set={"batch_size": "8"})
     with pytest.raises(UsageError, match="option 'lr' must be a number above 0"):
         replace(options, set={"lr": "-1"})
+
+
+def test_texts_are_not_made_again_when_a_run_goes_on(
+    tiny_dir: Path, sums: list[Row], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from datagen.training import prepare
+
+    both = [[{"text": t, "score": s, "source": None} for t, s in ((r["output"], 1.0), ("no", 0.0))] for r in sums]
+    pairs = [{**r, "candidates": c} for r, c in zip(sums, both, strict=True)]
+    options = TrainOptions(model=str(tiny_dir), objective="dpo", steps=6, save_every=2, batch_size=4)
+    whole = train(pairs, options, tmp_path / "whole", pairs)
+    stopped_at(3, pairs, options, tmp_path / "cut", eval_rows=pairs)
+    made = prepare.samples_of
+    monkeypatch.setattr(prepare, "samples_of", None)  # whoever called it would fail
+    stopped_at(5, pairs, options, tmp_path / "cut", eval_rows=pairs)
+    monkeypatch.setattr(prepare, "samples_of", made)
+    (tmp_path / "cut" / "checkpoint" / "texts.parquet").write_bytes(b"PAR1 cut off")
+    cut = train(pairs, options, tmp_path / "cut", pairs)
+    assert cut.losses == whole.losses and "texts.parquet is damaged" in caplog.text
+    stopped_at(3, pairs, options, tmp_path / "other", eval_rows=pairs)
+    with pytest.raises(UsageError, match="of a run of other rows"):
+        train([{**pairs[0], "repeat": 2}, *pairs[1:]], options, tmp_path / "other", pairs)

@@ -164,3 +164,9 @@ def test_dropout_that_a_model_has_not_is_one_line(tiny: Loaded, sums: list[Row])
     assert train(sums, TrainOptions(steps=3, lr=1e-2, lora_dropout=0.3), None, base=tiny).losses != plain
     gpt2 = GPT2LMHeadModel(GPT2Config(vocab_size=len(tiny[1]), n_embd=32, n_layer=1, n_head=4))
     assert train(sums, TrainOptions(steps=1, dropout=0.0), None, base=(gpt2, tiny[1])).arrangement == "tree"
+
+
+@pytest.mark.parametrize("method", ADAPTERS)
+def test_what_an_adapter_costs_at_inference_is_measured(method: Any, tiny_dir: Path, sums: list[Row], tmp_path: Path) -> None:
+    found = train(sums, TrainOptions(model=str(tiny_dir), method=method, steps=1), tmp_path).latency
+    assert found is not None and found.keys() == {"base", "adapter"} and all(0 <= ms < 5000 for ms in found.values())

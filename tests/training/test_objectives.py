@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import math
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from datagen.data.rows import Row, new_row, turn
 from datagen.errors import DataError, UsageError
+from datagen.models.causal_lm import load
 from datagen.training.loop import TrainOptions, train
-from datagen.training.loss import Network
+from datagen.training.loss import Network, Teacher
 from datagen.training.objective import Objective, log_probabilities, referred
 from datagen.training.pairs import compared, in_hindsight
 from datagen.training.passes import Layout, padded, passes
@@ -224,3 +228,101 @@ def test_a_dpo_run_that_is_stopped_goes_on_to_the_same_weights(tiny_dir: Path, p
     train(pairs, options, tmp_path / "cut", pairs)
     a, b = (load_file(tmp_path / n / "adapter" / "adapter_model.safetensors") for n in ("whole", "cut"))
     assert all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_a_teachers_probabilities_are_learned(tiny: Loaded, sums: list[Row]) -> None:
+    from tests.training.models import made
+
+    model, tokenizer = tiny
+    other = made("llama", len(tokenizer))
+    batch = padded(samples_of(sums[:3], tokenizer, 512)[0])
+    teacher = Teacher(other, 3.0, 0.25)
+    with torch.no_grad():
+        mine, theirs = ((m(input_ids=batch.input_ids).logits.flatten(0, 1)[batch.at]).float() for m in (model, other))
+        apart = torch.nn.functional.kl_div(
+            (mine / 3).log_softmax(-1), (theirs / 3).log_softmax(-1), reduction="sum", log_target=True
+        )
+        plain = torch.nn.functional.cross_entropy(mine, batch.targets, reduction="sum")
+        network = Network(model, teacher=teacher).train()
+        assert network(batch)[0].item() == pytest.approx((0.75 * plain + 0.25 * 9 * apart).item(), rel=1e-5)
+        assert Network(model, teacher=Teacher(model, 2.0, 1.0)).train()(batch)[0].item() == pytest.approx(0.0, abs=1e-4)
+        assert network.eval()(batch)[0].item() == pytest.approx(plain.item(), rel=1e-6)
+        small = Network(model, teacher=teacher, logits_bytes=4 * len(tokenizer) * 5).train()
+        assert small(batch)[0].item() == pytest.approx(network.train()(batch)[0].item(), rel=1e-5)
+
+
+def test_a_teacher_is_loaded_and_must_have_the_same_vocabulary(
+    tiny: Loaded, tiny_dir: Path, sums: list[Row], tmp_path: Path
+) -> None:
+    ran = train(sums, TrainOptions(model=str(tiny_dir), teacher=str(tiny_dir), steps=2, teacher_weight=1.0), None)
+    assert ran.losses[0] == pytest.approx(0.0, abs=1e-4)  # it is its own teacher
+    tiny[1].add_tokens(["plus"])
+    tiny[0].resize_token_embeddings(len(tiny[1]))
+    for part in tiny:
+        part.save_pretrained(tmp_path)
+    with pytest.raises(UsageError, match="has another vocabulary than the model"):
+        train(sums, TrainOptions(model=str(tiny_dir), teacher=str(tmp_path), steps=2), None)
+    with pytest.raises(UsageError, match="are of a teacher; give --teacher, or leave them out"):
+        TrainOptions(temperature=3.0)
+
+
+def test_texts_grow_in_stages_and_a_run_goes_on_across_them(tiny_dir: Path, tmp_path: Path) -> None:
+    rows = [new_row(instruction=f"n{i}", output="word " * (5 + 10 * (i % 6))) for i in range(48)]
+    lengths = ("60:5:1e-3", "120:5:2e-4")
+    options = TrainOptions(model=str(tiny_dir), lengths=lengths, batch_size=4, save_every=1, schedule="constant", warmup=0.0)
+    whole = train(rows, options, tmp_path / "whole")
+    assert whole.steps == 10
+    lines = [json.loads(line) for line in (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["lr"] for line in lines] == [1e-3] * 5 + [2e-4] * 5
+    sizes = {s.id: len(s.input_ids) for s in samples_of(rows, load(str(tiny_dir), "cpu")[1], 4096)[0]}
+    seen = pq.read_table(tmp_path / "whole" / "steps.parquet").to_pylist()
+    assert max(sizes[r["id"]] for r in seen if r["step"] <= 5) <= 60 < max(sizes[r["id"]] for r in seen if r["step"] > 5) <= 120
+
+    def stop(line: dict[str, Any]) -> None:
+        if line["step"] == 6:
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        train(rows, options, tmp_path / "cut", on_step=stop)
+    assert train(rows, options, tmp_path / "cut").losses == whole.losses
+    a, b = (load_file(tmp_path / n / "adapter" / "adapter_model.safetensors") for n in ("whole", "cut"))
+    assert all(torch.equal(a[key], b[key]) for key in a)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"lengths": ("60:5",)}, "'60:5' is not LENGTH:STEPS:LR, such as 8192:3000:3e-4"),
+        ({"lengths": ("60:5:1e-3", "50:5:1e-3")}, "each length must be above the one before it"),
+        ({"lengths": ("60:5:1e-3",), "steps": 3}, "the steps are given by 'steps' or by 'lengths', not by both"),
+        ({"rope_scaling": "linear:2", "method": "full"}, "option 'rope_scaling' must be ntk:F, such as ntk:4, not 'linear:2'"),
+        ({"rope_scaling": "ntk:2"}, "option 'rope_scaling' is of method full, not lora"),
+    ],
+)
+def test_lengths_and_positions_that_cannot_be_are_one_line(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        TrainOptions(**options)
+
+
+def test_positions_are_stretched_for_longer_texts(tiny_dir: Path, tiny: Loaded, tmp_path: Path) -> None:
+    rows = [new_row(instruction=f"n{i}", output="word " * 40) for i in range(8)]
+    tiny[0].config.max_position_embeddings = 32
+    for part in tiny:
+        part.save_pretrained(tmp_path / "short")
+    short = TrainOptions(model=str(tmp_path / "short"), method="full", lengths=("60:2:1e-3",))
+    with pytest.raises(UsageError, match="has texts of 60 tokens, and the model reads 32: --rope-scaling ntk:2 stretches it"):
+        train(rows, short, None)
+    ran = train(rows, replace(short, rope_scaling="ntk:4"), tmp_path / "out")
+    config = json.loads((tmp_path / "out" / "model" / "config.json").read_text())
+    before = tiny[0].config.rope_parameters["rope_theta"]
+    width = tiny[0].config.head_dim
+    assert config["max_position_embeddings"] == 128
+    assert config["rope_parameters"]["rope_theta"] == pytest.approx(before * 4 ** (width / (width - 2)))
+    again = load(str(ran.folder), "cpu", "float32")[0]
+    slowest = again.model.rotary_emb.inv_freq[-1] / tiny[0].model.rotary_emb.inv_freq[-1]
+    assert slowest.item() == pytest.approx(1 / 4, rel=1e-4) and again.model.rotary_emb.inv_freq[0] == 1.0
+
+
+def test_compiling_is_for_a_gpu(tiny: Loaded, sums: list[Row]) -> None:
+    with pytest.raises(UsageError, match="--compile is for a GPU"):
+        train(sums, TrainOptions(compile=True, steps=1), None, base=tiny)
