@@ -155,12 +155,14 @@ FAULTS = (
     # Training
     Fault(
         "labels_shifted", "training/loss.py",
-        "index_select(0, batch.at)", "index_select(0, batch.at + 1)",
+        "wanted = states.flatten(0, 1).index_select(0, batch.at)",
+        "wanted = states.flatten(0, 1).index_select(0, batch.at + 1)",
         "each token is predicted from itself",
     ),
     Fault(
         "loss_per_micro_batch", "training/loop.py",
-        "(measured.total / weight).backward()", "(measured.total / self.objective.weight(measured.samples)).backward()",
+        "(measured.total / weight * counts).backward()",
+        "(measured.total / self.objective.weight(measured.samples) * counts).backward()",
         "the gradient depends on how a batch is cut",
     ),
     Fault(

@@ -404,6 +404,9 @@ def train(
     beta: float = 0.1,
     label_smoothing: float = 0.0,
     neftune: float | None = None,
+    teacher: str | None = None,
+    temperature: float = 2.0,
+    teacher_weight: float = 0.5,
     dropout: float | None = None,
     warmup: float = 0.03,
     schedule: Literal["cosine", "linear", "constant", "wsd"] = "cosine",
@@ -413,6 +416,8 @@ def train(
     beta2: float = 0.95,
     epsilon: float = 1e-08,
     batch_warmup: float = 0.0,
+    lengths: tuple[str, ...] = (),
+    rope_scaling: str | None = None,
     clip: float = 1.0,
     weight_decay: float = 0.0,
     device: str = "auto",
@@ -423,6 +428,7 @@ def train(
     checkpointing: bool = False,
     processes: int = 1,
     parallel: Literal["ddp", "fsdp"] = "ddp",
+    compile: bool = False,  # noqa: A002
     micro_tokens: int | None = None,
     save_every: int = 50,
     set: dict[str, str] | None = None,  # noqa: A002

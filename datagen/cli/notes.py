@@ -20,7 +20,7 @@ def notes_of(stage: dict[str, Any]) -> list[str]:
             f" share {source['share']:.3f}"
         )
     if training := stage.get("training"):
-        notes += _of_training(training, stage["options"])
+        notes += _of_training(training, stage.get("options") or {})
     if requests := stage.get("requests"):
         notes += _of_generation(stage, requests)
     if changed := stage.get("rewritten"):

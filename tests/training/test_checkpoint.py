@@ -296,6 +296,7 @@ def test_checkpoints_by_time_change_nothing(
     assert (tmp_path / "often" / name).read_bytes() == (tmp_path / "rarely" / name).read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hurt", ["cut", "gone"])
 def test_a_log_that_is_lost_is_said_and_costs_nothing_else(
     hurt: str, tiny_dir: Path, sums: list[Row], tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -326,6 +327,7 @@ def stopped_at(step: int, rows: list[Row], options: TrainOptions, out: Path, **m
         train(rows, options, out, on_step=stop, **more)
 
 
+@pytest.mark.slow
 def test_fresh_leaves_nothing_to_go_on_from(tiny_dir: Path, sums: list[Row], tmp_path: Path) -> None:
     options = TrainOptions(model=str(tiny_dir), steps=8, save_every=3, batch_size=4)
     stopped_at(4, sums, options, tmp_path)
@@ -335,6 +337,7 @@ def test_fresh_leaves_nothing_to_go_on_from(tiny_dir: Path, sums: list[Row], tmp
     assert lines == list(range(1, 9))
 
 
+@pytest.mark.slow
 def test_a_given_base_is_known_by_its_weights(tiny: tuple[Any, Any], tiny_dir: Path, sums: list[Row], tmp_path: Path) -> None:
     options = TrainOptions(model=str(tiny_dir), steps=6, save_every=2, batch_size=4)
     stopped_at(3, sums, options, tmp_path, base=tiny)
@@ -344,6 +347,7 @@ def test_a_given_base_is_known_by_its_weights(tiny: tuple[Any, Any], tiny_dir: P
         train(sums, options, tmp_path, base=tiny)
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_with_a_change_that_is_noted(tiny_dir: Path, sums: list[Row], tmp_path: Path) -> None:
     options = TrainOptions(model=str(tiny_dir), steps=8, save_every=1, batch_size=4, lr=1e-3, schedule="constant", warmup=0.0)
     stopped_at(4, sums, options, tmp_path)
@@ -361,6 +365,7 @@ def test_a_stopped_run_goes_on_with_a_change_that_is_noted(tiny_dir: Path, sums:
         replace(options, set={"lr": "-1"})
 
 
+@pytest.mark.slow
 def test_texts_are_not_made_again_when_a_run_goes_on(
     tiny_dir: Path, sums: list[Row], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

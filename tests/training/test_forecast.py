@@ -50,6 +50,7 @@ def test_the_forecast_is_near_the_time_that_a_run_takes(tiny: Loaded, many: list
     assert minutes * 60 / 3 < took < minutes * 60 * 3, (took, ran.steps, told)
 
 
+@pytest.mark.slow
 def test_steps_chosen_by_the_clock_stay_when_a_run_goes_on(tiny_dir: Path, many: list[Row], tmp_path: Path) -> None:
     options = TrainOptions(model=str(tiny_dir), minutes=0.02, save_every=1, batch_size=4)
     seen: list[int] = []

@@ -25,6 +25,7 @@ Loaded = tuple[Any, Any]
 ADAPTERS = [m for m in get_args(Method) if m != "full"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ARCHITECTURES)
 @pytest.mark.parametrize("method", get_args(Method))
 def test_every_method_learns_and_leaves_a_shared_base_as_it_was(method: Any, name: str, tiny: Loaded, sums: list[Row]) -> None:
@@ -41,6 +42,7 @@ def test_every_method_learns_and_leaves_a_shared_base_as_it_was(method: Any, nam
     assert train(sums, options, None, base=(model, tiny[1])).losses == ran.losses
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ADAPTERS)
 def test_an_adapter_comes_back_the_same_and_can_be_trained_further(
     method: Any, tiny_dir: Path, sums: list[Row], tmp_path: Path
@@ -58,6 +60,7 @@ def test_an_adapter_comes_back_the_same_and_can_be_trained_further(
     assert base == json.loads((tmp_path / "a" / "adapter" / "base.json").read_text())
 
 
+@pytest.mark.slow
 def test_bottlenecks_load_without_datagen(tiny_dir: Path, sums: list[Row], tmp_path: Path) -> None:
     options = TrainOptions(model=str(tiny_dir), method="adapter", steps=4, lr=1e-2, dtype="float32")
     base = load(str(tiny_dir), "cpu", "float32")
@@ -86,6 +89,7 @@ assert not [name for name in sys.modules if name.startswith("datagen")]
     assert "from bottleneck import load" in (tmp_path / "adapter" / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_adapters_that_are_no_change_of_weights_are_refused_where_they_would_be_left_out(
     tiny_dir: Path, sums: list[Row], tmp_path: Path
 ) -> None:
@@ -101,6 +105,7 @@ def test_adapters_that_are_no_change_of_weights_are_refused_where_they_would_be_
     assert again.eval_before["loss"] == pytest.approx(merged.eval_after["loss"], rel=1e-5)  # merged equals not merged
 
 
+@pytest.mark.slow
 def test_another_method_or_size_than_the_adapter_has_is_one_line(tiny_dir: Path, sums: list[Row], tmp_path: Path) -> None:
     folder = train(sums, TrainOptions(model=str(tiny_dir), steps=1), tmp_path).folder
     with pytest.raises(UsageError, match="is of method lora: --method lora trains it further, not ia3"):
@@ -122,6 +127,7 @@ def test_an_adapter_stays_off_what_chooses_experts(tiny: Loaded) -> None:
     assert trained and not [n for n in trained if ".gate." in n or "shared_expert_gate" in n]
 
 
+@pytest.mark.slow
 def test_the_loss_of_experts_is_part_of_the_loss(tiny: Loaded, sums: list[Row]) -> None:
     from transformers import MixtralConfig, MixtralForCausalLM
 
@@ -146,6 +152,7 @@ def test_weights_that_cannot_be_quantised_are_one_line(tiny_dir: Path, sums: lis
         TrainOptions(method="full", quantize="8bit")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["lora", "full"])
 def test_checkpointing_of_activations_changes_nothing(method: Any, tiny: Loaded, sums: list[Row]) -> None:
     plain = train(sums, TrainOptions(steps=4, lr=1e-2, method=method), None, base=tiny)
@@ -154,6 +161,7 @@ def test_checkpointing_of_activations_changes_nothing(method: Any, tiny: Loaded,
     assert not tiny[0].is_gradient_checkpointing
 
 
+@pytest.mark.slow
 def test_dropout_that_a_model_has_not_is_one_line(tiny: Loaded, sums: list[Row]) -> None:
     from transformers import GPT2Config, GPT2LMHeadModel
 
@@ -166,6 +174,7 @@ def test_dropout_that_a_model_has_not_is_one_line(tiny: Loaded, sums: list[Row])
     assert train(sums, TrainOptions(steps=1, dropout=0.0), None, base=(gpt2, tiny[1])).arrangement == "tree"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ADAPTERS)
 def test_what_an_adapter_costs_at_inference_is_measured(method: Any, tiny_dir: Path, sums: list[Row], tmp_path: Path) -> None:
     found = train(sums, TrainOptions(model=str(tiny_dir), method=method, steps=1), tmp_path).latency

@@ -50,6 +50,7 @@ def test_dpo_begins_at_ln_2_and_prefers_the_better_answer(method: Any, tiny: Loa
     assert ran.samples == 2 * ran.rows_used == 16
 
 
+@pytest.mark.slow
 def test_ipo_begins_at_the_square_of_half_its_temperature(tiny: Loaded, pairs: list[Row]) -> None:
     ran = train(pairs, TrainOptions(objective="ipo", beta=0.5, steps=12, lr=1e-2, schedule="constant"), None, base=tiny)
     assert ran.losses[0] == pytest.approx(1.0, abs=1e-6) and ran.last_loss < ran.first_loss
@@ -129,6 +130,7 @@ def test_hindsight_shows_the_worse_answer_first_and_says_so(language: str, words
     assert said[0][1].startswith("Task\n\n") and said[1][1] == "Bad" and words in said[2][1] and said[3][1] == "Good"
 
 
+@pytest.mark.slow
 def test_hindsight_trains_on_both_answers(tiny: Loaded, pairs: list[Row]) -> None:
     ran = train(pairs, TrainOptions(objective="hindsight", steps=8, lr=1e-2), None, base=tiny)
     assert ran.rows_used == 8 and ran.last_loss < ran.first_loss
@@ -149,6 +151,7 @@ def test_plain_text_is_cut_and_each_token_is_predicted_once(tiny: Loaded) -> Non
     assert forged[1][0][1] == "control_tokens: <|im_end|>"
 
 
+@pytest.mark.slow
 def test_noise_is_scaled_by_each_texts_own_length_and_off_in_evaluation(tiny: Loaded, sums: list[Row]) -> None:
     model, tokenizer = tiny
     samples, _ = samples_of(sums, tokenizer, 512)
@@ -251,6 +254,7 @@ def test_a_teachers_probabilities_are_learned(tiny: Loaded, sums: list[Row]) -> 
         assert small(batch)[0].item() == pytest.approx(network.train()(batch)[0].item(), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_teacher_is_loaded_and_must_have_the_same_vocabulary(
     tiny: Loaded, tiny_dir: Path, sums: list[Row], tmp_path: Path
 ) -> None:
@@ -266,6 +270,7 @@ def test_a_teacher_is_loaded_and_must_have_the_same_vocabulary(
         TrainOptions(temperature=3.0)
 
 
+@pytest.mark.slow
 def test_texts_grow_in_stages_and_a_run_goes_on_across_them(tiny_dir: Path, tmp_path: Path) -> None:
     rows = [new_row(instruction=f"n{i}", output="word " * (5 + 10 * (i % 6))) for i in range(48)]
     lengths = ("60:5:1e-3", "120:5:2e-4")
@@ -304,6 +309,7 @@ def test_lengths_and_positions_that_cannot_be_are_one_line(options: dict[str, An
         TrainOptions(**options)
 
 
+@pytest.mark.slow
 def test_positions_are_stretched_for_longer_texts(tiny_dir: Path, tiny: Loaded, tmp_path: Path) -> None:
     rows = [new_row(instruction=f"n{i}", output="word " * 40) for i in range(8)]
     tiny[0].config.max_position_embeddings = 32

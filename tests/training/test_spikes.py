@@ -44,6 +44,7 @@ def shuffled(row: Row) -> Row:
     return {**row, "output": "".join(words)}
 
 
+@pytest.mark.slow
 def test_shuffled_labels_are_left_out_and_named_and_training_recovers(tiny: Loaded) -> None:
     rows, base = learned(tiny)
     options = TrainOptions(batch_size=4, lr=1e-3, schedule="constant", warmup=0.0)
@@ -86,6 +87,7 @@ def test_a_row_that_is_nan_costs_its_step_and_nothing_else(tiny: Loaded, tmp_pat
     assert after == [0.5 * plain.lr_at(x["step"] - 1, 6) for x in lines if x["step"] > skipped["step"]]
 
 
+@pytest.mark.slow
 def test_a_run_that_left_a_step_out_goes_on_bit_for_bit(tiny: Loaded, tiny_dir: Path, tmp_path: Path) -> None:
     base, bad, good = broken(tiny)
     options = TrainOptions(model=str(tiny_dir), steps=8, batch_size=3, save_every=2)
@@ -113,6 +115,7 @@ def test_the_third_spike_ends_the_run_and_says_so(tiny: Loaded) -> None:
     assert bad["id"] in str(e.value)
 
 
+@pytest.mark.slow
 def test_a_spike_beside_another_puts_an_earlier_state_back(tiny: Loaded, sums: list[Row]) -> None:
     told: list[str] = []
     hurt = [1]

@@ -110,6 +110,7 @@ def test_many_long_rows_stop_a_run_until_it_is_said_what_to_do(tiny: Loaded) -> 
     assert train(rows, TrainOptions(max_length=64, steps=1, overflow="truncate"), None, base=tiny).left_out == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["lora", "full"])
 def test_an_end_token_of_ones_own_is_put_into_template_and_model(
     method: Any, tiny: Loaded, tiny_dir: Path, sums: list[Row], tmp_path: Path

@@ -50,6 +50,7 @@ def test_the_collator_of_trl_gives_our_labels(tiny_dir: Path, tmp_path: Path) ->
         assert labels[: len(row["labels"])] == row["labels"] and set(labels[len(row["labels"]) :]) <= {-100}
 
 
+@pytest.mark.slow
 def test_the_command(datagen: Callable[..., Any], write_jsonl: Callable[..., Path], tiny_dir: Path) -> None:
     rows = write_jsonl("rows.jsonl", {"instruction": "Hi", "output": "Ho"}, {"instruction": "Hi", "output": "word " * 500})
     done = datagen("export", rows, "--to", "tokenized", "--model", tiny_dir, "--max-length", "100", "-o", "t.parquet")

@@ -196,6 +196,7 @@ def test_a_long_prompt_is_there_once_however_long_it_is() -> None:
         assert sum(tokens) < size * (len(tokens) + 1) + 16 * 42 and len(tokens) <= 4
 
 
+@pytest.mark.slow
 def test_a_tree_stays_within_its_tokens_though_texts_share_almost_all() -> None:
     root = list(range(20))
     near = [sample(str(i), [*root, *range(i // 40, i // 40 + 15), 50 + i % 40, 51], 20) for i in range(1600)]
@@ -204,6 +205,7 @@ def test_a_tree_stays_within_its_tokens_though_texts_share_almost_all() -> None:
     assert max(len(tree.samples) for tree in trees(same, 1024)) <= 1100
 
 
+@pytest.mark.slow
 def test_texts_that_begin_each_other_are_a_tree_in_no_time() -> None:
     samples = [sample(str(i), [7] * (20 + i), 10 + i) for i in range(1000)]
     began = time.process_time()

@@ -90,6 +90,7 @@ def test_new_rows_are_the_mean_of_the_old_pieces_and_ties_stay(tied: bool, tiny:
     assert weight.std().item() == pytest.approx(old[0].std().item(), rel=0.2)
 
 
+@pytest.mark.slow
 def test_a_grown_model_goes_on_learning_plain_text(tiny_dir: Path, tmp_path: Path) -> None:
     corpus = tmp_path / "corpus.jsonl"
     corpus.write_text("".join(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in THAI), "utf-8")
@@ -103,6 +104,7 @@ def test_a_grown_model_goes_on_learning_plain_text(tiny_dir: Path, tmp_path: Pat
         grow([str(corpus)], tmp_path / "grown", model=str(tiny_dir))
 
 
+@pytest.mark.slow
 def test_the_command(datagen: Callable[..., Any], tiny_dir: Path, tmp_path: Path) -> None:
     (tmp_path / "thai.txt").write_text("\n\n".join(THAI[:2]), "utf-8")
     (tmp_path / "more.jsonl").write_text("".join(json.dumps({"text": t}) + "\n" for t in THAI), "utf-8")
