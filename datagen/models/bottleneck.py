@@ -38,10 +38,15 @@ class Bottleneck(nn.Module):
         return changed
 
 
+def blocks(model: nn.Module) -> list[nn.Module]:
+    """Return the blocks of a model: what its first list of modules of one class holds."""
+    lists = (m for m in model.modules() if isinstance(m, nn.ModuleList) and len({type(b) for b in m}) == 1)
+    return list(next(lists, ()))
+
+
 def places(model: nn.Module) -> dict[str, nn.Module]:
     """Return the parts of a model's blocks that get an adapter, by name: what each block adds to its residual stream."""
-    blocks = next((m for m in model.modules() if isinstance(m, nn.ModuleList) and len({type(b) for b in m}) == 1), None)
-    inside = {id(part) for block in blocks or () for part in block.children()}
+    inside = {id(part) for block in blocks(model) for part in block.children()}
     return {
         name: module
         for name, module in model.named_modules()

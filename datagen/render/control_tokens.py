@@ -38,8 +38,12 @@ def control_token_in(conversation: Conversation, tokenizer: Tokenizer) -> str | 
 
     The tokenizer itself is asked, which may fold case or forms of Unicode first.
     """
+    return control_token_of("\n".join(conversation.texts()), tokenizer)
+
+
+def control_token_of(text: str, tokenizer: Tokenizer) -> str | None:
+    """Return a control token that a text would become, or None."""
     known = control_tokens(tokenizer)
-    text = "\n".join(conversation.texts())
     ids = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
     # What a tokenizer does not know at all becomes its unknown token, which the text does not hold.
     return next((known[i] for i in ids if i in known and (known[i] != tokenizer.unk_token or known[i] in text)), None)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from datagen.errors import UsageError
+from datagen.models.bottleneck import blocks
 from datagen.training.attention import again
 from datagen.training.options import TrainOptions
 
@@ -52,9 +53,7 @@ def _compile(model: Any) -> None:
         raise UsageError(
             "train: --compile is for a GPU: on a processor a model of 30 blocks warms up for minutes; leave it out"
         )
-    for block in next(
-        (m for m in model.modules() if isinstance(m, torch.nn.ModuleList) and len({type(b) for b in m}) == 1), ()
-    ):
+    for block in blocks(model):
         block.compile(dynamic=True)
 
 

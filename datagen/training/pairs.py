@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from datagen.chat.prompt import Prompt
@@ -64,11 +64,18 @@ def in_hindsight(row: Row, prompts: dict[str, Prompt]) -> Row | str:
 
 def all_in_hindsight(rows: Iterable[Row]) -> tuple[Sequence[Row], list[tuple[str, str]]]:
     """Return the rows with both answers, and (id, reason) of those that have not two."""
+    return each(rows, in_hindsight)
+
+
+def each(
+    rows: Iterable[Row], changed: Callable[[Row, dict[str, Prompt]], Row | str]
+) -> tuple[Sequence[Row], list[tuple[str, str]]]:  # fmt: skip
+    """Return rows changed, and (id, reason) of those that have no such form; the prompts are filled as they are needed."""
     prompts: dict[str, Prompt] = {}
     found: list[Row] = []
     left_out: list[tuple[str, str]] = []
     for row in rows:
-        one = in_hindsight(row, prompts)
+        one = changed(row, prompts)
         if isinstance(one, str):
             left_out.append((row["id"], one))
         else:

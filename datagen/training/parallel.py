@@ -19,6 +19,7 @@ import torch
 import torch.distributed as dist
 
 from datagen.errors import ModelError, first_line
+from datagen.models.bottleneck import blocks
 from datagen.training.batches import Sample
 from datagen.training.tree import read_length
 
@@ -157,8 +158,7 @@ def shard(network: nn.Module) -> None:
     """Shard a network in place by FSDP2, each of its blocks by itself."""
     from torch.distributed.fsdp import fully_shard
 
-    blocks = next((m for m in network.modules() if isinstance(m, torch.nn.ModuleList) and len({type(b) for b in m}) == 1), ())
-    for block in blocks:
+    for block in blocks(network):
         fully_shard(block)
     fully_shard(network)
 

@@ -21,13 +21,13 @@ from datagen.text.row_language import language_of
 from datagen.training import checkpoint, text_cache
 from datagen.training.batches import Sample
 from datagen.training.options import TrainOptions
-from datagen.training.pairs import all_in_hindsight
+from datagen.training.pairs import all_in_hindsight, each
 from datagen.training.shaping import shaped
 from datagen.training.texts import samples_of
 
 
 class Readable(Protocol):
-    """What texts are made for: a `base.Base`, or what a dry run knows of it."""
+    """What texts are made for: a `start.Base`, or what a dry run knows of it."""
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -187,13 +187,4 @@ def turned_round(row: Row, prompts: dict[str, Prompt]) -> Row | str:
 
 def all_turned_round(rows: Iterable[Row]) -> tuple[Sequence[Row], list[tuple[str, str]]]:
     """Return the rows turned round, and (id, reason) of those that cannot be."""
-    prompts: dict[str, Prompt] = {}
-    found: list[Row] = []
-    left_out: list[tuple[str, str]] = []
-    for row in rows:
-        one = turned_round(row, prompts)
-        if isinstance(one, str):
-            left_out.append((row["id"], one))
-        else:
-            found.append(one)
-    return found, left_out
+    return each(rows, turned_round)

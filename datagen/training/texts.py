@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from datagen.data.rows import Row, conversation_turns
 from datagen.errors import DataError, ModelError
-from datagen.render.control_tokens import control_tokens, escaped_text
+from datagen.render.control_tokens import control_token_of, escaped_text
 from datagen.render.labels import IGNORED, Encoded, encode
 from datagen.render.options import Rendering
 from datagen.render.template import Tokenizer
@@ -145,11 +145,9 @@ def plain(row: Row, tokenizer: Tokenizer, most: int, how: Rendering) -> list[Enc
     text = "\n\n".join(part for turn in turns if (part := (turn["content"] or "").strip()))
     if not text:
         return "no_labels"
-    known = control_tokens(tokenizer)
     if how.control_tokens == "escape":
         text = escaped_text(text, tokenizer)
-    ids = list(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
-    if token := next((known[i] for i in ids if i in known and (known[i] != tokenizer.unk_token or known[i] in text)), None):
+    if token := control_token_of(text, tokenizer):
         return f"control_tokens: {token}"
     ids = list(tokenizer(text, verbose=False)["input_ids"])  # with the tokens that the tokenizer puts around a text
     end = getattr(tokenizer, "eos_token_id", None)
