@@ -9,7 +9,6 @@ backward pass, when the logits would not fit the memory budget.
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
     from datagen.training.passes import Batch
 
-_CAP = re.compile("logit.*cap")  # in the names of a config
 LOGITS_BYTES = 512 * 2**20  # of one chunk's logits in float32; the backward pass holds about three times that
 
 
@@ -155,7 +153,8 @@ def label_head(model: Any) -> LabelHead:
     probe = torch.arange(8, device=head.weight.device)[None] % vocabulary
     training = whole.training
     whole.eval()  # dropout would make any two passes differ
-    capped = any(value for name, value in whole.config.get_text_config().to_dict().items() if _CAP.search(name))
+    config = whole.config.get_text_config().to_dict()
+    capped = any(value for name, value in config.items() if "cap" in name.partition("logit")[2])
     same = decoder is not whole and not capped and not before and not experts
     if same:
         with torch.no_grad():

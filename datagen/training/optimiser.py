@@ -86,8 +86,9 @@ def _checkpointing(model: Any, *, on: bool) -> Iterator[None]:
     whole = model.get_base_model() if hasattr(model, "get_base_model") else model
     # Reentrant checkpointing gives an adapter on frozen weights no gradient at all (peft #1142).
     how = {"use_reentrant": False, "context_fn": partial(again, whole)}
-    whole.gradient_checkpointing_enable(gradient_checkpointing_kwargs=how)
+    name = "activation" if hasattr(whole, "activation_checkpointing_enable") else "gradient"  # its name before
+    getattr(whole, f"{name}_checkpointing_enable")(how)
     try:
         yield
     finally:
-        whole.gradient_checkpointing_disable()
+        getattr(whole, f"{name}_checkpointing_disable")()

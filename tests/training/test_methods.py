@@ -158,7 +158,7 @@ def test_checkpointing_of_activations_changes_nothing(method: Any, tiny: Loaded,
     plain = train(sums, TrainOptions(steps=4, lr=1e-2, method=method), None, base=tiny)
     less = train(sums, TrainOptions(steps=4, lr=1e-2, method=method, checkpointing=True), None, base=tiny)
     assert less.losses == pytest.approx(plain.losses, rel=1e-6)
-    assert not tiny[0].is_gradient_checkpointing
+    assert not tiny[0].is_activation_checkpointing
 
 
 @pytest.mark.slow
