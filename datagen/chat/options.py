@@ -149,7 +149,8 @@ class ModelOptions:
         from datagen.models.adapter import base_of
         from datagen.models.weights import UNPACKED
 
-        return self.model == EMBEDDED or Path(base_of(self.model)).name.startswith(UNPACKED)
+        base = base_of(self.model)
+        return EMBEDDED in (self.model, base) or Path(base).name.startswith(UNPACKED)
 
     @property
     def local(self) -> bool:

@@ -10,6 +10,7 @@ from datagen.errors import ModelError
 from datagen.models.causal_lm import find_model, load, resolve
 from datagen.models.gguf_file import read_gguf
 from datagen.models.names import is_gguf
+from datagen.models.origin import check_origin, found, read_origin
 from datagen.models.weights import (
     SMOLLM2,
     SMOLLM2_SHA256,
@@ -26,14 +27,16 @@ _NOT_MERGED = {
 
 
 def base_of(model: str) -> str:
-    """The base model of an adapter's folder; "" where it is none.
+    """Return what datagen loads for the base model of an adapter's folder; "" where it is none.
 
     Raises:
-        ModelError: its config cannot be read, or names no base.
+        ModelError: its config cannot be read, or names no base; or the folder of the base is not there.
     """
     path = Path(model).expanduser() / "adapter_config.json"
     if not path.is_file():
         return ""
+    if origin := read_origin(path.parent):
+        return found(origin, path.parent)
     try:
         return str(json.loads(path.read_text("utf-8"))["base_model_name_or_path"])
     except (ValueError, KeyError, TypeError) as e:
@@ -57,6 +60,7 @@ def identity(model: str) -> str:
         return resolve(model)[1]
     find_model(base)
     folder = Path(model).expanduser()
+    check_origin(folder, base)
     weights = sorted(folder.glob("*.safetensors"))
     if not weights:
         raise ModelError(f"no adapter in '{model}': it has no *.safetensors")
@@ -76,6 +80,7 @@ def loaded(model: str, device: str, dtype: str) -> tuple[Any, Any]:
         raise ModelError(
             f"{model}: {_NOT_MERGED[kind]} cannot be added to the weights of its base; ask it through the README in its folder"
         )
+    check_origin(Path(model).expanduser(), base)
     network, tokenizer = load(base, device, "float32")
     if (own := own_tokenizer(Path(model).expanduser())) is not None:
         tokenizer, network = own, grown(network, len(own))

@@ -24,6 +24,7 @@ from datagen.errors import ModelError, writing
 from datagen.models import cache
 
 SMOLLM2 = "smollm2"
+SMOLLM2_PUBLIC = "HuggingFaceTB/SmolLM2-135M-Instruct"  # whose weights the GGUF rounds
 UNPACKED = "smollm2-135m-instruct"  # of the folder that it is unpacked to
 SMOLLM2_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 Q8_SHA256 = "0c1d3326cd9793cfb7296113c063dd5c24e2bd734b48ec1a3d01b7158eca9387"

@@ -21,7 +21,7 @@ from datagen.steps.entry import VERSION, entry, write_verdict
 from datagen.work import Run, Work
 
 if TYPE_CHECKING:
-    from datagen.training.loop import Trained
+    from datagen.training.outcome import Trained
 
 
 def train(run: Run, step: Step, folder: Path) -> Work:
@@ -112,6 +112,7 @@ def told(trained: Any) -> dict[str, Any]:
         "tokens": trained.tokens, "label_tokens": trained.label_tokens,
         "first_loss": round(trained.first_loss, 4), "last_loss": round(trained.last_loss, 4), "dtype": trained.dtype,
         **({"latency_ms": trained.latency} if trained.latency else {}),
+        "environment": dict(trained.environment),
         "arrangement": trained.arrangement, **({"skipped": trained.skipped} if trained.skipped else {}),
         **({"history": trained.history} if trained.history else {}),
         "eval_before": _loss(trained.eval_before), "eval_after": _loss(trained.eval_after),

@@ -53,6 +53,7 @@ class Progress:
         norms: of the gradients, one per step, None where it was left out.
         skipped: the steps that were left out.
         history: changes of its options since, each with the step after which it was made: `step`, `changed`.
+        environment: that it was computed with last.
         steps: that it has, where it chose them by the clock; 0 where its options say.
     """
 
@@ -67,6 +68,7 @@ class Progress:
     skipped: list[Skipped] = field(default_factory=list)
     steps: int = 0
     history: list[Change] = field(default_factory=list)
+    environment: dict[str, str] = field(default_factory=dict)
 
 
 def fingerprint(options: Mapping[str, Any], base_id: str, groups: Iterable[Iterable[Sample]]) -> str:

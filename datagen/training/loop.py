@@ -11,19 +11,19 @@ import copy
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from datagen import folders
 from datagen.data.rows import Row
 from datagen.errors import ModelError
 from datagen.models.causal_lm import computes_in_bfloat16, pick_device
 from datagen.training import checkpoint
 from datagen.training.arrangement import chosen
 from datagen.training.batches import Course, Plan, Sample, course_of
+from datagen.training.environment import differs, environment
 from datagen.training.evaluate import Evaluation, evaluate
 from datagen.training.forecast import Forecast, forecast, steps_within, timed
 from datagen.training.latency import latency
@@ -32,10 +32,11 @@ from datagen.training.methods import check_moved, seeded, trainable
 from datagen.training.objective import Objective, log_probabilities, objective_of, referred
 from datagen.training.optimiser import adamw, set_for_training
 from datagen.training.options import TrainOptions, with_changes
+from datagen.training.outcome import Trained
 from datagen.training.parallel import ALONE, World, put, shard, whole
 from datagen.training.passes import MICRO_TOKENS, Arrangement, Layout, split_of
 from datagen.training.prepare import Prepared, begun_in, prepared
-from datagen.training.saving import save_adapter, save_full, trained_ends
+from datagen.training.saving import written
 from datagen.training.signals import Heard, heard, stopped
 from datagen.training.spikes import (
     KEPT_EVERY,
@@ -48,7 +49,7 @@ from datagen.training.spikes import (
     refuse_none_taken,
     worst_first,
 )
-from datagen.training.start import Base, based, check_vocabulary
+from datagen.training.start import based, check_vocabulary
 from datagen.training.step_log import StepLog, metrics
 
 if TYPE_CHECKING:
@@ -60,36 +61,6 @@ __all__ = ["TrainOptions", "Trained", "train"]
 
 
 SAVE_EVERY_S = 120.0  # most seconds of steps that a kill can cost, beside `save_every`
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What a run did.
-
-    Losses are mean label losses in nats per token, of pairs those of pairs. `first_loss` and `last_loss` are means over the
-    first and last quarter of the steps. `rows_used` and `left_out` (row id, reason) add up to the rows given.
-    """
-
-    losses: list[float]  # of the steps that were taken
-    first_loss: float
-    last_loss: float
-    eval_before: Evaluation | None
-    eval_after: Evaluation | None
-    steps: int
-    tokens: int  # that went through the model, padding not counted
-    label_tokens: int  # of these, the ones that carried loss
-    rows_used: int
-    samples: int  # texts of these rows: more than rows where the chat template rewrites earlier turns
-    left_out: list[tuple[str, str]]
-    untaught: Mapping[str, int]  # turns of the rows used that are not learned: `turns_cut`, `empty_answers`
-    date: str  # that the chat template shows as today, "" where it shows none
-    seconds: float  # of the steps and evaluations, over all resumptions
-    dtype: str  # of the arithmetic
-    arrangement: Arrangement  # of the texts in a forward pass
-    history: list[checkpoint.Change]  # of its options, by `set`
-    skipped: list[Skipped]  # steps that were left out, for a spike
-    latency: dict[str, float] | None  # ms per generated token: `base`, and with the `adapter`, not merged
-    folder: Path | None  # the adapter or model that was written
 
 
 def train(
@@ -138,19 +109,28 @@ def train(
         refuse_none_taken(progress.skipped, run.plan.steps)
         done = run.gathered_model()
         slower = latency(network, options.method) if out and options.method != "full" and not world.sharded else None
-        folder = _written(done, start, options, out, ready.samples) if out and world.writes else None
-    if out and world.writes:
-        checkpoint.remove(out)
+        trained = _told(run, progress, after, slower)
+        if out and world.writes:
+            trained = replace(trained, folder=written(done, start, options, out, ready.samples, trained))
+            checkpoint.remove(out)
+    return trained
+
+
+def _told(run: _Run, progress: checkpoint.Progress, after: Evaluation | None, slower: dict[str, float] | None) -> Trained:
+    """Return what a run did, up to here."""
+    ready = run.ready
     taken = [loss for loss in progress.losses if loss is not None]
     quarter = max(1, len(taken) // 4)
+    used = len({s.id for s in ready.samples}) if run.options.objective == "lm" else sum(s.part == 0 for s in ready.samples)
     return Trained(
         losses=taken, eval_before=progress.before, eval_after=after,
         first_loss=sum(taken[:quarter]) / quarter, last_loss=sum(taken[-quarter:]) / quarter,
         steps=run.plan.steps, tokens=progress.tokens, label_tokens=progress.label_tokens,
-        rows_used=len({s.id for s in ready.samples}) if options.objective == "lm" else sum(s.part == 0 for s in ready.samples),
+        rows_used=used,
         samples=sum(len(s.texts) for s in ready.samples), left_out=ready.left_out,
-        untaught=ready.untaught, date=ready.date, seconds=progress.seconds, dtype="bfloat16" if half else "float32",
-        arrangement=run.layout.how, skipped=progress.skipped, history=progress.history, latency=slower, folder=folder,
+        untaught=ready.untaught, date=ready.date, seconds=progress.seconds, dtype="bfloat16" if run.half else "float32",
+        arrangement=run.layout.how, skipped=progress.skipped, history=progress.history, latency=slower,
+        environment=progress.environment,
     )  # fmt: skip
 
 
@@ -211,7 +191,7 @@ class _Run:
         elif out and not options.fresh:
             progress = checkpoint.restore(out, self.ready.mark, self.trained, self.optimiser, self.facts)
         self._refer(progress)
-        progress = self._begun() if progress is None else replace(progress, history=self.history)
+        progress = self._begun() if progress is None else self._gone_on(progress)
         if progress.steps:
             self.plan = self._plan(progress.steps)
         self.last_good.keep(progress.step)
@@ -241,6 +221,13 @@ class _Run:
         after = self._evaluated()
         return replace(progress, seconds=earlier + time.monotonic() - started), after
 
+    def _gone_on(self, progress: checkpoint.Progress) -> checkpoint.Progress:
+        """Say what differs from when a checkpoint was written: the run will be the same but for rounding."""
+        now = environment(self.device)
+        if (changed := differs(progress.environment, now)) and self.world.writes:
+            self.tell(f"it goes on after step {progress.step} in another environment, equal but for rounding: {changed}")
+        return replace(progress, history=self.history, environment=now)
+
     def _begun(self) -> checkpoint.Progress:
         """Say what the run will cost, choose its steps where its minutes are given, and measure it before the first one."""
         found = self._forecast()
@@ -251,7 +238,11 @@ class _Run:
             found = replace(found, steps=self.plan.steps)
         if self.out and self.world.writes:  # a proxy of a mixture says nothing
             self.tell(found.words())
-        return checkpoint.Progress(0, [], 0, 0, 0.0, self._evaluated(), self.ready.date, steps=steps, history=self.history)
+        here = environment(self.device)
+        before = self._evaluated()
+        return checkpoint.Progress(
+            0, [], 0, 0, 0.0, before, self.ready.date, steps=steps, history=self.history, environment=here
+        )  # fmt: skip
 
     def _forecast(self) -> Forecast:
         """Time two short passes of the first texts, where somebody reads it or steps depend on it."""
@@ -378,18 +369,3 @@ class _Run:
                 f"step {step + 1} is left out{back}: its {what} is {value:.4g}, far outside; its rows, worst first: {named}"
             )
         return skipped
-
-
-def _written(network: Any, start: Base, options: TrainOptions, out: Path, samples: Sequence[Sample]) -> Path:
-    """Write OUT/adapter or OUT/model, whole or not at all."""
-    name = "model" if options.method == "full" else "adapter"
-    fresh = out / f".{name}-new"
-    folders.remove(fresh)
-    fresh.mkdir(parents=True, exist_ok=True)
-    base, ends = (start.loads, start.identity), trained_ends(samples, start.tokenizer)
-    if options.method == "full":
-        save_full(network, start.tokenizer, fresh, *base, ends)
-    else:
-        save_adapter(network, start.tokenizer, fresh, *base, name, ends)
-    folders.replace(fresh, out / name)
-    return out / name

@@ -8,28 +8,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from datagen import folders
 from datagen.json_text import dumps
 from datagen.models import bottleneck
+from datagen.models.origin import origin_of, write_origin
 from datagen.models.weights import quiet
 from datagen.render.labels import IGNORED
 from datagen.training.batches import Sample
-
-_README = """# {kind} made by datagen
-
-{load}
-
-Its base model is `{base}`; `base.json` names the weights by their identity (for a local model the sha256).
-"""
-_PEFT = """Load it with peft:
-
-    from peft import AutoPeftModelForCausalLM
-    model = AutoPeftModelForCausalLM.from_pretrained("{name}")"""
-_OWN = """Load it with `bottleneck.py`, which lies beside it and needs torch and safetensors alone:
-
-    from transformers import AutoModelForCausalLM
-    from bottleneck import load
-    model = load(AutoModelForCausalLM.from_pretrained("{base}"), ".")"""
-_KINDS = {"LORA": "A LoRA adapter", "IA3": "An IA3 adapter", "PREFIX_TUNING": "A prefix", "PROMPT_TUNING": "A prompt"}
+from datagen.training.card import card
+from datagen.training.options import TrainOptions
+from datagen.training.outcome import Trained
+from datagen.training.start import Base
 
 
 def trained_ends(samples: Sequence[Sample], tokenizer: Any) -> list[int]:
@@ -48,39 +37,49 @@ def generation(model: Any, ends: Sequence[int]) -> Any:
     return found
 
 
-def save_adapter(
-    adapted: Any, tokenizer: Any, folder: Path, base: str, base_id: str, name: str, ends: Sequence[int] = ()
-) -> None:
-    """Write an adapter in peft's format (bottlenecks in its names) with its tokenizer, a README and `base.json` into a folder.
+def written(model: Any, start: Base, options: TrainOptions, out: Path, samples: Sequence[Sample], trained: Trained) -> Path:
+    """Write OUT/adapter or OUT/model, whole or not at all; return which.
 
     Args:
-        adapted: a model with an adapter on it.
-        tokenizer: of its base.
-        folder: exists, and is empty.
-        base: what transformers loads for the base on this machine.
-        base_id: identity of its weights.
-        name: how the README calls the folder.
-        ends: tokens that it was taught to end with.
+        model: with its adapter, or the whole of it.
+        start: what the run began with.
+        options: of the run.
+        out: the run folder.
+        samples: that it was trained on.
+        trained: what the run did.
     """
-    whole = adapted.get_base_model() if hasattr(adapted, "get_base_model") else adapted
+    name = "model" if options.method == "full" else "adapter"
+    fresh = out / f".{name}-new"
+    folders.remove(fresh)
+    fresh.mkdir(parents=True, exist_ok=True)
+    bare = model.get_base_model() if hasattr(model, "get_base_model") else model
+    origin = origin_of(start.named, start.identity, str(getattr(bare.config, "_commit_hash", None) or ""))
     with quiet():
-        if hasattr(adapted, bottleneck.NAME):
-            _save_bottlenecks(adapted, folder, base)
-            kind, load = "Bottleneck adapters", _OWN
+        if options.method == "full":
+            model.save_pretrained(fresh)
         else:
-            config = adapted.peft_config["default"]
-            kind, load = _KINDS[str(config.peft_type.value)], _PEFT
-            config.base_model_name_or_path = base
-            for name in ("target_modules", "feedforward_modules", "exclude_modules"):  # sets: their order changes by process
-                if isinstance(getattr(config, name, None), set):
-                    setattr(config, name, sorted(getattr(config, name)))
-            # save_embedding_layers="auto" would ask the Hub for the base's config
-            adapted.save_pretrained(folder, safe_serialization=True, save_embedding_layers=False)
-        tokenizer.save_pretrained(folder)
-        generation(whole, ends).save_pretrained(folder)
-    told = _README.format(kind=kind, load=load.format(name=name, base=base), base=base)
-    (folder / "README.md").write_text(told, encoding="utf-8")  # over peft's empty form
-    write_base(folder, base, base_id)
+            _save_adapter(model, fresh, origin.base)
+        start.tokenizer.save_pretrained(fresh)
+        generation(bare, trained_ends(samples, start.tokenizer)).save_pretrained(fresh)
+    told = card(name, origin, options, samples, start.tokenizer, trained)
+    (fresh / "README.md").write_text(told, encoding="utf-8")  # over peft's empty form
+    write_origin(fresh, origin)
+    folders.replace(fresh, out / name)
+    return out / name
+
+
+def _save_adapter(adapted: Any, folder: Path, base: str) -> None:
+    """Write an adapter in peft's format (bottlenecks in its names), which names its base."""
+    if hasattr(adapted, bottleneck.NAME):
+        _save_bottlenecks(adapted, folder, base)
+        return
+    config = adapted.peft_config["default"]
+    config.base_model_name_or_path = base
+    for name in ("target_modules", "feedforward_modules", "exclude_modules"):  # sets: their order changes by process
+        if isinstance(getattr(config, name, None), set):
+            setattr(config, name, sorted(getattr(config, name)))
+    # save_embedding_layers="auto" would ask the Hub for the base's config
+    adapted.save_pretrained(folder, safe_serialization=True, save_embedding_layers=False)
 
 
 def _save_bottlenecks(model: Any, folder: Path, base: str) -> None:
@@ -93,18 +92,3 @@ def _save_bottlenecks(model: Any, folder: Path, base: str) -> None:
     (folder / "adapter_config.json").write_text(dumps(config, indent=1, ensure_ascii=True) + "\n", encoding="utf-8")
     save_file({n: t.detach().cpu().contiguous() for n, t in held.state_dict().items()}, folder / "adapter_model.safetensors")
     (folder / "bottleneck.py").write_text(Path(bottleneck.__file__).read_text("utf-8"), encoding="utf-8")
-
-
-def save_full(model: Any, tokenizer: Any, folder: Path, base: str, base_id: str, ends: Sequence[int] = ()) -> None:
-    """Write a whole model (safetensors) with its tokenizer and `base.json` into a folder."""
-    with quiet():
-        model.save_pretrained(folder)
-        generation(model, ends).save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
-    write_base(folder, base, base_id)
-
-
-def write_base(folder: Path, base: str, base_id: str) -> None:
-    """Write `base.json`: which weights this was trained from."""
-    facts = {"base": base, "base_id": base_id}
-    (folder / "base.json").write_text(dumps(facts, indent=1, ensure_ascii=True) + "\n", encoding="utf-8")

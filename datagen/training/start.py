@@ -13,6 +13,7 @@ import torch
 from datagen.errors import ModelError, UsageError
 from datagen.models.adapter import base_of, grown, own_tokenizer
 from datagen.models.causal_lm import load, resolve
+from datagen.models.origin import STATE, check_origin
 from datagen.render.template import with_template
 from datagen.training.batches import Sample
 from datagen.training.end_token import with_end_token
@@ -29,7 +30,7 @@ class Base:
         model: of transformers.
         tokenizer: with the template of the run.
         most: tokens of a text.
-        loads: what transformers loads for it.
+        named: what datagen loads for it: its name, its folder, or its id on the Hub.
         identity: of its weights; "" where nothing is written.
         begun: the folder of the adapter that is trained further; None for a new one.
         new_token: id of a token that it got; None without.
@@ -40,7 +41,7 @@ class Base:
     model: Any
     tokenizer: Any
     most: int
-    loads: str
+    named: str
     identity: str
     begun: Path | None
     new_token: int | None
@@ -67,8 +68,9 @@ def based(options: TrainOptions, given: tuple[Any, Any] | None, device: str, dty
     if given is None and (named := base_of(options.model) or options.model) != options.model:
         begun = Path(options.model).expanduser()
         check_same_method(begun, options)
+        check_origin(begun, named)
     model, tokenizer = given or load(named, device, dtype, options.quantize)
-    loads, identity = _identity(named, given) if identify else ("", "")
+    named, identity = _identity(named, given) if identify else (named, "")
     if begun and (own := own_tokenizer(begun)) is not None:
         model, tokenizer = grown(model, len(own)), own
     tokenizer = with_template(tokenizer, options.chat_template)  # it is saved with the adapter, so that a server shows the same
@@ -76,7 +78,7 @@ def based(options: TrainOptions, given: tuple[Any, Any] | None, device: str, dty
     ended, tokenizer, new_token = with_end_token(model, tokenizer, options.eot_token, shared=given is not None)
     most = _context(ended, options)
     teacher = _teacher(options, ended, tokenizer, device, dtype) if options.teacher else None
-    return Base(ended, tokenizer, most, loads, identity, begun, new_token, teacher, own=given is None or ended is not before)
+    return Base(ended, tokenizer, most, named, identity, begun, new_token, teacher, own=given is None or ended is not before)
 
 
 def _context(model: Any, options: TrainOptions) -> int:
@@ -134,14 +136,14 @@ def _teacher(options: TrainOptions, model: Any, tokenizer: Any, device: str, dty
 
 
 def _identity(named: str, given: tuple[Any, Any] | None) -> tuple[str, str]:
-    """Return what transformers loads for the base of a run, and the identity of its weights."""
+    """Return what is loaded for the base of a run, and the identity of its weights."""
     if given is None:
-        return resolve(named)
+        return named, resolve(named)[1]
     digest = hashlib.sha256()
     for name, tensor in given[0].state_dict().items():
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data)
-    return str(given[0].config._name_or_path or named), digest.hexdigest()
+    return str(given[0].config._name_or_path or named), STATE + digest.hexdigest()
 
 
 def check_vocabulary(model: Any, samples: list[Sample]) -> None:

@@ -18,8 +18,9 @@ from datagen.child import end_with_parent, python
 from datagen.data.rows import Row
 from datagen.errors import DatagenError, Stopped
 from datagen.models.causal_lm import pick_device
-from datagen.training.loop import Trained, train
+from datagen.training.loop import train
 from datagen.training.options import TrainOptions
+from datagen.training.outcome import Trained
 from datagen.training.parallel import joined, place
 
 _JOINED: list[bool] = []  # whether the processes of torchrun were told what to do

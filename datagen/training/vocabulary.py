@@ -22,6 +22,7 @@ from datagen.documents.reading import documents, files_of
 from datagen.errors import ModelError, UsageError
 from datagen.json_text import dumps
 from datagen.models.causal_lm import load, resolve
+from datagen.models.origin import origin_of, write_origin
 from datagen.models.weights import quiet
 from datagen.progress import counted, shown
 
@@ -287,8 +288,8 @@ def grow(
         fresh = place.with_name(f".{place.name}-new")
         folders.remove(fresh)
         fresh.mkdir(parents=True)
-        loads, identity = resolve(model)
-        facts = {**vars(found), "init": init, "size": size, "base": loads, "base_id": identity, "corpus": list(corpus)}
+        write_origin(fresh, origin_of(model, resolve(model)[1]))
+        facts = {**vars(found), "init": init, "size": size, "corpus": [Path(path).name for path in corpus]}
         with quiet():
             network.save_pretrained(fresh)
             after.save_pretrained(fresh)

@@ -11,7 +11,9 @@ import pytest
 import datagen as dg
 from datagen.errors import ModelError
 from datagen.models import adapter
+from datagen.models.causal_lm import resolve
 from datagen.models.choices import Choices
+from datagen.models.origin import origin_of
 from datagen.serving import servable
 
 
@@ -56,7 +58,9 @@ def test_what_is_judged_does_not_end_its_turn_and_answer_for_the_judge(tiny_dir:
 
 @pytest.mark.slow
 def test_an_adapter_is_merged_once_and_served(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = Path(adapter.base_of(str(trained)))
     monkeypatch.setattr("platformdirs.user_cache_dir", lambda name: str(tmp_path))
+    origin_of(str(known), resolve(str(known))[1])
     folder, digest = servable.servable(str(trained))
     assert (Path(folder) / "config.json").is_file() and Path(folder).name == digest
     stamp = (Path(folder) / "model.safetensors").stat().st_mtime_ns

@@ -54,6 +54,26 @@ def metrics(out: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
+def test_a_run_that_goes_on_elsewhere_says_what_differs(tiny_dir: Path, sums: list[Row], tmp_path: Path) -> None:
+    facts: dict[str, Any] = {"model": str(tiny_dir), "steps": 7, "batch_size": 5, "save_every": 2, "device": "cpu"}
+    child = FORKS.Process(target=killed_run, args=(sums, facts, tmp_path))
+    child.start()
+    child.join(60)
+    path = tmp_path / "checkpoint" / "state.safetensors"
+    with safe_open(path, framework="pt") as file:
+        told = file.metadata()
+    progress = json.loads(told["progress"])
+    assert progress["environment"]["torch"] == torch.__version__
+    progress["environment"] |= {"torch": "2.0.1", "card": "a card"}
+    save_file(load_file(path), path, metadata={**told, "progress": json.dumps(progress)})
+    said: list[str] = []
+    found = train(sums, TrainOptions(**facts), tmp_path, eval_rows=sums[:3], tell=said.append)
+    differs = f"torch 2.0.1 → {torch.__version__}, card a card → none"
+    assert said[0] == f"it goes on after step 4 in another environment, equal but for rounding: {differs}"
+    assert found.environment["torch"] == torch.__version__ and "card" not in found.environment
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["lora", "full"])
 def test_a_run_killed_at_step_5_and_resumed_is_the_unbroken_run(
     method: str, tiny_dir: Path, sums: list[Row], tmp_path: Path

@@ -53,7 +53,9 @@ def test_full_training_leaves_a_shared_base_alone(tiny: tuple[Any, Any], sums: l
     assert all(torch.equal(p, before[name]) for name, p in model.state_dict().items())
 
 
-def test_the_adapter_loads_with_peft_and_gives_the_same_logits(tiny_dir: Path, sums: list[Row], tmp_path: Path) -> None:
+def test_the_adapter_loads_with_peft_and_gives_the_same_logits(
+    tiny_dir: Path, sums: list[Row], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from peft import AutoPeftModelForCausalLM, PeftModel
 
     options = TrainOptions(model=str(tiny_dir), steps=4, lr=1e-2, dtype="float32")
@@ -69,6 +71,7 @@ def test_the_adapter_loads_with_peft_and_gives_the_same_logits(tiny_dir: Path, s
     folder = train(sums, options, tmp_path, base=base, on_step=keep_logits).folder
     assert folder == tmp_path / "adapter"
     loaded = PeftModel.from_pretrained(load(str(tiny_dir), "cpu")[0], str(folder)).eval()
+    monkeypatch.chdir(tiny_dir.parent)  # where its base is found by the name that it has in public
     itself = AutoPeftModelForCausalLM.from_pretrained(str(folder)).eval()
     with torch.no_grad():
         assert torch.equal(loaded(input_ids=ids).logits, trained[0])
@@ -82,11 +85,29 @@ def test_the_adapter_folder_names_its_base_and_holds_nothing_odd(tiny_dir: Path,
     files = {p.name for p in folder.iterdir()}
     assert {"adapter_config.json", "adapter_model.safetensors", "tokenizer.json", "README.md", "base.json"} <= files
     assert not [name for name in files if name.endswith((".bin", ".pt", ".pkl"))]
-    path, identity = resolve(str(tiny_dir))
-    assert json.loads((folder / "base.json").read_text()) == {"base": path, "base_id": identity}
-    assert json.loads((folder / "adapter_config.json").read_text())["base_model_name_or_path"] == path
-    assert "More Information Needed" not in (folder / "README.md").read_text()
+    name, identity = tiny_dir.name, resolve(str(tiny_dir))[1]
+    assert json.loads((folder / "base.json").read_text()) == {"base": name, "base_id": identity}
+    assert json.loads((folder / "adapter_config.json").read_text())["base_model_name_or_path"] == name
+    for file in folder.iterdir():
+        assert str(tiny_dir).encode() not in file.read_bytes(), file.name  # no path of this machine
     assert sorted(p.name for p in tmp_path.iterdir()) == ["adapter", "metrics.jsonl", "steps.parquet"]
+
+
+def test_the_card_tells_data_recipe_and_prompt(tiny_dir: Path, sums: list[Row], tmp_path: Path) -> None:
+    rows = [{**row, "source": "numbers"} for row in sums]
+    rows.append({**sums[0], "id": "x", "output": " "})
+    options = TrainOptions(model=str(tiny_dir), steps=2, neftune=5.0, lr=1e-3, chat_template="chatml")
+    trained = train(rows, options, tmp_path)
+    text = (tmp_path / "adapter" / "README.md").read_text()
+    assert text.startswith("---\nlibrary_name: peft\ntags: [datagen, lora]\n---\n\n# A LoRA adapter made by datagen\n")
+    assert f"- {len(sums)} rows as {len(sums)} texts; 1 left out (no_labels 1)" in text
+    assert f"- {trained.tokens:,} tokens in 2 steps, {trained.label_tokens:,} of them taught" in text
+    assert f"- by source: numbers {len(sums)}" in text
+    recipe = text.partition("```yaml\n")[2].partition("```")[0].split("\n")
+    assert {"objective: sft", "method: lora", "neftune: 5.0", "steps: 2", "lr: 0.001", "chat_template: chatml"} <= set(recipe)
+    assert "    <|im_start|>user\n    TASK<|im_end|>\n    <|im_start|>assistant\n    ANSWER<|im_end|>" in text
+    full = train(sums, TrainOptions(model=str(tiny_dir), steps=1, method="full"), tmp_path / "full").folder
+    assert full is not None and 'AutoModelForCausalLM.from_pretrained("model")' in (full / "README.md").read_text()
 
 
 def test_lora_is_on_every_linear_layer_but_the_head_in_float32(tiny: tuple[Any, Any]) -> None:

@@ -1,0 +1,114 @@
+"""Where an adapter or a model comes from: named and hashed so that it means the same on every machine, and found on this one.
+
+`base.json` in its folder says it, and no path, which would tell others how this machine is laid out and help nobody. A base
+that is a folder here is found again by the hash of its weights: the user's cache knows where such weights were read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from datagen.errors import ModelError
+from datagen.json_text import dumps
+from datagen.models import cache
+from datagen.models.causal_lm import resolve
+from datagen.models.weights import SMOLLM2, SMOLLM2_PUBLIC
+
+FILE = "base.json"
+STATE = "state:"  # before the identity of a model that was given in memory, which no file can be compared with
+_SNAPSHOT = re.compile(r"models--([^/]+)/snapshots/[^/]+")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A base model.
+
+    Attributes:
+        base: its public id; the name of its folder where it has none.
+        base_id: identity of its weights.
+        loads: what datagen loads for it: `smollm2` or an id of the Hub; "" for a folder, if nobody wrote where it is.
+        revision: commit of a model of the Hub; "" where none is known.
+    """
+
+    base: str
+    base_id: str
+    loads: str
+    revision: str = ""
+
+
+def origin_of(model: str, base_id: str, revision: str = "") -> Origin:
+    """Return the origin of what is made from a model; where that is a folder, it is noted in the cache."""
+    place = Path(model).expanduser()
+    if not place.is_dir():
+        return Origin(public_name(model), base_id, model, revision)
+    cache.keep(_note(base_id), {"folder": str(place.resolve())})
+    return Origin(public_name(model), base_id, "", revision)
+
+
+def _note(base_id: str) -> str:
+    """Return the name in the cache of where weights of this identity were read."""
+    return f"bases/{hashlib.blake2b(base_id.encode(), digest_size=8).hexdigest()}.json"
+
+
+def public_name(model: str) -> str:
+    """Return how others know a model: its id on the Hub, or the name of its folder where none is known."""
+    place = Path(model).expanduser()
+    if model == SMOLLM2:
+        return SMOLLM2_PUBLIC
+    if not place.is_dir():
+        return model
+    if found := _SNAPSHOT.search(place.resolve().as_posix()):
+        return found[1].replace("--", "/", 1)
+    return place.resolve().name
+
+
+def write_origin(folder: Path, origin: Origin) -> None:
+    """Write `base.json` into a folder."""
+    facts = {name: value for name, value in asdict(origin).items() if value}
+    (folder / FILE).write_text(dumps(facts, indent=1, ensure_ascii=True) + "\n", encoding="utf-8")
+
+
+def read_origin(folder: Path) -> Origin | None:
+    """Return what `base.json` in a folder says; None where it says nothing."""
+    try:
+        facts = json.loads((folder / FILE).read_text("utf-8"))
+        return Origin(*(str(facts.get(name, "")) for name in Origin.__dataclass_fields__)) if facts["base_id"] else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def found(origin: Origin, folder: Path) -> str:
+    """Return what to load for the base of an adapter in a folder.
+
+    Raises:
+        ModelError: it is a folder, and nobody knows where.
+    """
+    if origin.loads:
+        return origin.loads
+    place = str((cache.recall(_note(origin.base_id)) or {}).get("folder", ""))
+    if place and Path(place).is_dir():
+        return place
+    raise ModelError(
+        f"{folder}: its base is the folder {origin.base}, which is not known on this machine any more; write where it is as"
+        f' "loads" in {folder / FILE}'
+    )
+
+
+def check_origin(folder: Path, base: str) -> None:
+    """Check that a base has the weights that an adapter in a folder was trained on.
+
+    Raises:
+        ModelError: it has others.
+    """
+    origin = read_origin(folder)
+    if origin is None or origin.base_id.startswith(STATE) or not origin.base_id:
+        return
+    if (held := resolve(base)[1]) != origin.base_id:
+        raise ModelError(
+            f"{folder} was trained on the weights {origin.base_id[:12]} of {origin.base}, and {base} holds {held[:12]}: put"
+            f' those back, or write where they are as "loads" in {folder / FILE}'
+        )
