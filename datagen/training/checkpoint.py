@@ -21,7 +21,7 @@ from datagen.json_text import dumps
 from datagen.training.batches import Sample
 from datagen.training.evaluate import Evaluation
 from datagen.training.options import CHANGEABLE
-from datagen.training.parallel import as_sharded, put, whole
+from datagen.training.parallel import ALONE, World, as_sharded, put, whole
 from datagen.training.spikes import Skipped
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def fingerprint(options: Mapping[str, Any], base_id: str, groups: Iterable[Itera
 
 def save(
     out: Path, mark: str, progress: Progress, trained: Mapping[str, Tensor], optimiser: Optimizer,
-    facts: Mapping[str, Any] | None = None, *, writes: bool = True,
+    facts: Mapping[str, Any] | None = None, world: World = ALONE,
 ) -> None:  # fmt: skip
     """Write OUT/checkpoint/state.safetensors, replacing the one before in one rename.
 
@@ -95,14 +95,15 @@ def save(
         trained: parameter name → parameter.
         optimiser: holds the moments of these parameters.
         facts: the options of the run, by which a run of others is told what differs.
-        writes: whether this process writes; of shards every process has to give its own.
+        world: the processes of the run: each has to give what it holds, and the first one writes.
     """
     from safetensors.torch import save_file
 
     tensors = {f"weight/{name}": whole(p) for name, p in trained.items()}
     for name, p in trained.items():
         tensors |= {f"{m}/{name}": whole(optimiser.state[p][m]) for m in _MOMENTS if m in optimiser.state[p]}
-    if not writes:
+    tensors = world.collected(tensors)
+    if not world.writes:
         return
     folder = out / "checkpoint"
     folder.mkdir(parents=True, exist_ok=True)

@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from datagen.data.rows import Row
-from datagen.models.adapter import base_of, own_tokenizer
-from datagen.models.causal_lm import load_tokenizer
 from datagen.render.labels import IGNORED
-from datagen.render.template import with_template
 from datagen.training.batches import Sample
 from datagen.training.options import TrainOptions
-from datagen.training.prepare import LONG_SHARE, prepared
+from datagen.training.prepare import LONG_SHARE, prepared, readable, reader_of
 
 SHOWN = 1_200  # characters of the text that is shown
 OPEN, CLOSE = "⟦", "⟧"  # around what is taught
@@ -50,13 +46,6 @@ class Found:
     first: str
 
 
-@dataclass(frozen=True)
-class _Read:
-    tokenizer: Any
-    most: int
-    identity: str = ""
-
-
 def look(read: Iterable[Row], options: TrainOptions) -> Found:
     """Return what a run with these options would train on. Loads the tokenizer, not the model; writes nothing.
 
@@ -68,25 +57,18 @@ def look(read: Iterable[Row], options: TrainOptions) -> Found:
         DataError: no row can be trained on.
         ModelError: the model is not there.
     """
-    rows, unread = list[Row](), Counter[str]()
-    for row in read:
-        if "reason" in row:
-            unread[row["reason"]] += 1
-        else:
-            rows.append(row)
-    tokenizer, longest = load_tokenizer(base_of(options.model) or options.model)
-    tokenizer = own_tokenizer(Path(options.model).expanduser()) or tokenizer if base_of(options.model) else tokenizer
-    tokenizer = with_template(tokenizer, options.chat_template)
+    rows, unread = readable(read)
+    reader = reader_of(options)
     # What stops a run is shown beside the rest of what it would find.
     unsaid = options.overflow is None
     options = replace(options, overflow=options.overflow or "drop")
-    found = prepared(rows, None, _Read(tokenizer, min(options.max_length, longest or options.max_length)), options)
+    found = prepared(rows, None, reader, options)
     reasons = Counter(reason.partition(":")[0] for _, reason in found.left_out)
     return Found(
         rows=len(rows) + unread.total(), used=sum(s.part == 0 for s in found.samples), texts=len(found.samples),
         tokens=sum(len(s.input_ids) for s in found.samples), label_tokens=sum(s.label_tokens for s in found.samples),
         left_out=dict((unread + reasons).most_common()), untaught=found.untaught, date=found.date,
-        too_long=unsaid and reasons["too_long"] > LONG_SHARE * len(rows), first=_marked(found.samples[0], tokenizer),
+        too_long=unsaid and reasons["too_long"] > LONG_SHARE * len(rows), first=_marked(found.samples[0], reader.tokenizer),
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What a run will cost, before its first step: how long it takes, and how much memory, by two timed passes of its own texts."""
+"""What a run will cost, before its first step: how long it takes, and how much memory, by timed passes of its own texts."""
 
 from __future__ import annotations
 
@@ -76,9 +76,20 @@ class Cost:
 
 
 def timed(
-    score: Score, objective: Objective, samples: Sequence[Sample], layout: Layout, trained: Mapping[str, Tensor]
+    score: Score, objective: Objective, samples: Sequence[Sample], layout: Layout, trained: Mapping[str, Tensor], *,
+    measures: bool = True, twice: bool = True,
 ) -> Cost:  # fmt: skip
-    """Run two short passes of these samples; parameters have no gradient afterwards."""
+    """Run short passes of these samples; parameters have no gradient afterwards.
+
+    Args:
+        score: the losses of a pass.
+        objective: what they are made into.
+        samples: a batch.
+        layout: of its passes.
+        trained: the parameters.
+        measures: whether a forward pass is timed alone, too.
+        twice: whether the first pass is not the one that counts: it may load what the check of the layout did not.
+    """
     few: list[Sample] = []
     for sample in sorted(samples, key=read_length):
         few.append(sample)
@@ -108,8 +119,9 @@ def timed(
 
     try:
         with torch.autograd.graph.saved_tensors_hooks(hold, lambda tensor: tensor):
-            once(backward=True)  # it loads kernels, too
-        return Cost(once(backward=True) / tokens, once(backward=False) / tokens, sum(seen.values()) / tokens)
+            trained_s = once(backward=True) / tokens
+        trained_s = once(backward=True) / tokens if twice else trained_s
+        return Cost(trained_s, once(backward=False) / tokens if measures else 0.0, sum(seen.values()) / tokens)
     finally:
         for p in trained.values():
             p.grad = None

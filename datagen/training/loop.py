@@ -10,6 +10,7 @@ import contextlib
 import copy
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -33,8 +34,9 @@ from datagen.training.objective import Objective, log_probabilities, objective_o
 from datagen.training.optimiser import adamw, set_for_training
 from datagen.training.options import TrainOptions, with_changes
 from datagen.training.outcome import Trained
-from datagen.training.parallel import ALONE, World, put, shard, whole
+from datagen.training.parallel import ALONE, World, clipped, put, shard, whole
 from datagen.training.passes import MICRO_TOKENS, Arrangement, Layout, split_of
+from datagen.training.pipeline import Stage
 from datagen.training.prepare import Prepared, begun_in, prepared
 from datagen.training.saving import written
 from datagen.training.signals import Heard, heard, stopped
@@ -51,6 +53,7 @@ from datagen.training.spikes import (
 )
 from datagen.training.start import based, check_vocabulary
 from datagen.training.step_log import StepLog, metrics
+from datagen.training.tensor_parallel import cut_layers
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -108,7 +111,7 @@ def train(
         progress, after = run.all_steps(on_step)
         refuse_none_taken(progress.skipped, run.plan.steps)
         done = run.gathered_model()
-        slower = latency(network, options.method) if out and options.method != "full" and not world.sharded else None
+        slower = latency(network, options.method) if out and options.method != "full" and not world.cut else None
         trained = _told(run, progress, after, slower)
         if out and world.writes:
             trained = replace(trained, folder=written(done, start, options, out, ready.samples, trained))
@@ -159,11 +162,13 @@ class _Run:
         how: Arrangement = chosen(model, self.network, _trained(model), everything, noisy=options.neftune is not None)
         micro_tokens = options.micro_tokens or (MICRO_TOKENS if device == "cpu" else 8192)
         self.layout = Layout(how, micro_tokens, device, split_of(model))
-        self.unsharded = copy.deepcopy(model) if world.sharded and world.writes and out else None
+        self.uncut = copy.deepcopy(model) if world.cut and world.writes and out else None
+        self.stage = Stage(self.network, world.rank, world.size) if world.staged else None
+        self.partial = self.stage.shared if self.stage else cut_layers(model, world.mesh["tensor"]) if world.mesh else []
         if world.sharded:
             shard(self.network)
         self.trained = _trained(model)
-        self.optimiser: Optimizer = adamw(model, self.trained, options)
+        self.optimiser: Optimizer = adamw(model, self.trained, options, fused=world.mesh is None)
         self.plan = self._plan(options.steps)
         self.last_good = LastGood(self.trained, self.optimiser)
 
@@ -212,8 +217,7 @@ class _Run:
                 due, word.signal = world.told((due, word.signal))
                 if out and due:
                     log.save()
-                    facts = self.facts
-                    checkpoint.save(out, self.ready.mark, progress, self.trained, self.optimiser, facts, writes=world.writes)
+                    checkpoint.save(out, self.ready.mark, progress, self.trained, self.optimiser, self.facts, world)
                     saved = time.monotonic()
                 if word.signal:
                     raise stopped(step + 1, self.plan.steps, word, fresh=options.fresh)
@@ -245,13 +249,15 @@ class _Run:
         )  # fmt: skip
 
     def _forecast(self) -> Forecast:
-        """Time two short passes of the first texts, where somebody reads it or steps depend on it."""
+        """Time short passes of the first texts, where somebody reads it or steps depend on it."""
         if not self.out and self.options.minutes is None:
             return Forecast(0, 0, 0, self.plan.steps, 0.0, 0.0, 0.0, 0, 0, 0)
         with seeded(self.options.seed, self.device), torch.autocast(self._kind, dtype=torch.bfloat16, enabled=self.half):
-            cost = timed(self.network, self.objective, self.plan.batch(0), self.layout, self.trained)
-        measured = self.measured[0] if self.measured else []
-        return forecast(cost, self.plan, self.samples, measured, self.layout, self.model, self.trained)
+            measured = self.measured[0] if self.measured else []
+            asked = {"measures": bool(measured), "twice": self.options.minutes is not None}
+            cost = timed(self.network, self.objective, self.plan.batch(0), self.layout, self.trained, **asked)
+        model = self.uncut if self.stage and self.uncut is not None else self.model
+        return forecast(cost, self.plan, self.samples, measured, self.layout, model, _trained(model))
 
     def _refer(self, progress: checkpoint.Progress | None) -> None:
         """Give pairs the log-probabilities of the model before the first step, which a checkpoint keeps."""
@@ -271,14 +277,14 @@ class _Run:
         self.plan = self._plan(self.options.steps)
 
     def gathered_model(self) -> Any:
-        """Return the model to write, its weights whole; where they are sharded every process gives its own."""
-        if not self.world.sharded:
+        """Return the model to write, its weights whole; where no process has all of them each gives its own."""
+        if not self.world.cut:
             return self.model
-        for name, p in self.trained.items():
-            value = whole(p)
-            if self.unsharded is not None:
-                put(dict(self.unsharded.named_parameters())[name], value)
-        return self.unsharded
+        found = self.world.collected({name: whole(p) for name, p in self.trained.items()})
+        for name, p in self.uncut.named_parameters() if self.uncut is not None else ():
+            if name in found:
+                put(p, found[name])
+        return self.uncut
 
     def _evaluated(self) -> Evaluation | None:
         if self.measured is None:
@@ -296,7 +302,7 @@ class _Run:
         options, batch = self.options, self.plan.batch(step)
         with seeded(options.seed * 1_000_003 + step, self.device):  # of dropout and noise
             loss, own = self._gradient(batch)
-        norm = whole(torch.nn.utils.clip_grad_norm_(list(self.trained.values()), options.clip)).item()
+        norm = self._clipped()
         log.add(step + 1, own)
         lr = self.plan.lr(step) * options.spike_lr_factor ** len(progress.skipped)
         line: dict[str, Any] = {
@@ -323,12 +329,20 @@ class _Run:
         counted["label_tokens"] = progress.label_tokens + line["label_tokens"]
         return line, replace(progress, **counted, losses=[*progress.losses, loss], norms=[*progress.norms, norm])
 
+    def _clipped(self) -> float:
+        """Clip the gradient; return what its norm was."""
+        if self.world.mesh is not None or self.stage:
+            return clipped(self.trained.values(), self.options.clip, self.world, self.partial)
+        return whole(torch.nn.utils.clip_grad_norm_(list(self.trained.values()), self.options.clip)).item()
+
     def _gradient(self, batch: Sequence[Sample]) -> tuple[float, list[tuple[Sample, float]]]:
         """Compute the gradient of a global batch; return its loss, and each sample's own."""
         weight = self.objective.weight(batch)  # of the whole batch: any cut of it gives the same gradient
         totals: list[Tensor] = []
         samples: list[Sample] = []
         own: list[Tensor] = []
+        ahead = self.stage.ahead if self.stage else 0
+        waiting: deque[Tensor] = deque()
         parts = list(self.layout.passes(self.world.share(batch)))
         # Sharded weights are gathered by all at once: who has fewer passes computes one for nothing.
         empty = self.world.most(len(parts)) - len(parts) if self.world.sharded else 0
@@ -337,19 +351,23 @@ class _Run:
             with torch.autocast(self._kind, dtype=torch.bfloat16, enabled=self.half):
                 measured = self.objective.measure(self.network, part)
             counts = self.world.scale() if at < len(parts) else 0.0
-            (measured.total / weight * counts).backward()  # type: ignore[no-untyped-call]
+            waiting.append(measured.total / weight * counts)
+            if len(waiting) > ahead:
+                waiting.popleft().backward()  # type: ignore[no-untyped-call]
             if at >= len(parts):
                 continue
             totals.append(measured.total.detach())
             samples += measured.samples
             own.append(measured.own)
-        self.world.sum_gradients(self.trained)
+        for loss in waiting:
+            loss.backward()  # type: ignore[no-untyped-call]
+        self.world.sum_gradients(self.trained, self.partial)
         # Copied once, here: a card would wait for each.
         summed = sum(t / weight for t in torch.stack(totals).tolist()) if totals else 0.0
         mine = list(zip(samples, torch.cat(own).tolist(), strict=True)) if own else []
         if self.world.size > 1:
             summed = self.world.sum(torch.tensor(summed, dtype=torch.float32, device=self.device)).item()
-        return summed, self.world.gathered(mine)
+        return self.world.told_by_last((summed, self.world.gathered(mine)))  # type: ignore[no-any-return]
 
     def _left_out(
         self, step: int, what: str, value: float, own: Sequence[tuple[Sample, float]], before: Sequence[Skipped]

@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 _SHARES = ("attention_dropout", "dropout_rate", "dropout", "activation_dropout")
 
 
-def adamw(network: Any, trained: Mapping[str, Tensor], options: TrainOptions) -> Optimizer:
-    """Return AdamW over the trained parameters; norms, biases and embeddings never decay."""
+def adamw(network: Any, trained: Mapping[str, Tensor], options: TrainOptions, *, fused: bool = True) -> Optimizer:
+    """Return AdamW over the trained parameters; norms, biases and embeddings never decay. Cut and whole ones want no fusing."""
     embedded = {id(p) for m in network.modules() if isinstance(m, torch.nn.Embedding) for p in m.parameters()}
     still = [p for p in trained.values() if p.ndim < 2 or id(p) in embedded]
     decaying = [p for p in trained.values() if p.ndim >= 2 and id(p) not in embedded]
     groups = [{"params": decaying, "weight_decay": options.weight_decay}, {"params": still, "weight_decay": 0.0}]
     betas = (options.beta1, options.beta2)
     return torch.optim.AdamW(
-        [g for g in groups if g["params"]], lr=options.peak_lr, betas=betas, eps=options.epsilon, fused=True
+        [g for g in groups if g["params"]], lr=options.peak_lr, betas=betas, eps=options.epsilon, fused=fused, foreach=False
     )
 
 

@@ -49,9 +49,16 @@ _NO_VALUES = frozenset({
 TRAINER = 3  # bump when it makes another model of the same rows and options
 _LEAST_1 = (
     "steps", "batch_size", "max_length", "lora_r", "lora_alpha", "virtual_tokens", "bottleneck", "processes", "micro_tokens",
-    "save_every",
+    "save_every", "tensor_parallel", "pipeline_parallel",
 )  # fmt: skip
-NO_RESULT = ("fresh", "save_every", "processes", "parallel")  # options that change no result, but for rounding
+NO_RESULT = (
+    "fresh",
+    "save_every",
+    "processes",
+    "parallel",
+    "tensor_parallel",
+    "pipeline_parallel",
+)  # options that change no result, but for rounding
 # What a run that was stopped can go on with otherwise: nothing that its texts, its batches or its weights are made of.
 CHANGEABLE = (
     "lr", "lr_end", "schedule", "warmup", "decay", "steps", "clip", "weight_decay", "beta1", "beta2", "epsilon", "beta",
@@ -62,7 +69,10 @@ _ONLY: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     *((name, "method", ("lora", "dora")) for name in ("lora_r", "lora_alpha", "lora_dropout")),
     ("virtual_tokens", "method", ("prefix", "prompt")), ("bottleneck", "method", ("adapter",)),
     ("quantize", "method", ("lora", "dora", "ia3", "prefix", "prompt", "adapter")),
-    ("eot_token", "method", ("full", "lora", "dora")),
+    ("eot_token", "method", ("full", "lora", "dora")), *(
+        (name, of, known) for name in ("tensor_parallel", "pipeline_parallel")
+        for of, known in (("method", ("full", "lora")), ("parallel", ("ddp",)))
+    ),
     *((name, "objective", ("sft",)) for name in ("train_on", "exemplars", "system_every_turn")),
     ("rope_scaling", "method", ("full",)), ("teacher", "objective", ("sft", "lm", "hindsight")),
     ("beta", "objective", PAIRED), ("decay", "schedule", ("wsd",)), ("lr_end", "schedule", ("cosine", "linear", "wsd")),
@@ -206,6 +216,12 @@ class TrainOptions:
         "ddp",
         "of several processes: ddp: each has the whole model; fsdp: weights, gradients and moments are sharded",
         group="Machine",
+    )
+    tensor_parallel: int = option(
+        1, "processes that share each layer, of full or lora; the others share the rows, as ddp", group="Machine"
+    )
+    pipeline_parallel: int = option(
+        1, "stages of the model's blocks, a process each, of full or lora; passes go from one to the next", group="Machine"
     )
     compile: bool = option(False, "compile the model's blocks; on a GPU", group="Machine")
     micro_tokens: int | None = option(None, "padded tokens per forward pass; off = 1024 on cpu, else 8192", group="Optimiser")

@@ -1,26 +1,29 @@
 """Several processes that train one model: each has a share of every global batch, and all take the same step.
 
 `ddp`: each process holds the whole model, and gradients are summed. `fsdp`: PyTorch's FSDP2 holds a shard of each weight, its
-gradient and its moments in each process. The loss is summed over the label tokens of the whole batch and divided once, so that
-the result is that of one process, up to rounding.
+gradient and its moments in each process. With `tensor_parallel` some share each layer, and have the same rows; with
+`pipeline_parallel` each has some of the blocks. The loss is summed over the label tokens of the whole batch and divided once,
+so that the result is that of one process, up to rounding.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.distributed as dist
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 
-from datagen.errors import ModelError, first_line
+from datagen.errors import ModelError, UsageError, first_line
 from datagen.models.bottleneck import blocks
 from datagen.training.batches import Sample
+from datagen.training.tensor_parallel import local
 from datagen.training.tree import read_length
 
 if TYPE_CHECKING:
@@ -37,35 +40,55 @@ class World:
     Attributes:
         rank: of this process; 0 writes.
         size: how many there are.
-        sharded: whether weights are sharded between them.
+        sharded: whether weights are sharded between them by FSDP2.
+        mesh: of (data, tensor): those in a line of the second share each layer; None where each has whole layers.
+        staged: whether each has some of the blocks, and all have the same rows.
     """
 
     rank: int = 0
     size: int = 1
     sharded: bool = False
+    mesh: DeviceMesh | None = field(default=None, compare=False)
+    staged: bool = False
 
     @property
     def writes(self) -> bool:
         """Whether this process writes files and says things."""
         return self.rank == 0
 
+    @property
+    def cut(self) -> bool:
+        """Whether no process has all weights."""
+        return self.sharded or self.staged or self.mesh is not None
+
+    @property
+    def _data(self) -> tuple[int, int, Any]:
+        """Which share of the rows this process has, of how many, and the group of the processes that have the others."""
+        if self.staged:
+            return 0, 1, None
+        if self.mesh is None:
+            return self.rank, self.size, None
+        return self.mesh.get_local_rank("data"), self.mesh["data"].size(), self.mesh["data"].get_group()
+
     def share(self, samples: Sequence[Sample]) -> list[Sample]:
         """Return this process's part of a global batch: neighbours in the order of their tokens, about as many to each."""
-        if self.size == 1:
+        rank, size, _ = self._data
+        if size == 1:
             return list(samples)
         ordered = sorted(samples, key=lambda s: s.input_ids)
         costs = [sum(read_length(t) for t in s.texts) for s in ordered]
         whole, reached, mine = sum(costs), 0, []
         for sample, cost in zip(ordered, costs, strict=True):
-            if min(self.size - 1, (reached + cost // 2) * self.size // whole) == self.rank:
+            if min(size - 1, (reached + cost // 2) * size // whole) == rank:
                 mine.append(sample)
             reached += cost
         return mine
 
     def sum(self, tensor: Tensor) -> Tensor:
-        """Return a tensor summed over the processes, the same in each."""
-        if self.size > 1:
-            dist.all_reduce(tensor)
+        """Return a tensor summed over the shares of the rows, the same in each process."""
+        _, size, group = self._data
+        if size > 1:
+            dist.all_reduce(tensor, group=group)
         return tensor
 
     def most(self, number: int) -> int:
@@ -85,30 +108,86 @@ class World:
         return held[0]
 
     def gathered(self, things: Sequence[Any]) -> list[Any]:
-        """Return what each process has, one behind the other."""
-        if self.size == 1:
+        """Return what there is of each share of the rows, one behind the other."""
+        _, size, group = self._data
+        if size == 1:
             return list(things)
-        found: list[Any] = [None] * self.size
-        dist.all_gather_object(found, list(things))
+        found: list[Any] = [None] * size
+        dist.all_gather_object(found, list(things), group=group)
         return [thing for held in found for thing in held]
+
+    def told_by_last(self, thing: Any) -> Any:
+        """Return what the last stage has, in each; without stages what this process has."""
+        if not self.staged:
+            return thing
+        held = [thing]
+        dist.broadcast_object_list(held, src=self.size - 1)
+        return held[0]
+
+    def collected(self, parts: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the named tensors of all stages, in process 0; without stages those of this process."""
+        if not self.staged:
+            return parts
+        found: list[Any] | None = [None] * self.size if self.rank == 0 else None
+        dist.gather_object(parts, found)
+        return {name: tensor for held in reversed(found or [parts]) for name, tensor in held.items()}
 
     def scale(self) -> float:
         """Return what a loss is multiplied with before its gradient: FSDP2 takes the mean over the processes, not the sum."""
         return float(self.size) if self.sharded else 1.0
 
-    def sum_gradients(self, trained: Mapping[str, Tensor]) -> None:
-        """Sum the gradients of all processes into each; one that has none counts as 0."""
-        if self.size == 1 or self.sharded:
+    def sum_gradients(self, trained: Mapping[str, Tensor], partial: Sequence[Tensor] = ()) -> None:
+        """Sum the gradients of all shares of the rows into each process; one that has none counts as 0.
+
+        Args:
+            trained: the parameters.
+            partial: of them, those of whose gradient each process that shares a layer, or has a stage, has a part.
+        """
+        _, size, group = self._data
+        if self.staged:
+            for p in partial:
+                p.grad = torch.zeros_like(p) if p.grad is None else p.grad
+            self._sum([p.grad for p in partial if p.grad is not None], None)
+        if self.mesh is not None:
+            self._sum([p.grad for p in partial if p.grad is not None], self.mesh["tensor"].get_group())
+        if size == 1 or self.sharded:
             return
         for p in trained.values():
             if p.grad is None:
                 p.grad = torch.zeros_like(p)
-        grads = [p.grad for p in trained.values() if p.grad is not None]
+        self._sum([local(p.grad) for p in trained.values()], group)
+
+    def _sum(self, grads: Sequence[Tensor], group: Any) -> None:
+        """Sum gradients over a group of processes, in place."""
         for some in _buckets(grads):
             flat = torch.cat([g.flatten() for g in some])
-            dist.all_reduce(flat)
+            dist.all_reduce(flat, group=group)
             for g, part in zip(some, torch.split(flat, [g.numel() for g in some]), strict=True):
                 g.copy_(part.view_as(g))
+
+
+def clipped(trained: Iterable[Tensor], most: float, world: World, same: Sequence[Tensor] = ()) -> float:
+    """Scale gradients, of which each process has a part, so that their norm is at most so much; return what it was.
+
+    `clip_grad_norm_` refuses a mixture of cut and whole ones, and knows nothing of stages.
+
+    Args:
+        trained: the parameters of this process.
+        most: the largest norm.
+        world: whose processes share layers, or have stages.
+        same: of stages, the parameters that all of them have.
+    """
+    grads = {id(p): p.grad for p in trained if p.grad is not None}
+    everywhere = {id(p) for p in same} if world.staged else {n for n, g in grads.items() if not hasattr(g, "to_local")}
+    sums = torch.zeros(2, dtype=torch.float64)
+    for name, grad in grads.items():
+        sums[int(name in everywhere)] += local(grad).double().square().sum().cpu()
+    mine = sums[:1].clone()
+    dist.all_reduce(mine, group=world.mesh["tensor"].get_group() if world.mesh else None)
+    norm = float((mine[0] + sums[1]).sqrt().item())
+    for grad in grads.values():
+        local(grad).mul_(min(1.0, most / (norm + 1e-6)))
+    return norm
 
 
 def _buckets(tensors: Sequence[Tensor], most: int = 25 * 2**20) -> Iterator[list[Tensor]]:
@@ -127,7 +206,7 @@ ALONE = World()
 
 
 @contextmanager
-def joined(rank: int, size: int, *, sharded: bool, device: str) -> Iterator[World]:
+def joined(rank: int, size: int, device: str) -> Iterator[World]:
     """Join the other processes, whose place is in the environment (MASTER_ADDR, MASTER_PORT), and leave them at the end.
 
     Raises:
@@ -135,7 +214,7 @@ def joined(rank: int, size: int, *, sharded: bool, device: str) -> Iterator[Worl
     """
     dist.init_process_group("nccl" if device.startswith("cuda") else "gloo", rank=rank, world_size=size, timeout=WAIT)
     try:
-        yield World(rank, size, sharded)
+        yield World(rank, size)
     except (RuntimeError, dist.DistError) as error:
         if not _GONE.search(str(error)):
             raise
@@ -144,6 +223,24 @@ def joined(rank: int, size: int, *, sharded: bool, device: str) -> Iterator[Worl
         ) from error
     finally:
         dist.destroy_process_group()
+
+
+def arranged(world: World, parallel: str, tensor: int, pipeline: int, device: str) -> World:
+    """Return the world of a run whose options are known; every process has to ask.
+
+    Raises:
+        UsageError: its processes cannot be divided so.
+    """
+    if pipeline > 1:
+        if world.size != pipeline:
+            raise UsageError(f"train: --pipeline-parallel {pipeline} wants {pipeline} processes, not {world.size}")
+        return World(world.rank, world.size, staged=True)
+    if tensor == 1:
+        return World(world.rank, world.size, sharded=parallel == "fsdp")
+    if world.size % tensor:
+        raise UsageError(f"train: {world.size} processes cannot be divided by --tensor-parallel {tensor}")
+    shape, names = (world.size // tensor, tensor), ("data", "tensor")
+    return World(world.rank, world.size, mesh=init_device_mesh(device.partition(":")[0], shape, mesh_dim_names=names))
 
 
 def place() -> tuple[int, int]:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from datagen.answered import all_up_to_last_answer, untaught_turns
 from datagen.chat.prompt import Prompt
 from datagen.data.rows import Row
 from datagen.errors import DataError
+from datagen.models.adapter import base_of, own_tokenizer
+from datagen.models.causal_lm import load_tokenizer
 from datagen.render.options import Rendering
-from datagen.render.template import Tokenizer
+from datagen.render.template import Tokenizer, with_template
 from datagen.render.today import shows_today
 from datagen.text.names import called, of_prompts
 from datagen.text.row_language import language_of
@@ -40,6 +43,40 @@ class Readable(Protocol):
     @property
     def identity(self) -> str:
         """Of the weights of the model."""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What reads the texts of a run whose weights are not needed."""
+
+    tokenizer: Any
+    most: int
+    identity: str = ""
+
+
+def reader_of(options: TrainOptions) -> Reader:
+    """Return what reads texts as the model of a run does; its tokenizer is loaded, its weights are not.
+
+    Raises:
+        ModelError: the model is not there.
+    """
+    base = base_of(options.model)
+    tokenizer, longest = load_tokenizer(base or options.model)
+    if base:
+        tokenizer = own_tokenizer(Path(options.model).expanduser()) or tokenizer
+    tokenizer = with_template(tokenizer, options.chat_template)
+    return Reader(tokenizer, min(options.longest, longest or options.longest))
+
+
+def readable(read: Iterable[Row]) -> tuple[list[Row], Counter[str]]:
+    """Return the rows of what was read, and how often each reason is why something is none."""
+    rows, unread = list[Row](), Counter[str]()
+    for row in read:
+        if "reason" in row:
+            unread[row["reason"]] += 1
+        else:
+            rows.append(row)
+    return rows, unread
 
 
 LONG_SHARE = 0.05  # of rows too long, above which it must be said what is done with them

@@ -16,12 +16,12 @@ import torch
 
 from datagen.child import end_with_parent, python
 from datagen.data.rows import Row
-from datagen.errors import DatagenError, Stopped
+from datagen.errors import DatagenError, Stopped, UsageError
 from datagen.models.causal_lm import pick_device
 from datagen.training.loop import train
 from datagen.training.options import TrainOptions
 from datagen.training.outcome import Trained
-from datagen.training.parallel import joined, place
+from datagen.training.parallel import arranged, joined, place
 
 _JOINED: list[bool] = []  # whether the processes of torchrun were told what to do
 
@@ -37,13 +37,18 @@ def train_together(
     """
     _, size = place()
     if size == 1 and options.processes == 1:
+        if (shared := options.tensor_parallel) > 1:
+            raise UsageError(f"train: --tensor-parallel {shared} needs --processes {shared}, or a multiple of it")
+        if (stages := options.pipeline_parallel) > 1:
+            raise UsageError(f"train: --pipeline-parallel {stages} needs --processes {stages}")
         return train(rows, options, out, eval_rows, on_step, tell=tell)
     device = pick_device(options.device)
     with contextlib.ExitStack() as stack:
         count = stack.enter_context(_followers(options.processes)) if size == 1 else size
-        world = stack.enter_context(joined(0, count, sharded=options.parallel == "fsdp", device=device))
+        world = stack.enter_context(joined(0, count, device))
         _JOINED.append(True)
         world.told((rows, options, out, eval_rows))
+        world = arranged(world, options.parallel, options.tensor_parallel, options.pipeline_parallel, device)
         return train(rows, options, out, eval_rows, on_step, tell=tell, world=world)
 
 
@@ -81,12 +86,12 @@ def follow() -> None:
         signal.signal(number, signal.SIG_IGN)
     local = int(os.environ.get("LOCAL_RANK", rank))
     device = f"cuda:{local % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu"
-    with joined(rank, size, sharded=False, device=device) as world:
+    with joined(rank, size, device) as world:
         told = world.told(None)
         if told is None:
             return
         rows, options, out, eval_rows = told
-        mine = type(world)(rank, size, sharded=options.parallel == "fsdp")
+        mine = arranged(world, options.parallel, options.tensor_parallel, options.pipeline_parallel, device)
         with contextlib.suppress(Stopped):
             train(rows, options, out, eval_rows, world=mine)
 
@@ -95,7 +100,7 @@ def dismiss() -> None:
     """Let the other processes of torchrun go, where there was nothing to train."""
     rank, size = place()
     if size > 1 and rank == 0 and not _JOINED:
-        with joined(0, size, sharded=False, device=pick_device("auto")) as world:
+        with joined(0, size, pick_device("auto")) as world:
             world.told(None)
 
 

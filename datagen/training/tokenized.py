@@ -12,10 +12,8 @@ import pyarrow.parquet as pq
 
 from datagen.data.rows import Row
 from datagen.errors import writing
-from datagen.models.causal_lm import load_tokenizer
-from datagen.render.template import with_template
 from datagen.training.options import TrainOptions
-from datagen.training.prepare import prepared
+from datagen.training.prepare import prepared, readable, reader_of
 
 # `labels` are unshifted, -100 without loss, as transformers and TRL take them; `position_ids` begin at 0 in each text.
 SCHEMA = pa.schema([
@@ -34,13 +32,6 @@ class Tokenized:
     left_out: dict[str, int]
 
 
-@dataclass(frozen=True)
-class _Readable:
-    tokenizer: object
-    most: int
-    identity: str = ""
-
-
 def write_tokenized(rows: Iterable[Row], options: TrainOptions, path: Path) -> Tokenized:
     """Write the texts that `datagen train` would train on with these options into one Parquet file; `repeat` is expanded.
 
@@ -48,16 +39,8 @@ def write_tokenized(rows: Iterable[Row], options: TrainOptions, path: Path) -> T
         DataError: no row can be trained on.
         ModelError: the model is not there.
     """
-    unread: Counter[str] = Counter()
-    kept: list[Row] = []
-    for row in rows:
-        if "reason" in row:
-            unread[row["reason"]] += 1
-        else:
-            kept.append(row)
-    tokenizer, longest = load_tokenizer(options.model)
-    tokenizer = with_template(tokenizer, options.chat_template)
-    found = prepared(kept, None, _Readable(tokenizer, min(options.max_length, longest or options.max_length)), options)  # type: ignore[arg-type]
+    kept, unread = readable(rows)
+    found = prepared(kept, None, reader_of(options), options)
     written = [s for s in found.samples for _ in range(s.repeat)]
     table = pa.table([
         [s.id for s in written], [s.source for s in written], [s.input_ids for s in written], [s.labels for s in written],
