@@ -25,10 +25,10 @@ def _train(rows: str, out: str, *, fresh: bool, dry_run: bool, as_json: bool, **
 
         follow()
         return 0
-    recipe = recipe_of((rows,), values, lambda own: [{"train": own}])
-    if dry_run:
-        return _look(recipe, as_json=as_json)
     try:
+        recipe = recipe_of((rows,), values, lambda own: [{"train": own}])
+        if dry_run:
+            return _look(recipe, as_json=as_json)
         return terminal.run(recipe, out, fresh=fresh, as_json=as_json)
     finally:
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:

@@ -10,7 +10,7 @@ from datagen.errors import ModelError
 from datagen.models.causal_lm import find_model, load, resolve
 from datagen.models.gguf_file import read_gguf
 from datagen.models.names import is_gguf
-from datagen.models.origin import check_origin, found, read_origin
+from datagen.models.origin import check_origin, check_state, found, read_origin
 from datagen.models.weights import (
     SMOLLM2,
     SMOLLM2_SHA256,
@@ -82,6 +82,7 @@ def loaded(model: str, device: str, dtype: str) -> tuple[Any, Any]:
         )
     check_origin(Path(model).expanduser(), base)
     network, tokenizer = load(base, device, "float32")
+    check_state(Path(model).expanduser(), network)
     if (own := own_tokenizer(Path(model).expanduser())) is not None:
         tokenizer, network = own, grown(network, len(own))
     with quiet():

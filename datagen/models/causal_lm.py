@@ -35,21 +35,33 @@ def resolve(model: str) -> tuple[str, str]:
     the sha256 of its config and safetensors; anything else is a Hub id and stands for itself, twice.
 
     Raises:
+        ModelError: as `located`.
+    """
+    path = located(model)
+    if model == SMOLLM2:
+        return path, SMOLLM2_SHA256
+    folder = Path(path)
+    return path, sha256_of([folder / "config.json", *sorted(folder.glob("*.safetensors"))]) if folder.is_dir() else model
+
+
+def located(model: str) -> str:
+    """Return what transformers loads for a model name; its weights are not read.
+
+    Raises:
         ModelError: a directory that is not there or holds no model, a GGUF file, or `smollm2` that cannot be had.
     """
     refuse_gguf(model)
     if model == SMOLLM2:
-        return str(smollm2_dir()), SMOLLM2_SHA256
+        return str(smollm2_dir())
     folder = Path(model).expanduser()
     if not folder.is_dir():
         if model.startswith((".", "/", "~")) or model.count("/") > 1 or not model.strip("/ "):
             raise ModelError(f"no such model: '{model}' is not a directory")
-        return model, model
-    weights = sorted(folder.glob("*.safetensors"))
-    if not (folder / "config.json").is_file() or not weights:
+        return model
+    if not (folder / "config.json").is_file() or not any(folder.glob("*.safetensors")):
         hint = "; this is an adapter: name its base model" if (folder / "adapter_config.json").is_file() else ""
         raise ModelError(f"no model in '{model}': it needs config.json and *.safetensors{hint}")
-    return str(folder.resolve()), sha256_of([folder / "config.json", *weights])
+    return str(folder.resolve())
 
 
 def refuse_gguf(model: str) -> None:
@@ -67,7 +79,7 @@ def find_model(model: str) -> None:
     Raises:
         ModelError: it cannot, with what to name instead.
     """
-    path, _ = resolve(model)
+    path = located(model)
     if Path(path).is_dir():
         return
     from huggingface_hub import hf_hub_download, try_to_load_from_cache
@@ -110,7 +122,7 @@ def load(
     if dtype not in DTYPES:
         raise ModelError(f"no dtype '{dtype}'{did_you_mean(dtype, DTYPES)}")
     name = ("bfloat16" if place.startswith("cuda") else "float32") if dtype == "auto" else dtype
-    path, _ = resolve(model)
+    path = located(model)
     with quiet():
         more = _quantised(quantize, place, getattr(torch, name))
         network, tokenizer = _found(path, partial(_from_pretrained, path, getattr(torch, name), more))
@@ -146,7 +158,7 @@ def load_tokenizer(model: str) -> tuple[PreTrainedTokenizerBase, int | None]:
     """
     from transformers import AutoConfig, AutoTokenizer
 
-    path, _ = resolve(model)
+    path = located(model)
 
     def read(*, local: bool) -> tuple[Any, Any]:
         options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": local}

@@ -11,6 +11,7 @@ import json
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from datagen.errors import ModelError
 from datagen.json_text import dumps
@@ -43,6 +44,8 @@ class Origin:
 def origin_of(model: str, base_id: str, revision: str = "") -> Origin:
     """Return the origin of what is made from a model; where that is a folder, it is noted in the cache."""
     place = Path(model).expanduser()
+    if not model:
+        return Origin("a model that was given in memory", base_id, "")
     if not place.is_dir():
         return Origin(public_name(model), base_id, model, revision)
     cache.keep(_note(base_id), {"folder": str(place.resolve())})
@@ -63,7 +66,39 @@ def public_name(model: str) -> str:
         return model
     if found := _SNAPSHOT.search(place.resolve().as_posix()):
         return found[1].replace("--", "/", 1)
-    return place.resolve().name
+    here = place.resolve()
+    return here.parent.name if here.name == "model" else here.name  # of a run of `datagen train`
+
+
+def commit_of(model: str) -> str:
+    """Return the commit of a model of the Hub that lies in its local cache; "" where there is none."""
+    from huggingface_hub import try_to_load_from_cache
+
+    path = try_to_load_from_cache(model, "config.json")
+    return Path(path).parent.name if isinstance(path, str) else ""
+
+
+def check_state(folder: Path, model: Any) -> None:
+    """Check that a loaded base has the numbers that an adapter in a folder was trained on, where a model was given in memory.
+
+    Raises:
+        ModelError: it has others.
+    """
+    origin = read_origin(folder)
+    if origin and origin.base_id.startswith(STATE) and origin.base_id != state_identity(model):
+        raise ModelError(
+            f"{folder} was trained on other numbers than {origin.base} has; save that model, and train on its folder"
+        )
+
+
+def state_identity(model: Any) -> str:
+    """Return the identity of a model in memory: of its numbers, whatever their type is."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        held = tensor.detach().cpu().contiguous()
+        digest.update((held.float() if held.is_floating_point() else held).numpy().data)
+    return STATE + digest.hexdigest()
 
 
 def write_origin(folder: Path, origin: Origin) -> None:
@@ -105,7 +140,12 @@ def check_origin(folder: Path, base: str) -> None:
         ModelError: it has others.
     """
     origin = read_origin(folder)
-    if origin is None or origin.base_id.startswith(STATE) or not origin.base_id:
+    if origin is None or origin.base_id.startswith(STATE):
+        return
+    if base == origin.base_id:  # of the Hub, where the commit says what the weights are
+        held, asked = commit_of(base), origin.revision
+        if held and asked and held != asked:
+            raise ModelError(f"{folder} was trained on the commit {asked[:12]} of {base}, and the cache holds {held[:12]}")
         return
     if (held := resolve(base)[1]) != origin.base_id:
         raise ModelError(

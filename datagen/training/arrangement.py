@@ -36,7 +36,7 @@ def chosen(
 
     Args:
         model: of transformers, or an adapter on one.
-        score: the losses of a pass through it.
+        score: the losses of a pass through it, without noise.
         trained: its parameters that get a gradient, which have none yet and none afterwards.
         samples: all that will go through it.
         noisy: whether its embeddings get noise, of which each text has its own.
@@ -46,13 +46,14 @@ def chosen(
         expected = _gradient(score, trained, tried, "separate", 1)
     except Exception as error:  # whatever a model or an adapter raises on three short texts, it would raise in each step
         raise ModelError(f"this model cannot be trained so: {type(error).__name__}: {first_line(error)}") from error
-    # On a card trees are not measured yet: a node is a call per layer. Texts with noise have nothing in common.
-    alone = next(iter(trained.values())).device.type != "cpu" or noisy or _odd(model, samples)
+    # On a card trees are not measured yet: a node is a call per layer.
+    alone = next(iter(trained.values())).device.type != "cpu" or _odd(model, samples)
     exact = all(str(p.dtype) == "torch.float32" for p in model.parameters())
     apart = APART if exact else APART_ROUNDED
     if _drops(model):
         return "padded"  # no two passes are equal
-    ways: tuple[Arrangement, ...] = ("padded",) if alone else ("tree", "packed", "padded")
+    # Texts with noise have nothing in common.
+    ways: tuple[Arrangement, ...] = ("padded",) if alone else ("packed", "padded") if noisy else ("tree", "packed", "padded")
     for how in ways:
         with contextlib.suppress(Exception):  # what a model does with other attention than its own is its own affair
             found = _gradient(score, trained, tried, how, 2**31)

@@ -18,6 +18,7 @@ from datagen.render.sequences import rendered
 from datagen.training.batches import Sample
 from datagen.training.options import NO_RESULT, TrainOptions
 from datagen.training.outcome import Trained
+from datagen.training.prepare import turned_round
 
 _FACE = """---
 {face}
@@ -51,7 +52,10 @@ _PEFT = """Load it with peft:
 
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
-    model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained("{base}"), "{name}")"""
+    base = AutoModelForCausalLM.from_pretrained("{base}"){grown}
+    model = PeftModel.from_pretrained(base, "{name}")"""
+_GROWN = """
+    base.resize_token_embeddings({tokens}, mean_resizing=False)  # it has a token more"""
 _OWN = """Load it with `bottleneck.py`, which lies beside it and needs torch and safetensors alone:
 
     from transformers import AutoModelForCausalLM
@@ -70,7 +74,7 @@ _ROUNDED = " They are those of the base rounded to 4 bits (Q4_1), as the package
 # Of these the recipe tells always.
 _ALWAYS = ("method", "objective", "batch_size", "max_length", "seed")
 # What names files of this machine, or is told elsewhere.
-_LEFT = ("model", "teacher", "chat_template", "steps", "minutes", "epochs", "lr", "set", "fresh", *NO_RESULT)
+_LEFT = ("model", "teacher", "chat_template", "steps", "minutes", "epochs", "lr", "set", *NO_RESULT)
 SOURCES = 10  # that are named one by one
 
 
@@ -89,11 +93,17 @@ def card(name: str, origin: Origin, options: TrainOptions, samples: Sequence[Sam
     library = {"full": "transformers", "adapter": "pytorch"}.get(options.method, "peft")
     face = [f"base_model: {origin.base}"] if public else []
     return _FACE.format(face="\n".join([*face, f"library_name: {library}"]), tag=f", {options.method}") + _CARD.format(
-        kind=_KINDS[options.method], load=_LOAD.get(options.method, _PEFT).format(name=name, base=origin.base),
+        kind=_KINDS[options.method], load=_load(name, origin, options, tokenizer),
         base=origin.base, base_id=origin.base_id, revision=f" at `{origin.revision}`" if origin.revision else "",
         rounded=_ROUNDED if origin.loads == SMOLLM2 else "", data=_data(samples, trained), recipe=_recipe(options, trained),
         result=_result(trained), prompt=_prompt(options, tokenizer, trained.date),
     )  # fmt: skip
+
+
+def _load(name: str, origin: Origin, options: TrainOptions, tokenizer: Any) -> str:
+    """Return how it is loaded."""
+    grown = _GROWN.format(tokens=len(tokenizer)) if options.eot_token else ""
+    return _LOAD.get(options.method, _PEFT).format(name=name, base=origin.base, grown=grown)
 
 
 def _data(samples: Sequence[Sample], trained: Trained) -> str:
@@ -121,6 +131,8 @@ def _recipe(options: TrainOptions, trained: Trained) -> str:
     told |= {"steps": trained.steps, "lr": options.peak_lr, "dtype": trained.dtype}
     if options.chat_template:
         told["chat_template"] = Path(options.chat_template).name
+    if trained.history:
+        told["changed"] = [f"after step {one['step']}: {one['changed']}" for one in trained.history]
     if options.teacher:
         told["teacher"] = Path(options.teacher).name
     return "\n".join(f"{name}: {value if _bare(value) else dumps(value)}" for name, value in told.items())
@@ -145,10 +157,11 @@ def _prompt(options: TrainOptions, tokenizer: Any, date: str) -> str:
     if options.objective == "lm":
         return "None: it was trained on plain text."
     how = replace(options.rendering, date=date)
+    row = new_row(instruction="TASK", output="ANSWER")
+    turned = turned_round(row, {}) if options.direction == "backward" else row
     try:
-        shown = rendered(new_row(instruction="TASK", output="ANSWER"), tokenizer, how)[0].text
+        shown = rendered(row if isinstance(turned, str) else turned, tokenizer, how)[0].text
     except DataError:  # a template that wants more than a task
         return "The chat template of the tokenizer in this folder."
-    turned = " Here TASK is the text, and ANSWER the task that leads to it." if options.direction == "backward" else ""
     block = "\n".join("    " + line for line in shown.rstrip("\n").split("\n"))
-    return f"The chat template of the tokenizer in this folder makes:{turned}\n\n{block}"
+    return f"The chat template of the tokenizer in this folder makes:\n\n{block}"

@@ -20,7 +20,7 @@ from datagen.errors import UsageError, first_line, of_place
 from datagen.json_text import dumps
 from datagen.training.batches import Sample
 from datagen.training.evaluate import Evaluation
-from datagen.training.options import CHANGEABLE
+from datagen.training.options import CHANGEABLE, TrainOptions
 from datagen.training.parallel import ALONE, World, as_sharded, put, whole
 from datagen.training.spikes import Skipped
 
@@ -99,9 +99,13 @@ def save(
     """
     from safetensors.torch import save_file
 
-    tensors = {f"weight/{name}": whole(p) for name, p in trained.items()}
+    tensors: dict[str, Tensor] = {}
     for name, p in trained.items():
-        tensors |= {f"{m}/{name}": whole(optimiser.state[p][m]) for m in _MOMENTS if m in optimiser.state[p]}
+        held = {"weight": p, **{m: optimiser.state[p][m] for m in _MOMENTS if m in optimiser.state[p]}}
+        for kind, tensor in held.items():
+            value = whole(tensor)  # each has to ask, and one to keep it
+            if world.writes or world.staged:
+                tensors[f"{kind}/{name}"] = value
     tensors = world.collected(tensors)
     if not world.writes:
         return
@@ -164,8 +168,23 @@ def restore(
         put(p, tensors[f"weight/{name}"])
         # The moments lie beside their parameter, and are sharded as it is.
         state = {m: tensors[f"{m}/{name}"] for m in _MOMENTS if f"{m}/{name}" in tensors}
-        optimiser.state[p] = {m: t if m == "step" else as_sharded(p, t) for m, t in state.items()}
+        beside = p.device if optimiser.defaults.get("fused") else "cpu"  # where AdamW counts its steps
+        optimiser.state[p] = {m: t.to(beside) if m == "step" else as_sharded(p, t) for m, t in state.items()}
     return progress
+
+
+def check_steps(given: TrainOptions, now: TrainOptions, history: Sequence[Change], taken: int) -> None:
+    """Check that a run can go on with another number of steps: each batch begins where the one before it ended.
+
+    Raises:
+        UsageError: its batches come from `epochs`, so that other steps cut them otherwise; or more steps were taken.
+    """
+    if not any("steps" in one["changed"] for one in history):
+        return
+    if given.steps is None:
+        raise UsageError("train: --set: the steps of this run come from its epochs, and its batches from them: leave out steps")
+    if now.steps is not None and now.steps < taken:
+        raise UsageError(f"train: --set: {taken} steps were taken; give at least as many")
 
 
 def _other(path: Path, progress: Progress, before: Mapping[str, Any], now: Mapping[str, Any]) -> str:

@@ -25,19 +25,29 @@ def with_end_token(model: Any, tokenizer: Any, token: str | None, *, shared: boo
     """
     if token is None:
         return model, tokenizer, None
+    changed = ended(tokenizer, token)
+    if token in tokenizer.get_vocab():
+        return model, changed, None
+    model = grown(copy.deepcopy(model) if shared else model, len(changed))
+    return model, changed, int(changed.convert_tokens_to_ids(token))
+
+
+def ended(tokenizer: Any, token: str | None) -> Any:
+    """Return a tokenizer whose answers end with a token, and which has it; itself for None.
+
+    Raises:
+        UsageError: as `with_end_token`.
+    """
+    if token is None:
+        return tokenizer
     changed = copy.deepcopy(tokenizer)  # a shallow copy would share its vocabulary
-    new = token not in changed.get_vocab()
     if changed.chat_template:
         before = _ending(tokenizer)
         if before is None:
             raise UsageError("train: --eot-token: the chat template ends its turns with no special token; give --chat-template")
-        template = str(changed.chat_template)
-        changed.chat_template = template.replace(before, token)
+        changed.chat_template = str(changed.chat_template).replace(before, token)
     changed.add_special_tokens({"eos_token": token})
-    if not new:
-        return model, changed, None
-    model = grown(copy.deepcopy(model) if shared else model, len(changed))
-    return model, changed, int(changed.convert_tokens_to_ids(token))
+    return changed
 
 
 def _ending(tokenizer: Any) -> str | None:

@@ -31,13 +31,24 @@ def environment(device: str) -> dict[str, str]:
     found = {
         "python": platform.python_version(), "torch": torch.__version__, "transformers": transformers.__version__,
         "peft": peft.__version__, "system": f"{platform.system()} {platform.machine()}",
-        "processor": torch.backends.cpu.get_cpu_capability(), "threads": str(torch.get_num_threads()), "code": code(),
+        "processor": f"{_processor()} {torch.backends.cpu.get_cpu_capability()}".strip(),
+        "threads": str(torch.get_num_threads()), "code": code(),
     }  # fmt: skip
     if device.startswith("cuda"):
         found |= {"card": torch.cuda.get_device_name(device), "cuda": str(torch.version.cuda)}
         if _DRIVER.is_file():
             found["driver"] = _DRIVER.read_text("utf-8").partition("\n")[0]
     return found
+
+
+@cache
+def _processor() -> str:
+    """Return the name of the processor; "" where the system does not say."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
 
 
 def differs(before: Mapping[str, str], now: Mapping[str, str]) -> str:

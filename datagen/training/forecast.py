@@ -102,6 +102,9 @@ def timed(
     weights = {p.untyped_storage().data_ptr() for p in mine}
 
     def hold(tensor: Tensor) -> Tensor:
+        if type(tensor) not in (torch.Tensor, torch.nn.Parameter):  # a part of a cut one has no storage of its own
+            seen[id(tensor)] = tensor.nbytes
+            return tensor
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in weights:
             seen[storage.data_ptr()] = storage.nbytes()
@@ -129,7 +132,7 @@ def timed(
 
 def forecast(
     cost: Cost, plan: Course, samples: Sequence[Sample], measured: Sequence[Sample], layout: Layout, model: Any,
-    trained: Mapping[str, Tensor],
+    trained: Mapping[str, Tensor], shares: int = 1,
 ) -> Forecast:  # fmt: skip
     """Return what a run will be, from what its passes cost.
 
@@ -141,6 +144,7 @@ def forecast(
         layout: of its passes.
         model: whose weights are counted.
         trained: its parameters that are trained.
+        shares: of the rows, each computed by a process of its own.
     """
     looked_at = min(LOOKED_AT, plan.steps)
     sizes = [_computed(plan.batch(step * plan.steps // looked_at), layout) for step in range(looked_at)]
@@ -151,8 +155,8 @@ def forecast(
     texts = [t for s in samples for t in s.texts]
     return Forecast(
         texts=len(texts), tokens=sum(len(t.input_ids) for t in texts), label_tokens=sum(t.label_tokens for t in texts),
-        steps=plan.steps, step_tokens=step_tokens, step_s=step_tokens * cost.trained_s,
-        measuring_s=sum(_computed(measured, layout)) * cost.measured_s if measured else 0.0,
+        steps=plan.steps, step_tokens=step_tokens, step_s=step_tokens * cost.trained_s / shares,
+        measuring_s=sum(_computed(measured, layout)) * cost.measured_s / shares if measured else 0.0,
         memory=int(memory + cost.activations * max(map(max, sizes))), trained=sum(p.numel() for p in trained.values()),
         frozen=sum(p.numel() for p in numbers) - sum(p.numel() for p in trained.values()),
     )  # fmt: skip

@@ -15,7 +15,6 @@ from datagen.models.weights import quiet
 TOKENS = 6  # that are generated for a measurement
 PROMPT = 32  # tokens before them
 TIMES = 3  # of which the fastest counts
-MERGED = ("lora", "dora", "ia3")  # methods whose adapter can be added to the weights: then it costs nothing
 
 
 def latency(network: Any, method: str) -> dict[str, float]:

@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,9 +35,9 @@ from datagen.training.objective import Objective, log_probabilities, objective_o
 from datagen.training.optimiser import adamw, set_for_training
 from datagen.training.options import TrainOptions, with_changes
 from datagen.training.outcome import Trained
-from datagen.training.parallel import ALONE, World, clipped, put, shard, whole
+from datagen.training.parallel import ALONE, World, clip, put, shard, whole
 from datagen.training.passes import MICRO_TOKENS, Arrangement, Layout, split_of
-from datagen.training.pipeline import Stage
+from datagen.training.pipeline import PipelineStage
 from datagen.training.prepare import Prepared, begun_in, prepared
 from datagen.training.saving import written
 from datagen.training.signals import Heard, heard, stopped
@@ -92,7 +93,7 @@ def train(
         DataError: no row can be trained on.
         ModelError: the model is not there, or losses are not finite; or `Stopped`: by a signal, after a checkpoint in `out`.
     """
-    device = str(next(base[0].parameters()).device) if base else pick_device(options.device)
+    device = str(next(base[0].parameters()).device) if base else world.device or pick_device(options.device)
     half = computes_in_bfloat16(options.dtype, device)
     # An adapter may sit on rounded weights; whole weights must not lose small updates.
     if options.dtype == "bfloat16" and not half:
@@ -100,11 +101,15 @@ def train(
     dtype = "bfloat16" if half and options.method != "full" and device.startswith("cuda") else "float32"
     start = based(options, base, device, dtype, identify=out is not None)
     begun = begun_in(out, options)
-    ready = prepared(rows, eval_rows, start, options, begun, out if world.writes else None)
+    today = world.told(datetime.now().astimezone().date().isoformat())
+    ready = prepared(rows, eval_rows, start, options, begun, out if world.writes else None, today)
+    if world.told(ready.mark) != ready.mark:
+        raise ModelError("the processes of this run made other texts of its rows: their code or their model differs")
     history = [*begun[1].history] if begun and begun[0] == ready.mark else []
     if options.set and (not history or history[-1]["changed"] != options.set):
         history.append({"step": begun[1].step if begun and begun[0] == ready.mark else 0, "changed": dict(options.set)})
     given, options = options, with_changes(options, [one["changed"] for one in history])
+    checkpoint.check_steps(given, options, history, begun[1].step if begun and begun[0] == ready.mark else 0)
     check_vocabulary(start.model, ready.samples)
     with trainable(start, options) as network, set_for_training(network, options):
         run = _Run(network, options, ready, out, device, half, tell, given.begun_with(), history, world, start.teacher)
@@ -124,12 +129,11 @@ def _told(run: _Run, progress: checkpoint.Progress, after: Evaluation | None, sl
     ready = run.ready
     taken = [loss for loss in progress.losses if loss is not None]
     quarter = max(1, len(taken) // 4)
-    used = len({s.id for s in ready.samples}) if run.options.objective == "lm" else sum(s.part == 0 for s in ready.samples)
     return Trained(
         losses=taken, eval_before=progress.before, eval_after=after,
         first_loss=sum(taken[:quarter]) / quarter, last_loss=sum(taken[-quarter:]) / quarter,
         steps=run.plan.steps, tokens=progress.tokens, label_tokens=progress.label_tokens,
-        rows_used=used,
+        rows_used=sum(s.part == 0 for s in ready.samples),
         samples=sum(len(s.texts) for s in ready.samples), left_out=ready.left_out,
         untaught=ready.untaught, date=ready.date, seconds=progress.seconds, dtype="bfloat16" if run.half else "float32",
         arrangement=run.layout.how, skipped=progress.skipped, history=progress.history, latency=slower,
@@ -159,18 +163,19 @@ class _Run:
         self.network.train(not self.objective.paired)
         self.samples, self.measured = ready.samples, ready.measured
         everything = [t for s in [*self.samples, *(self.measured[0] if self.measured else ())] for t in s.texts]
-        how: Arrangement = chosen(model, self.network, _trained(model), everything, noisy=options.neftune is not None)
+        found = chosen(model, self.network.without_noise, _trained(model), everything, noisy=options.neftune is not None)
+        how: Arrangement = world.told(found)
         micro_tokens = options.micro_tokens or (MICRO_TOKENS if device == "cpu" else 8192)
         self.layout = Layout(how, micro_tokens, device, split_of(model))
-        self.uncut = copy.deepcopy(model) if world.cut and world.writes and out else None
-        self.stage = Stage(self.network, world.rank, world.size) if world.staged else None
+        self.uncut = copy.deepcopy(model).to("cpu") if world.cut and world.writes and out else None
+        self.stage = PipelineStage(self.network, world.rank, world.size) if world.staged else None
         self.partial = self.stage.shared if self.stage else cut_layers(model, world.mesh["tensor"]) if world.mesh else []
         if world.sharded:
             shard(self.network)
         self.trained = _trained(model)
         self.optimiser: Optimizer = adamw(model, self.trained, options, fused=world.mesh is None)
         self.plan = self._plan(options.steps)
-        self.last_good = LastGood(self.trained, self.optimiser)
+        self.last_good = LastGood(self.trained, self.optimiser, world)
 
     def _plan(self, steps: int | None) -> Course:
         options = self.options
@@ -213,14 +218,16 @@ class _Run:
                     on_step({**line, "steps": self.plan.steps})
                 due = (step + 1) % options.save_every == 0 or time.monotonic() - saved >= SAVE_EVERY_S
                 # After the last step, only where something is left that takes long.
-                due = bool(out and (word.signal or (due if step + 1 < self.plan.steps else self.measured)))
-                due, word.signal = world.told((due, word.signal))
+                # Read once: one that comes while this is decided is of the next step.
+                number = word.signal
+                due = bool(out and (number or (due if step + 1 < self.plan.steps else self.measured)))
+                due, number = world.told((due, number))
                 if out and due:
                     log.save()
                     checkpoint.save(out, self.ready.mark, progress, self.trained, self.optimiser, self.facts, world)
                     saved = time.monotonic()
-                if word.signal:
-                    raise stopped(step + 1, self.plan.steps, word, fresh=options.fresh)
+                if number:
+                    raise stopped(step + 1, self.plan.steps, number, fresh=options.fresh)
         log.save()
         after = self._evaluated()
         return replace(progress, seconds=earlier + time.monotonic() - started), after
@@ -257,7 +264,7 @@ class _Run:
             asked = {"measures": bool(measured), "twice": self.options.minutes is not None}
             cost = timed(self.network, self.objective, self.plan.batch(0), self.layout, self.trained, **asked)
         model = self.uncut if self.stage and self.uncut is not None else self.model
-        return forecast(cost, self.plan, self.samples, measured, self.layout, model, _trained(model))
+        return forecast(cost, self.plan, self.samples, measured, self.layout, model, _trained(model), self.world.shares)
 
     def _refer(self, progress: checkpoint.Progress | None) -> None:
         """Give pairs the log-probabilities of the model before the first step, which a checkpoint keeps."""
@@ -268,7 +275,10 @@ class _Run:
         if known is None:
             if progress is not None:
                 raise ModelError(f"{self.out}/checkpoint lacks the log-probabilities of its start; remove it to begin again")
-            known = [pair for group in groups for pair in log_probabilities(self.network, group, self.layout)]
+            with torch.autocast(
+                self._kind, dtype=torch.bfloat16, enabled=self.half
+            ):  # as in the steps: else they differ at once
+                known = [pair for group in groups for pair in log_probabilities(self.network, group, self.layout)]
             if self.out and self.world.writes:
                 checkpoint.write_reference(self.out, self.ready.mark, known)
         self.samples = referred(self.samples, known[: len(self.samples)])
@@ -300,9 +310,10 @@ class _Run:
     ) -> tuple[dict[str, Any], checkpoint.Progress]:  # fmt: skip
         """Take one optimiser step over one global batch; return its line of metrics, and how far the run is then."""
         options, batch = self.options, self.plan.batch(step)
-        with seeded(options.seed * 1_000_003 + step, self.device):  # of dropout and noise
+        # Of dropout and noise, which are others for each share of the rows.
+        with seeded(options.seed * 1_000_003 + step + (self.world.share_at << 40), self.device):
             loss, own = self._gradient(batch)
-        norm = self._clipped()
+        norm = clip(self.trained, options.clip, self.world, self.partial)
         log.add(step + 1, own)
         lr = self.plan.lr(step) * options.spike_lr_factor ** len(progress.skipped)
         line: dict[str, Any] = {
@@ -312,9 +323,10 @@ class _Run:
         }  # fmt: skip
         counted: dict[str, Any] = {"step": step + 1, "tokens": progress.tokens + line["tokens"]}
         found = (("loss", loss, progress.losses), ("gradient norm", norm, progress.norms))
-        spike = next((one for one in found if outside(*one, options.spike)), None)
+        # Told by one: where the processors differ, so may the last bits of what they compared.
+        spike = self.world.told(next((one for one in found if outside(*one, options.spike)), None))
         if spike:
-            skipped = self._left_out(step, *spike[:2], own, progress.skipped)
+            skipped = self._left_out(step, spike[0], spike[1], own, progress.skipped)
             line |= {"loss": None, "grad_norm": None, "skipped": f"{skipped['what']} {skipped['value']}"}
             counted |= {"losses": [*progress.losses, None], "norms": [*progress.norms, None]}
             return line, replace(progress, **counted, skipped=[*progress.skipped, skipped])
@@ -328,12 +340,6 @@ class _Run:
             self.last_good.keep(step + 1)
         counted["label_tokens"] = progress.label_tokens + line["label_tokens"]
         return line, replace(progress, **counted, losses=[*progress.losses, loss], norms=[*progress.norms, norm])
-
-    def _clipped(self) -> float:
-        """Clip the gradient; return what its norm was."""
-        if self.world.mesh is not None or self.stage:
-            return clipped(self.trained.values(), self.options.clip, self.world, self.partial)
-        return whole(torch.nn.utils.clip_grad_norm_(list(self.trained.values()), self.options.clip)).item()
 
     def _gradient(self, batch: Sequence[Sample]) -> tuple[float, list[tuple[Sample, float]]]:
         """Compute the gradient of a global batch; return its loss, and each sample's own."""
@@ -364,10 +370,12 @@ class _Run:
         self.world.sum_gradients(self.trained, self.partial)
         # Copied once, here: a card would wait for each.
         summed = sum(t / weight for t in torch.stack(totals).tolist()) if totals else 0.0
-        mine = list(zip(samples, torch.cat(own).tolist(), strict=True)) if own else []
+        places = {id(sample): place for place, sample in enumerate(batch)}  # a sample is the same everywhere by its place
+        mine = [(places[id(s)], loss) for s, loss in zip(samples, torch.cat(own).tolist(), strict=True)] if own else []
         if self.world.size > 1:
             summed = self.world.sum(torch.tensor(summed, dtype=torch.float32, device=self.device)).item()
-        return self.world.told_by_last((summed, self.world.gathered(mine)))  # type: ignore[no-any-return]
+        summed, found = self.world.told_by_last((summed, self.world.gathered(mine)))
+        return summed, [(batch[place], loss) for place, loss in found]
 
     def _left_out(
         self, step: int, what: str, value: float, own: Sequence[tuple[Sample, float]], before: Sequence[Skipped]

@@ -90,15 +90,21 @@ class Network(torch.nn.Module):
         self.model = model
         self.head = label_head(model)
         self.smoothing, self.noise, self.logits_bytes, self.teacher = smoothing, noise, logits_bytes, teacher
-        self.stage: Any = None  # of a pipeline; see `pipeline.Stage`
+        self.stage: Any = None  # of a pipeline; see `pipeline.PipelineStage`
 
-    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def without_noise(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the losses of a pass as in training, but for the noise."""
+        found: tuple[Tensor, Tensor] = self(batch, noisy=False)
+        return found
+
+    def forward(self, batch: Batch, *, noisy: bool = True) -> tuple[Tensor, Tensor]:
         """Return the losses of a pass, as `label_loss`."""
         smoothing = self.smoothing if self.training else 0.0
-        noisy = _noisy(self.model, batch, self.noise) if self.noise and self.training else contextlib.nullcontext()
+        adds = noisy and self.noise and self.training
+        noise = _noisy(self.model, batch, self.noise or 0.0) if adds else contextlib.nullcontext()
         teacher = self.teacher if self.training else None
         of = partial(label_loss, self.head, logits_bytes=self.logits_bytes, smoothing=smoothing, teacher=teacher)
-        with noisy:
+        with noise:
             losses: tuple[Tensor, Tensor] = self.stage.losses(batch, of) if self.stage else of(batch)
             return losses
 

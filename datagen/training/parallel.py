@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -22,14 +22,19 @@ from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 
 from datagen.errors import ModelError, UsageError, first_line
 from datagen.models.bottleneck import blocks
+from datagen.models.causal_lm import pick_device
 from datagen.training.batches import Sample
-from datagen.training.tensor_parallel import local
+from datagen.training.tensor_parallel import is_cut, local
 from datagen.training.tree import read_length
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-_GONE = re.compile("connection|closed|reset|peer|timed? ?out|nccl", re.IGNORECASE)  # in what a lost process raises here
+    from datagen.training.options import TrainOptions
+
+_GONE = re.compile(
+    "connection|closed|reset|peer|timed? ?out|remote process", re.IGNORECASE
+)  # in what a lost process raises here
 WAIT = timedelta(minutes=30)  # for a process that computes longer than the others; one that is gone is noticed at once
 
 
@@ -43,6 +48,7 @@ class World:
         sharded: whether weights are sharded between them by FSDP2.
         mesh: of (data, tensor): those in a line of the second share each layer; None where each has whole layers.
         staged: whether each has some of the blocks, and all have the same rows.
+        device: that this process computes on; "" where its options say.
     """
 
     rank: int = 0
@@ -50,6 +56,7 @@ class World:
     sharded: bool = False
     mesh: DeviceMesh | None = field(default=None, compare=False)
     staged: bool = False
+    device: str = ""
 
     @property
     def writes(self) -> bool:
@@ -69,6 +76,16 @@ class World:
         if self.mesh is None:
             return self.rank, self.size, None
         return self.mesh.get_local_rank("data"), self.mesh["data"].size(), self.mesh["data"].get_group()
+
+    @property
+    def shares(self) -> int:
+        """How many shares of the rows there are."""
+        return self._data[1]
+
+    @property
+    def share_at(self) -> int:
+        """Which of them this process has, from 0."""
+        return self._data[0]
 
     def share(self, samples: Sequence[Sample]) -> list[Sample]:
         """Return this process's part of a global batch: neighbours in the order of their tokens, about as many to each."""
@@ -95,7 +112,7 @@ class World:
         """Return the largest number of any process."""
         if self.size == 1:
             return number
-        found = torch.tensor([number])
+        found = torch.tensor([number], dtype=torch.int64)
         dist.all_reduce(found, dist.ReduceOp.MAX)
         return int(found.item())
 
@@ -166,8 +183,8 @@ class World:
                 g.copy_(part.view_as(g))
 
 
-def clipped(trained: Iterable[Tensor], most: float, world: World, same: Sequence[Tensor] = ()) -> float:
-    """Scale gradients, of which each process has a part, so that their norm is at most so much; return what it was.
+def clip(trained: Mapping[str, Tensor], most: float, world: World, same: Sequence[Tensor] = ()) -> float:
+    """Scale gradients so that their norm is at most so much; return what it was.
 
     `clip_grad_norm_` refuses a mixture of cut and whole ones, and knows nothing of stages.
 
@@ -177,8 +194,10 @@ def clipped(trained: Iterable[Tensor], most: float, world: World, same: Sequence
         world: whose processes share layers, or have stages.
         same: of stages, the parameters that all of them have.
     """
-    grads = {id(p): p.grad for p in trained if p.grad is not None}
-    everywhere = {id(p) for p in same} if world.staged else {n for n, g in grads.items() if not hasattr(g, "to_local")}
+    if world.mesh is None and not world.staged:
+        return whole(torch.nn.utils.clip_grad_norm_(list(trained.values()), most)).item()
+    grads = {id(p): p.grad for p in trained.values() if p.grad is not None}
+    everywhere = {id(p) for p in same} if world.staged else {name for name, grad in grads.items() if not is_cut(grad)}
     sums = torch.zeros(2, dtype=torch.float64)
     for name, grad in grads.items():
         sums[int(name in everywhere)] += local(grad).double().square().sum().cpu()
@@ -206,13 +225,14 @@ ALONE = World()
 
 
 @contextmanager
-def joined(rank: int, size: int, device: str) -> Iterator[World]:
+def joined(rank: int, size: int) -> Iterator[World]:
     """Join the other processes, whose place is in the environment (MASTER_ADDR, MASTER_PORT), and leave them at the end.
 
     Raises:
         ModelError: one of them is gone.
     """
-    dist.init_process_group("nccl" if device.startswith("cuda") else "gloo", rank=rank, world_size=size, timeout=WAIT)
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    dist.init_process_group(backend, rank=rank, world_size=size, timeout=WAIT)
     try:
         yield World(rank, size)
     except (RuntimeError, dist.DistError) as error:
@@ -225,22 +245,34 @@ def joined(rank: int, size: int, device: str) -> Iterator[World]:
         dist.destroy_process_group()
 
 
-def arranged(world: World, parallel: str, tensor: int, pipeline: int, device: str) -> World:
+def arranged(world: World, options: TrainOptions) -> World:
     """Return the world of a run whose options are known; every process has to ask.
 
     Raises:
         UsageError: its processes cannot be divided so.
     """
+    tensor, pipeline = options.tensor_parallel, options.pipeline_parallel
+    device = pick_device(options.device)
+    if device.startswith("cuda"):
+        device = f"cuda:{int(os.environ.get('LOCAL_RANK', world.rank)) % torch.cuda.device_count()}"
+        torch.cuda.set_device(device)
+        if pipeline > 1:
+            raise UsageError(
+                "train: --pipeline-parallel was made for processors only so far; --tensor-parallel is for GPUs, too"
+            )
+    if pipeline > 1 and (tensor > 1 or options.eot_token):
+        raise UsageError("train: --pipeline-parallel goes neither with --tensor-parallel nor with --eot-token")
     if pipeline > 1:
         if world.size != pipeline:
             raise UsageError(f"train: --pipeline-parallel {pipeline} wants {pipeline} processes, not {world.size}")
-        return World(world.rank, world.size, staged=True)
+        return World(world.rank, world.size, staged=True, device=device)
     if tensor == 1:
-        return World(world.rank, world.size, sharded=parallel == "fsdp")
+        return World(world.rank, world.size, sharded=options.parallel == "fsdp", device=device)
     if world.size % tensor:
         raise UsageError(f"train: {world.size} processes cannot be divided by --tensor-parallel {tensor}")
     shape, names = (world.size // tensor, tensor), ("data", "tensor")
-    return World(world.rank, world.size, mesh=init_device_mesh(device.partition(":")[0], shape, mesh_dim_names=names))
+    mesh = init_device_mesh(device.partition(":")[0], shape, mesh_dim_names=names)
+    return World(world.rank, world.size, mesh=mesh, device=device)
 
 
 def place() -> tuple[int, int]:

@@ -46,7 +46,7 @@ class _Received(torch.autograd.Function):
     """The states of the stage before; their gradient goes back to it."""
 
     @staticmethod
-    def forward(ctx: Any, spur: Tensor, shape: tuple[int, ...], stage: Stage) -> Tensor:
+    def forward(ctx: Any, spur: Tensor, shape: tuple[int, ...], stage: PipelineStage) -> Tensor:
         ctx.stage = stage
         states = torch.empty(shape, dtype=spur.dtype, device=spur.device)
         dist.recv(states, stage.rank - 1)
@@ -62,7 +62,7 @@ class _Sent(torch.autograd.Function):
     """The end of a stage: a number that stands for the loss that the last one makes of its states."""
 
     @staticmethod
-    def forward(ctx: Any, states: Tensor, stage: Stage) -> Tensor:
+    def forward(ctx: Any, states: Tensor, stage: PipelineStage) -> Tensor:
         ctx.stage, ctx.like = stage, (states.shape, states.dtype, states.device)
         stage.send(states, stage.rank + 1)
         return torch.zeros((), device=states.device)
@@ -75,7 +75,7 @@ class _Sent(torch.autograd.Function):
         return grad.to(dtype), None
 
 
-class Stage:
+class PipelineStage:
     """The blocks that a process has.
 
     Attributes:

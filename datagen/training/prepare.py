@@ -23,6 +23,7 @@ from datagen.text.names import called, of_prompts
 from datagen.text.row_language import language_of
 from datagen.training import checkpoint, text_cache
 from datagen.training.batches import Sample
+from datagen.training.end_token import ended
 from datagen.training.options import TrainOptions
 from datagen.training.pairs import all_in_hindsight, each
 from datagen.training.shaping import shaped
@@ -64,8 +65,9 @@ def reader_of(options: TrainOptions) -> Reader:
     tokenizer, longest = load_tokenizer(base or options.model)
     if base:
         tokenizer = own_tokenizer(Path(options.model).expanduser()) or tokenizer
-    tokenizer = with_template(tokenizer, options.chat_template)
-    return Reader(tokenizer, min(options.longest, longest or options.longest))
+    tokenizer = ended(with_template(tokenizer, options.chat_template), options.eot_token)
+    reads = options.longest if longest is None else int(longest * options.stretched)
+    return Reader(tokenizer, min(options.longest, reads))
 
 
 def readable(read: Iterable[Row]) -> tuple[list[Row], Counter[str]]:
@@ -110,6 +112,7 @@ def prepared(
     options: TrainOptions,
     begun: tuple[str, checkpoint.Progress] | None = None,
     out: Path | None = None,
+    today: str = "",
 ) -> Prepared:
     """Return rows as samples.
 
@@ -123,25 +126,27 @@ def prepared(
         options: of the run.
         begun: the fingerprint and the progress of a checkpoint that may be gone on from.
         out: the run folder, beside whose checkpoint the texts are kept; None keeps nothing.
+        today: YYYY-MM-DD; "" = by the clock of this machine.
 
     Raises:
         DataError: no row can be trained on.
     """
     tokenizer, most = base.tokenizer, base.most
     fitting, unfit = _fitted(rows, options)
-    measuring = _fitted(eval_rows, options)[0] if eval_rows else None
+    measuring, unmeasured = _fitted(eval_rows, options) if eval_rows else (None, [])
     if measuring is not None:
         measuring = shaped(measuring, options, fitting)
     fitting = shaped(fitting, options)
     dates = [""]
     if shows_today(repr(tokenizer.chat_template)):
-        today = options.date or datetime.now().astimezone().date().isoformat()
+        today = options.date or today or datetime.now().astimezone().date().isoformat()
         dates = [begun[1].date, today] if begun and begun[1].date and not options.date else [today]
     for date in dict.fromkeys(dates):
         how = replace(options.rendering, date=date)
         groups = [fitting] if measuring is None else [fitting, measuring]
         made = _texts(groups, tokenizer, most, how, options, out)
-        (samples, left_out), measured = made[0], made[1] if measuring is not None else None
+        samples, left_out = made[0]
+        measured = None if measuring is None else (made[1][0], [*unmeasured, *made[1][1]])
         mark = checkpoint.fingerprint(options.begun_with(), base.identity, [samples, measured[0] if measured else []])
         if begun and mark == begun[0]:
             break

@@ -23,7 +23,8 @@ from datagen.training.start import Base
 
 def trained_ends(samples: Sequence[Sample], tokenizer: Any) -> list[int]:
     """Return the special tokens that most texts were taught to end with; a server must stop at them."""
-    last = Counter(next(label for label in reversed(s.labels) if label != IGNORED) for s in samples)
+    ends = (next((label for label in reversed(s.labels) if label != IGNORED), None) for s in samples)
+    last = Counter(end for end in ends if end is not None)
     return sorted(token for token, n in last.items() if token in tokenizer.added_tokens_decoder and 2 * n > len(samples))
 
 

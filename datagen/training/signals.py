@@ -22,11 +22,11 @@ class Heard:
     signal: int = 0
 
 
-def stopped(done: int, steps: int, word: Heard, *, fresh: bool) -> Stopped:
-    """Return what ends a run after so many of its steps, the last of which a checkpoint holds."""
+def stopped(done: int, steps: int, number: int, *, fresh: bool) -> Stopped:
+    """Return what ends a run for a signal after so many of its steps, the last of which a checkpoint holds."""
     same = "the same command without --fresh" if fresh else "the same command"
     then = f"goes on from step {done + 1}" if done < steps else "goes on after the last step"
-    return Stopped(f"stopped after step {done} of {steps}, which a checkpoint holds; {same} {then}", word.signal)
+    return Stopped(f"stopped after step {done} of {steps}, which a checkpoint holds; {same} {then}", number)
 
 
 @contextmanager

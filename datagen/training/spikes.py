@@ -15,6 +15,7 @@ import torch
 
 from datagen.errors import ModelError
 from datagen.training.batches import Sample
+from datagen.training.parallel import ALONE, World
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,7 +26,7 @@ FLOOR = {"loss": 0.05, "gradient norm": 0.25}  # least spread: of a loss as a sh
 MOST = 3  # spikes of a run
 NEAR = 8  # steps: two spikes so near each other have one cause
 KEPT_EVERY = 20  # good steps between the states that are kept
-KEPT_BYTES = 2**30  # largest state that is kept in memory; of a larger one the checkpoint on disk is all there is
+KEPT_BYTES = 2**30  # largest state that is kept in memory; a larger one is not put back: the step is left out alone
 NAMED = 16  # ids in a message
 
 
@@ -95,10 +96,10 @@ def _refuse(skipped: Sequence[Skipped]) -> None:
 class LastGood:
     """The state of an earlier step, in memory."""
 
-    def __init__(self, trained: Mapping[str, Tensor], optimiser: Optimizer) -> None:
-        """Keep nothing yet."""
+    def __init__(self, trained: Mapping[str, Tensor], optimiser: Optimizer, world: World = ALONE) -> None:
+        """Keep nothing yet; what one process cannot keep none does, or they would go back to other steps."""
         self._trained, self._optimiser = trained, optimiser
-        self._small = 3 * sum(p.numel() * p.element_size() for p in trained.values()) <= KEPT_BYTES
+        self._small = world.most(3 * sum(p.numel() * p.element_size() for p in trained.values())) <= KEPT_BYTES
         self._kept: tuple[int, list[Tensor], list[dict[str, Tensor]]] | None = None
 
     def keep(self, step: int) -> None:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from datagen.errors import ModelError, UsageError
 from datagen.models.adapter import base_of, grown, own_tokenizer
 from datagen.models.causal_lm import load, resolve
-from datagen.models.origin import STATE, check_origin
+from datagen.models.origin import check_origin, state_identity
 from datagen.render.template import with_template
 from datagen.training.batches import Sample
 from datagen.training.end_token import with_end_token
@@ -139,11 +136,7 @@ def _identity(named: str, given: tuple[Any, Any] | None) -> tuple[str, str]:
     """Return what is loaded for the base of a run, and the identity of its weights."""
     if given is None:
         return named, resolve(named)[1]
-    digest = hashlib.sha256()
-    for name, tensor in given[0].state_dict().items():
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data)
-    return str(given[0].config._name_or_path or named), STATE + digest.hexdigest()
+    return str(given[0].config._name_or_path or ""), state_identity(given[0])
 
 
 def check_vocabulary(model: Any, samples: list[Sample]) -> None:

@@ -72,6 +72,11 @@ def _cut(module: Any, style: str, mesh: DeviceMesh) -> Iterable[Tensor]:
     return []
 
 
+def is_cut(tensor: Any) -> bool:
+    """Whether a process has only a part of a tensor; some that stay whole are DTensors, too."""
+    return any(one.is_shard() for one in getattr(tensor, "placements", ()))
+
+
 def local(tensor: Any) -> Tensor:
     """Return the part of a tensor that this process has."""
     held: Tensor = tensor.to_local() if hasattr(tensor, "to_local") else tensor

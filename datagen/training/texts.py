@@ -102,8 +102,11 @@ def cut(text: Encoded, most: int) -> Encoded:
 
 def _cut_alike(sides: Sequence[Sequence[Encoded]], most: int) -> list[list[Encoded]]:
     """Return two texts to be compared with as much of their common task cut off, so that both answers have the same one."""
-    over = max(0, max(len(found[-1].input_ids) for found in sides) - most)
-    return [[cut(found[-1], max(2, len(found[-1].input_ids) - over))] for found in sides]
+    texts = [found[-1] for found in sides]
+    over = max(0, max(len(text.input_ids) for text in texts) - most)
+    first = min(next(at for at, label in enumerate(text.labels) if label != IGNORED) for text in texts)
+    gone = max(0, min(over, first - 2))
+    return [[cut(cut(text, len(text.input_ids) - gone), most)] for text in texts]
 
 
 def split_at_turns(row: Row, tokenizer: Tokenizer, most: int, how: Rendering) -> list[Encoded]:

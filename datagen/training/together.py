@@ -16,13 +16,13 @@ import torch
 
 from datagen.child import end_with_parent, python
 from datagen.data.rows import Row
-from datagen.errors import DatagenError, Stopped, UsageError
-from datagen.models.causal_lm import pick_device
+from datagen.errors import DatagenError, ModelError, Stopped, UsageError
 from datagen.training.loop import train
 from datagen.training.options import TrainOptions
 from datagen.training.outcome import Trained
 from datagen.training.parallel import arranged, joined, place
 
+_HERE = b"here\n"  # what a process says when it has begun
 _JOINED: list[bool] = []  # whether the processes of torchrun were told what to do
 
 
@@ -37,19 +37,24 @@ def train_together(
     """
     _, size = place()
     if size == 1 and options.processes == 1:
-        if (shared := options.tensor_parallel) > 1:
-            raise UsageError(f"train: --tensor-parallel {shared} needs --processes {shared}, or a multiple of it")
-        if (stages := options.pipeline_parallel) > 1:
-            raise UsageError(f"train: --pipeline-parallel {stages} needs --processes {stages}")
+        _check_alone(options)
         return train(rows, options, out, eval_rows, on_step, tell=tell)
-    device = pick_device(options.device)
     with contextlib.ExitStack() as stack:
         count = stack.enter_context(_followers(options.processes)) if size == 1 else size
-        world = stack.enter_context(joined(0, count, device))
+        world = stack.enter_context(joined(0, count))
         _JOINED.append(True)
         world.told((rows, options, out, eval_rows))
-        world = arranged(world, options.parallel, options.tensor_parallel, options.pipeline_parallel, device)
-        return train(rows, options, out, eval_rows, on_step, tell=tell, world=world)
+        return train(rows, options, out, eval_rows, on_step, tell=tell, world=arranged(world, options))
+
+
+def _check_alone(options: TrainOptions) -> None:
+    """Refuse what one process would ignore in silence."""
+    if (shared := options.tensor_parallel) > 1:
+        raise UsageError(f"train: --tensor-parallel {shared} needs --processes {shared}, or a multiple of it")
+    if (stages := options.pipeline_parallel) > 1:
+        raise UsageError(f"train: --pipeline-parallel {stages} needs --processes {stages}")
+    if options.parallel == "fsdp":
+        raise UsageError("train: --parallel fsdp needs several processes: --processes 2, or torchrun")
 
 
 @contextlib.contextmanager
@@ -64,8 +69,14 @@ def _followers(size: int) -> Iterator[int]:
     os.environ |= shared
     torch.set_num_threads(threads)
     words = python("datagen.training.together", os.getpid())
-    children = [subprocess.Popen(words, env={**os.environ, "RANK": str(rank)}) for rank in range(1, size)]
+    children = [
+        subprocess.Popen(words, env={**os.environ, "RANK": str(rank)}, stdout=subprocess.PIPE) for rank in range(1, size)
+    ]
     try:
+        for rank, child in enumerate(children, 1):
+            assert child.stdout is not None
+            if child.stdout.readline() != _HERE:  # else all would wait for one that never comes
+                raise ModelError(f"process {rank} of this run did not begin; what it said is above")
         yield size
     finally:
         torch.set_num_threads(before)
@@ -84,28 +95,26 @@ def follow() -> None:
     # The first process hears Ctrl+C, and says when all stop.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    local = int(os.environ.get("LOCAL_RANK", rank))
-    device = f"cuda:{local % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu"
-    with joined(rank, size, device) as world:
+    with joined(rank, size) as world:
         told = world.told(None)
         if told is None:
             return
         rows, options, out, eval_rows = told
-        mine = arranged(world, options.parallel, options.tensor_parallel, options.pipeline_parallel, device)
         with contextlib.suppress(Stopped):
-            train(rows, options, out, eval_rows, world=mine)
+            train(rows, options, out, eval_rows, world=arranged(world, options))
 
 
 def dismiss() -> None:
     """Let the other processes of torchrun go, where there was nothing to train."""
     rank, size = place()
     if size > 1 and rank == 0 and not _JOINED:
-        with joined(0, size, pick_device("auto")) as world:
+        with joined(0, size) as world:
             world.told(None)
 
 
 if __name__ == "__main__":
     end_with_parent(int(sys.argv[1]))
+    os.write(1, _HERE)
     try:
         follow()
     except DatagenError as error:

@@ -11,8 +11,8 @@ import copy
 import heapq
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
@@ -45,6 +45,7 @@ class Grown:
         unreachable: new tokens that their own text is not cut into.
         not_round: measured documents that are not the same when they are decoded.
         changed_ascii: measured pieces of plain ASCII that are cut otherwise than before.
+        unread: problem → documents that could not be read.
     """
 
     tokens: int
@@ -56,6 +57,7 @@ class Grown:
     unreachable: int
     not_round: int
     changed_ascii: int
+    unread: Mapping[str, int] = field(default_factory=dict)
 
 
 def continued(
@@ -255,6 +257,16 @@ def grow_embeddings(model: Any, before: Any, after: Any, how: Literal["mean", "r
                 weight[at] = known[[t.id for t in tokenizer.tokenize(token)]].mean(0).to(weight.dtype)
 
 
+def _texts(corpus: Sequence[str], unread: Counter[str]) -> Iterator[str]:
+    """Yield the texts of documents; count why others have none."""
+    for path in corpus:
+        for document in documents(path):
+            if document.problem:
+                unread[document.problem] += 1
+            else:
+                yield document.text
+
+
 def grow(
     corpus: Sequence[str], out: str | Path, *, model: str = "smollm2", size: int = 10_000,
     init: Literal["mean", "random"] = "mean", ascii_too: bool = False, seed: int = 17,
@@ -275,15 +287,17 @@ def grow(
         DataError: the corpus cannot be read, or has no text.
         ModelError: the model cannot be had.
     """
-    place = Path(out)
+    place = Path(out).absolute()
     if place.exists() and (not place.is_dir() or any(place.iterdir())):
         raise UsageError(f"vocab: {out} is there already; give a new folder")
     for path in corpus:
         files_of(path)  # before the model is loaded
     with shown("vocab", None, "documents") as bar:
         network, before = load(model, "cpu", "float32")
-        texts = (d.text for path in corpus for d in documents(path) if not d.problem)
-        after, found = grown_vocabulary(before, counted(texts, bar.at), size, ascii_too=ascii_too)
+        unread: Counter[str] = Counter()
+        texts = counted(_texts(corpus, unread), bar.at)
+        after, found = grown_vocabulary(before, texts, size, ascii_too=ascii_too)
+        found = replace(found, unread=dict(unread))
         grow_embeddings(network, before, after, init, seed)
         fresh = place.with_name(f".{place.name}-new")
         folders.remove(fresh)
