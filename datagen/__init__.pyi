@@ -428,6 +428,8 @@ def train(
     checkpointing: bool = False,
     processes: int = 1,
     parallel: Literal["ddp", "fsdp"] = "ddp",
+    tensor_parallel: int = 1,
+    pipeline_parallel: int = 1,
     compile: bool = False,  # noqa: A002
     micro_tokens: int | None = None,
     save_every: int = 50,

@@ -46,7 +46,7 @@ _NO_VALUES = frozenset({
     "self", "conversation", "messages", "tools", "chat_template", "add_generation_prompt", "continue_final_message", "tokenize",
     "padding", "truncation", "max_length", "return_tensors", "return_dict", "return_assistant_tokens_mask", "tokenizer_kwargs",
 })  # fmt: skip
-TRAINER = 3  # bump when it makes another model of the same rows and options
+TRAINER = 4  # bump when it makes another model of the same rows and options
 _LEAST_1 = (
     "steps", "batch_size", "max_length", "lora_r", "lora_alpha", "virtual_tokens", "bottleneck", "processes", "micro_tokens",
     "save_every", "tensor_parallel", "pipeline_parallel",
