@@ -161,8 +161,8 @@ FAULTS = (
     ),
     Fault(
         "loss_per_micro_batch", "training/loop.py",
-        "(measured.total / weight * counts).backward()",
-        "(measured.total / self.objective.weight(measured.samples) * counts).backward()",
+        "waiting.append(measured.total / weight * counts)",
+        "waiting.append(measured.total / self.objective.weight(measured.samples) * counts)",
         "the gradient depends on how a batch is cut",
     ),
     Fault(
@@ -172,7 +172,7 @@ FAULTS = (
     ),
     Fault(
         "moments_not_restored", "training/checkpoint.py",
-        "optimiser.state[p] = {m: t if m == \"step\" else as_sharded(p, t) for m, t in state.items()}", "state.clear()",
+        "optimiser.state[p] = {m: t.to(beside) if m == \"step\" else as_sharded(p, t) for m, t in state.items()}", "state.clear()",
         "a resumed run is not the unbroken one",
     ),
     Fault(

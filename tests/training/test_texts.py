@@ -170,3 +170,16 @@ def test_a_preset_that_does_not_fit_the_model_is_one_line(tiny: Loaded, sums: li
     said = "the preset llama2 has texts of 4,096 tokens, and the model reads 1,024: give --max-length 1024"
     with pytest.raises(UsageError, match=said):
         train(sums, trainer_options(options), None, base=tiny)
+
+
+def test_two_answers_lose_the_same_of_their_task_and_each_its_own_end(tiny: tuple[Any, Any]) -> None:
+    words = " ".join(f"word{n}" for n in range(20))
+    chosen, rejected = "yes it is so", " ".join(["no"] * 200)
+    pair = [{"text": chosen, "score": 1.0, "source": None}, {"text": rejected, "score": 0.0, "source": None}]
+    row = {**new_row(instruction=words, output=chosen), "candidates": pair}
+    (sample,), left_out = samples_of([row], tiny[1], 64, objective="dpo", overflow="truncate")
+    assert left_out == [] and sample.rejected is not None
+    assert len(sample.rejected.input_ids) == 64
+    assert sample.label_tokens and sample.rejected.label_tokens
+    first = [next(at for at, label in enumerate(t.labels) if label != -100) for t in sample.texts]
+    assert first[0] == first[1] and sample.input_ids[: first[0]] == sample.rejected.input_ids[: first[1]]
