@@ -172,7 +172,8 @@ FAULTS = (
     ),
     Fault(
         "moments_not_restored", "training/checkpoint.py",
-        "optimiser.state[p] = {m: t.to(beside) if m == \"step\" else as_sharded(p, t) for m, t in state.items()}", "state.clear()",
+        "optimiser.state[p] = {m: t.to(beside) if m == \"step\" else as_sharded(p, t) for m, t in state.items()}",
+        "state.clear()",
         "a resumed run is not the unbroken one",
     ),
     Fault(
