@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ from datagen.models.weights import SMOLLM2, SMOLLM2_PUBLIC
 
 FILE = "base.json"
 STATE = "state:"  # before the identity of a model that was given in memory, which no file can be compared with
-_SNAPSHOT = re.compile(r"models--([^/]+)/snapshots/[^/]+")
 
 
 @dataclass(frozen=True)
@@ -64,9 +62,10 @@ def public_name(model: str) -> str:
         return SMOLLM2_PUBLIC
     if not place.is_dir():
         return model
-    if found := _SNAPSHOT.search(place.resolve().as_posix()):
-        return found[1].replace("--", "/", 1)
     here = place.resolve()
+    kept, _, name = here.parent.parent.name.partition("--")  # models--org--name/snapshots/commit
+    if kept == "models" and name and here.parent.name == "snapshots":
+        return name.replace("--", "/", 1)
     return here.parent.name if here.name == "model" else here.name  # of a run of `datagen train`
 
 

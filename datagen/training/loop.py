@@ -13,7 +13,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +37,7 @@ from datagen.training.outcome import Trained
 from datagen.training.parallel import ALONE, World, clip, put, shard, whole
 from datagen.training.passes import MICRO_TOKENS, Arrangement, Layout, split_of
 from datagen.training.pipeline import PipelineStage
-from datagen.training.prepare import Prepared, begun_in, prepared
+from datagen.training.prepare import Prepared, begun_in, date_here, prepared
 from datagen.training.saving import written
 from datagen.training.signals import Heard, heard, stopped
 from datagen.training.spikes import (
@@ -101,7 +100,7 @@ def train(
     dtype = "bfloat16" if half and options.method != "full" and device.startswith("cuda") else "float32"
     start = based(options, base, device, dtype, identify=out is not None)
     begun = begun_in(out, options)
-    today = world.told(datetime.now().astimezone().date().isoformat())
+    today = world.told(date_here())
     ready = prepared(rows, eval_rows, start, options, begun, out if world.writes else None, today)
     if world.told(ready.mark) != ready.mark:
         raise ModelError("the processes of this run made other texts of its rows: their code or their model differs")

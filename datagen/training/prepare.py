@@ -139,7 +139,7 @@ def prepared(
     fitting = shaped(fitting, options)
     dates = [""]
     if shows_today(repr(tokenizer.chat_template)):
-        today = options.date or today or datetime.now().astimezone().date().isoformat()
+        today = options.date or today or date_here()
         dates = [begun[1].date, today] if begun and begun[1].date and not options.date else [today]
     for date in dict.fromkeys(dates):
         how = replace(options.rendering, date=date)
@@ -197,6 +197,11 @@ def _check_not_many_long(left_out: Sequence[tuple[str, str]], rows: int, most: i
             f"{long:,} of {rows:,} rows are longer than {most:,} tokens: --overflow drop leaves them out, truncate cuts them,"
             " split-turns divides conversations; or give a larger --max-length"
         )
+
+
+def date_here() -> str:
+    """Return the day by the clock of this machine, YYYY-MM-DD."""
+    return datetime.now().astimezone().date().isoformat()
 
 
 def begun_in(out: Path | None, options: TrainOptions) -> tuple[str, checkpoint.Progress] | None:

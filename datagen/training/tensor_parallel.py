@@ -6,7 +6,6 @@ PyTorch's DTensors. LoRA is cut with its layer: B where the outputs are, A where
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -51,9 +50,9 @@ def cut_layers(model: Any, mesh: DeviceMesh) -> list[Tensor]:
 
 def _planned(decoder: nn.Module, plan: Mapping[str, str]) -> Iterator[tuple[nn.Module, str]]:
     """Yield the modules of a plan, and how each is cut; patterns have `*` for the number of a layer."""
-    patterns = [(re.compile(re.escape(name).replace(r"\*", r"\d+")), style) for name, style in plan.items()]
     for name, module in list(decoder.named_modules()):
-        style = next((style for pattern, style in patterns if pattern.fullmatch(name)), None)
+        general = ".".join("*" if part.isdecimal() else part for part in name.split("."))
+        style = plan.get(general)
         if style is not None:
             yield module, style
 
