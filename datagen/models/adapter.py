@@ -10,7 +10,7 @@ from datagen.errors import ModelError
 from datagen.models.causal_lm import find_model, load, resolve
 from datagen.models.gguf_file import read_gguf
 from datagen.models.names import is_gguf
-from datagen.models.origin import check_origin, check_state, found, read_origin
+from datagen.models.origin import check_state, checked_identity, found, read_origin
 from datagen.models.weights import (
     SMOLLM2,
     SMOLLM2_SHA256,
@@ -60,11 +60,11 @@ def identity(model: str) -> str:
         return resolve(model)[1]
     find_model(base)
     folder = Path(model).expanduser()
-    check_origin(folder, base)
+    base_id = checked_identity(folder, base)
     weights = sorted(folder.glob("*.safetensors"))
     if not weights:
         raise ModelError(f"no adapter in '{model}': it has no *.safetensors")
-    return sha256_of([folder / "adapter_config.json", *weights]) + resolve(base)[1]
+    return sha256_of([folder / "adapter_config.json", *weights]) + base_id
 
 
 def loaded(model: str, device: str, dtype: str) -> tuple[Any, Any]:
@@ -80,7 +80,7 @@ def loaded(model: str, device: str, dtype: str) -> tuple[Any, Any]:
         raise ModelError(
             f"{model}: {_NOT_MERGED[kind]} cannot be added to the weights of its base; ask it through the README in its folder"
         )
-    check_origin(Path(model).expanduser(), base)
+    checked_identity(Path(model).expanduser(), base)
     network, tokenizer = load(base, device, "float32")
     check_state(Path(model).expanduser(), network)
     if (own := own_tokenizer(Path(model).expanduser())) is not None:

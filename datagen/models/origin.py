@@ -132,22 +132,22 @@ def found(origin: Origin, folder: Path) -> str:
     )
 
 
-def check_origin(folder: Path, base: str) -> None:
-    """Check that a base has the weights that an adapter in a folder was trained on.
+def checked_identity(folder: Path, base: str) -> str:
+    """Return the identity of a base, which must have the weights that an adapter in a folder was trained on.
 
     Raises:
         ModelError: it has others.
     """
-    origin = read_origin(folder)
+    origin, identity = read_origin(folder), resolve(base)[1]
     if origin is None or origin.base_id.startswith(STATE):
-        return
+        return identity
     if base == origin.base_id:  # of the Hub, where the commit says what the weights are
         held, asked = commit_of(base), origin.revision
         if held and asked and held != asked:
             raise ModelError(f"{folder} was trained on the commit {asked[:12]} of {base}, and the cache holds {held[:12]}")
-        return
-    if (held := resolve(base)[1]) != origin.base_id:
+    elif identity != origin.base_id:
         raise ModelError(
-            f"{folder} was trained on the weights {origin.base_id[:12]} of {origin.base}, and {base} holds {held[:12]}: put"
+            f"{folder} was trained on the weights {origin.base_id[:12]} of {origin.base}, and {base} holds {identity[:12]}: put"
             f' those back, or write where they are as "loads" in {folder / FILE}'
         )
+    return identity

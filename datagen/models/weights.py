@@ -158,6 +158,11 @@ def _from_hub() -> Path:
         ) from error
 
 
+def base_model(model: Any) -> Any:
+    """Return the model of transformers in a model that may have an adapter of peft on it; itself without one."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
 def sha256_of(paths: list[Path]) -> str:
     """Return the sha256 (hex) of the bytes of these files, one after the other."""
     digest = hashlib.sha256()

@@ -89,8 +89,8 @@ def with_template(tokenizer: Any, name: str | None) -> Any:
         changed.apply_chat_template([_ASK, _ANSWER], tokenize=False)
     except TemplateSyntaxError as error:
         raise UsageError(f"--chat-template {name}: line {error.lineno}: {error.message}") from None
-    except Exception:  # noqa: BLE001, S110 - a template may refuse what a probe says; its rows will tell
-        pass
+    except Exception as error:  # noqa: BLE001 - a template may refuse what a probe says; its rows will tell, one by one
+        logging.getLogger(__name__).debug("--chat-template %s refuses a probe: %s", name, first_line(error))
     return changed
 
 

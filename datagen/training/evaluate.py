@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TypedDict
 
 from datagen.errors import DataError
@@ -58,8 +59,8 @@ def evaluate(
         for source in sources:
             mine = [s for s in samples if s.source == source]
             parts = list(layout.passes(world.share(mine)))
-            spare = [next(layout.passes(mine[:1]))] * (world.most(len(parts)) - len(parts) if world.sharded else 0)
-            totals = [objective.measure(network, batch).total.item() for batch in [*parts, *spare]]
+            all_parts = world.evened(parts, partial(next, layout.passes(mine[:1])))
+            totals = [objective.measure(network, batch).total.item() for batch in all_parts]
             sums[source] = float(world.sum(torch.tensor(sum(totals[: len(parts)]), device=device)).item())
             weights[source] = objective.weight(mine)
     network.train(training)

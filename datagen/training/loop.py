@@ -349,10 +349,7 @@ class _Run:
         ahead = self.stage.ahead if self.stage else 0
         waiting: deque[Tensor] = deque()
         parts = list(self.layout.passes(self.world.share(batch)))
-        # Sharded weights are gathered by all at once: who has fewer passes computes one for nothing.
-        empty = self.world.most(len(parts)) - len(parts) if self.world.sharded else 0
-        spare = [next(self.layout.passes(batch[:1]))] * empty
-        for at, part in enumerate([*parts, *spare]):
+        for at, part in enumerate(self.world.evened(parts, lambda: next(self.layout.passes(batch[:1])))):
             with torch.autocast(self._kind, dtype=torch.bfloat16, enabled=self.half):
                 measured = self.objective.measure(self.network, part)
             counts = self.world.scale() if at < len(parts) else 0.0

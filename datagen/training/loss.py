@@ -18,6 +18,7 @@ import torch
 from torch.nn.functional import cross_entropy, kl_div
 from torch.utils.checkpoint import checkpoint
 
+from datagen.models.weights import base_model
 from datagen.training.attention import among
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ def label_head(model: Any) -> LabelHead:
     before its text, which peft puts there, and one whose experts have a loss of their own.
     """
     before = getattr(getattr(model, "active_peft_config", None), "is_prompt_learning", False)
-    whole = model.get_base_model() if hasattr(model, "get_base_model") else model
+    whole = base_model(model)
     head, decoder = whole.get_output_embeddings(), whole.get_decoder()
     vocabulary = int(head.weight.shape[0])
     experts = bool(getattr(whole.config, "output_router_logits", False))

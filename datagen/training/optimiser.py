@@ -11,6 +11,7 @@ import torch
 
 from datagen.errors import UsageError
 from datagen.models.bottleneck import blocks
+from datagen.models.weights import base_model
 from datagen.training.attention import again
 from datagen.training.options import TrainOptions
 
@@ -83,7 +84,7 @@ def _checkpointing(model: Any, *, on: bool) -> Iterator[None]:
     if not on:
         yield
         return
-    whole = model.get_base_model() if hasattr(model, "get_base_model") else model
+    whole = base_model(model)
     # Reentrant checkpointing gives an adapter on frozen weights no gradient at all (peft #1142).
     how = {"use_reentrant": False, "context_fn": partial(again, whole)}
     name = "activation" if hasattr(whole, "activation_checkpointing_enable") else "gradient"  # its name before

@@ -51,14 +51,8 @@ _LEAST_1 = (
     "steps", "batch_size", "max_length", "lora_r", "lora_alpha", "virtual_tokens", "bottleneck", "processes", "micro_tokens",
     "save_every", "tensor_parallel", "pipeline_parallel",
 )  # fmt: skip
-NO_RESULT = (
-    "fresh",
-    "save_every",
-    "processes",
-    "parallel",
-    "tensor_parallel",
-    "pipeline_parallel",
-)  # options that change no result, but for rounding
+# Options that change no result, but for rounding.
+NO_RESULT = ("fresh", "save_every", "processes", "parallel", "tensor_parallel", "pipeline_parallel")
 # What a run that was stopped can go on with otherwise: nothing that its texts, its batches or its weights are made of.
 CHANGEABLE = (
     "lr", "lr_end", "schedule", "warmup", "decay", "steps", "clip", "weight_decay", "beta1", "beta2", "epsilon", "beta",

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
     from datagen.training.options import TrainOptions
 
-_GONE = re.compile(
-    "connection|closed|reset|peer|timed? ?out|remote process", re.IGNORECASE
-)  # in what a lost process raises here
+T = TypeVar("T")
+# In what a lost process raises here.
+_GONE = re.compile("connection|closed|reset|peer|timed? ?out|remote process", re.IGNORECASE)
 WAIT = timedelta(minutes=30)  # for a process that computes longer than the others; one that is gone is noticed at once
 
 
@@ -115,6 +115,14 @@ class World:
         found = torch.tensor([number], dtype=torch.int64)
         dist.all_reduce(found, dist.ReduceOp.MAX)
         return int(found.item())
+
+    def evened(self, passes: Sequence[T], spare: Callable[[], T]) -> list[T]:
+        """Return passes, and behind them as many that count for nothing as make them as many in each process.
+
+        Sharded weights are gathered by all at once, so who has fewer passes computes one for nothing.
+        """
+        missing = self.most(len(passes)) - len(passes) if self.sharded else 0
+        return [*passes, *[spare()] * missing] if missing else [*passes]
 
     def told(self, thing: Any) -> Any:
         """Return what process 0 has, in each."""

@@ -17,6 +17,7 @@ import torch.distributed as dist
 from torch import nn
 
 from datagen.errors import ModelError
+from datagen.models.weights import base_model
 from datagen.training.attention import among
 from datagen.training.loss import LabelHead, Network
 
@@ -92,7 +93,7 @@ class PipelineStage:
         """
         model = network.model
         self.rank, self.size, self.ahead = rank, size, size - 1 - rank
-        self.whole = model.get_base_model() if hasattr(model, "get_base_model") else model
+        self.whole = base_model(model)
         self.decoder = self.whole.get_decoder()
         self.width = self.whole.config.get_text_config().hidden_size
         embedded, head = self.whole.get_input_embeddings().weight, self.whole.get_output_embeddings().weight

@@ -12,7 +12,7 @@ from datagen import folders
 from datagen.json_text import dumps
 from datagen.models import bottleneck
 from datagen.models.origin import origin_of, write_origin
-from datagen.models.weights import quiet
+from datagen.models.weights import base_model, quiet
 from datagen.render.labels import IGNORED
 from datagen.training.batches import Sample
 from datagen.training.card import card
@@ -53,7 +53,7 @@ def written(model: Any, start: Base, options: TrainOptions, out: Path, samples: 
     fresh = out / f".{name}-new"
     folders.remove(fresh)
     fresh.mkdir(parents=True, exist_ok=True)
-    bare = model.get_base_model() if hasattr(model, "get_base_model") else model
+    bare = base_model(model)
     origin = origin_of(start.named, start.identity, str(getattr(bare.config, "_commit_hash", None) or ""))
     with quiet():
         if options.method == "full":

@@ -10,7 +10,7 @@ from typing import Any
 from datagen.errors import ModelError, UsageError
 from datagen.models.adapter import base_of, grown, own_tokenizer
 from datagen.models.causal_lm import load, resolve
-from datagen.models.origin import check_origin, state_identity
+from datagen.models.origin import checked_identity, state_identity
 from datagen.render.template import with_template
 from datagen.training.batches import Sample
 from datagen.training.end_token import with_end_token
@@ -60,14 +60,15 @@ def based(options: TrainOptions, given: tuple[Any, Any] | None, device: str, dty
         ModelError: it cannot be had.
         UsageError: the adapter is of another method, or a preset wants longer texts than it reads.
     """
-    begun = None
+    begun, identity = None, ""
     named = options.model
     if given is None and (named := base_of(options.model) or options.model) != options.model:
         begun = Path(options.model).expanduser()
         check_same_method(begun, options)
-        check_origin(begun, named)
+        identity = checked_identity(begun, named)
     model, tokenizer = given or load(named, device, dtype, options.quantize)
-    named, identity = _identity(named, given) if identify else (named, "")
+    if identify and not identity:
+        named, identity = _identity(named, given)
     if begun and (own := own_tokenizer(begun)) is not None:
         model, tokenizer = grown(model, len(own)), own
     tokenizer = with_template(tokenizer, options.chat_template)  # it is saved with the adapter, so that a server shows the same

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from datagen.errors import ModelError
+from datagen.models.weights import base_model
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -32,7 +33,7 @@ def cut_layers(model: Any, mesh: DeviceMesh) -> list[Tensor]:
     Raises:
         ModelError: there is no such plan, or the heads cannot be divided.
     """
-    whole = model.get_base_model() if hasattr(model, "get_base_model") else model
+    whole = base_model(model)
     config = whole.config.get_text_config()
     plan: Mapping[str, str] = getattr(config, "base_model_tp_plan", None) or {}
     if odd := sorted(set(plan.values()) - {*_STYLES}) or ([] if plan else ["none"]):
