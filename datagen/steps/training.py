@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from datagen.errors import DataError
 from datagen.formats import splits
 from datagen.recipe import Step
 from datagen.steps.entry import VERSION, entry, write_verdict
-from datagen.work import Run, Work
+from datagen.work import Progress, Run, Work
 
 if TYPE_CHECKING:
     from datagen.training.outcome import Trained
@@ -58,18 +59,33 @@ def fitted(
     from datagen.training.together import train_together
 
     settings = trainer_options(step.options, fresh=run.fresh)
-    run.progress.step(f"{step.name}: prepare", None, "steps")  # loads the model, and measures it where there is an eval
+    run.progress.step(f"{step.name}: prepare", None, "steps")
     begun = False
 
     def on_step(line: dict[str, Any]) -> None:
         nonlocal begun
         if not begun:
             run.check_unchanged(f"{step.name}.chat_template")
-            run.progress.step(step.name, line["steps"], "steps")
             begun = True
-        run.progress.at(line["step"], "left out" if line["loss"] is None else f"loss {line['loss']:.3f}")
 
-    return train_together(rows, settings, out, eval_rows, on_step, run.progress.say)
+    return train_together(rows, settings, out, eval_rows, on_step, _Named(run.progress, step.name))
+
+
+@dataclass(frozen=True)
+class _Named:
+    """Shows the parts of a training step under its name."""
+
+    progress: Progress
+    name: str
+
+    def step(self, name: str, total: int | None, unit: str) -> None:
+        self.progress.step(f"{self.name}: {name}" if name else self.name, total, unit)
+
+    def at(self, done: int, note: str = "") -> None:
+        self.progress.at(done, note)
+
+    def say(self, words: str) -> None:
+        self.progress.say(words)
 
 
 def template_text(run: Run, step: Step) -> list[str]:

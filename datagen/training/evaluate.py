@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypedDict
 
@@ -32,6 +32,7 @@ def evaluate(
     objective: Objective = SFT,
     layout: Layout = PADDED,
     world: World = ALONE,
+    at: Callable[[int], None] = lambda done: None,
 ) -> Evaluation:
     """Return the mean loss of a model on rows, in the precision of its weights; `repeat` does not count.
 
@@ -42,6 +43,7 @@ def evaluate(
         objective: whose loss it is.
         layout: of its passes.
         world: the processes that share the work.
+        at: told after each pass how many of the samples of this process are done.
 
     Raises:
         DataError: there is no sample.
@@ -52,7 +54,7 @@ def evaluate(
         raise DataError(f"no row to evaluate on: all {len(left_out)} were left out ({_reasons(left_out)})")
     sources = sorted({s.source for s in samples})
     sums, weights = dict.fromkeys(sources, 0.0), dict.fromkeys(sources, 0.0)
-    training = network.training
+    training, done = network.training, 0
     network.eval()
     device = next(network.parameters()).device
     with torch.no_grad():
@@ -60,7 +62,12 @@ def evaluate(
             mine = [s for s in samples if s.source == source]
             parts = list(layout.passes(world.share(mine)))
             all_parts = world.evened(parts, partial(next, layout.passes(mine[:1])))
-            totals = [objective.measure(network, batch).total.item() for batch in all_parts]
+            totals = []
+            for batch in all_parts:
+                found = objective.measure(network, batch)
+                totals.append(found.total.item())
+                done += len(found.samples)
+                at(done)
             sums[source] = float(world.sum(torch.tensor(sum(totals[: len(parts)]), device=device)).item())
             weights[source] = objective.weight(mine)
     network.train(training)

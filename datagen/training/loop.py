@@ -33,12 +33,13 @@ from datagen.training.methods import check_moved, seeded, trainable
 from datagen.training.objective import Objective, log_probabilities, objective_of, referred
 from datagen.training.optimiser import adamw, set_for_training
 from datagen.training.options import TrainOptions, with_changes
-from datagen.training.outcome import Trained
+from datagen.training.outcome import Trained, trained_of
 from datagen.training.parallel import ALONE, World, clip, put, shard, whole
 from datagen.training.passes import MICRO_TOKENS, Arrangement, Layout, split_of
 from datagen.training.pipeline import PipelineStage
 from datagen.training.prepare import Prepared, begun_in, date_here, prepared
 from datagen.training.saving import written
+from datagen.training.show import SILENT, Show
 from datagen.training.signals import Heard, heard, stopped
 from datagen.training.spikes import (
     KEPT_EVERY,
@@ -73,7 +74,7 @@ def train(
     eval_rows: Sequence[Row] | None = None,
     on_step: Callable[[dict[str, Any]], None] | None = None,
     base: tuple[Any, Any] | None = None,
-    tell: Callable[[str], None] = lambda words: None,
+    show: Show = SILENT,
     world: World = ALONE,
 ) -> Trained:
     """Fine-tune a model on rows.
@@ -85,7 +86,7 @@ def train(
         eval_rows: rows whose loss is measured before and after.
         on_step: called after each step with its line of metrics.jsonl and `steps`, how many there are in all.
         base: a loaded (model, tokenizer) to start from instead of `options.model`; it comes back unchanged.
-        tell: called with what is to be said: the forecast, and each step that is left out.
+        show: is told how far it is, the forecast, and each step that is left out.
         world: the processes that train together, each of which calls this with the same; the first one writes.
 
     Raises:
@@ -111,33 +112,19 @@ def train(
     checkpoint.check_steps(given, options, history, begun[1].step if begun and begun[0] == ready.mark else 0)
     check_vocabulary(start.model, ready.samples)
     with trainable(start, options) as network, set_for_training(network, options):
-        run = _Run(network, options, ready, out, device, half, tell, given.begun_with(), history, world, start.teacher)
+        run = _Run(network, options, ready, out, device, half, show, given.begun_with(), history, world, start.teacher)
         progress, after = run.all_steps(on_step)
         refuse_none_taken(progress.skipped, run.plan.steps)
         done = run.gathered_model()
-        slower = latency(network, options.method) if out and options.method != "full" and not world.cut else None
-        trained = _told(run, progress, after, slower)
+        slower = None
+        if out and options.method != "full" and not world.cut:
+            show.step("the adapter's latency", None, "")
+            slower = latency(network, options.method)
+        trained = trained_of(ready, progress, after, slower, run.plan.steps, run.layout.how, half=half)
         if out and world.writes:
             trained = replace(trained, folder=written(done, start, options, out, ready.samples, trained))
             checkpoint.remove(out)
     return trained
-
-
-def _told(run: _Run, progress: checkpoint.Progress, after: Evaluation | None, slower: dict[str, float] | None) -> Trained:
-    """Return what a run did, up to here."""
-    ready = run.ready
-    taken = [loss for loss in progress.losses if loss is not None]
-    quarter = max(1, len(taken) // 4)
-    return Trained(
-        losses=taken, eval_before=progress.before, eval_after=after,
-        first_loss=sum(taken[:quarter]) / quarter, last_loss=sum(taken[-quarter:]) / quarter,
-        steps=run.plan.steps, tokens=progress.tokens, label_tokens=progress.label_tokens,
-        rows_used=sum(s.part == 0 for s in ready.samples),
-        samples=sum(len(s.texts) for s in ready.samples), left_out=ready.left_out,
-        untaught=ready.untaught, date=ready.date, seconds=progress.seconds, dtype="bfloat16" if run.half else "float32",
-        arrangement=run.layout.how, skipped=progress.skipped, history=progress.history, latency=slower,
-        environment=progress.environment,
-    )  # fmt: skip
 
 
 def _trained(model: Any) -> dict[str, Tensor]:
@@ -149,11 +136,11 @@ class _Run:
 
     def __init__(
         self, model: Any, options: TrainOptions, ready: Prepared, out: Path | None, device: str, half: bool,
-        tell: Callable[[str], None], facts: Mapping[str, Any], history: list[checkpoint.Change],
+        show: Show, facts: Mapping[str, Any], history: list[checkpoint.Change],
         world: World, teacher: Teacher | None,
     ) -> None:  # fmt: skip
         self.facts, self.history, self.world = facts, history, world
-        self.model, self.options, self.ready, self.out, self.tell = model, options, ready, out, tell
+        self.model, self.options, self.ready, self.out, self.show = model, options, ready, out, show
         self.device, self.half = device, half
         self.objective: Objective = objective_of(options)
         smoothing = 0.0 if self.objective.paired else options.label_smoothing
@@ -207,12 +194,15 @@ class _Run:
         earlier = progress.seconds
         saved = time.monotonic()
         log = StepLog(log_to, progress.step)
+        self.show.step("", self.plan.steps, "steps")
+        self.show.at(progress.step)
         with metrics(log_to, progress.step) as write, heard() if out else contextlib.nullcontext(Heard()) as word:
             for step in range(progress.step, self.plan.steps):
                 line, progress = self._step(step, progress, log)
                 progress = replace(progress, seconds=earlier + time.monotonic() - started)
                 line["seconds"] = round(progress.seconds, 3)
                 write(line)
+                self.show.at(step + 1, "left out" if line["loss"] is None else f"loss {line['loss']:.3f}")
                 if on_step and world.writes:
                     on_step({**line, "steps": self.plan.steps})
                 due = (step + 1) % options.save_every == 0 or time.monotonic() - saved >= SAVE_EVERY_S
@@ -228,14 +218,14 @@ class _Run:
                 if number:
                     raise stopped(step + 1, self.plan.steps, number, fresh=options.fresh)
         log.save()
-        after = self._evaluated()
+        after = self._evaluated("measure after")
         return replace(progress, seconds=earlier + time.monotonic() - started), after
 
     def _gone_on(self, progress: checkpoint.Progress) -> checkpoint.Progress:
         """Say what differs from when a checkpoint was written: the run will be the same but for rounding."""
         now = environment(self.device)
         if (changed := differs(progress.environment, now)) and self.world.writes:
-            self.tell(f"it goes on after step {progress.step} in another environment, equal but for rounding: {changed}")
+            self.show.say(f"it goes on after step {progress.step} in another environment, equal but for rounding: {changed}")
         return replace(progress, history=self.history, environment=now)
 
     def _begun(self) -> checkpoint.Progress:
@@ -247,9 +237,9 @@ class _Run:
             self.plan = self._plan(steps)
             found = replace(found, steps=self.plan.steps)
         if self.out and self.world.writes:  # a proxy of a mixture says nothing
-            self.tell(found.words())
+            self.show.say(found.words())
         here = environment(self.device)
-        before = self._evaluated()
+        before = self._evaluated("measure before")
         return checkpoint.Progress(
             0, [], 0, 0, 0.0, before, self.ready.date, steps=steps, history=self.history, environment=here
         )  # fmt: skip
@@ -295,10 +285,11 @@ class _Run:
                 put(p, found[name])
         return self.uncut
 
-    def _evaluated(self) -> Evaluation | None:
+    def _evaluated(self, when: str) -> Evaluation | None:
         if self.measured is None:
             return None
-        return evaluate(self.network, *self.measured, self.objective, self.layout, self.world)
+        self.show.step(when, len(self.world.share(self.measured[0])), "rows")
+        return evaluate(self.network, *self.measured, self.objective, self.layout, self.world, self.show.at)
 
     @property
     def _kind(self) -> str:
@@ -387,7 +378,7 @@ class _Run:
         back = "" if back_to == step else f", and the state after step {back_to} is put back"
         named = ", ".join(ids[:NAMED])
         if self.world.writes:
-            self.tell(
+            self.show.say(
                 f"step {step + 1} is left out{back}: its {what} is {value:.4g}, far outside; its rows, worst first: {named}"
             )
         return skipped

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from datagen.training.checkpoint import Change
+from datagen.training.checkpoint import Change, Progress
 from datagen.training.evaluate import Evaluation
 from datagen.training.passes import Arrangement
+from datagen.training.prepare import Prepared
 from datagen.training.spikes import Skipped
 
 
@@ -41,3 +42,22 @@ class Trained:
     latency: dict[str, float] | None  # ms per generated token: `base`, and with the `adapter`, not merged
     environment: Mapping[str, str]  # that it was computed with
     folder: Path | None = None  # the adapter or model that was written
+
+
+def trained_of(
+    ready: Prepared, progress: Progress, after: Evaluation | None, slower: dict[str, float] | None, steps: int,
+    how: Arrangement, *, half: bool,
+) -> Trained:  # fmt: skip
+    """Return what a run did that has taken all of its steps."""
+    taken = [loss for loss in progress.losses if loss is not None]
+    quarter = max(1, len(taken) // 4)
+    return Trained(
+        losses=taken, eval_before=progress.before, eval_after=after,
+        first_loss=sum(taken[:quarter]) / quarter, last_loss=sum(taken[-quarter:]) / quarter,
+        steps=steps, tokens=progress.tokens, label_tokens=progress.label_tokens,
+        rows_used=sum(s.part == 0 for s in ready.samples),
+        samples=sum(len(s.texts) for s in ready.samples), left_out=ready.left_out,
+        untaught=ready.untaught, date=ready.date, seconds=progress.seconds, dtype="bfloat16" if half else "float32",
+        arrangement=how, skipped=progress.skipped, history=progress.history, latency=slower,
+        environment=progress.environment,
+    )  # fmt: skip

@@ -21,6 +21,7 @@ from datagen.training.loop import train
 from datagen.training.options import TrainOptions
 from datagen.training.outcome import Trained
 from datagen.training.parallel import arranged, joined, place
+from datagen.training.show import SILENT, Show
 
 _HERE = b"here\n"  # what a process says when it has begun
 _JOINED: list[bool] = []  # whether the processes of torchrun were told what to do
@@ -28,7 +29,7 @@ _JOINED: list[bool] = []  # whether the processes of torchrun were told what to 
 
 def train_together(
     rows: Sequence[Row], options: TrainOptions, out: Path, eval_rows: Sequence[Row] | None,
-    on_step: Callable[[dict[str, Any]], None], tell: Callable[[str], None],
+    on_step: Callable[[dict[str, Any]], None], show: Show = SILENT,
 ) -> Trained:  # fmt: skip
     """Train as `loop.train`, in as many processes as the options or torchrun say.
 
@@ -38,13 +39,13 @@ def train_together(
     _, size = place()
     if size == 1 and options.processes == 1:
         _check_alone(options)
-        return train(rows, options, out, eval_rows, on_step, tell=tell)
+        return train(rows, options, out, eval_rows, on_step, show=show)
     with contextlib.ExitStack() as stack:
         count = stack.enter_context(_followers(options.processes)) if size == 1 else size
         world = stack.enter_context(joined(0, count))
         _JOINED.append(True)
         world.told((rows, options, out, eval_rows))
-        return train(rows, options, out, eval_rows, on_step, tell=tell, world=arranged(world, options))
+        return train(rows, options, out, eval_rows, on_step, show=show, world=arranged(world, options))
 
 
 def _check_alone(options: TrainOptions) -> None:

@@ -16,6 +16,7 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from shown import Shown
 
 from datagen.data.rows import Row
 from datagen.errors import UsageError
@@ -66,10 +67,10 @@ def test_a_run_that_goes_on_elsewhere_says_what_differs(tiny_dir: Path, sums: li
     assert progress["environment"]["torch"] == torch.__version__
     progress["environment"] |= {"torch": "2.0.1", "card": "a card"}
     save_file(load_file(path), path, metadata={**told, "progress": json.dumps(progress)})
-    said: list[str] = []
-    found = train(sums, TrainOptions(**facts), tmp_path, eval_rows=sums[:3], tell=said.append)
+    shown = Shown()
+    found = train(sums, TrainOptions(**facts), tmp_path, eval_rows=sums[:3], show=shown)
     differs = f"torch 2.0.1 → {torch.__version__}, card a card → none"
-    assert said[0] == f"it goes on after step 4 in another environment, equal but for rounding: {differs}"
+    assert shown.said[0] == f"it goes on after step 4 in another environment, equal but for rounding: {differs}"
     assert found.environment["torch"] == torch.__version__ and "card" not in found.environment
 
 

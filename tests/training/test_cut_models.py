@@ -44,7 +44,7 @@ def norms(folder: Path) -> list[float]:
 
 
 def together(rows: list[Row], options: TrainOptions, out: Path) -> Any:
-    return train_together(rows, options, out, rows[:5], lambda _: None, lambda _: None)
+    return train_together(rows, options, out, rows[:5], lambda _: None)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_a_checkpoint_of_a_cut_model_goes_on_in_one_process(cut: str, tiny_dir: 
 
     options = TrainOptions(**facts, processes=2, **{f"{cut}_parallel": 2})
     with pytest.raises(RuntimeError, match="stop"):
-        train_together(rows, options, tmp_path / "cut", None, stop, lambda _: None)
+        train_together(rows, options, tmp_path / "cut", None, stop)
     steps: list[int] = []
     found = train(rows, TrainOptions(**facts), tmp_path / "cut", on_step=lambda line: steps.append(line["step"]))
     assert steps[0] in (4, 5)

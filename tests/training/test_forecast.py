@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from shown import Shown
 
 from datagen.data.rows import Row, new_row
 from datagen.training.batches import Plan
@@ -23,31 +24,37 @@ def many() -> list[Row]:
 
 
 def test_a_run_says_what_it_will_be_before_its_first_step(tiny: Loaded, many: list[Row], tmp_path: Path) -> None:
-    told: list[str] = []
+    shown = Shown()
     steps_at: list[int] = []
-    train(many, TrainOptions(steps=3), tmp_path, many, lambda _: steps_at.append(len(told)), tiny, told.append)
-    (words,) = told
+    train(many, TrainOptions(steps=3), tmp_path, many, lambda _: steps_at.append(len(shown.said)), tiny, shown)
+    (words,) = shown.said
     assert steps_at == [1, 1, 1]
     tokens = sum(len(s.input_ids) for s in samples_of(many, tiny[1], 512)[0])
     assert words.startswith(f"forecast: 60 texts, {tokens:,} tokens (") and "; 3 steps, about " in words
     trained, total = 26_368, 26_368 + sum(p.numel() for p in tiny[0].parameters())
+    measured = [("measure before", 60), ("", 3), ("measure after", 60), ("the adapter's latency", None)]
+    assert [(name, total) for name, total, _ in shown.parts] == measured
+    assert [done[-1] for _, _, done in shown.parts[:3]] == [60, 3, 60]
+    assert shown.parts[1][2] == [0, 1, 2, 3]
     assert f" GiB; {trained:,} of {total:,} weights are trained" in words or "weights are trained" in words
 
 
 @pytest.mark.slow
 def test_the_forecast_is_near_the_time_that_a_run_takes(tiny: Loaded, many: list[Row], tmp_path: Path) -> None:
-    told: list[str] = []
     began = [0.0]
 
-    def first(words: str) -> None:
-        told.append(words)
-        began[0] = time.perf_counter()
+    class First(Shown):
+        def say(self, words: str) -> None:
+            super().say(words)
+            began[0] = time.perf_counter()
+
+    shown = First()
 
     minutes = 0.1
-    ran = train(many, TrainOptions(minutes=minutes), tmp_path, None, None, tiny, first)
+    ran = train(many, TrainOptions(minutes=minutes), tmp_path, None, None, tiny, shown)
     took = time.perf_counter() - began[0]
     assert ran.steps > 3
-    assert minutes * 60 / 3 < took < minutes * 60 * 3, (took, ran.steps, told)
+    assert minutes * 60 / 3 < took < minutes * 60 * 3, (took, ran.steps, shown.said)
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from shown import Shown
 
 from datagen.data.rows import Row, new_row
 from datagen.errors import ModelError
@@ -52,12 +53,12 @@ def test_shuffled_labels_are_left_out_and_named_and_training_recovers(tiny: Load
     poisoned = {s.id for s in Plan(samples, options.seed, 4).batch(29)}
     clean = train(rows, options, None, base=base)
     assert clean.skipped == [] and clean.steps == 40
-    told: list[str] = []
+    shown = Shown()
     bad = [{**shuffled(row), "id": row["id"]} if row["id"] in poisoned else row for row in rows]
-    ran = train(bad, options, None, base=base, tell=told.append)
+    ran = train(bad, options, None, base=base, show=shown)
     (skipped,) = ran.skipped
     assert skipped["step"] == 30 and set(skipped["ids"]) == poisoned and skipped["what"] == "loss"
-    (words,) = told
+    (words,) = shown.said
     assert words.startswith("step 30 is left out: its loss is ") and all(name in words for name in poisoned)
     assert ran.last_loss == pytest.approx(clean.last_loss, rel=0.05)
 
@@ -117,7 +118,7 @@ def test_the_third_spike_ends_the_run_and_says_so(tiny: Loaded) -> None:
 
 @pytest.mark.slow
 def test_a_spike_beside_another_puts_an_earlier_state_back(tiny: Loaded, sums: list[Row]) -> None:
-    told: list[str] = []
+    shown = Shown()
     hurt = [1]
 
     def hurting(line: dict[str, Any]) -> None:
@@ -130,9 +131,9 @@ def test_a_spike_beside_another_puts_an_earlier_state_back(tiny: Loaded, sums: l
                         module.lora_B["default"].weight.fill_(math.nan)
 
     options = TrainOptions(steps=12, batch_size=4, lr=1e-3)
-    ran = train(sums, options, None, base=tiny, on_step=hurting, tell=told.append)
+    ran = train(sums, options, None, base=tiny, on_step=hurting, show=shown)
     assert [(s["step"], s["back_to"]) for s in ran.skipped] == [(6, 5), (7, 0)]
-    assert "the state after step 0 is put back" in told[-1]
+    assert "the state after step 0 is put back" in shown.said[-1]
     assert len(ran.losses) == 10 and all(map(math.isfinite, ran.losses))
 
 

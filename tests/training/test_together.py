@@ -53,7 +53,7 @@ def test_two_processes_take_the_steps_of_one(
     facts = {"model": str(tiny_dir), "method": method, "objective": objective, "steps": 3, "batch_size": 7, "lr": 1e-3}
     one = train(rows, TrainOptions(**facts), tmp_path / "one", rows[:5])
     two = train_together(
-        rows, TrainOptions(**facts, processes=2, parallel=parallel), tmp_path / "two", rows[:5], lambda _: None, lambda _: None
+        rows, TrainOptions(**facts, processes=2, parallel=parallel), tmp_path / "two", rows[:5], lambda _: None
     )
     assert two.losses == pytest.approx(one.losses, rel=2e-6)
     assert one.eval_after and two.eval_after and two.eval_before and one.eval_before
@@ -81,12 +81,12 @@ def test_a_run_goes_on_with_another_number_of_processes(parallel: Any, tiny_dir:
             raise KeyError("stop")
 
     with pytest.raises(KeyError):
-        train_together(rows, TrainOptions(**facts, processes=2), tmp_path / "cut", None, stop, lambda _: None)
+        train_together(rows, TrainOptions(**facts, processes=2), tmp_path / "cut", None, stop)
     cut = train(rows, TrainOptions(**facts), tmp_path / "cut")
     assert cut.losses == pytest.approx(whole.losses, rel=2e-6)
     with pytest.raises(KeyError):
         train(rows, TrainOptions(**facts), tmp_path / "back", on_step=stop)
-    back = train_together(rows, TrainOptions(**facts, processes=3), tmp_path / "back", None, lambda _: None, lambda _: None)
+    back = train_together(rows, TrainOptions(**facts, processes=3), tmp_path / "back", None, lambda _: None)
     assert back.losses == pytest.approx(whole.losses, rel=2e-6)
 
 
