@@ -240,7 +240,10 @@ def joined(rank: int, size: int) -> Iterator[World]:
         ModelError: one of them is gone.
     """
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    dist.init_process_group(backend, rank=rank, world_size=size, timeout=WAIT)
+    store, rank, size = next(dist.rendezvous("env://", rank, size, timeout=WAIT))
+    # torchrun that begins processes again may keep its store, in which the addresses of those that are gone still stand.
+    attempt = dist.PrefixStore(f"attempt-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+    dist.init_process_group(backend, store=attempt, rank=rank, world_size=size, timeout=WAIT)
     try:
         yield World(rank, size)
     except (RuntimeError, dist.DistError) as error:

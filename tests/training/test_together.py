@@ -97,20 +97,14 @@ def command(tmp_path: Path, rows: list[Row], *words: object) -> list[str]:
     return ["train", "rows.jsonl", "-o", "out", *map(str, words)]
 
 
+def torchrun(port: int, *words: str) -> list[str]:
+    options = ["--nproc-per-node", "2", "--max-restarts", "1", "--master-port", str(port)]
+    return [sys.executable, "-m", "torch.distributed.run", *options, "-m", "datagen", *words]
+
+
 def test_torchrun_starts_it_too(tiny_dir: Path, rows: list[Row], tmp_path: Path) -> None:
     words = command(tmp_path, rows, "--model", tiny_dir, "--steps", 2)
-    run = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--nproc-per-node",
-        "2",
-        "--master-port",
-        "29587",
-        "-m",
-        "datagen",
-        *words,
-    ]
+    run = torchrun(29587, *words)
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(run, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
@@ -142,6 +136,28 @@ def test_a_process_that_is_killed_ends_the_run_with_a_line_and_the_next_one_goes
         capture_output=True, text=True, timeout=200, check=False,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
+
+
+@pytest.mark.slow
+def test_torchrun_begins_again_from_the_checkpoint_where_a_process_is_killed(
+    tiny_dir: Path, rows: list[Row], tmp_path: Path
+) -> None:
+    run = subprocess.Popen(
+        torchrun(29589, *command(tmp_path, rows, "--model", tiny_dir, "--steps", 40, "--save-every", 1)), cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    state = tmp_path / "out" / "checkpoint" / "state.safetensors"
+    until = time.monotonic() + 120
+    while not state.is_file() and time.monotonic() < until and run.poll() is None:
+        time.sleep(0.05)
+    found = subprocess.run(["pgrep", "-P", str(run.pid)], capture_output=True, text=True, check=False)
+    second = next(pid for pid in found.stdout.split() if b"\0RANK=1\0" in b"\0" + Path(f"/proc/{pid}/environ").read_bytes())
+    os.kill(int(second), signal.SIGKILL)
+    out, err = run.communicate(timeout=200)
+    assert run.returncode == 0 and "failed (exitcode: -9) local_rank: 1" in err, (out, err)
+    lines = (tmp_path / "out" / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == list(range(1, 41))
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["stages"][-1]["training"]["steps"] == 40
 
 
 def json_steps(tmp_path: Path) -> int:
