@@ -144,3 +144,43 @@ def test_what_a_dry_run_says_of_the_rows_is_what_becomes_of_them(
     assert told.stdout.startswith(f"3 rows: 1 can be trained on, {counts}\nleft out: control_tokens 1, too_long 1\n")
     assert sorted(read_all(tmp_path / "out" / "dropped").column("reason").to_pylist()) == ["control_tokens", "too_long"]
     assert (tmp_path / "out" / "adapter" / "chat_template.jinja").read_text() == (tmp_path / "t.jinja").read_text()
+
+
+def test_an_adapter_is_trained_further_with_its_own_method_alone(
+    datagen: Shown, write_jsonl: Callable[..., Path], tiny_dir: Path, tmp_path: Path
+) -> None:
+    write_jsonl("rows.jsonl", *({"instruction": f"Say {n}.", "output": f"It is {n}."} for n in range(8)))
+    once = ("train", "rows.jsonl", "--steps", "1")
+    assert datagen(*once, "-o", "a", "--model", tiny_dir).returncode == 0
+    further = datagen(*once, "-o", "b", "--model", "a/adapter")
+    assert further.returncode == 0, further.stderr
+    base = [json.loads((tmp_path / out / "adapter" / "base.json").read_text("utf-8")) for out in "ab"]
+    assert base[0] == base[1]
+    other = datagen(*once, "-o", "c", "--model", "a/adapter", "--method", "ia3")
+    assert other.returncode == 2 and "is of method lora: --method lora trains it further, not ia3" in other.stderr
+    again = datagen(*once, "-o", "d", "--model", tiny_dir, "--set", "lr=1e-4")
+    assert (again.returncode, again.stderr.count("Traceback")) == (2, 0)
+    assert "--set goes on with a stopped run, and " in again.stderr and "has no checkpoint" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "next_one"),
+    [
+        (("--method", "prompt"), "next: load it as out/adapter/README.md says; datagen asks LoRA, DoRA, IA3 and whole models"),
+        (("--objective", "lm"), "next: datagen train ROWS --model out/adapter --method lora -o out-tuned"),
+    ],
+)
+def test_what_comes_next_can_be_done(
+    options: tuple[str, ...], next_one: str, datagen: Shown, write_jsonl: Callable[..., Path], tiny_dir: Path
+) -> None:
+    write_jsonl("rows.jsonl", *({"instruction": f"Say {n}.", "output": f"It is {n}."} for n in range(8)))
+    done = datagen("train", "rows.jsonl", "-o", "out", "--model", tiny_dir, "--steps", "1", *options)
+    assert done.returncode == 0, done.stderr
+    assert next_one in done.stdout
+
+
+def test_a_dry_run_says_what_a_preset_makes_of_a_run_and_what_it_leaves_out(dry: Shown) -> None:
+    done = dry("--preset", "alpaca-lora", "--max-length", "64")
+    told = " ".join(done.stdout.split())
+    assert "--method lora --objective sft: 3 steps of 128 rows, lr 0.0003 linear, texts of 64 tokens at most" in told
+    assert "not done here: LoRA on q_proj and v_proj alone: ours is on every linear layer" in told

@@ -91,6 +91,13 @@ def _after_training(out: str, options: dict[str, Any], model: str) -> None:
     if options.get("direction") == "backward":  # it writes instructions, for documents that only the reader has
         then("doctor", "--model", model)
         return
+    if options.get("objective") == "lm":  # nobody asked it for an answer yet
+        method = () if options["method"] == "full" else ("--method", options["method"])
+        then("train", "ROWS", "--model", model, *method, "-o", beside(out, "tuned"))
+        return
+    if options["method"] in ("prefix", "prompt", "adapter"):
+        say(f"next: load it as {Path(model, 'README.md')} says; datagen asks LoRA, DoRA, IA3 and whole models")
+        return
     rows = out if (held_out := options.get("eval")) in (None, "-") else str(held_out)
     then("answer", rows, "--limit", "3", "--model", model, "-o", beside(out, "answers"))
 

@@ -15,6 +15,7 @@ from datagen.cli.say import say, say_json
 
 if TYPE_CHECKING:
     from datagen.recipe import Recipe
+    from datagen.training.options import TrainOptions
 
 
 def _train(rows: str, out: str, *, fresh: bool, dry_run: bool, as_json: bool, **values: Any) -> int:
@@ -56,13 +57,15 @@ def _look(recipe: Recipe, *, as_json: bool) -> int:
 
     from datagen.cli.unreadable import Unreadable
     from datagen.formats.read import read
+    from datagen.training import presets
     from datagen.training.dry_run import look
     from datagen.training.options import trainer_options
 
     options = recipe.steps[0].options
     rows = read(recipe.input[0], answers=options.needs_answers, needs_rows=True, **vars(recipe.reading))
     lost = Unreadable()
-    found = look(lost.noted(rows), trainer_options(options))
+    settings = trainer_options(options)
+    found = look(lost.noted(rows), settings)
     lost.say()
     if as_json:
         say_json(dataclasses.asdict(found))
@@ -74,11 +77,23 @@ def _look(recipe: Recipe, *, as_json: bool) -> int:
         if kinds:
             told = ", ".join(f"{name} {n:,}" for name, n in kinds.items())
             say(textwrap.fill(f"{what}: {told}", 80, subsequent_indent=" " * 4))
+    say(textwrap.fill(_settings(settings, found.steps), 80, subsequent_indent=" " * 4))
+    if settings.preset:
+        say(textwrap.fill(presets.told(settings.preset), 80, subsequent_indent=" " * 4))
     if found.too_long:
         say("over 5 % of the rows are too long: a run needs --overflow, or a larger --max-length")
     say(f"\nthe first text, what is taught in ⟦ ⟧:\n\n{found.first}\n")
     say("dry run: nothing was written")
     return 0
+
+
+def _settings(options: TrainOptions, steps: int) -> str:
+    """Return what a run would do with the rows; how long it takes and in how much memory is said once its model is there."""
+    length = "--minutes says how many steps" if options.minutes is not None else f"{steps:,} steps"
+    return (
+        f"--method {options.method} --objective {options.objective}: {length} of {options.batch_size} rows, lr"
+        f" {options.peak_lr:g} {options.schedule}, texts of {options.longest:,} tokens at most"
+    )
 
 
 command = _command()

@@ -48,12 +48,12 @@ def command(corpus: tuple[str, ...], out: str, as_json: bool, **options: object)
 def _show(found: Grown, out: str) -> None:
     """Print what was found."""
     measured = f"{found.measured:,} others, {found.characters:,} characters"
-    say(f"{found.tokens:,} new tokens of {found.documents:,} documents; on {measured}:")
+    say(f"{found.tokens:,} new tokens of {found.documents:,} documents{f'; on {measured}:' if found.measured else ''}")
     if found.unread:
         say("  could not be read: " + ", ".join(f"{problem} {n:,}" for problem, n in found.unread.items()))
     if not found.measured:
         say("  nothing was measured: there are fewer than 20 documents")
-    for name, tokens in (("before", found.before), ("after", found.after)):
+    for name, tokens in (("before", found.before), ("after", found.after)) if found.measured else ():
         say(f"  {name:<8}{tokens:>12,} tokens  {tokens / max(1, found.characters):.3f} per character")
     odd = {"cannot be reached": found.unreachable, "do not come back the same": found.not_round}
     odd["words of plain ASCII are cut otherwise"] = found.changed_ascii

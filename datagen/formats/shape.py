@@ -104,13 +104,13 @@ def finish(fields: Row, record: Record, taken: Iterable[str], form: str, style: 
     for column in ("source", "language"):
         if isinstance(extra.get(column), str):
             fields[column] = extra[column]
-    if _is_candidates(extra.get("candidates")) and (
-        fields.get("candidates")
-        or len(extra["candidates"]) == 1
-        or extra["candidates"][0]["text"] == fields.get("output")
-        or long_side(extra["candidates"][0]["text"])
-    ):
-        fields["candidates"] = extra.pop("candidates")
+    if found := _candidates(extra.get("candidates")):
+        if not fields.get("output") and not fields.get("messages") and not long_side(found[0]["text"]):
+            fields["output"] = found[0]["text"]
+        first = found[0]["text"]
+        if fields.get("candidates") or len(found) == 1 or first == fields.get("output") or long_side(first):
+            fields["candidates"] = found
+            del extra["candidates"]
     written = canonical({**_BLANK, **fields}, style)
     patch = deviation(_with_others(written, extra, own=True), record)
     known = any(known_name(key) in KNOWN for key in extra)
@@ -177,16 +177,24 @@ def of_dialect(fields: Row) -> Row:
     return {**fields, "extra": dumps(extra) if extra else ""}
 
 
-def _is_candidates(value: Any) -> bool:
-    """Whether a value is the list that `conversation.candidates_beyond_pair` writes."""
-    return (
-        isinstance(value, list)
-        and bool(value)
-        and all(isinstance(c, dict) and c.keys() == {"text", "score", "source"} for c in value)
-        and all(isinstance(c["text"], str) for c in value)
-        and all(c["score"] is None or isinstance(c["score"], float) for c in value)
-        and all(c["source"] is None or isinstance(c["source"], str) for c in value)
+def _candidates(value: Any) -> list[dict[str, Any]]:
+    """Return the answers of a list as `conversation.candidates_beyond_pair` writes it, or a person does; [] of another list.
+
+    A person may leave out scores and sources and the order: where all have a score, the best comes first.
+    """
+    sound = isinstance(value, list) and all(
+        isinstance(c, dict)
+        and {"text"} <= c.keys() <= {"text", "score", "source"}
+        and isinstance(c["text"], str)
+        and (c.get("score") is None or (isinstance(c["score"], int | float) and not isinstance(c["score"], bool)))
+        and (c.get("source") is None or isinstance(c["source"], str))
+        for c in value
     )
+    if not sound:
+        return []
+    scores = [None if c.get("score") is None else float(c["score"]) for c in value]
+    found = [{"text": c["text"], "score": s, "source": c.get("source")} for c, s in zip(value, scores, strict=True)]
+    return found if None in scores else sorted(found, key=lambda c: -c["score"])
 
 
 def restore(row: Mapping[str, Any], form: str, canonical: Canonical) -> Record:

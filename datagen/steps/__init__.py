@@ -41,9 +41,10 @@ def check(run: Run) -> None:
         paths += [*kind.row_files, *kind.documents]
         documents |= {*kind.documents}
         if kind.trained_from:
+            from datagen.models.adapter import base_of
             from datagen.models.causal_lm import find_model
 
-            find_model(kind.trained_from)
+            find_model(base_of(kind.trained_from) or kind.trained_from)
             run.identity(kind.trained_from)
         if isinstance(kind, Stage) and kind.takes_model not in made:  # by this run
             kind.identity()

@@ -55,10 +55,13 @@ def fitted(
     run: Run, step: Step, rows: Sequence[Row], out: Path, eval_rows: Sequence[Row] | None = None
 ) -> Trained:  # fmt: skip
     """Train on rows, telling the run how far it is."""
+    from datagen.training import presets
     from datagen.training.options import trainer_options
     from datagen.training.together import train_together
 
     settings = trainer_options(step.options, fresh=run.fresh)
+    if settings.preset:
+        run.progress.say(presets.told(settings.preset))
     run.progress.step(f"{step.name}: prepare", None, "steps")
     begun = False
 

@@ -182,7 +182,10 @@ def check_steps(given: TrainOptions, now: TrainOptions, history: Sequence[Change
     if not any("steps" in one["changed"] for one in history):
         return
     if given.steps is None:
-        raise UsageError("train: --set: the steps of this run come from its epochs, and its batches from them: leave out steps")
+        raise UsageError(
+            "train: --set: of a run without --steps the batches come from its epochs: leave out steps; where it was begun with"
+            " --steps, give that, too"
+        )
     if now.steps is not None and now.steps < taken:
         raise UsageError(f"train: --set: {taken} steps were taken; give at least as many")
 
@@ -191,10 +194,15 @@ def _other(path: Path, progress: Progress, before: Mapping[str, Any], now: Mappi
     """Return what is said of the checkpoint of another run."""
     now = json.loads(dumps(now))
     names = [name for name, value in now.items() if before.get(name) != value]
-    differ = [f"{name} {before.get(name)}, not {now[name]}" for name in names]
+    differ = [f"{name} {_typed(before.get(name))}, not {_typed(now[name])}" for name in names]
     what = ", ".join(differ) if differ and before else "other rows, or of another model"
     change = ", or --set goes on with the change" if names and set(names) <= set(CHANGEABLE) else ""
-    return f"{path.parent} holds {progress.step} steps of a run of {what}; give the same{change}, or remove it to begin again"
+    return f"{path.parent} holds {progress.step} steps of a run of {what}; give the same{change}, or --fresh begins again"
+
+
+def _typed(value: Any) -> Any:
+    """Return a value as it is given on the command line."""
+    return "off" if value is None else value
 
 
 class _DamagedError(Exception):

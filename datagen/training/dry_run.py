@@ -9,7 +9,7 @@ from typing import Any
 
 from datagen.data.rows import Row
 from datagen.render.labels import IGNORED
-from datagen.training.batches import Sample
+from datagen.training.batches import Plan, Sample
 from datagen.training.options import TrainOptions
 from datagen.training.prepare import LONG_SHARE, prepared, readable, reader_of
 
@@ -27,6 +27,7 @@ class Found:
         texts: that they have.
         tokens: of all texts.
         label_tokens: of them, those that are taught.
+        steps: of the optimiser.
         left_out: reason → number of rows that are not trained on, those that cannot be read among them.
         untaught: `turns_cut`, `empty_answers`: turns of rows in use that are not taught.
         date: that the texts show as today; "" where they show none.
@@ -39,6 +40,7 @@ class Found:
     texts: int
     tokens: int
     label_tokens: int
+    steps: int
     left_out: Mapping[str, int]
     untaught: Mapping[str, int]
     date: str
@@ -63,10 +65,13 @@ def look(read: Iterable[Row], options: TrainOptions) -> Found:
     unsaid = options.overflow is None
     options = replace(options, overflow=options.overflow or "drop")
     found = prepared(rows, None, reader, options)
+    plan = Plan(found.samples, options.seed, options.batch_size, options.steps, options.epochs, options.batch_warmup)
+    steps = sum(count for _, count, _ in options.stages) if options.lengths else plan.steps
     reasons = Counter(reason.partition(":")[0] for _, reason in found.left_out)
     return Found(
         rows=len(rows) + unread.total(), used=sum(s.part == 0 for s in found.samples), texts=len(found.samples),
         tokens=sum(len(s.input_ids) for s in found.samples), label_tokens=sum(s.label_tokens for s in found.samples),
+        steps=steps,
         left_out=dict((unread + reasons).most_common()), untaught=found.untaught, date=found.date,
         too_long=unsaid and reasons["too_long"] > LONG_SHARE * len(rows), first=_marked(found.samples[0], reader.tokenizer),
     )  # fmt: skip

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from datagen.data.rows import Row
-from datagen.errors import ModelError
+from datagen.errors import ModelError, UsageError
 from datagen.models.causal_lm import computes_in_bfloat16, pick_device
 from datagen.training import checkpoint
 from datagen.training.arrangement import chosen
@@ -101,6 +101,8 @@ def train(
     dtype = "bfloat16" if half and options.method != "full" and device.startswith("cuda") else "float32"
     start = based(options, base, device, dtype, identify=out is not None)
     begun = begun_in(out, options)
+    if options.set and out and not begun:
+        raise UsageError(f"train: --set goes on with a stopped run, and {out} has no checkpoint: give the options themselves")
     today = world.told(date_here())
     ready = prepared(rows, eval_rows, start, options, begun, out if world.writes else None, today)
     if world.told(ready.mark) != ready.mark:
@@ -263,7 +265,7 @@ class _Run:
         known = checkpoint.read_reference(self.out, self.ready.mark) if self.out and progress else None
         if known is None:
             if progress is not None:
-                raise ModelError(f"{self.out}/checkpoint lacks the log-probabilities of its start; remove it to begin again")
+                raise ModelError(f"{self.out}/checkpoint lacks the log-probabilities of its start; --fresh begins again")
             with torch.autocast(
                 self._kind, dtype=torch.bfloat16, enabled=self.half
             ):  # as in the steps: else they differ at once

@@ -79,6 +79,8 @@ def _on(base: Base, options: TrainOptions) -> Any:
     config = PeftConfig.from_pretrained(str(begun)) if begun else _config(base, options)
     config.inference_mode = False
     adapted: Any = get_peft_model(model, config)
+    if options.method == "prefix" and not begun:
+        _begin_as_text(adapted, base, options.virtual_tokens)
     if begun:  # `PeftModel.from_pretrained` refuses to train prompts further
         found = set_peft_model_state_dict(adapted, load_peft_weights(str(begun), device="cpu"))
         if odd := [key for key in found.unexpected_keys if key != "prompt_embeddings"]:  # which goes another way
@@ -110,8 +112,27 @@ def _config(base: Base, options: TrainOptions) -> Any:
         if not scaled or not fed:
             raise ValueError(f"the names of its keys, values or feed-forward are not known: {', '.join(sorted(last))}")
         return peft.IA3Config(target_modules=[*scaled, *fed], feedforward_modules=fed, **task)
-    made = peft.PrefixTuningConfig if options.method == "prefix" else peft.PromptTuningConfig
-    return made(num_virtual_tokens=options.virtual_tokens, **task)
+    if options.method == "prefix":
+        return peft.PrefixTuningConfig(num_virtual_tokens=options.virtual_tokens, **task)
+    return peft.PromptTuningConfig(num_virtual_tokens=options.virtual_tokens, prompt_tuning_init="SAMPLE_VOCAB", **task)
+
+
+# What a prefix begins as: noise would undo the model, whose loss was that of a guess among all tokens.
+_NEUTRAL = "Below is a task, and an answer that does what it asks for.\n"
+
+
+def _begin_as_text(adapted: Any, base: Base, count: int) -> None:
+    """Give a new prefix the keys and values that the model has for so many tokens of a neutral text."""
+    import torch
+
+    ids = base.tokenizer(_NEUTRAL, add_special_tokens=False)["input_ids"]
+    device = next(base.model.parameters()).device
+    read = torch.tensor([(ids * (count // len(ids) + 1))[:count]], device=device)
+    with torch.no_grad():
+        layers = base.model(input_ids=read, use_cache=True).past_key_values.layers
+        both = torch.stack([part[0] for layer in layers for part in (layer.keys, layer.values)])  # 2 x layers, heads, n, width
+        weight = adapted.prompt_encoder[adapted.active_adapter].embedding.weight
+        weight.copy_(both.permute(2, 0, 1, 3).reshape(weight.shape))
 
 
 def _is_linear(module: nn.Module) -> bool:

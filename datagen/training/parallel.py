@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 import torch.distributed as dist
+from torch._C._distributed_c10d import PrefixStore
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+from torch.distributed.rendezvous import rendezvous
 
 from datagen.errors import ModelError, UsageError, first_line
 from datagen.models.bottleneck import blocks
@@ -240,9 +242,9 @@ def joined(rank: int, size: int) -> Iterator[World]:
         ModelError: one of them is gone.
     """
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    store, rank, size = next(dist.rendezvous("env://", rank, size, timeout=WAIT))
+    store, rank, size = next(rendezvous("env://", rank, size, timeout=WAIT))
     # torchrun that begins processes again may keep its store, in which the addresses of those that are gone still stand.
-    attempt = dist.PrefixStore(f"attempt-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+    attempt = PrefixStore(f"attempt-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
     dist.init_process_group(backend, store=attempt, rank=rank, world_size=size, timeout=WAIT)
     try:
         yield World(rank, size)

@@ -42,6 +42,13 @@ def preset(name: str) -> Preset:
     return found
 
 
+def told(name: str) -> str:
+    """Return what is said of a preset: what it is of, and what of that is not done here."""
+    found = preset(name)
+    left = f"; not done here: {'; '.join(found['not_done'])}" if found["not_done"] else ""
+    return f"preset {name}: {found['about']}{left}"
+
+
 def values(name: str) -> dict[str, Any]:
     """Return the options of a preset."""
     return {option: one["value"] for option, one in preset(name)["values"].items()}

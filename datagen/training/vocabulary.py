@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from datagen import folders
 from datagen.documents.reading import documents, files_of
-from datagen.errors import ModelError, UsageError
+from datagen.errors import DataError, ModelError, UsageError
 from datagen.json_text import dumps
 from datagen.models.causal_lm import load, resolve
 from datagen.models.origin import origin_of, write_origin
@@ -136,6 +136,7 @@ def grown_vocabulary(tokenizer: Any, texts: Iterable[str], size: int, *, ascii_t
 
     Raises:
         UsageError: the tokenizer is of another kind, or there are no texts.
+        DataError: they make no new token.
     """
     backend = _backend(tokenizer)
     words: Counter[str] = Counter()
@@ -154,7 +155,11 @@ def grown_vocabulary(tokenizer: Any, texts: Iterable[str], size: int, *, ascii_t
         tokens = tuple(token.value for token in backend.model.tokenize(word))
         if len(tokens) > 1 and (ascii_too or not _is_plain(word)):
             cut[tokens] += count
-    made = _with_merges(tokenizer, continued(cut, size, lambda token: ascii_too or not _is_plain(token)))
+    merges = continued(cut, size, lambda token: ascii_too or not _is_plain(token))
+    if not merges:
+        plain = "" if ascii_too else "; --ascii also learns from pieces of plain ASCII, for a language in Latin letters"
+        raise DataError(f"vocab: nothing of this corpus makes a new token: no pair of tokens occurs twice{plain}")
+    made = _with_merges(tokenizer, merges)
     return made, _measured(tokenizer, made, held, documents)
 
 
@@ -284,7 +289,7 @@ def grow(
 
     Raises:
         UsageError: the folder is not new, or the tokenizer is of another kind.
-        DataError: the corpus cannot be read, or has no text.
+        DataError: the corpus cannot be read, or makes no new token.
         ModelError: the model cannot be had.
     """
     place = Path(out).absolute()

@@ -84,3 +84,18 @@ def test_two_marks_of_an_answer_that_is_left_out_say_nothing_of_the_one_before_i
     (row,) = rows({"instruction": "Q", "history": [["Hi.", "Hello."]], "output": "", "kto_tag": False, "label": False})
     (made,) = exported([{**row, "messages": row["messages"][:2]}], "prompt_completion")
     assert made.keys() >= {"label_", "kto_tag_"} and made.keys().isdisjoint(("label", "kto_tag"))
+
+
+def test_candidates_that_a_person_wrote_are_read_best_first_and_come_back(rows, exported):
+    best, worst = {"text": "Io.", "score": 9}, {"text": "Mars.", "score": 2}
+    for one in ([worst, best], [best, {**worst, "source": "ours"}]):
+        (row,) = rows({"instruction": "Name a moon.", "candidates": one})
+        assert row["output"] == "Io."
+        assert [(c["text"], c["score"]) for c in row["candidates"]] == [("Io.", 9.0), ("Mars.", 2.0)]
+    (row,) = rows({"instruction": "Name a moon.", "output": "Io.", "candidates": [{"text": "Io."}, {"text": "Mars."}]})
+    assert [(c["text"], c["score"], c["source"]) for c in row["candidates"]] == [("Io.", None, None), ("Mars.", None, None)]
+    (made,) = exported([row], "alpaca")
+    assert made == {"instruction": "Name a moon.", "output": "Io.", "candidates": [{"text": "Io."}, {"text": "Mars."}]}
+    for odd in ([{"text": "Io.", "score": True}], [{"text": "Io.", "rank": 1}], [{"score": 1.0}], ["Io."], "Io."):
+        (row,) = rows({"instruction": "Name a moon.", "output": "Io.", "candidates": odd})
+        assert row["candidates"] is None and json.loads(row["extra"])["candidates"] == odd

@@ -135,9 +135,7 @@ def test_a_run_that_goes_on_on_another_day_shows_the_day_that_it_began(
     again = train(sums, replace(options, date=today), tmp_path / "again")
     assert (again.losses, caplog.records) == (expected.losses, [])
     stopped(sums, replace(options, seed=1), tmp_path / "other")
-    with pytest.raises(
-        UsageError, match="holds 2 steps of a run of seed 1, not 17; give the same, or remove it to begin again"
-    ):
+    with pytest.raises(UsageError, match="holds 2 steps of a run of seed 1, not 17; give the same, or --fresh begins again"):
         train(sums, options, tmp_path / "other")
 
 
@@ -247,7 +245,7 @@ def test_a_checkpoint_of_other_rows_or_options_is_not_resumed(tiny_dir: Path, su
         before = (out / "metrics.jsonl").read_bytes()
         with pytest.raises(UsageError, match=differs) as caught:
             train(rows, again, out)
-        assert f"holds 2 steps of a run of {differs}" in str(caught.value) and "to begin again" in str(caught.value)
+        assert f"holds 2 steps of a run of {differs}" in str(caught.value) and "--fresh begins again" in str(caught.value)
         assert (out / "metrics.jsonl").read_bytes() == before
     for number, (rows, again, first) in enumerate([(sums, options, 3), (sums, fresh, 1)]):
         shutil.copytree(tmp_path / "stopped", tmp_path / str(number))

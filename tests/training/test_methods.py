@@ -179,3 +179,12 @@ def test_dropout_that_a_model_has_not_is_one_line(tiny: Loaded, sums: list[Row])
 def test_what_an_adapter_costs_at_inference_is_measured(method: Any, tiny_dir: Path, sums: list[Row], tmp_path: Path) -> None:
     found = train(sums, TrainOptions(model=str(tiny_dir), method=method, steps=1), tmp_path).latency
     assert found is not None and found.keys() == {"base", "adapter"} and all(0 <= ms < 5000 for ms in found.values())
+
+
+def test_a_new_prefix_or_prompt_hardly_changes_what_the_model_says(tiny: Loaded, sums: list[Row]) -> None:
+    losses = {
+        method: train(sums, TrainOptions(steps=1, method=method), None, base=tiny).losses[0]
+        for method in ("lora", "prefix", "prompt")
+    }
+    assert losses["prefix"] == pytest.approx(losses["lora"], rel=0.1)
+    assert losses["prompt"] == pytest.approx(losses["lora"], rel=0.1)

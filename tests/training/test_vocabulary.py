@@ -126,3 +126,10 @@ def test_a_tokenizer_that_cannot_grow_is_one_line() -> None:
     unigram = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.Unigram([("a", 0.0), ("b", 0.0)])))
     with pytest.raises(UsageError, match="only tokenizers of byte-pair encoding that cut text into words first can grow"):
         grown_vocabulary(unigram, ["a"], 5)
+
+
+def test_a_corpus_that_makes_no_new_token_writes_nothing(datagen: Callable[..., Any], tiny_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "plain.txt").write_text("Name a moon of Jupiter.", "utf-8")
+    done = datagen("vocab", "plain.txt", "-o", "grown", "--model", tiny_dir)
+    assert done.returncode != 0 and "makes a new token" in done.stderr and "--ascii also learns from" in done.stderr
+    assert not (tmp_path / "grown").exists()
