@@ -95,6 +95,7 @@ class Work:
     rows: bool = False  # it writes rows/ and dropped/, which the steps after it take
     moved: bool = False  # these are rows of the step before under other ids; rewritten/ says of which
     verdict: bool = False  # it writes verdict.parquet: which rows go
+    made: Callable[[], Mapping[str, int]] = dict  # names and sizes of the files that it leaves beside its folder
     repeat: bool = False  # it writes repeat.parquet: how often each row is taken
     columns: Mapping[str, Path] = field(default_factory=dict)  # that it sets, and the folder of shards which each is in
 
@@ -162,7 +163,8 @@ class Run:
         """
         mark = fingerprint(work.mark, *own) if own else work.mark
         done = read_json(folder / "_done.json")
-        if done and done.get("files") != _sizes(folder):  # something was deleted or cut off: nothing in here can be trusted
+        # Something was deleted or cut off: nothing in here can be trusted.
+        if done and (done.get("files") != _sizes(folder) or done.get("made", work.made()) != work.made()):
             folders.remove(folder)
             done = None
         if not done or done.get("fingerprint") != mark or self.fresh:
@@ -173,6 +175,7 @@ class Run:
             entry = {**work.do(), "seconds": round(time.monotonic() - started, 3)}
             # What stopped before its aim is never done: the same command goes on with it.
             done = {"fingerprint": "" if entry.get("stopped") else mark, "entry": entry, "files": _sizes(folder)}
+            done |= {"made": made} if (made := work.made()) else {}
             write_json(folder / "_done.json", done)
         self.tail = self.marks[folder.name] = mark
         self.stages.append(done["entry"])

@@ -180,7 +180,40 @@ def test_what_comes_next_can_be_done(
 
 
 def test_a_dry_run_says_what_a_preset_makes_of_a_run_and_what_it_leaves_out(dry: Shown) -> None:
-    done = dry("--preset", "alpaca-lora", "--max-length", "64")
+    done = dry("--preset", "alpaca-lora", "--max-length", "512")
     told = " ".join(done.stdout.split())
-    assert "--method lora --objective sft: 3 steps of 128 rows, lr 0.0003 linear, texts of 64 tokens at most" in told
+    assert "--method lora --objective sft: 3 steps of up to 128 rows, lr 0.0003 linear, texts of 512 tokens at most" in told
     assert "not done here: LoRA on q_proj and v_proj alone: ours is on every linear layer" in told
+
+
+def test_a_finished_run_whose_adapter_is_gone_is_not_complete(
+    datagen: Shown, write_jsonl: Callable[..., Path], tiny_dir: Path, tmp_path: Path
+) -> None:
+    write_jsonl("rows.jsonl", *({"instruction": f"Say {n}.", "output": f"It is {n}."} for n in range(8)))
+    words = ("train", "rows.jsonl", "-o", "out", "--model", tiny_dir, "--steps", "1")
+    assert datagen(*words).returncode == 0
+    assert "nothing to do" in datagen(*words).stdout
+    weights = tmp_path / "out" / "adapter" / "adapter_model.safetensors"
+    before = weights.read_bytes()
+    weights.unlink()
+    again = datagen(*words)
+    assert again.returncode == 0 and "nothing to do" not in again.stdout
+    assert weights.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--eot-token", ""), "option 'eot_token' must be a token that is seen"),
+        (("--eot-token", " "), "option 'eot_token' must be a token that is seen"),
+        (("--max-length", "1"), "option 'max_length' must be a number at least 3"),
+        (("--method", "full", "--rope-scaling", "ntk:1e300"), "option 'rope_scaling' must be ntk:F, such as ntk:4"),
+        (("--lengths", "64:2:1e-4", "--lr", "0.5"), "option 'lr' is given by 'lengths', as LENGTH:STEPS:LR; leave it out"),
+        (("--lengths", "64:2:1e-4", "--epochs", "5"), "option 'epochs' is given by 'lengths'"),
+        (("--lengths", "64:2:1e-4", "--set", "lr=0.5"), "option 'lr' is given by 'lengths'"),
+    ],
+)
+def test_what_cannot_be_or_would_be_ignored_is_one_line(options: tuple[str, ...], told: str, dry: Shown) -> None:
+    done = dry(*options)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert told in done.stderr

@@ -91,7 +91,7 @@ def _settings(options: TrainOptions, steps: int) -> str:
     """Return what a run would do with the rows; how long it takes and in how much memory is said once its model is there."""
     length = "--minutes says how many steps" if options.minutes is not None else f"{steps:,} steps"
     return (
-        f"--method {options.method} --objective {options.objective}: {length} of {options.batch_size} rows, lr"
+        f"--method {options.method} --objective {options.objective}: {length} of up to {options.batch_size} rows, lr"
         f" {options.peak_lr:g} {options.schedule}, texts of {options.longest:,} tokens at most"
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +49,13 @@ def train(run: Run, step: Step, folder: Path) -> Work:
             "training": told(trained),
         }
 
-    return Work(mark, work, verdict=True)
+    return Work(mark, work, verdict=True, made=partial(_weights, run.out))
+
+
+def _weights(out: Path) -> dict[str, int]:
+    """Return the files of the adapter or the model that a run left, with their sizes."""
+    files = [path for name in ("adapter", "model") for path in sorted((out / name).rglob("*")) if path.is_file()]
+    return {path.relative_to(out).as_posix(): path.stat().st_size for path in files}
 
 
 def fitted(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -100,8 +100,10 @@ class Plan:
         self.steps = steps or math.ceil(self.seen / batch_size)
         self._ends: list[int] = []  # of growing batches: samples seen after each step
         if warmup:
-            while not steps and sum(_growing(batch_size, self.steps, warmup)) < self.seen:
-                self.steps += 1
+            if not steps:
+                # A batch has a row at least: as many steps as rows are enough.
+                enough = range(self.steps, self.seen + 1)
+                self.steps = enough[bisect_left(enough, self.seen, key=lambda n: sum(_growing(batch_size, n, warmup)))]
             self._ends = [*accumulate(_growing(batch_size, self.steps, warmup))]
         self._orders: dict[int, list[int]] = {}
 

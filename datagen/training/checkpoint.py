@@ -114,10 +114,15 @@ def save(
     temporary = folder / ".state.safetensors"
     told = {"progress": dumps(vars(progress), ensure_ascii=True), "facts": dumps(facts or {}, ensure_ascii=True)}
     save_file(tensors, temporary, metadata={"mark": mark, **told})
+    _put(temporary, folder / "state.safetensors")
+
+
+def _put(temporary: Path, path: Path) -> None:
+    """Give a written file its name, so that a power cut leaves the old one or the new one."""
     with temporary.open("rb") as file:
         os.fsync(file.fileno())
-    temporary.replace(folder / "state.safetensors")
-    place = os.open(folder, os.O_RDONLY)  # else the name may be lost with the power, though the bytes are not
+    temporary.replace(path)
+    place = os.open(path.parent, os.O_RDONLY)  # else the name may be lost with the power, though the bytes are not
     try:
         os.fsync(place)
     finally:
@@ -259,7 +264,7 @@ def write_reference(out: Path, mark: str, known: Sequence[tuple[float, float]]) 
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / ".reference.safetensors"
     save_file({"reference": torch.tensor(known, dtype=torch.float64)}, temporary, metadata={"mark": mark})
-    temporary.replace(folder / "reference.safetensors")
+    _put(temporary, folder / "reference.safetensors")
 
 
 def read_reference(out: Path, mark: str) -> list[tuple[float, float]] | None:

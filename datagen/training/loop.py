@@ -173,7 +173,7 @@ class _Run:
 
         if not options.lengths:
             return Course([(plan(self.samples, steps), options.lr_at)])
-        rates = [(length, count, replace(options, lr=rate).lr_at) for length, count, rate in options.stages]
+        rates = [(length, count, replace(options, lr=rate, lengths=()).lr_at) for length, count, rate in options.stages]
         return course_of(self.samples, plan, rates)
 
     def all_steps(
@@ -186,9 +186,11 @@ class _Run:
         progress = None
         if out and options.fresh and world.writes:  # else what is killed before its first checkpoint would go on from it
             checkpoint.remove(out)
-        elif out and not options.fresh:
+        held = checkpoint.read_mark(out) if out and not options.fresh else None
+        if held is None or held[0] == self.ready.mark:
+            self._refer()  # by the weights of the start, which a checkpoint changes
+        if out and not options.fresh:
             progress = checkpoint.restore(out, self.ready.mark, self.trained, self.optimiser, self.facts)
-        self._refer(progress)
         progress = self._begun() if progress is None else self._gone_on(progress)
         if progress.steps:
             self.plan = self._plan(progress.steps)
@@ -208,10 +210,10 @@ class _Run:
                 if on_step and world.writes:
                     on_step({**line, "steps": self.plan.steps})
                 due = (step + 1) % options.save_every == 0 or time.monotonic() - saved >= SAVE_EVERY_S
-                # After the last step, only where something is left that takes long.
+                # After the last step always: what follows may be stopped, or find the disk full.
                 # Read once: one that comes while this is decided is of the next step.
                 number = word.signal
-                due = bool(out and (number or (due if step + 1 < self.plan.steps else self.measured)))
+                due = bool(out and (number or due or step + 1 == self.plan.steps))
                 due, number = world.told((due, number))
                 if out and due:
                     log.save()
@@ -257,15 +259,13 @@ class _Run:
         model = self.uncut if self.stage and self.uncut is not None else self.model
         return forecast(cost, self.plan, self.samples, measured, self.layout, model, _trained(model), self.world.shares)
 
-    def _refer(self, progress: checkpoint.Progress | None) -> None:
+    def _refer(self) -> None:
         """Give pairs the log-probabilities of the model before the first step, which a checkpoint keeps."""
         if not self.objective.paired:
             return
         groups = [self.samples, self.measured[0] if self.measured else []]
-        known = checkpoint.read_reference(self.out, self.ready.mark) if self.out and progress else None
+        known = self.world.told(checkpoint.read_reference(self.out, self.ready.mark) if self.out else None)
         if known is None:
-            if progress is not None:
-                raise ModelError(f"{self.out}/checkpoint lacks the log-probabilities of its start; --fresh begins again")
             with torch.autocast(
                 self._kind, dtype=torch.bfloat16, enabled=self.half
             ):  # as in the steps: else they differ at once

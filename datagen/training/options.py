@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import date
-from itertools import pairwise
 from typing import Any, Literal, get_args
 
 from datagen import options as option_fields
@@ -15,6 +14,7 @@ from datagen.json_text import dumps
 from datagen.options import option
 from datagen.render.options import ControlTokens, Reasoning, Rendering
 from datagen.training import presets
+from datagen.training.lengths import SHORTEST, stages_of, stretch_of
 
 Objective = Literal["sft", "lm", "dpo", "ipo", "hindsight"]
 Method = Literal["lora", "full", "dora", "ia3", "prefix", "prompt", "adapter"]
@@ -46,7 +46,7 @@ _NO_VALUES = frozenset({
     "self", "conversation", "messages", "tools", "chat_template", "add_generation_prompt", "continue_final_message", "tokenize",
     "padding", "truncation", "max_length", "return_tensors", "return_dict", "return_assistant_tokens_mask", "tokenizer_kwargs",
 })  # fmt: skip
-TRAINER = 4  # bump when it makes another model of the same rows and options
+TRAINER = 5  # bump when it makes another model of the same rows and options
 _LEAST_1 = (
     "steps", "batch_size", "max_length", "lora_r", "lora_alpha", "virtual_tokens", "bottleneck", "processes", "micro_tokens",
     "save_every", "tensor_parallel", "pipeline_parallel",
@@ -75,6 +75,7 @@ _ONLY: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 )  # fmt: skip
 # name: least, most, and whether it must be above the least
 _SPANS = {
+    "max_length": (SHORTEST, math.inf, False),
     "epochs": (0.0, math.inf, True), "lr": (0.0, 1.0, True), "lr_end": (0.0, 1.0, False), "warmup": (0.0, 1.0, False),
     "decay": (0.0, 1.0, False), "clip": (0.0, math.inf, True), "weight_decay": (0.0, 1.0, False), "beta": (0.0, math.inf, True),
     "beta1": (0.0, 0.9999, False), "beta2": (0.0, 0.999999, False), "epsilon": (0.0, 1.0, True),
@@ -279,6 +280,12 @@ class TrainOptions:
                 "train: options 'temperature' and 'teacher_weight' are of a teacher; give --teacher, or leave them out"
             )
         _ = self.stages, self.stretched
+        if self.eot_token is not None and not self.eot_token.strip():
+            raise UsageError("train: option 'eot_token' must be a token that is seen, such as <|eot|>")
+        plain = defaults if self.preset is None else {**defaults, **presets.values(self.preset)}
+        for name in ("lr", "max_length", "epochs") if self.lengths else ():
+            if getattr(self, name) != plain[name]:
+                raise UsageError(f"train: option '{name}' is given by 'lengths', as LENGTH:STEPS:LR; leave it out")
         if self.direction == "backward" and self.objective != "sft":
             raise UsageError(f"train: direction backward is of objective sft, not {self.objective}")
 
@@ -303,36 +310,13 @@ class TrainOptions:
 
     @property
     def stages(self) -> list[tuple[int, int, float]]:
-        """The stages of growing texts: tokens, steps and peak learning rate of each; none where lengths do not grow.
-
-        Raises:
-            UsageError: one cannot be read, or texts become shorter.
-        """
-        found = []
-        for text in self.lengths:
-            length, _, rest = text.partition(":")
-            steps, _, lr = rest.partition(":")
-            try:
-                found.append((int(length), int(steps), float(lr)))
-            except ValueError:
-                raise UsageError(f"train: option 'lengths': '{text}' is not LENGTH:STEPS:LR, such as 8192:3000:3e-4") from None
-            if found[-1][0] < 2 or found[-1][1] < 1 or not 0 < found[-1][2] <= 1:
-                raise UsageError(f"train: option 'lengths': '{text}' must have a length, steps and a rate above 0")
-        if any(a >= b for (a, *_), (b, *_) in pairwise(found)):
-            raise UsageError("train: option 'lengths': each length must be above the one before it")
-        return found
+        """The stages of growing texts: tokens, steps and peak learning rate of each; none where lengths do not grow."""
+        return stages_of(self.lengths)
 
     @property
     def stretched(self) -> float:
         """How many times as long texts become by `rope_scaling`; 1 without."""
-        kind, _, factor = (self.rope_scaling or "ntk:1").partition(":")
-        try:
-            times = float(factor)
-        except ValueError:
-            times = 0.0
-        if kind != "ntk" or not 1.0 <= times < math.inf:
-            raise UsageError(f"train: option 'rope_scaling' must be ntk:F, such as ntk:4, not '{self.rope_scaling}'")
-        return times
+        return stretch_of(self.rope_scaling)
 
     @property
     def longest(self) -> int:

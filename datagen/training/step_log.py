@@ -75,6 +75,8 @@ def metrics(out: Path | None, kept: int) -> Iterator[Callable[[dict[str, Any]], 
         logging.getLogger(__name__).warning("%s of the steps so far is lost", path)
     # A damaged line stays as it is.
     old = path.read_text("utf-8", "surrogateescape").split("\n")[:-1][:kept] if kept and path.is_file() else []
+    if path.is_file() and len(old) < kept:
+        logging.getLogger(__name__).warning("%s: %d lines of the %d steps so far are lost", path, kept - len(old), kept)
     temporary = out / ".metrics.jsonl"
     temporary.write_text("".join(f"{line}\n" for line in old), "utf-8", "surrogateescape")
     temporary.replace(path)

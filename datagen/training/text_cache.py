@@ -72,7 +72,7 @@ def read(out: Path, key: str) -> list[Group] | None:
             groups[row["group"]][0].append(_sample(row))
     except FileNotFoundError:
         return None
-    except (OSError, pa.ArrowException, ValueError, KeyError, IndexError) as error:
+    except (OSError, pa.ArrowException, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         logging.getLogger(__name__).warning("%s is damaged (%s); the texts are made again", path, first_line(error))
         return None
     return groups

@@ -15,10 +15,11 @@ from datagen.errors import writing
 from datagen.training.options import TrainOptions
 from datagen.training.prepare import prepared, readable, reader_of
 
-# `labels` are unshifted, -100 without loss, as transformers and TRL take them; `position_ids` begin at 0 in each text.
+# `labels` are unshifted, -100 without loss, as transformers and TRL take them; `position_ids` begin at 0 in each text;
+# `weights` are of the loss of each token, null where all are 1.
 SCHEMA = pa.schema([
     ("id", pa.string()), ("source", pa.string()), ("input_ids", pa.list_(pa.int32())), ("labels", pa.list_(pa.int32())),
-    ("position_ids", pa.list_(pa.int32())),
+    ("position_ids", pa.list_(pa.int32())), ("weights", pa.list_(pa.float32())),
 ])  # fmt: skip
 
 
@@ -44,7 +45,7 @@ def write_tokenized(rows: Iterable[Row], options: TrainOptions, path: Path) -> T
     written = [s for s in found.samples for _ in range(s.repeat)]
     table = pa.table([
         [s.id for s in written], [s.source for s in written], [s.input_ids for s in written], [s.labels for s in written],
-        [list(range(len(s.input_ids))) for s in written],
+        [list(range(len(s.input_ids))) for s in written], [s.weights for s in written],
     ], schema=SCHEMA)  # fmt: skip
     temporary = path.with_name(f".{path.name}")
     with writing(path):

@@ -136,7 +136,6 @@ def grown_vocabulary(tokenizer: Any, texts: Iterable[str], size: int, *, ascii_t
 
     Raises:
         UsageError: the tokenizer is of another kind, or there are no texts.
-        DataError: they make no new token.
     """
     backend = _backend(tokenizer)
     words: Counter[str] = Counter()
@@ -155,11 +154,7 @@ def grown_vocabulary(tokenizer: Any, texts: Iterable[str], size: int, *, ascii_t
         tokens = tuple(token.value for token in backend.model.tokenize(word))
         if len(tokens) > 1 and (ascii_too or not _is_plain(word)):
             cut[tokens] += count
-    merges = continued(cut, size, lambda token: ascii_too or not _is_plain(token))
-    if not merges:
-        plain = "" if ascii_too else "; --ascii also learns from pieces of plain ASCII, for a language in Latin letters"
-        raise DataError(f"vocab: nothing of this corpus makes a new token: no pair of tokens occurs twice{plain}")
-    made = _with_merges(tokenizer, merges)
+    made = _with_merges(tokenizer, continued(cut, size, lambda token: ascii_too or not _is_plain(token)))
     return made, _measured(tokenizer, made, held, documents)
 
 
@@ -303,6 +298,9 @@ def grow(
         texts = counted(_texts(corpus, unread), bar.at)
         after, found = grown_vocabulary(before, texts, size, ascii_too=ascii_too)
         found = replace(found, unread=dict(unread))
+        if not found.tokens:
+            plain = "" if ascii_too else "; --ascii also learns from pieces of plain ASCII, for a language in Latin letters"
+            raise DataError(f"vocab: nothing of this corpus makes a new token: no pair of tokens occurs twice{plain}")
         grow_embeddings(network, before, after, init, seed)
         fresh = place.with_name(f".{place.name}-new")
         folders.remove(fresh)

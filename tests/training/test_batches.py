@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -105,3 +107,18 @@ def test_rows_left_out_are_named_with_their_reason(tiny: tuple[Any, Any]) -> Non
     reasons = dict(left_out)
     assert (reasons[long["id"]], reasons[silent["id"]], reasons[gone["id"]]) == ("too_long", "no_labels", "repeat_zero")
     assert reasons[wrong["id"]].startswith("error: ")
+
+
+@pytest.mark.parametrize("warmup", [0.01, 0.3, 0.5, 1.0])
+def test_growing_batches_take_the_least_steps_that_show_every_row(warmup: float) -> None:
+    for count, size in ((1, 4), (7, 3), (100, 8), (257, 32), (300, 300)):
+        samples = [Sample(str(n), "", 1, [1, 2], [-100, 2], None) for n in range(count)]
+        plan = Plan(samples, 1, size, epochs=3, warmup=warmup)
+        assert sorted({s.id for step in range(plan.steps) for s in plan.batch(step)}) == sorted(s.id for s in samples)
+        most = min(size, count)
+        steps, seen = 0, 0
+        while seen < 3 * count:
+            steps += 1
+            rising = math.ceil(warmup * steps)
+            seen = sum(max(1, most * (s + 1) // (rising + 1)) if s < rising else most for s in range(steps))
+        assert plan.steps == steps

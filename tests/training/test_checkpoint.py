@@ -239,7 +239,7 @@ def test_a_checkpoint_of_other_rows_or_options_is_not_resumed(tiny_dir: Path, su
     other = TrainOptions(model=str(tiny_dir), steps=6, save_every=2, lr=1e-3)
     fresh = TrainOptions(model=str(tiny_dir), steps=6, save_every=2, fresh=True)
     stopped(sums, options, tmp_path / "stopped")
-    for number, (rows, again, differs) in enumerate([(sums[:-1], options, "other rows"), (sums, other, "lr None, not 0.001")]):
+    for number, (rows, again, differs) in enumerate([(sums[:-1], options, "other rows"), (sums, other, "lr off, not 0.001")]):
         out = tmp_path / f"other-{number}"
         shutil.copytree(tmp_path / "stopped", out)
         before = (out / "metrics.jsonl").read_bytes()
@@ -405,3 +405,44 @@ def test_texts_are_not_made_again_when_a_run_goes_on(
     stopped_at(3, pairs, options, tmp_path / "other", eval_rows=pairs)
     with pytest.raises(UsageError, match="of a run of other rows"):
         train([{**pairs[0], "repeat": 2}, *pairs[1:]], options, tmp_path / "other", pairs)
+
+
+def test_what_is_stopped_after_its_last_step_has_all_of_them(tiny_dir: Path, sums: list[Row], tmp_path: Path) -> None:
+    options = TrainOptions(model=str(tiny_dir), steps=3, lr=1e-2)
+
+    class Stopping(Shown):
+        def step(self, name: str, total: int | None, unit: str) -> None:
+            super().step(name, total, unit)
+            if name == "the adapter's latency":
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(sums, options, tmp_path / "out", show=Stopping())
+    seen: list[int] = []
+    found = train(sums, options, tmp_path / "out", on_step=lambda line: seen.append(line["step"]))
+    assert seen == [] and len(found.losses) == 3
+    expected = train(sums, options, tmp_path / "whole").losses
+    assert found.losses == expected
+    assert not (tmp_path / "out" / "checkpoint").exists()
+
+
+def test_metrics_that_lost_their_end_are_said(
+    tiny_dir: Path, sums: list[Row], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    options = TrainOptions(model=str(tiny_dir), steps=6, save_every=2)
+    stopped(sums, options, tmp_path)
+    lines = (tmp_path / "metrics.jsonl").read_bytes().splitlines(keepends=True)
+    (tmp_path / "metrics.jsonl").write_bytes(lines[0])
+    train(sums, options, tmp_path)
+    assert "metrics.jsonl: 1 lines of the 2 steps so far are lost" in caplog.text
+
+
+def test_the_start_of_pairs_is_computed_again_where_it_is_damaged(tiny_dir: Path, sums: list[Row], tmp_path: Path) -> None:
+    both = [[{"text": t, "score": float(-n), "source": None} for n, t in enumerate((r["output"], "no idea"))] for r in sums]
+    rows = [{**r, "candidates": c} for r, c in zip(sums, both, strict=True)]
+    options = TrainOptions(model=str(tiny_dir), steps=6, save_every=2, objective="dpo", lr=1e-2)
+    whole = train(rows, options, tmp_path / "whole")
+    stopped(rows, options, tmp_path / "cut")
+    path = tmp_path / "cut" / "checkpoint" / "reference.safetensors"
+    path.write_bytes(path.read_bytes()[:-20])
+    assert train(rows, options, tmp_path / "cut").losses == whole.losses

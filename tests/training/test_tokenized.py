@@ -29,6 +29,11 @@ def test_ids_and_labels_are_those_of_training(tiny: tuple[Any, Any], tiny_dir: P
     expected = [s for s in samples for _ in range(s.repeat)]
     assert [(r["id"], r["input_ids"], r["labels"]) for r in table] == [(s.id, s.input_ids, s.labels) for s in expected]
     assert all(r["position_ids"] == list(range(len(r["input_ids"]))) for r in table)
+    assert [r["weights"] for r in table[:-2]] == [None] * (len(table) - 2)
+    heavy = new_row(messages=[turn("user", "a"), {**turn("assistant", "b"), "weight": 5.0}])
+    write_tokenized([heavy], options, tmp_path / "heavy.parquet")
+    (row,) = pq.read_table(tmp_path / "heavy.parquet").to_pylist()
+    assert row["weights"] == [5.0 if label != -100 else 0.0 for label in row["labels"]]
     assert (found.texts, found.label_tokens) == (len(table), sum(x != -100 for r in table for x in r["labels"]))
 
 
