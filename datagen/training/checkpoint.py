@@ -22,13 +22,15 @@ from datagen.training.batches import Sample
 from datagen.training.evaluate import Evaluation
 from datagen.training.options import CHANGEABLE, TrainOptions
 from datagen.training.parallel import ALONE, World, as_sharded, put, whole
-from datagen.training.spikes import Skipped
+from datagen.training.spikes import LastGood, Skipped
 
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.optim import Optimizer
 
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+_KINDS = ("weight", *_MOMENTS)
+_GOOD = "good/"  # before the names of the state that a spike would put back
 
 
 class Change(TypedDict):
@@ -84,7 +86,7 @@ def fingerprint(options: Mapping[str, Any], base_id: str, groups: Iterable[Itera
 
 def save(
     out: Path, mark: str, progress: Progress, trained: Mapping[str, Tensor], optimiser: Optimizer,
-    facts: Mapping[str, Any] | None = None, world: World = ALONE,
+    facts: Mapping[str, Any] | None = None, world: World = ALONE, good: LastGood | None = None,
 ) -> None:  # fmt: skip
     """Write OUT/checkpoint/state.safetensors, replacing the one before in one rename.
 
@@ -96,16 +98,22 @@ def save(
         optimiser: holds the moments of these parameters.
         facts: the options of the run, by which a run of others is told what differs.
         world: the processes of the run: each has to give what it holds, and the first one writes.
+        good: the earlier state that a spike would put back.
     """
+    import torch
     from safetensors.torch import save_file
 
     tensors: dict[str, Tensor] = {}
-    for name, p in trained.items():
-        held = {"weight": p, **{m: optimiser.state[p][m] for m in _MOMENTS if m in optimiser.state[p]}}
-        for kind, tensor in held.items():
-            value = whole(tensor)  # each has to ask, and one to keep it
-            if world.writes or world.staged:
-                tensors[f"{kind}/{name}"] = value
+    kept = good.held() if good else None
+    now = {
+        n: {"weight": p, **{m: optimiser.state[p][m] for m in _MOMENTS if m in optimiser.state[p]}} for n, p in trained.items()
+    }
+    for part, states in (("", now), (_GOOD, kept[1] if kept else {})):
+        for name, held in states.items():
+            for kind, tensor in held.items():
+                value = whole(tensor)  # each has to ask, and one to keep it
+                if world.writes or world.staged:
+                    tensors[f"{part}{kind}/{name}"] = value
     tensors = world.collected(tensors)
     if not world.writes:
         return
@@ -113,6 +121,8 @@ def save(
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / ".state.safetensors"
     told = {"progress": dumps(vars(progress), ensure_ascii=True), "facts": dumps(facts or {}, ensure_ascii=True)}
+    if kept:
+        tensors[f"{_GOOD}at"] = torch.tensor(kept[0])
     save_file(tensors, temporary, metadata={"mark": mark, **told})
     _put(temporary, folder / "state.safetensors")
 
@@ -142,8 +152,9 @@ def read_mark(out: Path) -> tuple[str, Progress] | None:
 
 
 def restore(
-    out: Path, mark: str, trained: Mapping[str, Tensor], optimiser: Optimizer, facts: Mapping[str, Any] | None = None
-) -> Progress | None:
+    out: Path, mark: str, trained: Mapping[str, Tensor], optimiser: Optimizer, facts: Mapping[str, Any] | None = None,
+    good: LastGood | None = None,
+) -> Progress | None:  # fmt: skip
     """Put the state of a checkpoint back and return how far it was; None when there is none.
 
     A damaged one counts as none, and that is said: what it cost is time, and the run is the same.
@@ -154,6 +165,7 @@ def restore(
         trained: parameter name → parameter.
         optimiser: of these parameters.
         facts: the options of the run.
+        good: keeps the earlier state that a spike would put back.
 
     Raises:
         UsageError: it is that of another run, whose steps would be lost; it names what differs.
@@ -169,12 +181,18 @@ def restore(
         return None
     if found != mark:
         raise UsageError(_other(path, progress, before, {} if facts is None else facts))
+    earlier: dict[str, dict[str, Tensor]] = {}
     for name, p in trained.items():
         put(p, tensors[f"weight/{name}"])
         # The moments lie beside their parameter, and are sharded as it is.
         state = {m: tensors[f"{m}/{name}"] for m in _MOMENTS if f"{m}/{name}" in tensors}
         beside = p.device if optimiser.defaults.get("fused") else "cpu"  # where AdamW counts its steps
         optimiser.state[p] = {m: t.to(beside) if m == "step" else as_sharded(p, t) for m, t in state.items()}
+        if good and f"{_GOOD}weight/{name}" in tensors:
+            before_it = {m: tensors[f"{_GOOD}{m}/{name}"] for m in _KINDS if f"{_GOOD}{m}/{name}" in tensors}
+            earlier[name] = {m: t.to(beside) if m == "step" else as_sharded(p, t) for m, t in before_it.items()}
+    if good and len(earlier) == len(trained):
+        good.hold(int(tensors[f"{_GOOD}at"]), earlier)
     return progress
 
 
@@ -228,12 +246,14 @@ def _read(
         with safe_open(path, framework="pt") as file:
             facts, names, tensors = file.metadata() or {}, set(file.keys()), {}
             found = str(facts["mark"])
+            if found == mark and f"{_GOOD}at" in names:
+                tensors[f"{_GOOD}at"] = file.get_tensor(f"{_GOOD}at")
             for name, p in trained if found == mark else ():
-                for kind in ("weight", *_MOMENTS):
+                for kind in (*_KINDS, *(f"{_GOOD}{kind}" for kind in _KINDS)):
                     if kind != "weight" and f"{kind}/{name}" not in names:
                         continue
                     tensors[f"{kind}/{name}"] = tensor = file.get_tensor(f"{kind}/{name}")
-                    if kind != "step" and tensor.shape != p.shape:
+                    if not kind.endswith("step") and tensor.shape != p.shape:
                         raise ValueError(f"{kind}/{name} has the shape {tuple(tensor.shape)}")
         return found, _progress(facts["progress"]), tensors, dict(json.loads(facts.get("facts") or "{}"))
     except (SafetensorError, KeyError, TypeError, ValueError, AttributeError) as error:

@@ -190,11 +190,12 @@ class _Run:
         if held is None or held[0] == self.ready.mark:
             self._refer()  # by the weights of the start, which a checkpoint changes
         if out and not options.fresh:
-            progress = checkpoint.restore(out, self.ready.mark, self.trained, self.optimiser, self.facts)
+            progress = checkpoint.restore(out, self.ready.mark, self.trained, self.optimiser, self.facts, self.last_good)
         progress = self._begun() if progress is None else self._gone_on(progress)
         if progress.steps:
             self.plan = self._plan(progress.steps)
-        self.last_good.keep(progress.step)
+        if self.last_good.held() is None:
+            self.last_good.keep(progress.step)
         earlier = progress.seconds
         saved = time.monotonic()
         log = StepLog(log_to, progress.step)
@@ -217,7 +218,9 @@ class _Run:
                 due, number = world.told((due, number))
                 if out and due:
                     log.save()
-                    checkpoint.save(out, self.ready.mark, progress, self.trained, self.optimiser, self.facts, world)
+                    checkpoint.save(
+                        out, self.ready.mark, progress, self.trained, self.optimiser, self.facts, world, self.last_good
+                    )
                     saved = time.monotonic()
                 if number:
                     raise stopped(step + 1, self.plan.steps, number, fresh=options.fresh)

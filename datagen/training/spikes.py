@@ -109,6 +109,20 @@ class LastGood:
             state = [{k: v.clone() for k, v in self._optimiser.state[p].items()} for p in self._trained.values()]
             self._kept = (step, weights, state)
 
+    def held(self) -> tuple[int, dict[str, dict[str, Tensor]]] | None:
+        """Return the step of the kept state and, by parameter, its `weight` and moments; None where there is none."""
+        if self._kept is None:
+            return None
+        step, weights, states = self._kept
+        named = zip(self._trained, weights, states, strict=True)
+        return step, {name: {"weight": weight, **state} for name, weight, state in named}
+
+    def hold(self, step: int, held: Mapping[str, Mapping[str, Tensor]]) -> None:
+        """Keep a state that a checkpoint had."""
+        weights = [held[name]["weight"] for name in self._trained]
+        states = [{kind: t for kind, t in held[name].items() if kind != "weight"} for name in self._trained]
+        self._kept = (step, weights, states)
+
     def put_back(self) -> int | None:
         """Put the kept state back and return its step; None where there is none."""
         if self._kept is None:

@@ -107,6 +107,31 @@ def test_a_run_that_left_a_step_out_goes_on_bit_for_bit(tiny: Loaded, tiny_dir: 
     assert all(torch.equal(a[key], b[key]) for key in a)
 
 
+@pytest.mark.slow
+def test_what_a_second_spike_puts_back_is_the_same_after_a_resume(tiny: Loaded, tiny_dir: Path, tmp_path: Path) -> None:
+    base, bad, good = broken(tiny)
+    samples = samples_of([*good, bad], tiny[1], 1024)[0]
+
+    def spikes(seed: int) -> list[int]:
+        plan = Plan(samples, seed, 4, 12)
+        return [step + 1 for step in range(12) if any(s.id == bad["id"] for s in plan.batch(step))]
+
+    seed = next(n for n in range(100) if len(found := spikes(n)) == 2 and found[0] > 1 and 3 <= found[1] - found[0] <= 8)
+    first, second = spikes(seed)
+    options = TrainOptions(model=str(tiny_dir), steps=12, batch_size=4, save_every=1, seed=seed, lr=1e-2)
+    whole = train([*good, bad], options, tmp_path / "whole", base=base)
+    assert [(s["step"], s["back_to"]) for s in whole.skipped] == [(first, first - 1), (second, 0)]
+
+    def stop(line: dict[str, Any]) -> None:
+        if line["step"] == first + 2:
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        train([*good, bad], options, tmp_path / "cut", base=base, on_step=stop)
+    cut = train([*good, bad], options, tmp_path / "cut", base=base)
+    assert cut.skipped == whole.skipped and cut.losses == whole.losses
+
+
 def test_the_third_spike_ends_the_run_and_says_so(tiny: Loaded) -> None:
     base, bad, good = broken(tiny)
     with pytest.raises(
