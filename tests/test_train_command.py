@@ -193,6 +193,9 @@ def test_a_finished_run_whose_adapter_is_gone_is_not_complete(
     words = ("train", "rows.jsonl", "-o", "out", "--model", tiny_dir, "--steps", "1")
     assert datagen(*words).returncode == 0
     assert "nothing to do" in datagen(*words).stdout
+    changed = datagen(*words, "--set", "lr=1e-4")
+    assert changed.returncode == 2 and "--set goes on with a stopped run, and this one is finished" in changed.stderr
+    assert "nothing to do" in datagen(*words).stdout
     weights = tmp_path / "out" / "adapter" / "adapter_model.safetensors"
     before = weights.read_bytes()
     weights.unlink()

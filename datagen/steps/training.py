@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,8 +15,8 @@ from datagen import options as option_fields
 from datagen import stage as stages
 from datagen.data.dataset import Dataset, reason_counts
 from datagen.data.rows import Row
-from datagen.data.shards import fingerprint
-from datagen.errors import DataError
+from datagen.data.shards import fingerprint, read_json
+from datagen.errors import DataError, UsageError
 from datagen.formats import splits
 from datagen.recipe import Step
 from datagen.steps.entry import VERSION, entry, write_verdict
@@ -32,8 +32,10 @@ def train(run: Run, step: Step, folder: Path) -> Work:
     evaluated = run.digest(f"{step.name}.eval", [options.eval], splits.ONE) if options.eval else []
     template = template_text(run, step)
     mark = fingerprint(
-        VERSION, options.results(), run.identity(options.model), evaluated, run.tail, *template, *options.changed
+        VERSION, options.begun_with(), run.identity(options.model), evaluated, run.tail, *template, *options.changed
     )
+
+    _refuse_change_of_finished(folder, mark, options.set)
 
     def work() -> dict[str, Any]:
         rows = list(data.kept_rows())
@@ -50,6 +52,18 @@ def train(run: Run, step: Step, folder: Path) -> Work:
         }
 
     return Work(mark, work, verdict=True, made=partial(_weights, run.out))
+
+
+def _refuse_change_of_finished(folder: Path, mark: str, changed: Mapping[str, str] | None) -> None:
+    """Raise UsageError where a run is to go on with a change, but is finished without it."""
+    done = read_json(folder / "_done.json")
+    if not changed or not done or done.get("fingerprint") != mark:
+        return
+    history = done["entry"]["training"].get("history") or [{"changed": None}]
+    if history[-1]["changed"] != changed:
+        raise UsageError(
+            "train: --set goes on with a stopped run, and this one is finished: give the option itself, and another -o"
+        )
 
 
 def _weights(out: Path) -> dict[str, int]:

@@ -136,6 +136,14 @@ def test_a_process_that_is_killed_ends_the_run_with_a_line_and_the_next_one_goes
         capture_output=True, text=True, timeout=200, check=False,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
+    written = [(tmp_path / "out" / name).stat().st_mtime_ns for name in ("metrics.jsonl", "adapter/adapter_model.safetensors")]
+    again = subprocess.run(
+        [sys.executable, "-m", "datagen", *words], cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False
+    )
+    assert again.returncode == 0, again.stderr
+    assert written == [
+        (tmp_path / "out" / name).stat().st_mtime_ns for name in ("metrics.jsonl", "adapter/adapter_model.safetensors")
+    ]
 
 
 @pytest.mark.slow
