@@ -92,10 +92,10 @@ def _after_training(out: str, options: dict[str, Any], model: str) -> None:
         then("doctor", "--model", model)
         return
     if options.get("objective") == "lm":  # nobody asked it for an answer yet
-        method = () if options["method"] == "full" else ("--method", options["method"])
+        method = () if options.get("method") == "full" else ("--method", str(options.get("method")))
         then("train", "ROWS", "--model", model, *method, "-o", beside(out, "tuned"))
         return
-    if options["method"] in ("prefix", "prompt", "adapter"):
+    if options.get("method") in ("prefix", "prompt", "adapter"):
         say(f"next: load it as {Path(model, 'README.md')} says; datagen asks LoRA, DoRA, IA3 and whole models")
         return
     rows = out if (held_out := options.get("eval")) in (None, "-") else str(held_out)

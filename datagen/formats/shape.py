@@ -105,6 +105,8 @@ def finish(fields: Row, record: Record, taken: Iterable[str], form: str, style: 
         if isinstance(extra.get(column), str):
             fields[column] = extra[column]
     if found := _candidates(extra.get("candidates")):
+        if found[0]["text"] != fields.get("output") and all(c["score"] is not None for c in found):
+            found.sort(key=lambda c: -c["score"])
         if not fields.get("output") and not fields.get("messages") and not long_side(found[0]["text"]):
             fields["output"] = found[0]["text"]
         first = found[0]["text"]
@@ -180,7 +182,7 @@ def of_dialect(fields: Row) -> Row:
 def _candidates(value: Any) -> list[dict[str, Any]]:
     """Return the answers of a list as `conversation.candidates_beyond_pair` writes it, or a person does; [] of another list.
 
-    A person may leave out scores and sources and the order: where all have a score, the best comes first.
+    A person may leave out scores and sources.
     """
     sound = isinstance(value, list) and all(
         isinstance(c, dict)
@@ -193,8 +195,7 @@ def _candidates(value: Any) -> list[dict[str, Any]]:
     if not sound:
         return []
     scores = [None if c.get("score") is None else float(c["score"]) for c in value]
-    found = [{"text": c["text"], "score": s, "source": c.get("source")} for c, s in zip(value, scores, strict=True)]
-    return found if None in scores else sorted(found, key=lambda c: -c["score"])
+    return [{"text": c["text"], "score": s, "source": c.get("source")} for c, s in zip(value, scores, strict=True)]
 
 
 def restore(row: Mapping[str, Any], form: str, canonical: Canonical) -> Record:
