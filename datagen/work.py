@@ -164,7 +164,7 @@ class Run:
         mark = fingerprint(work.mark, *own) if own else work.mark
         done = read_json(folder / "_done.json")
         # Something was deleted or cut off: nothing in here can be trusted.
-        if done and (done.get("files") != _sizes(folder) or done.get("made", work.made()) != work.made()):
+        if done and (done.get("files") != _sizes(folder) or ("made" in done and done["made"] != work.made())):
             folders.remove(folder)
             done = None
         if not done or done.get("fingerprint") != mark or self.fresh:

@@ -34,7 +34,6 @@ def train(run: Run, step: Step, folder: Path) -> Work:
     mark = fingerprint(
         VERSION, options.begun_with(), run.identity(options.model), evaluated, run.tail, *template, *options.changed
     )
-
     _refuse_change_of_finished(folder, mark, options.set)
 
     def work() -> dict[str, Any]:

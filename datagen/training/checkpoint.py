@@ -187,11 +187,11 @@ def restore(
         # The moments lie beside their parameter, and are sharded as it is.
         state = {m: tensors[f"{m}/{name}"] for m in _MOMENTS if f"{m}/{name}" in tensors}
         beside = p.device if optimiser.defaults.get("fused") else "cpu"  # where AdamW counts its steps
-        optimiser.state[p] = {m: t.to(beside) if m == "step" else as_sharded(p, t) for m, t in state.items()}
-        if good and f"{_GOOD}weight/{name}" in tensors:
-            before_it = {m: tensors[f"{_GOOD}{m}/{name}"] for m in _KINDS if f"{_GOOD}{m}/{name}" in tensors}
-            earlier[name] = {m: t.to(beside) if m == "step" else as_sharded(p, t) for m, t in before_it.items()}
-    if good and len(earlier) == len(trained):
+        kept = {m: tensors[f"{_GOOD}{m}/{name}"] for m in _KINDS if f"{_GOOD}{m}/{name}" in tensors}
+        optimiser.state[p], earlier[name] = (
+            {m: t.to(beside) if m == "step" else as_sharded(p, t) for m, t in held.items()} for held in (state, kept)
+        )
+    if good and all(earlier.values()):
         good.hold(int(tensors[f"{_GOOD}at"]), earlier)
     return progress
 
