@@ -172,8 +172,7 @@ FAULTS = (
     ),
     Fault(
         "moments_not_restored", "training/checkpoint.py",
-        "optimiser.state[p] = {m: t.to(beside) if m == \"step\" else as_sharded(p, t) for m, t in state.items()}",
-        "state.clear()",
+        "for held in (state, kept)", "for held in ({}, kept)",
         "a resumed run is not the unbroken one",
     ),
     Fault(
