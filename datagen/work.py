@@ -244,20 +244,6 @@ class Run:
             if left == 0:
                 return
 
-    def side_rows(self, what: str, path: str, split: str | None = None) -> list[Row]:
-        """Return the rows that a step needs beside its input (seeds, rows to evaluate on): all of them, or an error.
-
-        Raises:
-            DataError: a piece cannot be read, or there is no row.
-        """
-        rows = list(readers.read(assets.shipped(path), split=split))
-        lost = [r for r in rows if "reason" in r]
-        if lost:
-            raise DataError(f"{what}: {len(lost)} of {len(rows)} rows cannot be read, first {lost[0]['evidence']}")
-        if not rows:
-            raise DataError(f"{what}: {path} holds no rows")
-        return rows
-
     def identity(self, model: str) -> str:
         """Return what a model is: the hash of its weights where it is here, else its name."""
         from datagen.models import adapter
@@ -265,6 +251,21 @@ class Run:
         if model not in self.models:
             self.models[model] = adapter.identity(model)
         return self.models[model]
+
+
+def side_rows(what: str, path: str, split: str | None = None) -> list[Row]:
+    """Return the rows that a step needs beside its input (seeds, rows to evaluate on): all of them, or an error.
+
+    Raises:
+        DataError: a piece cannot be read, or there is no row.
+    """
+    rows = list(readers.read(assets.shipped(path), split=split))
+    lost = [r for r in rows if "reason" in r]
+    if lost:
+        raise DataError(f"{what}: {len(lost)} of {len(rows)} rows cannot be read, first {lost[0]['evidence']}")
+    if not rows:
+        raise DataError(f"{what}: {path} holds no rows")
+    return rows
 
 
 def _answers(recipe: Recipe) -> readers.Answers:

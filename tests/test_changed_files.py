@@ -14,7 +14,7 @@ from datagen.engine.local import LocalEngine
 from datagen.errors import DataError
 from datagen.recipe import make
 from datagen.runner import execute
-from datagen.work import Run, Silent
+from datagen.work import Run, Silent, side_rows
 
 ROWS = [{"instruction": f"A number: name {i} in words", "output": f"It is written {i}."} for i in range(20)]
 TEXT = "The tower was built of stone in the year of the flood, and the town paid for it with salt. " * 12
@@ -124,7 +124,7 @@ def test_whatever_a_step_hashes_is_looked_at_again(tmp_path: Path, role: str) ->
     with LocalEngine(1) as engine:
         run = Run(make(["rules"], input=(str(side),)), tmp_path, Silent(), engine)
         run.digest(f"step.{role}", [str(side)])
-        run.side_rows(role, str(side))
+        side_rows(role, str(side))
         run.check_unchanged(f"step.{role}")
         edit(side)()
         with pytest.raises(DataError, match=r"side\.jsonl was changed while it was read"):

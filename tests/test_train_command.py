@@ -182,7 +182,7 @@ def test_what_comes_next_can_be_done(
 def test_a_dry_run_says_what_a_preset_makes_of_a_run_and_what_it_leaves_out(dry: Shown) -> None:
     done = dry("--preset", "alpaca-lora", "--max-length", "512")
     told = " ".join(done.stdout.split())
-    assert "--method lora --objective sft: 3 steps of up to 128 rows, lr 0.0003 linear, texts of 512 tokens at most" in told
+    assert "--method lora --objective sft: steps of up to 128 rows, lr 0.0003 linear, texts of 512 tokens at most" in told
     assert "not done here: LoRA on q_proj and v_proj alone: ours is on every linear layer" in told
 
 

@@ -41,7 +41,7 @@ def _train(rows: str, out: str, *, fresh: bool, dry_run: bool, as_json: bool, **
 def _command() -> click.Command:
     from datagen.kinds.train import Train
 
-    dry = "Say what can be trained on and show the first text; write nothing."
+    dry = "Say what can be trained on, what it costs, and show the first text; write nothing."
     params = [
         click.Argument(["rows"]), run_flags.out(), *run_flags.reading(),
         *run_flags.again("Train from the start, not from a checkpoint."),
@@ -56,16 +56,20 @@ def _look(recipe: Recipe, *, as_json: bool) -> int:
     import textwrap
 
     from datagen.cli.unreadable import Unreadable
+    from datagen.formats import splits
     from datagen.formats.read import read
     from datagen.training import presets
     from datagen.training.dry_run import look
     from datagen.training.options import trainer_options
+    from datagen.visible import visible
+    from datagen.work import side_rows
 
     options = recipe.steps[0].options
     rows = read(recipe.input[0], answers=options.needs_answers, needs_rows=True, **vars(recipe.reading))
     lost = Unreadable()
     settings = trainer_options(options)
-    found = look(lost.noted(rows), settings)
+    eval_rows = side_rows("eval", options.eval, splits.ONE) if options.eval else None
+    found = look(lost.noted(rows), settings, eval_rows)
     lost.say()
     if as_json:
         say_json(dataclasses.asdict(found))
@@ -77,21 +81,25 @@ def _look(recipe: Recipe, *, as_json: bool) -> int:
         if kinds:
             told = ", ".join(f"{name} {n:,}" for name, n in kinds.items())
             say(textwrap.fill(f"{what}: {told}", 80, subsequent_indent=" " * 4))
-    say(textwrap.fill(_settings(settings, found.steps), 80, subsequent_indent=" " * 4))
+    for line in (_settings(settings), found.forecast.words()):
+        say(textwrap.fill(line, 80, subsequent_indent=" " * 4))
     if settings.preset:
         say(textwrap.fill(presets.told(settings.preset), 80, subsequent_indent=" " * 4))
     if found.too_long:
         say("over 5 % of the rows are too long: a run needs --overflow, or a larger --max-length")
-    say(f"\nthe first text, what is taught in ⟦ ⟧:\n\n{found.first}\n")
+    say("\nthe first text, what is taught in ⟦ ⟧:\n")
+    marked = [(taught, visible(f"⟦{text}⟧" if taught else text)) for taught, text in found.first]
+    shown = "".join(click.style(text, fg="green") if taught else text for taught, text in marked)
+    click.echo(shown.rstrip("\n"))
+    say()
     say("dry run: nothing was written")
     return 0
 
 
-def _settings(options: TrainOptions, steps: int) -> str:
-    """Return what a run would do with the rows; how long it takes and in how much memory is said once its model is there."""
-    length = "--minutes says how many steps" if options.minutes is not None else f"{steps:,} steps"
+def _settings(options: TrainOptions) -> str:
+    """Return what a run would do with the rows."""
     return (
-        f"--method {options.method} --objective {options.objective}: {length} of up to {options.batch_size} rows, lr"
+        f"--method {options.method} --objective {options.objective}: steps of up to {options.batch_size} rows, lr"
         f" {options.peak_lr:g} {options.schedule}, texts of {options.longest:,} tokens at most"
     )
 

@@ -24,7 +24,7 @@ from datagen.stage import ERROR, Applied, Context, Reference, Stage
 from datagen.steps import scores_by_id, wipeout
 from datagen.steps.entry import VERSION, entry, write_verdict
 from datagen.steps.model import prompt_files
-from datagen.work import Run, Work
+from datagen.work import Run, Work, side_rows
 
 CURVE_ROWS = 20_000  # so many rows get their retention curves unasked: they take seconds
 
@@ -157,7 +157,7 @@ def _of_files(run: Run, step: Step, folder: Path, mark: str) -> Reference:
         _clear(folder)
         with ShardWriter(folder / "rows", ROW) as writer:
             for path in step.options.references:
-                for row in run.side_rows(f"{step.name}, against", path, splits.ALL):
+                for row in side_rows(f"{step.name}, against", path, splits.ALL):
                     writer.add(row)
             read = writer.rows
         tasks: list[tuple[Stage, str, str, dict[str, str]]] = [

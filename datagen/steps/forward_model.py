@@ -14,7 +14,7 @@ from datagen.kinds.forward_model import ForwardModel
 from datagen.recipe import Step
 from datagen.steps.entry import VERSION, entry
 from datagen.steps.training import fitted, template_text, told
-from datagen.work import Run, Work
+from datagen.work import Run, Work, side_rows
 
 
 def forward_model(run: Run, step: Step, folder: Path) -> Work:
@@ -31,7 +31,7 @@ def forward_model(run: Run, step: Step, folder: Path) -> Work:
         if scores is None:
             raise DataError(f"step '{step.name}': its rows have no judge_score; put a judge before it")
         well = np.asarray(scores.to_numpy(zero_copy_only=False), np.float64)[alive] >= options.min_score
-        rows = run.side_rows("seeds", options.seeds) if options.seeds else []
+        rows = side_rows("seeds", options.seeds) if options.seeds else []
         run.check_unchanged(f"{step.name}.seeds")
         by_people = len(rows)
         rows = [*rows, *(row for row, good in zip(data.kept_rows(), well, strict=True) if good)]

@@ -16,7 +16,7 @@ from datagen.errors import BudgetError
 from datagen.recipe import Step
 from datagen.steps.entry import VERSION, made
 from datagen.steps.model import chat_of, prompt_files, spent
-from datagen.work import Run, Work
+from datagen.work import Run, Work, side_rows
 
 if TYPE_CHECKING:
     from datagen.generate.loop import Loop
@@ -88,7 +88,7 @@ def _generated(run: Run, step: Step, folder: Path) -> dict[str, Any]:
 def seed_rows(run: Run, step: Step) -> list[Row]:
     """Return the seed tasks of a generator's step as rows."""
     path = step.options.seed_file
-    return run.side_rows("seeds", path) if path else []
+    return side_rows("seeds", path) if path else []
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ from datagen.progress import counted
 from datagen.recipe import Step
 from datagen.steps.entry import VERSION, entry, made, write_verdict
 from datagen.training.options import TRAINER
-from datagen.work import Run, Work
+from datagen.work import Run, Work, side_rows
 
 
 def mix(run: Run, step: Step, folder: Path) -> Work:
@@ -120,7 +120,7 @@ def _proxies(run: Run, step: Step, folder: Path) -> Callable[..., Any]:
 
         return loss
 
-    eval_rows = run.side_rows("eval", options.eval, splits.ONE) if options.eval else None
+    eval_rows = side_rows("eval", options.eval, splits.ONE) if options.eval else None
     run.check_unchanged(f"{step.name}.eval")
 
     def search(table: pa.Table, sizes: dict[str, int]) -> Any:

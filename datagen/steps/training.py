@@ -20,7 +20,7 @@ from datagen.errors import DataError, UsageError
 from datagen.formats import splits
 from datagen.recipe import Step
 from datagen.steps.entry import VERSION, entry, write_verdict
-from datagen.work import Progress, Run, Work
+from datagen.work import Progress, Run, Work, side_rows
 
 if TYPE_CHECKING:
     from datagen.training.outcome import Trained
@@ -40,7 +40,7 @@ def train(run: Run, step: Step, folder: Path) -> Work:
         rows = list(data.kept_rows())
         if not rows:
             raise DataError("nothing to train on: no row is left; `datagen explain` and dropped/ say why")
-        eval_rows = run.side_rows("eval", options.eval, splits.ONE) if options.eval else None
+        eval_rows = side_rows("eval", options.eval, splits.ONE) if options.eval else None
         run.check_unchanged(f"{step.name}.eval")
         trained = fitted(run, step, rows, run.out, eval_rows)
         dropped = _left_out(data, trained.left_out, options.max_length)

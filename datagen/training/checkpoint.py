@@ -20,7 +20,7 @@ from datagen.errors import UsageError, first_line, of_place
 from datagen.json_text import dumps
 from datagen.training.batches import Sample
 from datagen.training.evaluate import Evaluation
-from datagen.training.options import CHANGEABLE, TrainOptions
+from datagen.training.options import CHANGEABLE, TrainOptions, with_changes
 from datagen.training.parallel import ALONE, World, as_sharded, put, whole
 from datagen.training.spikes import LastGood, Skipped
 
@@ -196,7 +196,26 @@ def restore(
     return progress
 
 
-def check_steps(given: TrainOptions, now: TrainOptions, history: Sequence[Change], taken: int) -> None:
+def changed(options: TrainOptions, progress: Progress | None) -> tuple[TrainOptions, list[Change]]:
+    """Return the options that a run goes on with, and how they came about: its earlier changes, and those of `set`.
+
+    Args:
+        options: that it was begun with.
+        progress: of its checkpoint; None where there is none to go on from.
+
+    Raises:
+        UsageError: it cannot go on with such a change.
+    """
+    history = [*progress.history] if progress else []
+    taken = progress.step if progress else 0
+    if options.set and (not history or history[-1]["changed"] != options.set):
+        history.append({"step": taken, "changed": dict(options.set)})
+    now = with_changes(options, [one["changed"] for one in history])
+    _check_steps(options, now, history, taken)
+    return now, history
+
+
+def _check_steps(given: TrainOptions, now: TrainOptions, history: Sequence[Change], taken: int) -> None:
     """Check that a run can go on with another number of steps: each batch begins where the one before it ended.
 
     Raises:

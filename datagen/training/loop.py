@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import logging
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +19,6 @@ import torch
 
 from datagen.data.rows import Row
 from datagen.errors import ModelError, UsageError
-from datagen.models.causal_lm import computes_in_bfloat16, pick_device
 from datagen.training import checkpoint
 from datagen.training.arrangement import chosen
 from datagen.training.batches import Course, Plan, Sample, course_of
@@ -28,11 +26,11 @@ from datagen.training.environment import differs, environment
 from datagen.training.evaluate import Evaluation, evaluate
 from datagen.training.forecast import Forecast, forecast, steps_within, timed
 from datagen.training.latency import latency
-from datagen.training.loss import Network, Teacher
+from datagen.training.loss import Network
 from datagen.training.methods import check_moved, seeded, trainable
 from datagen.training.objective import Objective, log_probabilities, objective_of, referred
 from datagen.training.optimiser import adamw, set_for_training
-from datagen.training.options import TrainOptions, with_changes
+from datagen.training.options import TrainOptions
 from datagen.training.outcome import Trained, trained_of
 from datagen.training.parallel import ALONE, World, clip, put, shard, whole
 from datagen.training.passes import MICRO_TOKENS, Arrangement, Layout, split_of
@@ -52,7 +50,7 @@ from datagen.training.spikes import (
     refuse_none_taken,
     worst_first,
 )
-from datagen.training.start import based, check_vocabulary
+from datagen.training.start import Base, based, check_vocabulary
 from datagen.training.step_log import StepLog, metrics
 from datagen.training.tensor_parallel import cut_layers
 
@@ -93,13 +91,7 @@ def train(
         DataError: no row can be trained on.
         ModelError: the model is not there, or losses are not finite; or `Stopped`: by a signal, after a checkpoint in `out`.
     """
-    device = str(next(base[0].parameters()).device) if base else world.device or pick_device(options.device)
-    half = computes_in_bfloat16(options.dtype, device)
-    # An adapter may sit on rounded weights; whole weights must not lose small updates.
-    if options.dtype == "bfloat16" and not half:
-        logging.getLogger(__name__).warning("this processor does not compute in bfloat16: the arithmetic is in float32")
-    dtype = "bfloat16" if half and options.method != "full" and device.startswith("cuda") else "float32"
-    start = based(options, base, device, dtype, identify=out is not None)
+    start = based(options, base, world.device, identify=out is not None)
     begun = begun_in(out, options)
     if options.set and out and not begun:
         raise UsageError(f"train: --set goes on with a stopped run, and {out} has no checkpoint: give the options themselves")
@@ -107,14 +99,11 @@ def train(
     ready = prepared(rows, eval_rows, start, options, begun, out if world.writes else None, today)
     if world.told(ready.mark) != ready.mark:
         raise ModelError("the processes of this run made other texts of its rows: their code or their model differs")
-    history = [*begun[1].history] if begun and begun[0] == ready.mark else []
-    if options.set and (not history or history[-1]["changed"] != options.set):
-        history.append({"step": begun[1].step if begun and begun[0] == ready.mark else 0, "changed": dict(options.set)})
-    given, options = options, with_changes(options, [one["changed"] for one in history])
-    checkpoint.check_steps(given, options, history, begun[1].step if begun and begun[0] == ready.mark else 0)
+    given = options.begun_with()
+    options, history = checkpoint.changed(options, begun[1] if begun and begun[0] == ready.mark else None)
     check_vocabulary(start.model, ready.samples)
     with trainable(start, options) as network, set_for_training(network, options):
-        run = _Run(network, options, ready, out, device, half, show, given.begun_with(), history, world, start.teacher)
+        run = _Run(network, start, options, ready, out, show, given, history, world)
         progress, after = run.all_steps(on_step)
         refuse_none_taken(progress.skipped, run.plan.steps)
         done = run.gathered_model()
@@ -122,11 +111,25 @@ def train(
         if out and options.method != "full" and not world.cut:
             show.step("the adapter's latency", None, "")
             slower = latency(network, options.method)
-        trained = trained_of(ready, progress, after, slower, run.plan.steps, run.layout.how, half=half)
+        trained = trained_of(ready, progress, after, slower, run.plan.steps, run.layout.how, half=start.half)
         if out and world.writes:
             trained = replace(trained, folder=written(done, start, options, out, ready.samples, trained))
             checkpoint.remove(out)
     return trained
+
+
+def foreseen(rows: Sequence[Row], options: TrainOptions, eval_rows: Sequence[Row] | None) -> tuple[Base, Prepared, Forecast]:
+    """Return what a run alone would begin with, its texts, and what it will cost; nothing is written.
+
+    Raises:
+        DataError, ModelError: as `train`.
+    """
+    start = based(options, None, "", identify=False)
+    ready = prepared(rows, eval_rows, start, options)
+    check_vocabulary(start.model, ready.samples)
+    with trainable(start, options) as network, set_for_training(network, options):
+        run = _Run(network, start, options, ready, None, SILENT, {}, [], ALONE)
+        return start, ready, run.forecast()
 
 
 def _trained(model: Any) -> dict[str, Tensor]:
@@ -137,24 +140,23 @@ class _Run:
     """One run: a network with its optimiser, the plan of its batches, and how far it is."""
 
     def __init__(
-        self, model: Any, options: TrainOptions, ready: Prepared, out: Path | None, device: str, half: bool,
-        show: Show, facts: Mapping[str, Any], history: list[checkpoint.Change],
-        world: World, teacher: Teacher | None,
+        self, model: Any, start: Base, options: TrainOptions, ready: Prepared, out: Path | None,
+        show: Show, facts: Mapping[str, Any], history: list[checkpoint.Change], world: World,
     ) -> None:  # fmt: skip
         self.facts, self.history, self.world = facts, history, world
         self.model, self.options, self.ready, self.out, self.show = model, options, ready, out, show
-        self.device, self.half = device, half
+        self.device, self.half = start.device, start.half
         self.objective: Objective = objective_of(options)
         smoothing = 0.0 if self.objective.paired else options.label_smoothing
-        self.network = Network(model, smoothing=smoothing, noise=options.neftune, teacher=teacher)
+        self.network = Network(model, smoothing=smoothing, noise=options.neftune, teacher=start.teacher)
         # Dropout would make a pair's two texts differ by chance.
         self.network.train(not self.objective.paired)
         self.samples, self.measured = ready.samples, ready.measured
         everything = [t for s in [*self.samples, *(self.measured[0] if self.measured else ())] for t in s.texts]
         found = chosen(model, self.network.without_noise, _trained(model), everything, noisy=options.neftune is not None)
         how: Arrangement = world.told(found)
-        micro_tokens = options.micro_tokens or (MICRO_TOKENS if device == "cpu" else 8192)
-        self.layout = Layout(how, micro_tokens, device, split_of(model))
+        micro_tokens = options.micro_tokens or (MICRO_TOKENS if self.device == "cpu" else 8192)
+        self.layout = Layout(how, micro_tokens, self.device, split_of(model))
         self.uncut = copy.deepcopy(model).to("cpu") if world.cut and world.writes and out else None
         self.stage = PipelineStage(self.network, world.rank, world.size) if world.staged else None
         self.partial = self.stage.shared if self.stage else cut_layers(model, world.mesh["tensor"]) if world.mesh else []
@@ -237,30 +239,32 @@ class _Run:
 
     def _begun(self) -> checkpoint.Progress:
         """Say what the run will cost, choose its steps where its minutes are given, and measure it before the first one."""
-        found = self._forecast()
-        steps = 0
-        if self.options.minutes is not None:
-            steps = self.world.told(steps_within(self.options.minutes, found))
-            self.plan = self._plan(steps)
-            found = replace(found, steps=self.plan.steps)
-        if self.out and self.world.writes:  # a proxy of a mixture says nothing
-            self.show.say(found.words())
+        chosen_steps = self.options.minutes is not None
+        if self.out or chosen_steps:
+            found = self.forecast()
+            if self.out and self.world.writes:  # a proxy of a mixture says nothing
+                self.show.say(found.words())
+        steps = self.plan.steps if chosen_steps else 0
         here = environment(self.device)
         before = self._evaluated("measure before")
         return checkpoint.Progress(
             0, [], 0, 0, 0.0, before, self.ready.date, steps=steps, history=self.history, environment=here
         )  # fmt: skip
 
-    def _forecast(self) -> Forecast:
-        """Time short passes of the first texts, where somebody reads it or steps depend on it."""
-        if not self.out and self.options.minutes is None:
-            return Forecast(0, 0, 0, self.plan.steps, 0.0, 0.0, 0.0, 0, 0, 0)
+    def forecast(self) -> Forecast:
+        """Time short passes of the first texts, and choose the steps where minutes are given."""
+        batch = self.plan.batch(0)
+        if self.objective.paired and not self.out:  # whatever the reference says, a pass takes as long
+            batch = referred(batch, [(0.0, 0.0)] * len(batch))
         with seeded(self.options.seed, self.device), torch.autocast(self._kind, dtype=torch.bfloat16, enabled=self.half):
             measured = self.measured[0] if self.measured else []
             asked = {"measures": bool(measured), "twice": self.options.minutes is not None}
-            cost = timed(self.network, self.objective, self.plan.batch(0), self.layout, self.trained, **asked)
+            cost = timed(self.network, self.objective, batch, self.layout, self.trained, **asked)
         model = self.uncut if self.stage and self.uncut is not None else self.model
-        return forecast(cost, self.plan, self.samples, measured, self.layout, model, _trained(model), self.world.shares)
+        found = forecast(cost, self.plan, self.samples, measured, self.layout, model, _trained(model), self.world.shares)
+        if self.options.minutes is not None:
+            self.plan = self._plan(self.world.told(steps_within(self.options.minutes, found)))
+        return replace(found, steps=self.plan.steps)
 
     def _refer(self) -> None:
         """Give pairs the log-probabilities of the model before the first step, which a checkpoint keeps."""

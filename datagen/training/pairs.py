@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -12,14 +13,19 @@ from datagen.formats.messages import sides
 from datagen.text.names import of_prompts
 from datagen.text.row_language import language_of
 
+STRANGE = 'its candidates are no list of {"text": …, "score": …}, of two texts at least, of which the best is its answer'
+
 
 def compared(row: Row) -> tuple[Row, Row] | str:
     """Return a row with its best answer and one with its worst, each taught alone; or why there are none.
 
-    The reasons are `no_pair` and `no_preference`.
+    The reasons are `no_pair`, with what is wrong of candidates that were not taken as such, and `no_preference`.
     """
     if not is_preference(row):
-        return "no_pair"
+        if len(row["candidates"] or ()) > 1:
+            return "no_pair: its candidates have no scores, which say the better one"
+        strange = '"candidates"' in row["extra"] and "candidates" in json.loads(row["extra"])
+        return f"no_pair: {STRANGE}" if strange else "no_pair"
     best, worst = (row["candidates"][at] for at in (0, -1))
     if best["text"] == worst["text"] or (best["score"] is not None and best["score"] == worst["score"]):
         return "no_preference"

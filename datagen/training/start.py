@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from datagen.errors import ModelError, UsageError
 from datagen.models.adapter import base_of, grown, own_tokenizer
-from datagen.models.causal_lm import load, resolve
+from datagen.models.causal_lm import computes_in_bfloat16, load, pick_device, resolve
 from datagen.models.origin import checked_identity, state_identity
 from datagen.render.template import with_template
 from datagen.training.batches import Sample
@@ -33,6 +34,8 @@ class Base:
         new_token: id of a token that it got; None without.
         teacher: a model whose probabilities are learned; None without.
         own: whether the model is the run's own, to be changed as it likes.
+        device: that it is on.
+        half: whether its arithmetic is in bfloat16.
     """
 
     model: Any
@@ -44,22 +47,29 @@ class Base:
     new_token: int | None
     teacher: Teacher | None
     own: bool
+    device: str
+    half: bool
 
 
-def based(options: TrainOptions, given: tuple[Any, Any] | None, device: str, dtype: str, *, identify: bool) -> Base:
+def based(options: TrainOptions, given: tuple[Any, Any] | None, device: str, *, identify: bool) -> Base:
     """Load the model of a run, or take the one that is given, which stays as it is.
 
     Args:
         options: of the run; its model may be a folder with an adapter of its method, which is trained further.
         given: a loaded (model, tokenizer) instead.
-        device: of a model that is loaded.
-        dtype: of its weights.
+        device: of a model that is loaded; "": the one that the options name.
         identify: whether its weights are to be known again.
 
     Raises:
         ModelError: it cannot be had.
         UsageError: the adapter is of another method, or a preset wants longer texts than it reads.
     """
+    device = str(next(given[0].parameters()).device) if given else device or pick_device(options.device)
+    half = computes_in_bfloat16(options.dtype, device)
+    # An adapter may sit on rounded weights; whole weights must not lose small updates.
+    if options.dtype == "bfloat16" and not half:
+        logging.getLogger(__name__).warning("this processor does not compute in bfloat16: the arithmetic is in float32")
+    dtype = "bfloat16" if half and options.method != "full" and device.startswith("cuda") else "float32"
     begun, identity = None, ""
     named = options.model
     if given is None and (named := base_of(options.model) or options.model) != options.model:
@@ -76,7 +86,8 @@ def based(options: TrainOptions, given: tuple[Any, Any] | None, device: str, dty
     ended, tokenizer, new_token = with_end_token(model, tokenizer, options.eot_token, shared=given is not None)
     most = _context(ended, options)
     teacher = _teacher(options, ended, tokenizer, device, dtype) if options.teacher else None
-    return Base(ended, tokenizer, most, named, identity, begun, new_token, teacher, own=given is None or ended is not before)
+    own_model = given is None or ended is not before
+    return Base(ended, tokenizer, most, named, identity, begun, new_token, teacher, own_model, device, half)
 
 
 def _context(model: Any, options: TrainOptions) -> int:

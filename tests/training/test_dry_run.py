@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tiny_model import TINY
 
 CHAT = [
@@ -40,6 +42,7 @@ def test_rows_are_counted_by_what_becomes_of_them_and_the_first_text_is_shown(
     assert sorted(tmp_path.iterdir()) == before
     told = json.loads(datagen("train", rows, "-o", "out", "--model", TINY, "--dry-run", "--json").stdout)
     assert (told["rows"], told["used"], told["texts"]) == (6, 2, 2)
+    assert [taught for taught, _ in told["first"]] == [False, True, False]
     assert told["rows"] == told["used"] + sum(told["left_out"].values())
 
 
@@ -50,3 +53,41 @@ def test_it_ends_as_the_run_would_where_no_row_can_be_trained_on(
     done = datagen("train", rows, "-o", "out", "--model", TINY, "--dry-run")
     assert done.returncode == 3
     assert done.stderr.startswith("datagen: no row can be trained on: all 1 were left out (control_tokens")
+
+
+def forecast_in(text: str) -> list[str]:
+    """The parts of the forecast in what a command said, but for its seconds."""
+    said = " ".join(text.partition("forecast: ")[2].split()).partition(" weights are trained")[0]
+    return [part for part in re.split("[,;] ", said) if "about" not in part and "measuring" not in part]
+
+
+@pytest.mark.parametrize(
+    "options", [(), ("--method", "prefix", "--lr", "1e-3"), ("--objective", "dpo"), ("--lengths", "64:2:1e-4,128:1:1e-5")]
+)
+def test_what_it_costs_is_said_as_the_run_says_it(
+    options: tuple[str, ...], datagen: Callable[..., Any], write_jsonl: Callable[..., Path], tmp_path: Path
+) -> None:
+    rows = write_jsonl("rows.jsonl", *(
+        {"instruction": f"Name moon {n}.", "output": f"Io {n}.", "candidates": [
+            {"text": f"Io {n}.", "score": 2}, {"text": "No.", "score": 1},
+        ]}
+        for n in range(40)
+    ))  # fmt: skip
+    words = ["train", rows, "-o", "out", "--model", TINY, "--eval", rows, *options]
+    before = datagen(*words, "--dry-run")
+    assert (before.returncode, before.stderr, sorted(tmp_path.iterdir())) == (0, "", [rows])
+    after = datagen(*words)
+    assert after.returncode == 0, after.stderr
+    assert forecast_in(before.stdout) == forecast_in(after.stderr) != []
+    assert "of it measuring" in " ".join(before.stdout.split())
+    assert datagen(*words, "--minutes", "0.01", "--dry-run").stdout.count(" steps, about ") == (
+        1 if "--lengths" not in options else 0
+    )
+
+
+def test_it_finds_what_the_run_would_refuse(datagen: Callable[..., Any], write_jsonl: Callable[..., Path]) -> None:
+    rows = write_jsonl("rows.jsonl", {"instruction": "Name a moon.", "output": "Io."})
+    done = datagen("train", rows, "-o", "out", "--model", TINY, "--dry-run", "--compile")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    lost = datagen("train", rows, "-o", "out", "--model", TINY, "--dry-run", "--eval", "gone.jsonl")
+    assert lost.returncode == 3 and "gone.jsonl" in lost.stderr

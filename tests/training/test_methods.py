@@ -121,7 +121,7 @@ def test_an_adapter_stays_off_what_chooses_experts(tiny: Loaded) -> None:
         vocab_size=len(tiny[1]), hidden_size=32, intermediate_size=48, moe_intermediate_size=16, num_hidden_layers=2,
         num_attention_heads=4, num_key_value_heads=2, num_experts=4, num_experts_per_tok=2, shared_expert_intermediate_size=16,
     )  # fmt: skip
-    start = based(TrainOptions(), (Qwen2MoeForCausalLM(config), tiny[1]), "cpu", "float32", identify=False)
+    start = based(TrainOptions(), (Qwen2MoeForCausalLM(config), tiny[1]), "", identify=False)
     with trainable(start, TrainOptions()) as network:
         trained = [n for n, p in network.named_parameters() if p.requires_grad]
     assert trained and not [n for n in trained if ".gate." in n or "shared_expert_gate" in n]

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 
 from datagen.data.rows import Row, new_row, turn
 from datagen.errors import DataError, UsageError
+from datagen.formats.read import read
 from datagen.models.causal_lm import load
 from datagen.training.loop import TrainOptions, train
 from datagen.training.loss import Network, Teacher
@@ -332,3 +333,18 @@ def test_positions_are_stretched_for_longer_texts(tiny_dir: Path, tiny: Loaded, 
 def test_compiling_is_for_a_gpu(tiny: Loaded, sums: list[Row]) -> None:
     with pytest.raises(UsageError, match="--compile is for a GPU"):
         train(sums, TrainOptions(compile=True, steps=1), None, base=tiny)
+
+
+@pytest.mark.parametrize(
+    ("field", "told"),
+    [
+        ("output", r"its candidates are no list of \{\"text\": …, \"score\": …\}, of two texts at least, of which"),
+        ("text", "its candidates have no scores, which say the better one"),
+    ],
+)
+def test_candidates_of_another_form_are_named(field: str, told: str, tmp_path: Path, tiny: Loaded) -> None:
+    path = tmp_path / "rows.jsonl"
+    both = [{field: "Io."}, {field: "No."}]
+    path.write_text(json.dumps({"instruction": "Name a moon.", "output": "Io.", "candidates": both}))
+    with pytest.raises(DataError, match=rf"\(no_pair: {told}"):
+        train([*read(str(path))], TrainOptions(objective="dpo"), None, base=tiny)

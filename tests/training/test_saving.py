@@ -114,7 +114,7 @@ def test_lora_is_on_every_linear_layer_but_the_head_in_float32(tiny: tuple[Any, 
     model, _ = tiny
     model.to(torch.bfloat16)
     options = TrainOptions(lora_r=4, lora_alpha=8, seed=1)
-    with trainable(based(options, tiny, "cpu", "float32", identify=False), options) as adapted:
+    with trainable(based(options, tiny, "", identify=False), options) as adapted:
         params = {n: p for n, p in adapted.named_parameters() if p.requires_grad}
         assert len(params) == 2 * 7 * 2  # A and B of q, k, v, o, gate, up, down in two layers
         assert all(p.dtype == torch.float32 and "lora_" in n and "lm_head" not in n for n, p in params.items())
