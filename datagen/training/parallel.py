@@ -273,19 +273,25 @@ def arranged(world: World, options: TrainOptions) -> World:
             raise UsageError(
                 "train: --pipeline-parallel was made for processors only so far; --tensor-parallel is for GPUs, too"
             )
-    if pipeline > 1 and (tensor > 1 or options.eot_token):
-        raise UsageError("train: --pipeline-parallel goes neither with --tensor-parallel nor with --eot-token")
+    check_divided(world.size, options)
     if pipeline > 1:
-        if world.size != pipeline:
-            raise UsageError(f"train: --pipeline-parallel {pipeline} wants {pipeline} processes, not {world.size}")
         return World(world.rank, world.size, staged=True, device=device)
     if tensor == 1:
         return World(world.rank, world.size, sharded=options.parallel == "fsdp", device=device)
-    if world.size % tensor:
-        raise UsageError(f"train: {world.size} processes cannot be divided by --tensor-parallel {tensor}")
     shape, names = (world.size // tensor, tensor), ("data", "tensor")
     mesh = init_device_mesh(device.partition(":")[0], shape, mesh_dim_names=names)
     return World(world.rank, world.size, mesh=mesh, device=device)
+
+
+def check_divided(size: int, options: TrainOptions) -> None:
+    """Check that so many processes can share the work as the options say; raises UsageError."""
+    tensor, pipeline = options.tensor_parallel, options.pipeline_parallel
+    if pipeline > 1 and (tensor > 1 or options.eot_token):
+        raise UsageError("train: --pipeline-parallel goes neither with --tensor-parallel nor with --eot-token")
+    if pipeline > 1 and size != pipeline:
+        raise UsageError(f"train: --pipeline-parallel {pipeline} wants {pipeline} processes, not {size}")
+    if size % tensor:
+        raise UsageError(f"train: {size} processes cannot be divided by --tensor-parallel {tensor}")
 
 
 def place() -> tuple[int, int]:

@@ -20,7 +20,7 @@ from datagen.errors import DatagenError, ModelError, Stopped, UsageError
 from datagen.training.loop import train
 from datagen.training.options import TrainOptions
 from datagen.training.outcome import Trained
-from datagen.training.parallel import arranged, joined, place
+from datagen.training.parallel import arranged, check_divided, joined, place
 from datagen.training.show import SILENT, Show
 
 _HERE = b"here\n"  # what a process says when it has begun
@@ -40,6 +40,8 @@ def train_together(
     if size == 1 and options.processes == 1:
         _check_alone(options)
         return train(rows, options, out, eval_rows, on_step, show=show)
+    if size == 1:
+        check_divided(options.processes, options)  # before processes are begun for it
     with contextlib.ExitStack() as stack:
         count = stack.enter_context(_followers(options.processes)) if size == 1 else size
         world = stack.enter_context(joined(0, count))

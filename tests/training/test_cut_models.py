@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ import transformers
 from safetensors.torch import load_file
 
 from datagen.data.rows import Row, new_row
-from datagen.errors import ModelError, UsageError
+from datagen.errors import ModelError, Stopped, UsageError
 from datagen.training.loop import TrainOptions, train
 from datagen.training.together import train_together
+from tests.training.conftest import stopping_after
 from tests.training.models import made
 
 pytestmark = pytest.mark.slow
@@ -29,6 +31,9 @@ def saved(name: str, tokenizer: Any, folder: Path) -> str:
     more: dict[str, Any] = {"vocab_size": len(tokenizer), "hidden_size": 32}
     if name == "bloom":
         model = transformers.BloomForCausalLM(transformers.BloomConfig(**more, n_layer=2, n_head=4))
+    elif name == "odd heads":
+        more |= {"hidden_size": 24, "intermediate_size": 48, "num_hidden_layers": 1, "num_attention_heads": 3}
+        model = transformers.LlamaForCausalLM(transformers.LlamaConfig(**more))
     elif name == "qwen3":
         more |= {"intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
         model = transformers.Qwen3ForCausalLM(transformers.Qwen3Config(**more, head_dim=8))
@@ -47,29 +52,20 @@ def together(rows: list[Row], options: TrainOptions, out: Path) -> Any:
     return train_together(rows, options, out, rows[:5], lambda _: None)
 
 
-@pytest.mark.parametrize(
-    ("name", "method", "cut", "processes", "objective"),
-    [
-        ("llama", "full", "tensor", 2, "sft"), ("llama", "lora", "tensor", 2, "dpo"), ("qwen2", "full", "tensor", 2, "sft"),
-        ("gemma", "lora", "tensor", 2, "sft"), ("gpt_neox", "full", "tensor", 2, "sft"), ("qwen3", "full", "tensor", 2, "sft"),
-        ("llama", "full", "tensor", 4, "sft"),
-        ("llama", "full", "pipeline", 2, "sft"), ("llama", "lora", "pipeline", 2, "dpo"),
-        ("qwen2", "lora", "pipeline", 2, "sft"), ("gemma", "full", "pipeline", 2, "dpo"),
-        ("gpt_neox", "full", "pipeline", 2, "sft"),
-    ],
-)  # fmt: skip
-def test_a_model_that_is_cut_takes_the_steps_of_a_whole_one(
-    name: str, method: Any, cut: str, processes: int, objective: Any, tiny: Any, rows: list[Row], tmp_path: Path
-) -> None:
+def same_steps(
+    run: Callable[..., Any], name: str, method: Any, cut: str, processes: int, objective: Any, tokenizer: Any, rows: list[Row],
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    """Check that processes which have parts of a model take the steps of one that has all of it."""
     if objective == "dpo":
         both = [[{"text": t, "score": float(-n), "source": None} for n, t in enumerate((r["output"], "no idea"))] for r in rows]
         rows = [{**r, "candidates": c} for r, c in zip(rows, both, strict=True)]
-    base = saved(name, tiny[1], tmp_path / "base")
+    base = saved(name, tokenizer, tmp_path / "base")
     # Several passes a step, so that some are on their way together.
     facts: dict[str, Any] = {"model": base, "method": method, "steps": 3, "batch_size": 7, "lr": 1e-3, "micro_tokens": 64}
     facts["objective"] = objective
     one = train(rows, TrainOptions(**facts), tmp_path / "one", rows[:5])
-    two = together(rows, TrainOptions(**facts, processes=processes, **{f"{cut}_parallel": 2}), tmp_path / "two")
+    two = run(rows, TrainOptions(**facts, processes=processes, **{f"{cut}_parallel": 2}), tmp_path / "two")
     assert two.losses == pytest.approx(one.losses, rel=5e-6)
     assert one.eval_after and two.eval_after
     assert two.eval_after["loss"] == pytest.approx(one.eval_after["loss"], rel=5e-6)
@@ -80,25 +76,41 @@ def test_a_model_that_is_cut_takes_the_steps_of_a_whole_one(
     assert max((a[k] - b[k]).abs().max().item() for k in a) < 0.05 * 3 * 1e-3
 
 
+def test_two_halves_of_the_rows_and_two_of_each_layer(tiny: Any, rows: list[Row], tmp_path: Path) -> None:
+    same_steps(together, "llama", "full", "tensor", 4, "sft", tiny[1], rows, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "cut", "objective"),
+    [
+        ("llama", "full", "tensor", "sft"), ("llama", "lora", "tensor", "dpo"), ("qwen2", "full", "tensor", "sft"),
+        ("gemma", "lora", "tensor", "sft"), ("gpt_neox", "full", "tensor", "sft"), ("qwen3", "full", "tensor", "sft"),
+        ("llama", "full", "pipeline", "sft"), ("llama", "lora", "pipeline", "dpo"),
+        ("qwen2", "lora", "pipeline", "sft"), ("gemma", "full", "pipeline", "dpo"),
+        ("gpt_neox", "full", "pipeline", "sft"),
+    ],
+)  # fmt: skip
+def test_a_model_that_is_cut_takes_the_steps_of_a_whole_one(
+    name: str, method: Any, cut: str, objective: Any, tiny: Any, pair: Any, rows: list[Row], tmp_path: Path
+) -> None:
+    same_steps(pair, name, method, cut, 2, objective, tiny[1], rows, tmp_path)
+
+
 @pytest.mark.parametrize("cut", ["tensor", "pipeline"])
-def test_a_checkpoint_of_a_cut_model_goes_on_in_one_process(cut: str, tiny_dir: Path, rows: list[Row], tmp_path: Path) -> None:
-    facts: dict[str, Any] = {"model": str(tiny_dir), "method": "full", "steps": 6, "batch_size": 6, "lr": 1e-3, "save_every": 1}
-    expected = train(rows, TrainOptions(**facts), tmp_path / "whole").losses
-
-    def stop(line: dict[str, Any]) -> None:
-        if line["step"] == 4:
-            raise RuntimeError("stop")
-
-    options = TrainOptions(**facts, processes=2, **{f"{cut}_parallel": 2})
-    with pytest.raises(RuntimeError, match="stop"):
-        train_together(rows, options, tmp_path / "cut", None, stop)
+def test_a_checkpoint_of_a_cut_model_goes_on_in_one_process(
+    cut: str, tiny_dir: Path, pair: Any, rows: list[Row], tmp_path: Path
+) -> None:
+    facts: dict[str, Any] = {"model": str(tiny_dir), "method": "full", "steps": 6, "batch_size": 6, "lr": 1e-3}
+    expected = train(rows, TrainOptions(**facts), tmp_path / "whole", rows[:5]).losses
+    with pytest.raises(Stopped):
+        pair(rows, TrainOptions(**facts, **{f"{cut}_parallel": 2}), tmp_path / "cut", stopping_after(4))
     steps: list[int] = []
-    found = train(rows, TrainOptions(**facts), tmp_path / "cut", on_step=lambda line: steps.append(line["step"]))
-    assert steps[0] in (4, 5)
+    found = train(rows, TrainOptions(**facts), tmp_path / "cut", rows[:5], lambda line: steps.append(line["step"]))
+    assert steps == [5, 6]
     assert found.losses == pytest.approx(expected, rel=5e-6)
 
 
-def test_what_cannot_be_divided_is_one_line(tiny: Any, tiny_dir: Path, rows: list[Row], tmp_path: Path) -> None:
+def test_what_cannot_be_divided_is_one_line(tiny: Any, pair: Any, rows: list[Row], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="'tensor_parallel' is of method full or lora, not dora"):
         TrainOptions(method="dora", tensor_parallel=2)
     with pytest.raises(UsageError, match="'tensor_parallel' is of parallel ddp, not fsdp"):
@@ -107,15 +119,17 @@ def test_what_cannot_be_divided_is_one_line(tiny: Any, tiny_dir: Path, rows: lis
         together(rows, TrainOptions(tensor_parallel=2), tmp_path)
     with pytest.raises(UsageError, match="--pipeline-parallel 2 needs --processes 2"):
         together(rows, TrainOptions(pipeline_parallel=2), tmp_path)
-    facts: dict[str, Any] = {"steps": 1, "processes": 3}
-    with pytest.raises(ModelError, match="a model of 4 and 2 heads cannot be divided so"):
-        together(rows, TrainOptions(model=str(tiny_dir), tensor_parallel=3, **facts), tmp_path / "heads")
+    with pytest.raises(UsageError, match="--pipeline-parallel 2 wants 2 processes, not 3"):
+        together(rows, TrainOptions(pipeline_parallel=2, processes=3), tmp_path)
+    with pytest.raises(UsageError, match="3 processes cannot be divided by --tensor-parallel 2"):
+        together(rows, TrainOptions(tensor_parallel=2, processes=3), tmp_path)
+    odd = saved("odd heads", tiny[1], tmp_path / "odd")
+    with pytest.raises(ModelError, match="a model of 3 and 3 heads cannot be divided so"):
+        pair(rows, TrainOptions(model=odd, steps=1, tensor_parallel=2), tmp_path / "heads")
+    with pytest.raises(ModelError, match="--pipeline-parallel 2: the model has 1 blocks"):
+        pair(rows, TrainOptions(model=odd, steps=1, pipeline_parallel=2), tmp_path / "blocks")
     bloom = saved("bloom", tiny[1], tmp_path / "bloom")
     with pytest.raises(ModelError, match="plan for a bloom is none"):
-        together(rows, TrainOptions(model=bloom, steps=1, processes=2, tensor_parallel=2), tmp_path / "plan")
+        pair(rows, TrainOptions(model=bloom, steps=1, tensor_parallel=2), tmp_path / "plan")
     with pytest.raises(ModelError, match="no plan of stages for a bloom"):
-        together(rows, TrainOptions(model=bloom, steps=1, processes=2, pipeline_parallel=2), tmp_path / "stages")
-    with pytest.raises(ModelError, match="--pipeline-parallel 3: the model has 2 blocks"):
-        together(rows, TrainOptions(model=str(tiny_dir), pipeline_parallel=3, **facts), tmp_path / "blocks")
-    with pytest.raises(UsageError, match="--pipeline-parallel 2 wants 2 processes, not 3"):
-        together(rows, TrainOptions(model=str(tiny_dir), pipeline_parallel=2, **facts), tmp_path / "count")
+        pair(rows, TrainOptions(model=bloom, steps=1, pipeline_parallel=2), tmp_path / "stages")

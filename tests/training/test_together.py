@@ -16,10 +16,11 @@ import torch
 from safetensors.torch import load_file
 
 from datagen.data.rows import Row, new_row
+from datagen.errors import Stopped
 from datagen.training.batches import Sample
 from datagen.training.loop import TrainOptions, train
 from datagen.training.parallel import World
-from datagen.training.together import train_together
+from tests.training.conftest import stopping_after
 
 pytestmark = pytest.mark.slow
 
@@ -40,56 +41,6 @@ def ids_of(folder: Path) -> list[tuple[int, str]]:
     return sorted((r["step"], r["id"]) for r in pq.read_table(folder / "steps.parquet").to_pylist())
 
 
-@pytest.mark.parametrize(
-    ("method", "parallel", "objective"),
-    [("lora", "ddp", "sft"), ("full", "ddp", "dpo"), ("full", "fsdp", "sft"), ("lora", "fsdp", "dpo")],
-)
-def test_two_processes_take_the_steps_of_one(
-    method: Any, parallel: Any, objective: Any, tiny_dir: Path, rows: list[Row], tmp_path: Path
-) -> None:
-    if objective == "dpo":
-        both = [[{"text": t, "score": float(-n), "source": None} for n, t in enumerate((r["output"], "no idea"))] for r in rows]
-        rows = [{**r, "candidates": c} for r, c in zip(rows, both, strict=True)]
-    facts = {"model": str(tiny_dir), "method": method, "objective": objective, "steps": 3, "batch_size": 7, "lr": 1e-3}
-    one = train(rows, TrainOptions(**facts), tmp_path / "one", rows[:5])
-    two = train_together(
-        rows, TrainOptions(**facts, processes=2, parallel=parallel), tmp_path / "two", rows[:5], lambda _: None
-    )
-    assert two.losses == pytest.approx(one.losses, rel=2e-6)
-    assert one.eval_after and two.eval_after and two.eval_before and one.eval_before
-    assert two.eval_before["loss"] == pytest.approx(one.eval_before["loss"], rel=1e-6)
-    assert two.eval_after["loss"] == pytest.approx(one.eval_after["loss"], rel=2e-6)
-    a, b = weights(tmp_path / "one"), weights(tmp_path / "two")
-    assert a.keys() == b.keys()
-    # AdamW divides by the size of a gradient, which makes rounding as large as the gradient where that is near 0.
-    moved = 3 * 1e-3
-    assert max((a[k] - b[k]).abs().max().item() for k in a) < 0.05 * moved
-    norms = [
-        [json.loads(x)["grad_norm"] for x in (tmp_path / n / "metrics.jsonl").read_text().splitlines()] for n in ("one", "two")
-    ]
-    assert norms[1] == pytest.approx(norms[0], rel=1e-5)
-    assert ids_of(tmp_path / "one") == ids_of(tmp_path / "two")
-
-
-@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
-def test_a_run_goes_on_with_another_number_of_processes(parallel: Any, tiny_dir: Path, rows: list[Row], tmp_path: Path) -> None:
-    facts = {"model": str(tiny_dir), "steps": 6, "batch_size": 6, "lr": 1e-3, "save_every": 1, "parallel": parallel}
-    whole = train(rows, TrainOptions(**facts), tmp_path / "whole")
-
-    def stop(line: dict[str, Any]) -> None:
-        if line["step"] == 4:
-            raise KeyError("stop")
-
-    with pytest.raises(KeyError):
-        train_together(rows, TrainOptions(**facts, processes=2), tmp_path / "cut", None, stop)
-    cut = train(rows, TrainOptions(**facts), tmp_path / "cut")
-    assert cut.losses == pytest.approx(whole.losses, rel=2e-6)
-    with pytest.raises(KeyError):
-        train(rows, TrainOptions(**facts), tmp_path / "back", on_step=stop)
-    back = train_together(rows, TrainOptions(**facts, processes=3), tmp_path / "back", None, lambda _: None)
-    assert back.losses == pytest.approx(whole.losses, rel=2e-6)
-
-
 def command(tmp_path: Path, rows: list[Row], *words: object) -> list[str]:
     (tmp_path / "rows.jsonl").write_text(
         "".join(json.dumps({"instruction": r["instruction"], "output": r["output"]}) + "\n" for r in rows), "utf-8"
@@ -100,17 +51,6 @@ def command(tmp_path: Path, rows: list[Row], *words: object) -> list[str]:
 def torchrun(port: int, *words: str) -> list[str]:
     options = ["--nproc-per-node", "2", "--max-restarts", "1", "--master-port", str(port)]
     return [sys.executable, "-m", "torch.distributed.run", *options, "-m", "datagen", *words]
-
-
-def test_torchrun_starts_it_too(tiny_dir: Path, rows: list[Row], tmp_path: Path) -> None:
-    words = command(tmp_path, rows, "--model", tiny_dir, "--steps", 2)
-    run = torchrun(29587, *words)
-    env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(run, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
-    assert json.loads((tmp_path / "out" / "run.json").read_text())["stages"][-1]["training"]["steps"] == 2
-    again = subprocess.run(run, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300, check=False)
-    assert again.returncode == 0 and "nothing to do" in again.stdout, again.stderr
 
 
 def test_a_process_that_is_killed_ends_the_run_with_a_line_and_the_next_one_goes_on(
@@ -150,10 +90,9 @@ def test_a_process_that_is_killed_ends_the_run_with_a_line_and_the_next_one_goes
 def test_torchrun_begins_again_from_the_checkpoint_where_a_process_is_killed(
     tiny_dir: Path, rows: list[Row], tmp_path: Path
 ) -> None:
-    run = subprocess.Popen(
-        torchrun(29589, *command(tmp_path, rows, "--model", tiny_dir, "--steps", 40, "--save-every", 1)), cwd=tmp_path,
-        env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    words = torchrun(29589, *command(tmp_path, rows, "--model", tiny_dir, "--steps", 40, "--save-every", 1))
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    run = subprocess.Popen(words, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     state = tmp_path / "out" / "checkpoint" / "state.safetensors"
     until = time.monotonic() + 120
     while not state.is_file() and time.monotonic() < until and run.poll() is None:
@@ -166,6 +105,8 @@ def test_torchrun_begins_again_from_the_checkpoint_where_a_process_is_killed(
     lines = (tmp_path / "out" / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == list(range(1, 41))
     assert json.loads((tmp_path / "out" / "run.json").read_text())["stages"][-1]["training"]["steps"] == 40
+    again = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300, check=False)
+    assert again.returncode == 0 and "nothing to do" in again.stdout, again.stderr
 
 
 def json_steps(tmp_path: Path) -> int:
@@ -180,3 +121,48 @@ def test_shares_are_of_about_one_size_and_lose_nothing() -> None:
         lengths = [sum(len(s.input_ids) for s in part) for part in parts]
         assert max(lengths) - min(lengths) <= 30
     assert [len(World(rank, 4).share(samples[:2])) for rank in range(4)].count(1) == 2
+
+
+@pytest.mark.parametrize(
+    ("method", "parallel", "objective"),
+    [("lora", "ddp", "sft"), ("full", "ddp", "dpo"), ("full", "fsdp", "sft"), ("lora", "fsdp", "dpo")],
+)
+def test_two_processes_take_the_steps_of_one(
+    method: Any, parallel: Any, objective: Any, tiny_dir: Path, pair: Any, rows: list[Row], tmp_path: Path
+) -> None:
+    if objective == "dpo":
+        both = [[{"text": t, "score": float(-n), "source": None} for n, t in enumerate((r["output"], "no idea"))] for r in rows]
+        rows = [{**r, "candidates": c} for r, c in zip(rows, both, strict=True)]
+    facts = {"model": str(tiny_dir), "method": method, "objective": objective, "steps": 3, "batch_size": 7, "lr": 1e-3}
+    one = train(rows, TrainOptions(**facts), tmp_path / "one", rows[:5])
+    two = pair(rows, TrainOptions(**facts, processes=2, parallel=parallel), tmp_path / "two")
+    assert two.losses == pytest.approx(one.losses, rel=2e-6)
+    assert one.eval_after and two.eval_after and two.eval_before and one.eval_before
+    assert two.eval_before["loss"] == pytest.approx(one.eval_before["loss"], rel=1e-6)
+    assert two.eval_after["loss"] == pytest.approx(one.eval_after["loss"], rel=2e-6)
+    a, b = weights(tmp_path / "one"), weights(tmp_path / "two")
+    assert a.keys() == b.keys()
+    # AdamW divides by the size of a gradient, which makes rounding as large as the gradient where that is near 0.
+    moved = 3 * 1e-3
+    assert max((a[k] - b[k]).abs().max().item() for k in a) < 0.05 * moved
+    norms = [
+        [json.loads(x)["grad_norm"] for x in (tmp_path / n / "metrics.jsonl").read_text().splitlines()] for n in ("one", "two")
+    ]
+    assert norms[1] == pytest.approx(norms[0], rel=1e-5)
+    assert ids_of(tmp_path / "one") == ids_of(tmp_path / "two")
+
+
+@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
+def test_a_run_goes_on_with_another_number_of_processes(
+    parallel: Any, tiny_dir: Path, pair: Any, rows: list[Row], tmp_path: Path
+) -> None:
+    options = TrainOptions(model=str(tiny_dir), steps=6, batch_size=6, lr=1e-3, parallel=parallel)
+    whole = train(rows, options, tmp_path / "whole", rows[:5])
+    with pytest.raises(Stopped):
+        pair(rows, options, tmp_path / "cut", stopping_after(4))
+    cut = train(rows, options, tmp_path / "cut", rows[:5])
+    assert cut.losses == pytest.approx(whole.losses, rel=2e-6)
+    with pytest.raises(Stopped):
+        train(rows, options, tmp_path / "back", rows[:5], stopping_after(4))
+    back = pair(rows, options, tmp_path / "back")
+    assert back.losses == pytest.approx(whole.losses, rel=2e-6)
