@@ -33,10 +33,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 # Files of half a minute and more come first: one that is begun last is waited for by two workers that have nothing to do.
 LONG = (
-    "test_kill.py", "test_defaults_on_real_data.py", "test_stops.py", "test_llama_server.py", "test_served.py",
-    "test_round_trip.py", "test_ifd.py", "test_endurance.py", "test_backtranslate.py", "test_loop.py", "test_rouge_l.py",
-    "test_doctor.py", "test_tasks_hostile.py", "test_score.py", "test_causal_lm.py", "test_import_path.py",
-    "test_checkpoint.py",
+    "test_stops.py", "test_together.py", "test_kill.py", "test_llama_server.py", "test_defaults_on_real_data.py",
+    "test_cut_models.py", "test_backtranslate.py", "test_methods.py", "test_doctor.py", "test_tasks_hostile.py",
+    "test_served.py", "test_checkpoint.py", "test_loop.py", "test_tree.py", "test_endurance.py", "test_rouge_l.py",
+    "test_ifd.py", "test_damage.py", "test_round_trip.py", "test_linear_patterns.py", "test_score.py", "test_parity.py",
+    "test_endings.py", "test_import_path.py", "test_causal_lm.py", "test_cli.py", "test_run.py", "test_read.py",
+    "test_frozen_runs.py", "test_stage_contract.py", "test_stage_fuzz.py", "test_objectives.py", "test_kernels.py",
 )  # fmt: skip
 
 

@@ -121,8 +121,9 @@ def repeated(done: Finished) -> list[tuple[list[str], list[str]]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("most", [400, None], ids=["some", "all"])
-@pytest.mark.parametrize(("source", "target"), [("en", "zh"), ("en", "th"), ("zh", "ja")])
+@pytest.mark.parametrize(
+    ("source", "target", "most"), [("en", "zh", None), ("en", "zh", 400), ("en", "th", 400), ("zh", "ja", 400)]
+)
 def test_no_translation_is_dropped_for_one_with_another_answer(
     source: str, target: str, most: int | None, filtered: Filtered
 ) -> None:
@@ -206,7 +207,7 @@ def near_copy(task: str, language: str, rng: random.Random) -> str:
 def test_most_rows_stay_and_every_planted_near_copy_is_found(
     name: str, language: str, tmp_path: Path, filtered: Filtered
 ) -> None:
-    real = records(name)[::2]  # all of them: benchmarks/nothing_legitimate.py
+    real = records(name)[::4]  # all of them: benchmarks/nothing_legitimate.py
     kept = dg.filter(real, out=tmp_path / "before").kept
     assert len(kept) >= 0.8 * len(real)
     rng = random.Random(17)

@@ -136,9 +136,11 @@ def test_places_stand_on_lines_of_80_columns(capsys: pytest.CaptureFixture[str])
 
 
 @pytest.mark.slow
-def test_an_adapter_answers_by_what_is_printed(datagen: Command, write_jsonl: Callable[..., Path], tmp_path: Path) -> None:
+def test_an_adapter_answers_by_what_is_printed(
+    datagen: Command, write_jsonl: Callable[..., Path], tiny_dir: Path, tmp_path: Path
+) -> None:
     write_jsonl("rows.jsonl", *ROWS[:2])
-    done = datagen("train", "rows.jsonl", "-o", "out", "--steps", "1")
+    done = datagen("train", "rows.jsonl", "-o", "out", "--steps", "1", "--model", tiny_dir)
     assert "adapter: out/adapter" in done.stdout.splitlines()
     done = datagen(*printed(done.stdout), "--max-output-tokens", "8")
     assert done.returncode == 0

@@ -148,7 +148,7 @@ def test_a_larger_aim_replaces_nothing(tmp_path: Path, datagen: Any, endpoint: L
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "step",
-    [{"self_instruct": {"method": "one"}}, {"magpie": {}}],
+    [{"self_instruct": {"method": "one", "concurrency": 2}}, {"magpie": {"concurrency": 2, "max_task_tokens": 48}}],
 )
 def test_every_method_runs_on_the_embedded_model(tmp_path: Path, step: dict[str, Any]) -> None:
     [(kind, options)] = step.items()

@@ -78,9 +78,13 @@ def test_it_listens_on_loopback_only(endpoint: Endpoint) -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_it_is_gone_within_three_seconds_of_a_sudden_death_of_its_parent(folder: str, how: signal.Signals) -> None:
+def test_it_is_gone_within_three_seconds_of_a_sudden_death_of_its_parent(tiny_dir: Path, how: signal.Signals) -> None:
     owner = subprocess.Popen(
-        [sys.executable, "-c", OWNER, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+        [sys.executable, "-c", OWNER, str(tiny_dir)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     try:
         assert owner.stdout is not None
@@ -96,8 +100,8 @@ def test_it_is_gone_within_three_seconds_of_a_sudden_death_of_its_parent(folder:
         with_group_ended(owner)
 
 
-def test_it_is_gone_at_the_end_of_the_block(folder: str) -> None:
-    with served(folder) as running:
+def test_it_is_gone_at_the_end_of_the_block(tiny_dir: Path) -> None:
+    with served(str(tiny_dir)) as running:
         assert is_up(running.base_url)
     assert not is_up(running.base_url)
 

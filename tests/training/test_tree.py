@@ -172,12 +172,11 @@ def test_a_model_that_mixes_texts_in_silence_is_found(caplog: pytest.LogCaptureF
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("threads", [1, 2])
-def test_the_embedded_model_takes_trees_whatever_its_rounding(threads: int, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_embedded_model_takes_trees_whatever_its_rounding(caplog: pytest.LogCaptureFixture) -> None:
     """Its activations are large: what a product of other shape rounds otherwise is 1e-5 of its gradient, in each program."""
     model, _ = load("smollm2", "cpu", "float32")
     before = torch.get_num_threads()
-    torch.set_num_threads(threads)
+    torch.set_num_threads(2)  # which rounds worse than one
     try:
         assert chosen(model, Network(model), dict(model.named_parameters()), texts()) == "tree"
     finally:
