@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Iterable
 from typing import Any
 
 import click
@@ -21,6 +22,14 @@ def say(text: object = "", *, err: bool = False, **style: Any) -> None:
 
     shown = visible(str(text))
     click.echo(click.style(shown, **style) if style else shown, err=err)
+
+
+def say_marked(parts: Iterable[tuple[bool, str]]) -> None:
+    """Print a text in parts, those that are marked in ⟦ ⟧, green on a terminal; control characters visible."""
+    from datagen.visible import visible
+
+    shown = [(marked, visible(f"⟦{text}⟧" if marked else text)) for marked, text in parts]
+    click.echo("".join(click.style(text, fg="green") if marked else text for marked, text in shown).rstrip("\n"))
 
 
 def say_json(value: Any) -> None:

@@ -11,7 +11,7 @@ from datagen.cli import run_flags
 from datagen.cli.flags import RUN, Flag
 from datagen.cli.flags import command as made
 from datagen.cli.kinds import recipe_of
-from datagen.cli.say import say, say_json
+from datagen.cli.say import say, say_json, say_marked
 
 if TYPE_CHECKING:
     from datagen.recipe import Recipe
@@ -61,7 +61,6 @@ def _look(recipe: Recipe, *, as_json: bool) -> int:
     from datagen.training import presets
     from datagen.training.dry_run import look
     from datagen.training.options import trainer_options
-    from datagen.visible import visible
     from datagen.work import side_rows
 
     options = recipe.steps[0].options
@@ -88,9 +87,7 @@ def _look(recipe: Recipe, *, as_json: bool) -> int:
     if found.too_long:
         say("over 5 % of the rows are too long: a run needs --overflow, or a larger --max-length")
     say("\nthe first text, what is taught in ⟦ ⟧:\n")
-    marked = [(taught, visible(f"⟦{text}⟧" if taught else text)) for taught, text in found.first]
-    shown = "".join(click.style(text, fg="green") if taught else text for taught, text in marked)
-    click.echo(shown.rstrip("\n"))
+    say_marked(found.first)
     say()
     say("dry run: nothing was written")
     return 0
