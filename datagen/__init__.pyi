@@ -14,6 +14,7 @@ from datagen.curate.minhash import Minhash as _Minhash
 from datagen.curate.rouge import Rouge as _Rouge
 from datagen.curate.rules import Rules as _Rules
 from datagen.curate.semantic import Semantic as _Semantic
+from datagen.curate.split import Split as _Split
 from datagen.curate.tag import Tag as _Tag
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "rewrite",
     "run",
     "self_instruct",
+    "split",
     "stages",
     "train",
     "translate",
@@ -51,6 +53,7 @@ class _Stages:
     Rouge: type[_Rouge]
     Rules: type[_Rules]
     Semantic: type[_Semantic]
+    Split: type[_Split]
     Tag: type[_Tag]
 
 stages: _Stages
@@ -368,6 +371,23 @@ def self_instruct(
     prompts: str | None = None,
 ) -> Finished:
     """Make exactly N new rows from seed tasks with a model; a task is kept only when it is new by ROUGE-L."""
+
+def split(
+    rows: Any,
+    out: str | Path,
+    *,
+    test: int = 200,
+    by: Literal["cluster", "document", "conversation", "source"] = "cluster",
+    threshold: float | None = 0.7,
+    units: Literal["graphemes", "words", "rouge_score"] = "graphemes",
+    seed: int = 17,
+    mapping: dict[str, str] = {},
+    roles: dict[str, str] = {},
+    limit: int | None = None,
+    split: str | None = None,
+    encoding: str = "",
+) -> Finished:
+    """Hold rows out to test with, so that no pair of near duplicates has one row on each side."""
 
 def train(
     rows: Any,

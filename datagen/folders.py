@@ -22,7 +22,7 @@ _OF_MODELS = re.compile(
     r"|(?:tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab)\.json|(?:vocab|merges)\.txt"
     r"|(?:tokenizer|spiece|sentencepiece\.bpe)\.model|chat_template\.(?:jinja|json)|README\.md"
 )
-_FOLDERS = re.compile(r"\d\d-.+|kept|dropped|rewritten|rows|scores|columns|added|against|proxies|adapter|model|checkpoint")
+_FOLDERS = re.compile(r"\d\d-.+|kept|dropped|rewritten|rows|scores|columns|added|against|proxies|test|adapter|model|checkpoint")
 _TEMPORARY = re.compile(r"\.(.+?)(?:\.tmp|\.old|-new)?")  # of a name
 
 

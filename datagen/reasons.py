@@ -319,8 +319,11 @@ _MEANT: dict[str, tuple[str, dict[str, str]]] = {
     "same_text": ("Both sides of the pair are the same text.", {"from_pairs": f"{_NO_OPTION}: nothing is translated there"}),
     # Mixtures, training, review, export.
     "held_out": (
-        "The row measures the proxies of the grid, so that no mixture may learn it.",
-        {"mix": "Give rows to measure on with `--eval`"},
+        "The row is kept to measure with, so that nothing may learn it.",
+        {
+            "mix": "It measures the proxies of the grid. Give rows to measure on with `--eval`",
+            "split": "It is in test/ of the run, for `--eval`. `--test` says how many",
+        },
     ),
     "no_labels": (
         "The row has no text that is to be learned: its answers are empty or not taught.",

@@ -253,6 +253,12 @@ class Run:
         return self.models[model]
 
 
+def files_in(out: Path, *names: str) -> dict[str, int]:
+    """Return the files in these folders of a run, by their paths in it, with their sizes."""
+    files = [path for name in names for path in sorted((out / name).rglob("*")) if path.is_file()]
+    return {path.relative_to(out).as_posix(): path.stat().st_size for path in files}
+
+
 def side_rows(what: str, path: str, split: str | None = None) -> list[Row]:
     """Return the rows that a step needs beside its input (seeds, rows to evaluate on): all of them, or an error.
 

@@ -29,6 +29,7 @@ COMMANDS = {
     "translate": "",
     "from-pairs": "",
     "filter": "Curate rows by a chain of stages; every drop has a reason.",
+    "split": "Hold rows out to test with, none of them like one that is trained on.",
     "mix": "",
     "vocab": "Grow a model's vocabulary for the language of a corpus.",
     "train": "",

@@ -82,7 +82,8 @@ def after(out: str, last: dict[str, Any]) -> None:
     elif "requests" in last or "pairs" in last or "documents" in last:  # rows that no stage has looked at yet
         then("filter", out, "-o", beside(out, "filtered"))
     else:
-        then("train", out, "-o", beside(out, "trained"))
+        held_out = ("--eval", str(Path(out, "test"))) if last["dropped"].get("held_out") and last["name"] == "split" else ()
+        then("train", out, "-o", beside(out, "trained"), *held_out)
         file = f"{beside(out, 'rows')}.jsonl"
         then("export", out, "--to", "messages", "-o", file, label="  or")
 

@@ -20,7 +20,7 @@ from datagen.errors import DataError, UsageError
 from datagen.formats import splits
 from datagen.recipe import Step
 from datagen.steps.entry import VERSION, entry, write_verdict
-from datagen.work import Progress, Run, Work, side_rows
+from datagen.work import Progress, Run, Work, files_in, side_rows
 
 if TYPE_CHECKING:
     from datagen.training.outcome import Trained
@@ -50,7 +50,7 @@ def train(run: Run, step: Step, folder: Path) -> Work:
             "training": told(trained),
         }
 
-    return Work(mark, work, verdict=True, made=partial(_weights, run.out))
+    return Work(mark, work, verdict=True, made=partial(files_in, run.out, "adapter", "model"))
 
 
 def _refuse_change_of_finished(folder: Path, mark: str, changed: Mapping[str, str] | None) -> None:
@@ -63,12 +63,6 @@ def _refuse_change_of_finished(folder: Path, mark: str, changed: Mapping[str, st
         raise UsageError(
             "train: --set goes on with a stopped run, and this one is finished: give the option itself, and another -o"
         )
-
-
-def _weights(out: Path) -> dict[str, int]:
-    """Return the files of the adapter or the model that a run left, with their sizes."""
-    files = [path for name in ("adapter", "model") for path in sorted((out / name).rglob("*")) if path.is_file()]
-    return {path.relative_to(out).as_posix(): path.stat().st_size for path in files}
 
 
 def fitted(
