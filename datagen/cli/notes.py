@@ -72,6 +72,8 @@ def _of_decision(told: dict[str, Any]) -> list[str]:
     notes = []
     if asked := told.get("asked_for"):
         notes.append(f"{asked:,} rows were asked for; no more are there")
+    if fewer := told.get("short_of"):
+        notes.append(f"{fewer:,} fewer rows than asked for are held out: groups stay whole, and a row is left to train on")
     if few := told.get("not_judged"):
         notes.append(f"too few answers in {', '.join(few)} to tell whether the model reads them")
     if beside := told.get("not_documents"):

@@ -74,7 +74,7 @@ class Split(SplitOptions, Stage):
             for row in rows:
                 evidence[row] = None if len(rows) == 1 else f"of a group of {len(rows):,} rows"
         largest = max(map(len, groups.values()), default=0)
-        short: dict[str, Any] = {"asked_for": self.test} if held.sum() < self.test else {}
+        short: dict[str, Any] = {"short_of": self.test - int(held.sum())} if held.sum() < self.test else {}
         if not taken:
             short["undivided"] = _undivided(groups)  # the command ends with it
         notes = {**short, "groups": len(groups), "largest_group": largest, "groups_held_out": len(taken)}

@@ -131,7 +131,7 @@ def test_what_cannot_be_divided_is_one_line(datagen: Callable[..., Any], write_j
 
 def test_fewer_than_were_asked_for_is_noted_and_something_stays() -> None:
     held, notes = held_of(tasks(5), test=200)
-    assert len(held) == 4 and notes["asked_for"] == 200
+    assert len(held) == 4 and notes["short_of"] == 196
 
 
 @pytest.mark.parametrize("wrong", [{"test": 0}, {"threshold": 0.0}, {"threshold": 2.0}, {"by": "row"}, {"seed": -1}])
