@@ -67,13 +67,19 @@ def _loss(value: float | None, decimals: int = 4) -> str:
     return "not a number" if value is None or not math.isfinite(value) else f"{value:.{decimals}f}"
 
 
-def _of_decision(told: dict[str, Any]) -> list[str]:
-    """What a stage says of its decision: flags, rows that a model read in part, tags and what they cost."""
+def _of_size(told: dict[str, Any]) -> list[str]:
+    """Why there are fewer rows than were asked for."""
     notes = []
     if asked := told.get("asked_for"):
         notes.append(f"{asked:,} rows were asked for; no more are there")
     if fewer := told.get("short_of"):
         notes.append(f"{fewer:,} fewer rows than asked for are held out: groups stay whole, and a row is left to train on")
+    return notes
+
+
+def _of_decision(told: dict[str, Any]) -> list[str]:
+    """What a stage says of its decision: flags, rows that a model read in part, tags and what they cost."""
+    notes = _of_size(told)
     if few := told.get("not_judged"):
         notes.append(f"too few answers in {', '.join(few)} to tell whether the model reads them")
     if beside := told.get("not_documents"):
