@@ -14,7 +14,8 @@ from datagen.chat.turns import TURN
 from datagen.errors import ModelError
 
 T = TypeVar("T")
-GRACE_S = 0.75  # for answers under way when the run is interrupted
+GRACE_S = 0.75  # an interrupted run waits for answers under way as long as one comes within this time of the last,
+GRACE_IN_ALL_S = 4.0  # and no longer than this
 STOP_S = 10.0  # for them when the endpoint refuses all others
 LEAST_AHEAD = 64  # pieces of work begun, so that a slow one holds up no other
 
@@ -91,7 +92,7 @@ async def _in_order(
     waiting, ahead = iter(work), max(LEAST_AHEAD, 2 * chat.concurrency)
     under_way: deque[asyncio.Future[T]] = deque()
     stopped = asyncio.ensure_future(chat.stopped.wait())
-    grace_s: float | None = GRACE_S
+    grace: tuple[float | None, float | None] = (GRACE_S, GRACE_IN_ALL_S)
     begun = 0
     try:
         while True:
@@ -108,13 +109,13 @@ async def _in_order(
             yield done
             watch(done)
     except Exception:
-        grace_s = STOP_S if chat.failure else None  # where all would fail, one that hangs must not keep it back
+        grace = (None, STOP_S if chat.failure else None)  # where all would fail, one that hangs must not keep it back
         raise
     finally:
         chat.closing = True
         try:
             if chat.paid:
-                await asyncio.wait([asyncio.ensure_future(chat.drain())], timeout=grace_s)
+                await asyncio.wait([asyncio.ensure_future(chat.drain(grace[0]))], timeout=grace[1])
         finally:
             stopped.cancel()
             for task in under_way:

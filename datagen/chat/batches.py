@@ -124,7 +124,7 @@ class Batches:
         """Record the attempt of a request whose batch is about to be sent; return its number."""
         return await self._endpoint.record(one.request, one.room, self._endpoint.budget.cost(one.room.most))
 
-    async def drain(self) -> None:
+    async def drain(self, silence_s: float | None) -> None:
         """Nothing is waited for: a batch under way is in the journal, and the next run takes what came of it."""
 
     async def close(self) -> None:

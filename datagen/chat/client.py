@@ -162,9 +162,9 @@ class Chat(Endpoint):
             self.pace.hold(wait)
         return wait
 
-    async def drain(self) -> None:
-        """Wait until every attempt that was sent has ended and is recorded."""
-        await self._transport.drain()
+    async def drain(self, silence_s: float | None = None) -> None:
+        """Wait until every attempt that was sent has ended and is recorded, or, where given, none has for so long."""
+        await self._transport.drain(silence_s)
 
     async def close(self) -> None:
         """Send nothing more, and close the connections."""

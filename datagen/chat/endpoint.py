@@ -49,8 +49,8 @@ class Transport(Protocol):
     async def attempt(self, request: Request, room: Room) -> Outcome:
         """Send a request once; return the raw answer, recorded and settled, or the failure, recorded."""
 
-    async def drain(self) -> None:
-        """Wait until every attempt that was sent has ended and is recorded."""
+    async def drain(self, silence_s: float | None) -> None:
+        """Wait until every attempt that was sent has ended and is recorded, or, where given, none has for so long."""
 
     async def close(self) -> None:
         """Stop sending; what is under way is given up."""

@@ -11,6 +11,8 @@ from datagen.chat.endpoint import ClosingError, Endpoint, Outcome, Request
 from datagen.chat.failures import Failure
 from datagen.chat.journal import FREE
 
+LOOK_S = 0.05  # between two looks at whether an answer came, while a run that was interrupted waits
+
 
 class Online:
     """The connections to an endpoint."""
@@ -81,10 +83,16 @@ class Online:
             endpoint.pace.used(mark, 0)
         return failure
 
-    async def drain(self) -> None:
-        """Wait until every attempt that was sent has ended and is recorded."""
-        while self._in_flight:
-            await asyncio.wait(list(self._in_flight))
+    async def drain(self, silence_s: float | None) -> None:
+        """Wait until every attempt that was sent has ended and is recorded, or, where given, none has for so long.
+
+        The silence is counted in looks, not by the clock: a process that stood still for a second has heard nothing in it.
+        """
+        silent = 0
+        while self._in_flight and (silence_s is None or silent * LOOK_S < silence_s):
+            look_s = None if silence_s is None else LOOK_S
+            ended, _ = await asyncio.wait(list(self._in_flight), timeout=look_s, return_when=asyncio.FIRST_COMPLETED)
+            silent = 0 if ended else silent + 1
 
     async def close(self) -> None:
         """Nothing is kept back: whoever waits for an attempt ends it."""

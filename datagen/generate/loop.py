@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from datagen.answers.tasks import Item
-from datagen.chat.asking import GRACE_S, STOP_S
+from datagen.chat.asking import GRACE_IN_ALL_S, GRACE_S, STOP_S
 from datagen.chat.background import streamed
 from datagen.chat.client import Chat, NotRecordedError
 from datagen.data.rows import Row, dropped_row
@@ -131,7 +131,7 @@ class Loop:
         except BaseException:
             # Ctrl+C, or an error of our own: what was sent is waited for a moment.
             self.chat.closing = True
-            await self._end(under_way, GRACE_S if self.chat.paid else 0.0)
+            await self._end(under_way, GRACE_IN_ALL_S if self.chat.paid else 0.0, GRACE_S)
             raise
         finally:
             # An answer under way is paid for: the journal keeps it for a larger n. A local model's costs nothing.
@@ -170,11 +170,13 @@ class Loop:
         per_request = (self.funnel.kept + self.aim.expected) / (self.funnel.judged + 1)
         return under_way * per_request < TAPER * (self.aim.n - self.funnel.kept)
 
-    async def _end(self, under_way: deque[asyncio.Task[list[list[Draft]]]], grace_s: float | None) -> None:
+    async def _end(
+        self, under_way: deque[asyncio.Task[list[list[Draft]]]], grace_s: float | None, silence_s: float | None = None
+    ) -> None:
         """Wait for requests under way, at most so long; then cut them off. A run that stops waits only for what was sent."""
         tasks = [t for t in under_way if not t.done()]
         if tasks and grace_s != 0.0:
-            waits = [asyncio.ensure_future(self.chat.drain())] if self.chat.closing else tasks
+            waits = [asyncio.ensure_future(self.chat.drain(silence_s))] if self.chat.closing else tasks
             await asyncio.wait(waits, timeout=grace_s)
         for task in tasks:
             task.cancel()

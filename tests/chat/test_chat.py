@@ -196,3 +196,20 @@ def test_a_server_that_is_not_there_is_named(journal: Journal) -> None:
     with pytest.raises(ModelError, match=r"cannot reach http://127\.0\.0\.1"):
         used(journal, gone, one)
     assert set(outcomes(journal)) == {"free"}
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+def test_a_run_that_is_stopped_waits_as_long_as_answers_come_and_no_longer(journal: Journal, hangs: bool) -> None:
+    from datagen.chat.asking import GRACE_IN_ALL_S, answers
+
+    bodies = [{**BODY, "seed": i} for i in range(16)]
+    with LocalEndpoint({16: "hang"} if hangs else {}, delay_s=0.9, delay_spread=0.9) as server:
+        with opened(ModelOptions(model="local", base_url=server.base_url, concurrency=16), journal) as chat:
+            came = answers(chat, bodies)
+            next(came)
+            began = time.monotonic()
+            came.close()
+            seconds = time.monotonic() - began
+        asked = server.requests
+    assert asked == len(bodies) and seconds < GRACE_IN_ALL_S
+    assert outcomes(journal).count("answered") == asked - hangs
