@@ -26,7 +26,7 @@ _SURE = (
 )
 _OTHERS = ("correct", "answerid", "gold", "label", "target")
 _ALPHABETS = ("ABCDEFGHIJKLMNOPQRST", "กขคงจฉชซ", "甲乙丙丁戊己庚辛")
-_COLUMN = re.compile(r"(?:(?:option|choice)[ _-]?)?([a-j])|op([a-j])|(?:option|choice)[ _-]?([1-9])|([กขคงจ甲乙丙丁戊])")
+_COLUMN = re.compile(r"(?:(?:option|choice)[ _-]?)?([a-j])|op([a-j])|(?:option|choice)[ _-]?([0-9])|([กขคงจ甲乙丙丁戊])")
 _LABELLED = re.compile(r"\s*+[(（[]?([A-Za-zก-ฮ甲乙丙丁戊己庚辛]|\d{1,2})\s?[)）.．:：、\]]\s*+(\S.*)", re.S)
 _TEXT = ("text", "value", "content", "option", "choice", "answer")
 _LABEL = ("label", "key", "letter", "id", "option_id")
@@ -62,7 +62,7 @@ def with_choices(record: Record, notes: Notes) -> Record:
     found = _listed(record, said) or _columns(record)
     if found is None:
         return record
-    found, meant = _right(record, said, found._replace(usual=record.keys() == _MMLU and len(found.texts) == 4), notes)
+    found, meant = _right(record, said, _in_usual_layout(found, record), notes)
     if found.field == "" and meant is None:
         return record  # columns of some letters, and nothing that speaks of them
     place = "input" if task == "instruction" and isinstance(record.get("input"), str) and record["input"] else task
@@ -77,6 +77,10 @@ def with_choices(record: Record, notes: Notes) -> Record:
     if meant is None:
         return record
     return {**record, said if said in ANSWERS else target: f"{found.labels[meant]}. {found.texts[meant]}"}
+
+
+def _in_usual_layout(found: _Choices, record: Record) -> _Choices:
+    return found._replace(usual=found.usual or (record.keys() == _MMLU and len(found.texts) == 4))
 
 
 def _right(record: Record, said: str | None, among: _Choices, notes: Notes) -> tuple[_Choices, int | None]:
@@ -232,18 +236,21 @@ def _in_order(labels: list[str]) -> bool:
 
 
 def _columns(record: Record) -> _Choices | None:
-    """The choices that stand in a column each: A to D, opa to opd, option_a to option_d, option1 to option4."""
+    """The choices that stand in a column each: A to D, opa to opd, option_a to option_d, option1 to option4, choice0 to choice3."""
     found: dict[str, tuple[str, str]] = {}
     for key in record:
         if letter := _letter(key):
             if letter in found or not isinstance(record[key], (str, int, float, type(None))):
                 return None
             found[letter] = (key.strip(), text_of(record[key]).strip())
-    labels = sorted(found, key=lambda letter: "".join((*_ALPHABETS, "123456789")).index(letter.upper()))
+    labels = sorted(found, key=lambda letter: "".join((*_ALPHABETS, "0123456789")).index(letter.upper()))
     while labels and not found[labels[-1]][1]:
         labels.pop()  # a question with fewer choices than others
     if len(labels) < 2 or not _in_order(labels) or any(not found[label][1] for label in labels):
         return None
+    if labels[0] == "0":  # choice0, choice1, …: letters are shown, as of the list that these columns were
+        texts = [found[label][1] for label in labels]
+        return _Choices(found["0"][0], list(_ALPHABETS[0]), texts, own=False, plain=False, usual=True)
     # As the file calls them: `a` for the column a, A for `option_a`.
     shown = [found[label][0] if len(found[label][0]) == 1 else label.upper() for label in labels]
     return _Choices("", shown, [found[label][1] for label in labels], own=True, plain=False)
@@ -291,6 +298,8 @@ def _by_number(field: str, value: Any, number: int, texts: set[int], among: _Cho
     """Return which choice a number names: by its label where labels are numbers, else counted as the file counts."""
     size = len(among.texts)
     as_text = texts if isinstance(value, str) or not among.plain else set()
+    if among.usual and not among.plain and 0 <= number < size:  # choice0, choice1, …: the number is a column's own
+        as_text = set()
     if _numbered(among):
         notes.label(field, number, first=int(among.labels[0]))
         return _one(field, str(number), {at for at, label in enumerate(among.labels) if int(label) == number} | as_text)

@@ -57,6 +57,7 @@ def test_an_input_that_says_something_stays(rows, task, given):
         ]}, "answerKey": "B"},
         {"question": ASKED, "A": "Mars", "B": "Io", "C": "Sun", "answer": "B"},
         {"question": ASKED, "opa": "Mars", "opb": "Io", "opc": "Sun", "cop": 1},
+        {"question": ASKED, "choice0": "Mars", "choice1": "Io", "choice2": "Sun", "answer": "1"},
         {"question": ASKED, "options": {"A": "Mars", "B": "Io", "C": "Sun"}, "answer": "Io", "answer_idx": "B"},
         {"question": ASKED, "options": ["A) Mars", "B) Io", "C) Sun"], "correct": "B"},
         {"question": ASKED, "choices": "['Mars' 'Io'\n 'Sun']", "answer": "(b)"},
@@ -68,6 +69,12 @@ def test_an_input_that_says_something_stays(rows, task, given):
 def test_choices_are_shown_and_the_right_one_is_taught_with_its_text(record):
     (row,) = rows_of(record)
     assert said(row) == {"instruction": SHOWN, "output": "B. Io"}
+
+
+def test_columns_that_count_from_0_are_named_by_their_number_also_where_the_choices_are_numbers():
+    columns = {"choice0": "8", "choice1": "2", "choice2": "24", "choice3": "120"}
+    (row,) = rows_of({"question": "How many?", **columns, "answer": "2"})
+    assert said(row) == {"instruction": "How many?\nA. 8\nB. 2\nC. 24\nD. 120", "output": "C. 24"}
 
 
 def test_labels_of_the_file_and_of_other_scripts_stay(rows):
