@@ -236,7 +236,7 @@ def _in_order(labels: list[str]) -> bool:
 
 
 def _columns(record: Record) -> _Choices | None:
-    """The choices that stand in a column each: A to D, opa to opd, option_a to option_d, option1 to option4, choice0 to choice3."""
+    """The choices that stand in a column each: A to D, opa to opd, option_a to option_d, option1 to 4, choice0 to 3."""
     found: dict[str, tuple[str, str]] = {}
     for key in record:
         if letter := _letter(key):
