@@ -115,7 +115,7 @@ async def _in_order(
         chat.closing = True
         try:
             if chat.paid:
-                await asyncio.wait([asyncio.ensure_future(chat.drain(grace[0]))], timeout=grace[1])
+                await chat.drain(*grace)
         finally:
             stopped.cancel()
             for task in under_way:

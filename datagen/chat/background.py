@@ -10,7 +10,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 END = object()
-CLOSE_S = 5.0  # for what an interrupted source does in its `finally`
+CLOSE_S = 5.0  # for what an interrupted source does in its `finally`: longer than it waits for answers (`asking`)
 
 
 def streamed(source: Callable[[], AsyncIterator[T]]) -> Generator[T, None, None]:

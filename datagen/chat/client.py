@@ -162,9 +162,14 @@ class Chat(Endpoint):
             self.pace.hold(wait)
         return wait
 
-    async def drain(self, silence_s: float | None = None) -> None:
-        """Wait until every attempt that was sent has ended and is recorded, or, where given, none has for so long."""
-        await self._transport.drain(silence_s)
+    async def drain(self, silence_s: float | None = None, longest_s: float | None = None) -> None:
+        """Wait until every attempt that was sent has ended and is recorded.
+
+        Args:
+            silence_s: give up where none has ended for so long; None = never.
+            longest_s: give up after so long; None = never.
+        """
+        await asyncio.wait([asyncio.ensure_future(self._transport.drain(silence_s))], timeout=longest_s)
 
     async def close(self) -> None:
         """Send nothing more, and close the connections."""

@@ -62,7 +62,8 @@ def with_choices(record: Record, notes: Notes) -> Record:
     found = _listed(record, said) or _columns(record)
     if found is None:
         return record
-    found, meant = _right(record, said, _in_usual_layout(found, record), notes)
+    usual = found.usual or (record.keys() == _MMLU and len(found.texts) == 4)
+    found, meant = _right(record, said, found._replace(usual=usual), notes)
     if found.field == "" and meant is None:
         return record  # columns of some letters, and nothing that speaks of them
     place = "input" if task == "instruction" and isinstance(record.get("input"), str) and record["input"] else task
@@ -77,10 +78,6 @@ def with_choices(record: Record, notes: Notes) -> Record:
     if meant is None:
         return record
     return {**record, said if said in ANSWERS else target: f"{found.labels[meant]}. {found.texts[meant]}"}
-
-
-def _in_usual_layout(found: _Choices, record: Record) -> _Choices:
-    return found._replace(usual=found.usual or (record.keys() == _MMLU and len(found.texts) == 4))
 
 
 def _right(record: Record, said: str | None, among: _Choices, notes: Notes) -> tuple[_Choices, int | None]:

@@ -171,13 +171,15 @@ class Loop:
         return under_way * per_request < TAPER * (self.aim.n - self.funnel.kept)
 
     async def _end(
-        self, under_way: deque[asyncio.Task[list[list[Draft]]]], grace_s: float | None, silence_s: float | None = None
+        self, under_way: deque[asyncio.Task[list[list[Draft]]]], longest_s: float | None, silence_s: float | None = None
     ) -> None:
         """Wait for requests under way, at most so long; then cut them off. A run that stops waits only for what was sent."""
         tasks = [t for t in under_way if not t.done()]
-        if tasks and grace_s != 0.0:
-            waits = [asyncio.ensure_future(self.chat.drain(silence_s))] if self.chat.closing else tasks
-            await asyncio.wait(waits, timeout=grace_s)
+        if tasks and longest_s != 0.0:
+            if self.chat.closing:
+                await self.chat.drain(silence_s, longest_s)
+            else:
+                await asyncio.wait(tasks, timeout=longest_s)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)

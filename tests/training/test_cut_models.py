@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,19 +51,31 @@ def together(rows: list[Row], options: TrainOptions, out: Path) -> Any:
     return train_together(rows, options, out, rows[:5], lambda _: None)
 
 
-def same_steps(
-    run: Callable[..., Any], name: str, method: Any, cut: str, processes: int, objective: Any, tokenizer: Any, rows: list[Row],
-    tmp_path: Path,
+@pytest.mark.parametrize(
+    ("name", "method", "cut", "objective", "processes"),
+    [
+        # Two halves of the rows and two of each layer; it begins processes of its own, and so before those of `pair` are there.
+        ("llama", "full", "tensor", "sft", 4),
+        ("llama", "full", "tensor", "sft", 2), ("llama", "lora", "tensor", "dpo", 2), ("qwen2", "full", "tensor", "sft", 2),
+        ("gemma", "lora", "tensor", "sft", 2), ("gpt_neox", "full", "tensor", "sft", 2), ("qwen3", "full", "tensor", "sft", 2),
+        ("llama", "full", "pipeline", "sft", 2), ("llama", "lora", "pipeline", "dpo", 2),
+        ("qwen2", "lora", "pipeline", "sft", 2), ("gemma", "full", "pipeline", "dpo", 2),
+        ("gpt_neox", "full", "pipeline", "sft", 2),
+    ],
+)  # fmt: skip
+def test_a_model_that_is_cut_takes_the_steps_of_a_whole_one(
+    name: str, method: Any, cut: str, objective: Any, processes: int, tiny: Any, rows: list[Row], tmp_path: Path,
+    request: pytest.FixtureRequest,
 ) -> None:  # fmt: skip
-    """Check that processes which have parts of a model take the steps of one that has all of it."""
     if objective == "dpo":
         both = [[{"text": t, "score": float(-n), "source": None} for n, t in enumerate((r["output"], "no idea"))] for r in rows]
         rows = [{**r, "candidates": c} for r, c in zip(rows, both, strict=True)]
-    base = saved(name, tokenizer, tmp_path / "base")
+    base = saved(name, tiny[1], tmp_path / "base")
     # Several passes a step, so that some are on their way together.
     facts: dict[str, Any] = {"model": base, "method": method, "steps": 3, "batch_size": 7, "lr": 1e-3, "micro_tokens": 64}
     facts["objective"] = objective
     one = train(rows, TrainOptions(**facts), tmp_path / "one", rows[:5])
+    run = request.getfixturevalue("pair") if processes == 2 else together
     two = run(rows, TrainOptions(**facts, processes=processes, **{f"{cut}_parallel": 2}), tmp_path / "two")
     assert two.losses == pytest.approx(one.losses, rel=5e-6)
     assert one.eval_after and two.eval_after
@@ -74,26 +85,6 @@ def same_steps(
     a, b = (load_file(tmp_path / run / f"{kind}.safetensors") for run in ("one", "two"))
     assert {k: t.shape for k, t in a.items()} == {k: t.shape for k, t in b.items()}
     assert max((a[k] - b[k]).abs().max().item() for k in a) < 0.05 * 3 * 1e-3
-
-
-def test_two_halves_of_the_rows_and_two_of_each_layer(tiny: Any, rows: list[Row], tmp_path: Path) -> None:
-    same_steps(together, "llama", "full", "tensor", 4, "sft", tiny[1], rows, tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("name", "method", "cut", "objective"),
-    [
-        ("llama", "full", "tensor", "sft"), ("llama", "lora", "tensor", "dpo"), ("qwen2", "full", "tensor", "sft"),
-        ("gemma", "lora", "tensor", "sft"), ("gpt_neox", "full", "tensor", "sft"), ("qwen3", "full", "tensor", "sft"),
-        ("llama", "full", "pipeline", "sft"), ("llama", "lora", "pipeline", "dpo"),
-        ("qwen2", "lora", "pipeline", "sft"), ("gemma", "full", "pipeline", "dpo"),
-        ("gpt_neox", "full", "pipeline", "sft"),
-    ],
-)  # fmt: skip
-def test_a_model_that_is_cut_takes_the_steps_of_a_whole_one(
-    name: str, method: Any, cut: str, objective: Any, tiny: Any, pair: Any, rows: list[Row], tmp_path: Path
-) -> None:
-    same_steps(pair, name, method, cut, 2, objective, tiny[1], rows, tmp_path)
 
 
 @pytest.mark.parametrize("cut", ["tensor", "pipeline"])
