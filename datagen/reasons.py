@@ -121,6 +121,7 @@ _MEANT: dict[str, tuple[str, dict[str, str]]] = {
             "passages": "Raise `--max-words`",
             "ifd": "Raise `max_length`",
             "train": "Raise `--max-length`, as far as the model reads; a row is never cut",
+            "eval": "Raise `--max-length`, as far as the model reads",
         },
     ),
     "echo": ("The answer is the task or its input again.", {"rules": "Leave `echo` out of `use`"}),
@@ -215,7 +216,19 @@ _MEANT: dict[str, tuple[str, dict[str, str]]] = {
     ),
     "no_answer": (
         "The row has no answer whose difficulty could be measured.",
-        {"ifd": "Without `keep` nothing is dropped"},
+        {"ifd": "Without `keep` nothing is dropped", "eval": "Nothing says what would be right: give the file its answers"},
+    ),
+    "shown_as_example": (
+        "The row is one of the solved examples that are shown before the others, and is not measured itself.",
+        {"eval": "Give a lower `--shots`"},
+    ),
+    "not_drawn": (
+        "Other rows of the task were drawn; so many were asked for.",
+        {"eval": "Give a higher `--items`, or none"},
+    ),
+    "not_comparable": (
+        "Nothing of the row can be measured: its answer is long and not worked, and the model's weights are not here.",
+        {"eval": "Measure a model whose weights are here: its loss is measured on any answer"},
     ),
     "unread_language": (
         "The row is in a language that the scoring model does not read.",
@@ -226,12 +239,13 @@ _MEANT: dict[str, tuple[str, dict[str, str]]] = {
         {
             "ifd": "`--stage clean` does not mend it: take the token out of the file. Without `keep` nothing is dropped",
             "train": "`--control-tokens escape` shows it as text",
+            "eval": "`--stage clean` does not mend it: take the token out of the file",
         },
     ),
     # Models: requests and answers.
     "request_failed": (
         "The endpoint gave no answer, after all attempts; the evidence is what it said last.",
-        {GENERATORS: _ASK_AGAIN, TEACHERS: _ASK_AGAIN},
+        {GENERATORS: _ASK_AGAIN, TEACHERS: _ASK_AGAIN, "eval": _ASK_AGAIN},
     ),
     "cut_off": (
         "The answer was cut before its end, most often by the limit on its tokens.",
@@ -247,7 +261,7 @@ _MEANT: dict[str, tuple[str, dict[str, str]]] = {
     ),
     "not_reached": (
         "A cap or the endpoint ended the run before the row's turn, or the journal has no answer for it.",
-        {TEACHERS: "The same command goes on, with a higher cap where a cap ended it"},
+        dict.fromkeys((TEACHERS, "eval"), "The same command goes on, with a higher cap where a cap ended it"),
     ),
     "unparsed": (
         "This piece of the model's answer could not be read as a task with its answer.",

@@ -33,6 +33,7 @@ COMMANDS = {
     "mix": "",
     "vocab": "Grow a model's vocabulary for the language of a corpus.",
     "train": "",
+    "eval": "Measure models on tasks: losses, choices, answers, with intervals.",
     "export": "Write rows in another format, with a dataset card.",
     "demo": "Walk the whole road on the embedded models, at a size that fits.",
     "run": "Run a recipe, from generation to training.",

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from datagen.cli.measured import of_evaluation
 from datagen.cli.notes import notes_of
 from datagen.cli.say import command_line, say, say_json
 from datagen.cli.signals import exit_code
@@ -175,5 +176,7 @@ def show(summary: dict[str, Any]) -> None:
             say(" " * len(head) + reason)
         for line in notes_of(stage):
             say(f"  {in_a_line(line)}")
+        for line in of_evaluation(stage.get("evaluation")):
+            say(f"  {line}")
     lost = summary["rows_in"] - summary["rows_kept"]
     say(f"{'all':<{wide}}{summary['rows_in']:>9,}{summary['rows_kept']:>9,}{lost:>9,}{summary['seconds']:>9.1f}")

@@ -90,7 +90,8 @@ class AnswerLoss:
             return Answer([], reason="no_answer")
         shown = texts[-1]
         start, end, _ = shown.spans[-1]
-        # Some templates trim, or write the thinking themselves; the end token is none of the answer's.
+        # Some templates trim, or write the thinking themselves; the end token is none of the answer's, nor a `>` in it.
+        end = start + len(_unended(shown.text[start:end], tokenizer.all_special_tokens))
         for said in (content.strip(), split_reasoning(content)[1].strip()):
             at = shown.text.rfind(said, start, end)
             if said and at >= 0:
@@ -129,32 +130,44 @@ class AnswerLoss:
     def losses(
         self, sequences: Sequence[tuple[list[int], int, int]], on_batch: Callable[[int], None] = lambda done: None
     ) -> npt.NDArray[np.float64]:
-        """Return the mean loss of tokens start..end of each sequence (ids, start, end; start >= 1): float64[n]."""
+        """Return the mean loss of tokens start..end of each sequence (ids, start, end; start >= 1): float64[n].
+
+        Sequences that differ in their last token alone, as the letters of choices do, are computed once.
+        """
         import torch
 
         out = np.full(len(sequences), math.nan)
-        order = sorted(range(len(sequences)), key=lambda i: len(sequences[i][0]))
-        at, most = 0, TOKENS.get(self.device, MOST_TOKENS)
+        same: dict[tuple[int, ...], list[int]] = {}
+        for i, (ids, _, _) in enumerate(sequences):
+            same.setdefault(tuple(ids[:-1]), []).append(i)
+        order = sorted(same.values(), key=lambda group: len(sequences[group[0]][0]))
+        at, done, most = 0, 0, TOKENS.get(self.device, MOST_TOKENS)
         with torch.inference_mode():
             while at < len(order):
                 batch = [order[at]]
-                while at + len(batch) < len(order) and len(sequences[order[at + len(batch)]][0]) * (len(batch) + 1) <= most:
+                while at + len(batch) < len(order) and len(sequences[order[at + len(batch)][0]][0]) * (len(batch) + 1) <= most:
                     batch.append(order[at + len(batch)])
-                out[batch] = self._batch([sequences[i] for i in batch])
+                flat = [i for group in batch for i in group]
+                out[flat] = self._batch([[sequences[i] for i in group] for group in batch])
                 at += len(batch)
-                on_batch(at)
+                done += len(flat)
+                on_batch(done)
         return out
 
-    def _batch(self, rows: list[tuple[list[int], int, int]]) -> npt.NDArray[np.float64]:
+    def _batch(self, groups: list[list[tuple[list[int], int, int]]]) -> npt.NDArray[np.float64]:
+        """Return the losses of a batch, one group after the other; those of a group differ in their last token alone."""
         import torch
 
         network: Any = self.network
-        longest = max(len(ids) for ids, _, _ in rows)
-        padded = torch.tensor([[*ids, *[0] * (longest - len(ids))] for ids, _, _ in rows], device=self.device)
+        longest = max(len(group[0][0]) for group in groups)
+        padded = torch.tensor([[*g[0][0], *[0] * (longest - len(g[0][0]))] for g in groups], device=self.device)
         hidden = network.get_decoder()(input_ids=padded, use_cache=False).last_hidden_state
-        owner = torch.tensor([r for r, (_, a, b) in enumerate(rows) for _ in range(a, b)], device=self.device)
-        place = torch.tensor([t for _, a, b in rows for t in range(a, b)], device=self.device)
-        target, states = padded[owner, place], hidden[owner, place - 1]
+        rows = [(r, *one) for r, group in enumerate(groups) for one in group]
+        owner = torch.tensor([n for n, (_, _, a, b) in enumerate(rows) for _ in range(a, b)], device=self.device)
+        line = torch.tensor([r for r, _, a, b in rows for _ in range(a, b)], device=self.device)
+        place = torch.tensor([t for _, _, a, b in rows for t in range(a, b)], device=self.device)
+        target = torch.tensor([token for _, ids, a, b in rows for token in ids[a:b]], device=self.device)
+        states = hidden[line, place - 1]
         loss = torch.cat(
             [
                 torch.nn.functional.cross_entropy(
@@ -164,7 +177,7 @@ class AnswerLoss:
             ]
         )
         total = torch.zeros(len(rows), device=self.device).index_add_(0, owner, loss)
-        counts = np.array([b - a for _, a, b in rows], np.float64)
+        counts = np.array([b - a for _, _, a, b in rows], np.float64)
         mean: npt.NDArray[np.float64] = total.cpu().numpy().astype(np.float64) / counts
         return mean
 
@@ -175,3 +188,10 @@ class AnswerLoss:
         logits = network.get_output_embeddings()(states).float()
         cap = getattr(network.config, "final_logit_softcapping", None)  # Gemma 2
         return torch.tanh(logits / cap) * cap if cap else logits
+
+
+def _unended(text: str, marks: Sequence[str]) -> str:
+    """A text without the control tokens at its end."""
+    while found := next((mark for mark in marks if mark and text.rstrip().endswith(mark)), None):
+        text = text.rstrip().removesuffix(found)
+    return text

@@ -19,7 +19,7 @@ from datagen.data.rows import LEDGER
 from datagen.data.shards import count_rows, read_json, read_shards, write_text
 from datagen.json_text import dumps
 from datagen.personal_data import counts
-from datagen.report import charts, flow, numbers, samples, texts
+from datagen.report import charts, evaluation, flow, numbers, samples, texts
 from datagen.report.diversity import panel
 from datagen.visible import visible
 
@@ -50,6 +50,7 @@ def write_report(out: Path, summary: dict[str, Any]) -> Path:
         "personal": _personal(out, summary),
         "mixture": _mixture(read_json(out / "mix.json")),
         "training": _training(out, stages),
+        "evaluations": [evaluation.shown(s, out) for s in stages if s.get("evaluation")],
         "generation": [_generation(s, palette) for s in stages if "requests" in s],
         "reasons": told,
         "anchors": {r["name"]: r["anchor"] for r in told},

@@ -43,7 +43,7 @@ def train(run: Run, step: Step, folder: Path) -> Work:
         eval_rows = side_rows("eval", options.eval, splits.ONE) if options.eval else None
         run.check_unchanged(f"{step.name}.eval")
         trained = fitted(run, step, rows, run.out, eval_rows)
-        dropped = _left_out(data, trained.left_out, options.max_length)
+        dropped = left_out(data, trained.left_out, options.max_length)
         write_verdict(folder, dropped)
         return {
             **entry(step.name, option_fields.values(options), len(rows), reason_counts([dropped])),
@@ -115,12 +115,12 @@ def template_text(run: Run, step: Step) -> list[str]:
     return [path.read_text(encoding="utf-8", errors="replace")]
 
 
-def _left_out(data: Dataset, left_out: list[tuple[str, str]], max_length: int) -> pa.Table:
-    """The verdict on rows that the trainer could not use."""
+def left_out(data: Dataset, rows: Sequence[tuple[str, str]], max_length: int) -> pa.Table:
+    """The verdict on rows that a trainer or an evaluation could not use: (row id, reason)."""
     alive = np.flatnonzero(data.alive())
     ids = data.ids.take(pa.array(alive)).to_pylist()
     reasons: dict[str, list[str]] = {}
-    for row_id, reason in left_out:
+    for row_id, reason in rows:
         reasons.setdefault(row_id, []).append(reason)
     # A row of two sources has one id twice: each of its entries stands for one row, in order.
     found = [(int(at), reasons[i].pop(0)) for at, i in zip(alive, ids, strict=True) if reasons.get(i)]

@@ -1,0 +1,66 @@
+"""What a model answers to items: whether it comes to the right answer, how long it speaks, and whether it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from typing import Any
+
+from datagen.answers.choices import chosen
+from datagen.answers.final_answer import same_answer
+from datagen.chat.asking import Stall, in_order
+from datagen.chat.client import Chat
+from datagen.chat.completion import Completion
+from datagen.evaluation.items import Item
+from datagen.evaluation.measured import Measured
+from datagen.evaluation.prompts import messages
+from datagen.repeats import repeated
+
+STALL = 100  # items in a row without an answer, after which nothing more is asked
+SHOWN = 300  # characters of an answer in items.parquet; the journal has all of it
+Asked = tuple[Item, Completion]
+
+
+def answered(chat: Chat, items: Iterable[Item], sampling: dict[str, Any]) -> Iterator[tuple[list[Measured], str | None]]:
+    """Yield of each item, in order, what was measured of the model's answer, or why there is none; the chat is closed then.
+
+    Raises:
+        DatagenError: every request would meet it (key, address, a cap), or so many came to nothing.
+    """
+    stall = Stall(STALL, "items")
+
+    def begun(item: Item) -> Callable[[], Awaitable[Asked]]:
+        async def one() -> Asked:
+            return item, await chat.complete("chat/completions", {"messages": messages(item), **sampling}, 0)
+
+        return one
+
+    def watch(done: Asked) -> None:
+        stall.note(True, None if done[1].text is not None else "request_failed", done[1].error)  # noqa: FBT003
+
+    for item, answer in in_order(chat, map(begun, items), watch):
+        if answer.text is None:
+            yield [], answer.error
+        else:
+            yield measured(item, answer), None
+
+
+def measured(item: Item, answer: Completion) -> list[Measured]:
+    """Return what an answer shows; one that was cut has no final answer, but all else."""
+    text = (answer.text or "").strip()
+    values: dict[str, float] = {"ended": not answer.cut, "repeats": repeated(text) is not None, "characters": len(text)}
+    if item.choices is not None:
+        at = chosen(text, item.choices)
+        values |= {"chosen": at == item.choices.right, "named": at is not None}
+    elif item.comparable:
+        values["exact"] = _folded(text) == _folded(item.reference)
+        if item.counted:
+            values["final"] = not answer.cut and same_answer(text, item.reference)
+    said, expected = " ".join(text.split())[:SHOWN], " ".join(item.reference.split())[-SHOWN:]
+    return [
+        Measured(item.row["id"], item.task, item.part, name, float(value), 1.0, said, expected)
+        for name, value in values.items()
+    ]
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.casefold().split()).strip(" .。!！\"'")

@@ -1,0 +1,48 @@
+"""How an item is shown to a model: as a chat, or as a plain text after which the choices are scored. Pure."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from datagen.evaluation.items import Item
+
+ANSWER = {"zh": "答案：", "th": "คำตอบ:"}  # where the item is in that language; else `Answer:`
+
+
+def messages(item: Item) -> list[dict[str, str]]:
+    """Return the conversation that asks for the answer: the solved examples are exchanges before it."""
+    turns = list(item.turns)
+    head = turns[:1] if turns[0]["role"] == "system" else []
+    shown: list[dict[str, str]] = []
+    for shot in item.shots:
+        shown += [t for t in shot.turns if t["role"] != "system"]
+        shown.append({"role": "assistant", "content": shot.reference})
+    return [*head, *shown, *turns[len(head) :]]
+
+
+def plain(item: Item, by: Literal["labels", "texts"]) -> tuple[str, list[str]]:
+    """Return a text that ends where the answer begins, and what each choice adds to it.
+
+    By labels it is as MMLU is asked (Hendrycks et al. 2021): the question, the choices, `Answer:`; by texts the choices are
+    not shown. The item must have choices.
+    """
+    blocks = [f"{_asked(shot, by)} {_solution(shot, by)}" for shot in item.shots]
+    return "\n\n".join([*blocks, _asked(item, by)]), [f" {one}" for one in continuations(item, by)]
+
+
+def continuations(item: Item, by: Literal["labels", "texts"]) -> list[str]:
+    """Return what each choice of an item is scored by."""
+    if item.choices is None:
+        return []
+    return list(item.choices.labels if by == "labels" else item.choices.texts)
+
+
+def _asked(item: Item, by: Literal["labels", "texts"]) -> str:
+    system = [t["content"] for t in item.turns if t["role"] == "system"]
+    last = item.choices.stem if by == "texts" and item.choices else item.turns[-1]["content"]
+    before = [t["content"] for t in item.turns[:-1] if t["role"] != "system"]
+    return "\n\n".join([*system, *before, f"{last}\n{ANSWER.get(item.row['language'], 'Answer:')}"])
+
+
+def _solution(item: Item, by: Literal["labels", "texts"]) -> str:
+    return item.reference if item.choices is None else continuations(item, by)[item.choices.right]

@@ -1,0 +1,84 @@
+"""Measure what models are worth on tasks: losses, choices, answers, each with its interval."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
+
+from datagen.chat.options import ModelOptions
+from datagen.models.names import is_local
+from datagen.options import between, option
+from datagen.step import Kind
+
+
+@dataclass(frozen=True)
+class Eval(ModelOptions, Kind):
+    r"""Measure models on the answered rows of TASKS: the first one, and how the others differ from it.
+
+    Of a model that can be loaded here: the loss and the bits per byte of answers, and which of the choices of a question it
+    finds likeliest. Of any model, by asking it: whether it comes to the right answer, where that is short or worked (####,
+    \boxed), how long its answers are, and whether they end. A task is a source of rows. Each number has its 95 % interval, two
+    models are compared item by item (paired bootstrap); items.parquet in OUT has every item.
+    Rows without an answer are dropped: nothing says what would be right.
+    """
+
+    usage: ClassVar[tuple[str, ...]] = (
+        "datagen eval runs/lora/adapter mmlu.jsonl gsm8k.jsonl -o runs/worth --base --items 200",
+        "datagen eval gpt-4o-mini held-out.jsonl -o runs/theirs --max-requests 300",
+    )
+    doer: ClassVar[str] = "datagen.steps.evaluating:evaluate"
+    place: ClassVar[Literal["first", "between", "last"]] = "last"
+    leaves: ClassVar[tuple[str, ...]] = ("items.parquet",)
+    goes_on: ClassVar[bool] = True
+
+    beside: tuple[str, ...] = option((), "models that are compared with the first", repeat=True)
+    base: bool = option(False, "the base of the first model, an adapter, is measured before it: what tuning gained, and cost")
+    measures: tuple[Literal["loss", "choice", "answer"], ...] = option(
+        ("loss", "choice", "answer"), "loss and choice need the weights of a model; answer asks it"
+    )
+    items: int | None = option(None, "of each task, drawn by the seed; off = all")
+    shots: int = option(0, "solved examples before each item, other rows of its task, which are not measured")
+    choices: Literal["labels", "texts"] = option(
+        "labels", "what is scored of a choice: its letter, or its text, without the list"
+    )
+    prompt: Literal["plain", "chat"] = option("plain", "of choices: as a text that ends in `Answer:`, or as a chat")
+    max_length: int = option(2048, "tokens; a longer item is not scored by its likelihood")
+    seed: int = option(17, "of the items and examples that are drawn, and of the intervals")
+    device: str = option("auto", "of likelihoods: auto, cpu, cuda, mps")
+    temperature: float | None = option(0.0, "0..2; off = the endpoint's default", group="Sampling")
+
+    def __post_init__(self) -> None:
+        """Check the values; raises ValueError."""
+        super().__post_init__()
+        between("shots", self.shots, 0, 64)
+        between("max_length", self.max_length, 8, 2**20)
+        between("seed", self.seed, 0, 2**32 - 1)
+        if self.items is not None:
+            between("items", self.items, 1, 2**31 - 1)
+        if not self.measures:
+            raise ValueError("measures: name at least one of loss, choice, answer")
+        if twice := next((m for m in self.beside if [self.model, *self.beside].count(m) > 1), None):
+            raise ValueError(f"beside: '{twice}' is compared with itself; name each model once")
+        if self.base and not _base_of(self.model):
+            raise ValueError(f"base: '{self.model}' is no adapter; name the model that it is compared with first")
+
+    @property
+    def needs_answers(self) -> Literal["", "any", "needed"]:
+        """What is right is in the rows."""
+        return "needed"
+
+    @property
+    def each(self) -> tuple[ModelOptions, ...]:
+        """The options of each model, the first one's first; what is here needs no endpoint."""
+        before = [_base_of(self.model)] if self.base else []
+        names = dict.fromkeys([*before, self.model, *self.beside])
+        return tuple(
+            replace(self, model=name, beside=(), base=False, base_url=None if is_local(name) else self.base_url)
+            for name in names
+        )
+
+
+def _base_of(model: str) -> str:
+    from datagen.models.adapter import base_of
+
+    return base_of(model)
