@@ -22,7 +22,10 @@ _OF_MODELS = re.compile(
     r"|(?:tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab)\.json|(?:vocab|merges)\.txt"
     r"|(?:tokenizer|spiece|sentencepiece\.bpe)\.model|chat_template\.(?:jinja|json)|README\.md"
 )
-_FOLDERS = re.compile(r"\d\d-.+|kept|dropped|rewritten|rows|scores|columns|added|against|proxies|test|adapter|model|checkpoint")
+_OF_TASKS = re.compile(r"[\w-]+\.(?:yaml|jsonl)")  # for lm-evaluation-harness
+_FOLDERS = re.compile(
+    r"\d\d-.+|kept|dropped|rewritten|rows|scores|columns|added|against|proxies|test|adapter|model|checkpoint|lm-eval"
+)
 _TEMPORARY = re.compile(r"\.(.+?)(?:\.tmp|\.old|-new)?")  # of a name
 
 
@@ -56,7 +59,10 @@ def _is_ours(path: Path) -> bool:
     if path.is_dir() and not path.is_symlink():
         return bool(_FOLDERS.fullmatch(name))
     of_model = _plain(path.parent.name) in ("adapter", "model") and bool(_OF_MODELS.fullmatch(name))
-    return of_model or bool(_OF_STEPS.fullmatch(name)) or (path.name.startswith(".") and name in ("verdict", "repeat"))
+    of_tasks = _plain(path.parent.name) == "lm-eval" and bool(_OF_TASKS.fullmatch(name))
+    return (
+        of_model or of_tasks or bool(_OF_STEPS.fullmatch(name)) or (path.name.startswith(".") and name in ("verdict", "repeat"))
+    )
 
 
 def _plain(name: str) -> str:

@@ -28,7 +28,7 @@ class Eval(ModelOptions, Kind):
     )
     doer: ClassVar[str] = "datagen.steps.evaluating:evaluate"
     place: ClassVar[Literal["first", "between", "last"]] = "last"
-    leaves: ClassVar[tuple[str, ...]] = ("items.parquet",)
+    leaves: ClassVar[tuple[str, ...]] = ("items.parquet", "lm-eval")
     goes_on: ClassVar[bool] = True
 
     beside: tuple[str, ...] = option((), "models that are compared with the first", repeat=True)
@@ -40,6 +40,9 @@ class Eval(ModelOptions, Kind):
     shots: int = option(0, "solved examples before each item, other rows of its task, which are not measured")
     choices: Literal["labels", "texts"] = option(
         "labels", "what is scored of a choice: its letter, or its text, without the list"
+    )
+    lm_eval: bool = option(
+        False, "also write the questions with choices as tasks for lm-evaluation-harness, into OUT/lm-eval: the same texts"
     )
     prompt: Literal["plain", "chat"] = option("plain", "of choices: as a text that ends in `Answer:`, or as a chat")
     max_length: int = option(2048, "tokens; a longer item is not scored by its likelihood")

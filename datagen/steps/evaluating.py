@@ -19,7 +19,7 @@ from datagen.chat.usage import account
 from datagen.data.dataset import reason_counts
 from datagen.data.shards import fingerprint
 from datagen.errors import BudgetError, DataError, DatagenError, ModelError, UsageError
-from datagen.evaluation import likelihood, results
+from datagen.evaluation import harness, likelihood, results
 from datagen.evaluation.asking import answered
 from datagen.evaluation.items import Item, items_of
 from datagen.evaluation.measured import OF_MODELS, SCHEMA, Measured, of_rows, table_of
@@ -34,6 +34,7 @@ from datagen.work import Run, Work
 CHUNK = 64  # items whose likelihoods are written at a time
 LOCAL_TOKENS = 384  # of an answer; a small model that goes on has lost its thread
 TABLE = "items.parquet"
+TASKS = "lm-eval"
 Left = list[tuple[str, str]]
 
 
@@ -62,6 +63,8 @@ def evaluate(run: Run, step: Step, folder: Path) -> Work:
         items, left = items_of(list(data.kept_rows()), options)
         if not items:
             raise DataError("nothing to measure on: no row that is left has an answer; dropped/ says why")
+        if options.lm_eval:
+            harness.write_tasks(items, options, run.out / TASKS)
         found = _Found()
         for one, identity in zip(options.each, models, strict=True):
             if found.stopped is None:
@@ -86,11 +89,12 @@ def evaluate(run: Run, step: Step, folder: Path) -> Work:
             **({"stopped": _stop(found.stopped)} if found.stopped else {}),
         }  # fmt: skip
 
-    return Work(mark, work, verdict=True, made=partial(_size_of, run.out / TABLE))
+    return Work(mark, work, verdict=True, made=partial(_sizes_of, run.out))
 
 
-def _size_of(path: Path) -> dict[str, int]:
-    return {path.name: path.stat().st_size} if path.is_file() else {}
+def _sizes_of(out: Path) -> dict[str, int]:
+    files = [out / TABLE, *sorted((out / TASKS).glob("*"))]
+    return {path.relative_to(out).as_posix(): path.stat().st_size for path in files if path.is_file()}
 
 
 def _stop(why: DatagenError) -> dict[str, Any]:
