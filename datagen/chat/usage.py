@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from datagen.chat.budget import Budget
 from datagen.chat.client import Chat
 from datagen.chat.completion import Completion
+from datagen.chat.journal import Journal
 
 
 def generation(model: str, answers: Sequence[Completion], prompt: str) -> dict[str, Any]:
@@ -29,7 +31,12 @@ def generation(model: str, answers: Sequence[Completion], prompt: str) -> dict[s
 
 def account(chat: Chat, kept: int) -> dict[str, Any]:
     """Return what run.json says of the requests in a run folder: counts, tokens, dollars; per kept row too."""
-    budget, counts = chat.budget, chat.journal.counts()
+    return accounted(chat.budget, chat.journal, chat.sent, kept)
+
+
+def accounted(budget: Budget, journal: Journal, sent: int, kept: int) -> dict[str, Any]:
+    """Return the same of a budget that knows all attempts of a journal, of which so many were sent now."""
+    counts = journal.counts()
     tokens, price = budget.used.input + budget.used.output, budget.price
 
     def per_row(whole: float, digits: int) -> float | None:
@@ -40,8 +47,8 @@ def account(chat: Chat, kept: int) -> dict[str, Any]:
         "price": {"input": price.input, "output": price.output, "source": price.source},
     }  # fmt: skip
     return {
-        "requests": {"sent": chat.sent, **counts},
-        "cut_off": chat.journal.cut_off() if counts["cut_off"] else [],
+        "requests": {"sent": sent, **counts},
+        "cut_off": journal.cut_off() if counts["cut_off"] else [],
         "usage": {
             "input_tokens": budget.used.input, "output_tokens": budget.used.output,
             "tokens_per_kept_row": per_row(tokens, 1), "without_usage": budget.without_usage,

@@ -10,11 +10,11 @@ OF_PARTS = ("loss", "choice", "exact", "final", "chosen")  # which measure of a 
 
 def of_evaluation(told: dict[str, Any] | None) -> list[str]:
     """Return the lines of an evaluation in run.json; none where there is none."""
+    if not told:
+        return []
     from datagen.report.evaluation import short_names
     from datagen.visible import in_a_line
 
-    if not told:
-        return []
     names = {model: in_a_line(name) for model, name in short_names(told["models"]).items()}
     beside = {(_key(one), one["model"]): one for one in told["differences"]}
     tasks: dict[str, dict[tuple[str, str, str], list[dict[str, Any]]]] = {}
@@ -32,6 +32,18 @@ def of_evaluation(told: dict[str, Any] | None) -> list[str]:
                     notes.append(f"  {'':16}  {_beside(difference, names)}")
         if len(hidden := {key[1] for key in measures if key[1]}) > FEW:
             notes.append(f"  {len(hidden)} parts of it are in run.json")
+    for one in told["head_to_head"]:
+        notes += _of_judge(one, names)
+    return notes + _of_the_rest(told)
+
+
+def _of_the_rest(told: dict[str, Any]) -> list[str]:
+    """What was not measured, and why."""
+    from datagen.visible import in_a_line
+
+    notes = []
+    if lost := told["not_judged"]:
+        notes.append(f"not judged: {sum(lost.values()):,} pairs, first: {in_a_line(next(iter(lost)))}")
     notes += [f"not measured: {in_a_line(why)}" for why in told["not_measured"]]
     if left := told["not_scored"]:
         notes.append("items without one of the measures: " + ", ".join(f"{reason} {count:,}" for reason, count in left.items()))
@@ -49,6 +61,19 @@ def _shown(keys: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
         return whole
     chief = {part: max(ones, key=lambda m: OF_PARTS.index(m) if m in OF_PARTS else -1) for part, ones in parts.items()}
     return whole + [(keys[0][0], part, measure) for part, measure in sorted(chief.items())]
+
+
+def _of_judge(one: dict[str, Any], names: dict[str, str]) -> list[str]:
+    """How a judge finds a model beside the first."""
+    from datagen.visible import in_a_line
+
+    return [
+        f"{names[one['model']]} against {names[one['than']]}, {one['items']:,} pairs judged by {in_a_line(one['judge'])}",
+        f"  {'preferred':16}  {_said(one['preferred'])}",
+        f"  {'at equal length':16}  {_said(one['at_equal_length'])}",
+        f"  won {one['won']:,}, lost {one['lost']:,}, ties {one['ties']:,} (the judge contradicted itself in"
+        f" {one['contradicted']:,}); {one['longer_by']:+,.0f} characters",
+    ]
 
 
 def _key(one: dict[str, Any]) -> tuple[str, str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from datagen.answers.choices import chosen
 from datagen.answers.final_answer import same_answer
@@ -20,8 +20,15 @@ SHOWN = 300  # characters of an answer in items.parquet; the journal has all of 
 Asked = tuple[Item, Completion]
 
 
-def answered(chat: Chat, items: Iterable[Item], sampling: dict[str, Any]) -> Iterator[tuple[list[Measured], str | None]]:
-    """Yield of each item, in order, what was measured of the model's answer, or why there is none; the chat is closed then.
+class Answered(NamedTuple):
+    """What was measured of an answer, and the answer; None where none came."""
+
+    measured: list[Measured]
+    text: str | None
+
+
+def answered(chat: Chat, items: Iterable[Item], sampling: dict[str, Any]) -> Iterator[Answered]:
+    """Yield what came of each item, in order; the chat is closed then.
 
     Raises:
         DatagenError: every request would meet it (key, address, a cap), or so many came to nothing.
@@ -38,10 +45,7 @@ def answered(chat: Chat, items: Iterable[Item], sampling: dict[str, Any]) -> Ite
         stall.note(True, None if done[1].text is not None else "request_failed", done[1].error)  # noqa: FBT003
 
     for item, answer in in_order(chat, map(begun, items), watch):
-        if answer.text is None:
-            yield [], answer.error
-        else:
-            yield measured(item, answer), None
+        yield Answered([], None) if answer.text is None else Answered(measured(item, answer), answer.text.strip())
 
 
 def measured(item: Item, answer: Completion) -> list[Measured]:

@@ -12,7 +12,6 @@ from typing import Any
 
 import yaml
 
-from datagen import folders
 from datagen.data.shards import write_text
 from datagen.evaluation.items import Item
 from datagen.evaluation.prompts import continuations, plain
@@ -27,7 +26,6 @@ def write_tasks(items: Sequence[Item], options: Eval, folder: Path) -> list[Path
 
     The paths in them are relative: the harness is to be run in the folder itself.
     """
-    folders.remove(folder)
     folder.mkdir(exist_ok=True)
     tasks: dict[str, list[Item]] = {}
     for item in items:

@@ -39,8 +39,8 @@ def ratio(above: Floats, below: Floats, seed: int) -> Estimate:
         below: float64[n], such as its tokens; ones for a mean.
         seed: of the resamples.
     """
-    drawn = np.concatenate([counts @ above / (counts @ below) for counts in _resamples(len(above), seed)])
-    return Estimate(float(above.sum() / below.sum()), *_ends(drawn))
+    drawn = np.concatenate([counts @ above / (counts @ below) for counts in resamples(len(above), seed)])
+    return Estimate(float(above.sum() / below.sum()), *ends(drawn))
 
 
 def difference(one: Floats, below: Floats, other: Floats, under: Floats, seed: int) -> Estimate:
@@ -53,9 +53,9 @@ def difference(one: Floats, below: Floats, other: Floats, under: Floats, seed: i
         under: its lower one.
         seed: of the resamples.
     """
-    draws = _resamples(len(one), seed)
+    draws = resamples(len(one), seed)
     drawn = np.concatenate([counts @ one / (counts @ below) - counts @ other / (counts @ under) for counts in draws])
-    return Estimate(float(one.sum() / below.sum() - other.sum() / under.sum()), *_ends(drawn))
+    return Estimate(float(one.sum() / below.sum() - other.sum() / under.sum()), *ends(drawn))
 
 
 def paired_shares(one: npt.NDArray[np.bool_], other: npt.NDArray[np.bool_]) -> Estimate:
@@ -86,7 +86,7 @@ def paired_shares(one: npt.NDArray[np.bool_], other: npt.NDArray[np.bool_]) -> E
     )
 
 
-def _resamples(items: int, seed: int) -> Iterator[Floats]:
+def resamples(items: int, seed: int) -> Iterator[Floats]:
     """Yield how often each item is drawn, float64[block, items], RESAMPLES draws in all."""
     rng = np.random.default_rng(seed)
     block = max(1, min(RESAMPLES, _BLOCK // items))
@@ -96,6 +96,7 @@ def _resamples(items: int, seed: int) -> Iterator[Floats]:
         yield np.bincount(places.ravel(), minlength=size * items).reshape(size, items).astype(np.float64)
 
 
-def _ends(drawn: Floats) -> tuple[float, float]:
+def ends(drawn: Floats) -> tuple[float, float]:
+    """Return the ends of the interval of resampled values."""
     low, high = np.quantile(drawn, [0.025, 0.975])
     return float(low), float(high)

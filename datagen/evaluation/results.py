@@ -12,8 +12,10 @@ from datagen.evaluation.intervals import Estimate
 from datagen.evaluation.measured import Measured
 
 FEWER = frozenset({"loss", "bits_per_byte", "repeats"})  # measures of which less is better
-SHARES = frozenset({"choice", "choice_by_length", "exact", "final", "chosen", "named", "ended", "repeats"})  # 0 or 1 of an item
-NEITHER = frozenset({"characters"})
+SHARES = frozenset(
+    {"choice", "choice_by_length", "exact", "final", "chosen", "named", "ended", "repeats", "contradicted"}
+)  # 0 or 1 of an item
+NEITHER = frozenset({"characters", "longer_by"})
 
 
 def told(found: Mapping[str, Sequence[Measured]], seed: int) -> dict[str, Any]:

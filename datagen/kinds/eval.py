@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from datagen.chat.options import ModelOptions
+from datagen.chat.judge_options import JudgeOptions
+from datagen.chat.options import TRAVEL, ModelOptions
 from datagen.models.names import is_local
 from datagen.options import between, option
 from datagen.step import Kind
@@ -23,8 +24,8 @@ class Eval(ModelOptions, Kind):
     """
 
     usage: ClassVar[tuple[str, ...]] = (
-        "datagen eval runs/lora/adapter mmlu.jsonl gsm8k.jsonl -o runs/worth --base --items 200",
-        "datagen eval gpt-4o-mini held-out.jsonl -o runs/theirs --max-requests 300",
+        "datagen eval runs/lora/adapter mmlu.jsonl -o runs/worth --base --items 200",
+        "datagen eval gpt-4o-mini sonnet heldout.jsonl -o runs/duel --judge gpt-4o",
     )
     doer: ClassVar[str] = "datagen.steps.evaluating:evaluate"
     place: ClassVar[Literal["first", "between", "last"]] = "last"
@@ -46,6 +47,13 @@ class Eval(ModelOptions, Kind):
     )
     prompt: Literal["plain", "chat"] = option("plain", "of choices: as a text that ends in `Answer:`, or as a chat")
     max_length: int = option(2048, "tokens; a longer item is not scored by its likelihood")
+    judge: str | None = option(
+        None, "a model that says whether another model answers better than the first, asked in both orders", group="Judge"
+    )
+    judge_base_url: str | None = option(None, "its endpoint; off = that of the models", group="Judge")
+    judge_price_in: float | None = option(None, "dollars per million input tokens; off = the list", group="Judge")
+    judge_price_out: float | None = option(None, "dollars per million output tokens", group="Judge")
+    rubric: str | None = option(None, "a file with a rubric in the place of the judge's own", group="Judge")
     seed: int = option(17, "of the items and examples that are drawn, and of the intervals")
     device: str = option("auto", "of likelihoods: auto, cpu, cuda, mps")
     temperature: float | None = option(0.0, "0..2; off = the endpoint's default", group="Sampling")
@@ -65,6 +73,24 @@ class Eval(ModelOptions, Kind):
         if self.base and not _base_of(self.model):
             raise ValueError(f"base: '{self.model}' is no adapter; name the model that it is compared with first")
 
+        if self.judge is not None and not (self.beside or self.base):
+            raise ValueError("judge compares two models: name another one, or --base")
+        if self.judge is not None and "answer" not in self.measures:
+            raise ValueError("judge compares answers: leave --measures out, or name answer among them")
+        if self.judge is None and (self.judge_base_url or self.rubric or self.judge_price_in is not None):
+            raise ValueError("judge_base_url, judge_price_in and rubric are of a judge: name one with --judge")
+        _ = self.judging  # what is wrong with its options is said now
+
+    @property
+    def judging(self) -> JudgeOptions | None:
+        """The options of the judge, under the caps of this step."""
+        if self.judge is None:
+            return None
+        shared = {name: getattr(self, name) for name in TRAVEL if name != "base_url"}
+        url = self.judge_base_url or (None if is_local(self.judge) else self.base_url)
+        prices = {"price_in": self.judge_price_in, "price_out": self.judge_price_out}
+        return JudgeOptions(**shared, **prices, model=self.judge, base_url=url, rubric=self.rubric, pairs=True)  # type: ignore[arg-type]
+
     @property
     def needs_answers(self) -> Literal["", "any", "needed"]:
         """What is right is in the rows."""
@@ -76,9 +102,12 @@ class Eval(ModelOptions, Kind):
         before = [_base_of(self.model)] if self.base else []
         names = dict.fromkeys([*before, self.model, *self.beside])
         return tuple(
-            replace(self, model=name, beside=(), base=False, base_url=None if is_local(name) else self.base_url)
+            replace(self, model=name, beside=(), base=False, base_url=None if is_local(name) else self.base_url, **_NO_JUDGE)
             for name in names
         )
+
+
+_NO_JUDGE: dict[str, Any] = dict.fromkeys(("judge", "judge_base_url", "judge_price_in", "judge_price_out", "rubric"))
 
 
 def _base_of(model: str) -> str:

@@ -25,6 +25,9 @@ ABOUT = {  # measure -> what its number is
     "ended": "share of answers that end by themselves",
     "repeats": "share of answers that say the same again and again; less is better",
     "characters": "of an answer",
+    "preferred": "share of answers that the judge finds better than the first model's, a tie being a half",
+    "contradicted": "share of pairs of which the judge said otherwise in the other order: ties",
+    "longer_by": "characters that an answer is longer by than the first model's",
 }
 
 
@@ -43,6 +46,8 @@ def shown(stage: Mapping[str, Any], out: Path) -> dict[str, Any]:
         "tasks": [_task(name, ones) for name, ones in tasks.items()],
         "about": [(name, ABOUT[name]) for name in measures if name in ABOUT],
         "not_measured": told["not_measured"],
+        "head_to_head": told["head_to_head"],
+        "not_judged": sum(told["not_judged"].values()),
         "samples": list(_samples(out, told["models"])),
     }
 

@@ -130,7 +130,7 @@ def test_two_models_are_compared_item_by_item(
         (("tiny-chat", "rows.jsonl", "--items", "0"), "items"),
         (("tiny-chat", "tiny-chat", "rows.jsonl"), "compared with itself"),
         (("tiny-chat", "rows.jsonl", "--base"), "'tiny-chat' is no adapter"),
-        (("one", "two", "rows.jsonl", *PRICED), "--budget-usd holds for one price"),
+        (("one", "two", "rows.jsonl", *PRICED), "--price-in is one price"),
     ],
     ids=lambda v: " ".join(v) if isinstance(v, tuple) else "",
 )  # fmt: skip
