@@ -51,7 +51,7 @@ LEVELS = {
     "personal_data": 5, "models": 5, "documents": 5, "similarity": 5, "tags": 5, "review_csv": 5,
     "serving": 6, "engine": 6, "reviews": 6,
     "chat": 7,
-    "doctor": 8, "generator": 8, "teacher": 8, "curate": 8, "training": 8,
+    "doctor": 8, "session": 8, "generator": 8, "teacher": 8, "curate": 8, "training": 8,
     "kinds": 9, "recipe": 9, "report": 9, "backtranslation": 9,
     "generate": 10, "teaching": 10, "mixture": 10, "evaluation": 10, "pairs": 10, "work": 10,
     "steps": 11,

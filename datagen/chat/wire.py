@@ -14,7 +14,7 @@ from datagen.chat.masking import masked_answer
 from datagen.json_text import dumps
 
 if TYPE_CHECKING:
-    from openai import AsyncOpenAI
+    from openai import AsyncOpenAI, OpenAI
 
 CONNECT_TIMEOUT_S = 10.0
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -80,19 +80,46 @@ def client(url: str, key: str | None, timeout_s: float, most_mb: float = MOST_MB
             kept = [(k, v) for k, v in response.headers.raw if k.lower() not in (b"content-encoding", b"content-length")]
             return type(response)(response.status_code, headers=kept, content=whole, request=request)
 
+    azure = _is_azure(url, key)
+    return openai.AsyncOpenAI(**_way(url, key, timeout_s), http_client=Bounded(**_transport(url)))
+
+
+def streaming_client(url: str, key: str | None, timeout_s: float) -> OpenAI:
+    """Return the client of an endpoint for answers that are read while they come, under the same rules; see `client`."""
+    import openai
+
+    class Keyed(openai.DefaultHttpxClient):
+        def send(self, request: Any, **more: Any) -> Any:
+            if azure:
+                request.headers["api-key"] = key
+                del request.headers["Authorization"]
+            return super().send(request, **more)
+
+    azure = _is_azure(url, key)
+    return openai.OpenAI(**_way(url, key, timeout_s), http_client=Keyed(**_transport(url)))
+
+
+def _is_azure(url: str, key: str | None) -> bool:
+    """Classic Azure has a header of its own for the key, and takes the usual one for a token of another kind."""
     parts = urlsplit(url)
-    query = dict(parse_qsl(parts.query, keep_blank_values=True))
-    # Classic Azure has a header of its own for the key, and takes the usual one for a token of another kind.
-    azure = key is not None and "api-version" in query and "/deployments/" in parts.path
+    return key is not None and "api-version" in dict(parse_qsl(parts.query)) and "/deployments/" in parts.path
+
+
+def _transport(url: str) -> dict[str, Any]:
+    """Plain HTTP to this machine meets no certificate, and reading those of the system takes longer than some requests."""
+    parts = urlsplit(url)
     here = parts.hostname in LOOPBACK
-    # Plain HTTP to this machine meets no certificate, and reading those of the system takes longer than some requests.
-    transport = Bounded(trust_env=not here, verify=not here or parts.scheme != "http", follow_redirects=False)
-    timeout = openai.Timeout(timeout_s, connect=min(CONNECT_TIMEOUT_S, timeout_s))
-    address = url.partition("?")[0] if parts.query else url
-    return openai.AsyncOpenAI(
-        base_url=address, api_key=key or "none", max_retries=0, timeout=timeout, http_client=transport,
-        default_query=query or None,
-    )  # fmt: skip
+    return {"trust_env": not here, "verify": not here or parts.scheme != "http", "follow_redirects": False}
+
+
+def _way(url: str, key: str | None, timeout_s: float) -> dict[str, Any]:
+    import openai
+
+    query = dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
+    return {
+        "base_url": url.partition("?")[0] if query else url, "api_key": key or "none", "max_retries": 0,
+        "timeout": openai.Timeout(timeout_s, connect=min(CONNECT_TIMEOUT_S, timeout_s)), "default_query": query or None,
+    }  # fmt: skip
 
 
 async def _read(response: Any, most_mb: float, turns: asyncio.Semaphore, stack: contextlib.AsyncExitStack) -> bytes:

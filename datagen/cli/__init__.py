@@ -34,6 +34,8 @@ COMMANDS = {
     "vocab": "Grow a model's vocabulary for the language of a corpus.",
     "train": "",
     "eval": "Measure models on tasks: losses, choices, answers, with intervals.",
+    "chat": "Talk to a model, or to two side by side.",
+    "serve": "Serve a model to programs of this machine (OpenAI's API).",
     "export": "Write rows in another format, with a dataset card.",
     "demo": "Walk the whole road on the embedded models, at a size that fits.",
     "run": "Run a recipe, from generation to training.",

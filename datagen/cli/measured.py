@@ -12,7 +12,7 @@ def of_evaluation(told: dict[str, Any] | None) -> list[str]:
     """Return the lines of an evaluation in run.json; none where there is none."""
     if not told:
         return []
-    from datagen.report.evaluation import short_names
+    from datagen.models.names import short_names
     from datagen.visible import in_a_line
 
     names = {model: in_a_line(name) for model, name in short_names(told["models"]).items()}

@@ -24,6 +24,13 @@ def say(text: object = "", *, err: bool = False, **style: Any) -> None:
     click.echo(click.style(shown, **style) if style else shown, err=err)
 
 
+def say_part(text: str, **style: Any) -> None:
+    """Print a part of a text that goes on, control characters in it visible; `style` as of `say`."""
+    from datagen.visible import visible
+
+    click.echo(click.style(visible(text), **style) if style else visible(text), nl=False)
+
+
 def say_marked(parts: Iterable[tuple[bool, str]]) -> None:
     """Print a text in parts, those that are marked in ⟦ ⟧, green on a terminal; control characters visible."""
     from datagen.visible import visible

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from datagen.data.shards import iterate_rows
+from datagen.models.names import short_names
 from datagen.report import texts
 
 SAMPLES = 8  # items whose answers are shown side by side
@@ -57,15 +58,6 @@ def verdict(difference: Mapping[str, Any]) -> str:
     if difference["better"] is None:
         return "different" if difference["low"] > 0 or difference["high"] < 0 else "not told apart"
     return "better" if difference["better"] else "worse"
-
-
-def short_names(models: Sequence[str]) -> dict[str, str]:
-    """Return models -> the ends of their names that tell them apart."""
-    words = {model: Path(model).parts for model in models}
-    length = 1
-    while len({words[model][-length:] for model in models}) < len(models) and length < max(map(len, words.values())):
-        length += 1
-    return {model: str(Path(*words[model][-length:])) for model in models}
 
 
 def _task(name: str, ones: Sequence[dict[str, Any]]) -> dict[str, Any]:

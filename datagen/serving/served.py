@@ -17,12 +17,12 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
 from datagen.child import python
-from datagen.errors import ModelError
+from datagen.errors import ModelError, UsageError
 
 START_TIMEOUT_S = 180.0
 _LLAMA_ERROR = re.compile(
@@ -42,6 +42,7 @@ class Endpoint:
     base_url: str
     model: str
     process: int = 0
+    alive: Callable[[], bool] = lambda: True
 
 
 class ServerError(ModelError):
@@ -51,10 +52,11 @@ class ServerError(ModelError):
 
 
 @contextlib.contextmanager
-def served(model: str) -> Iterator[Endpoint]:
-    """Serve the model of a GGUF file or of a folder for the length of the `with` block.
+def served(model: str, port: int = 0) -> Iterator[Endpoint]:
+    """Serve the model of a GGUF file or of a folder for the length of the `with` block, at a port; 0 = a free one.
 
     Raises:
+        UsageError: something else listens at the port.
         ModelError: a file that is no GGUF, or without a chat template.
         ServerError: the server ended or did not answer within START_TIMEOUT_S, with what it said; or it cannot use the chat
             template.
@@ -67,25 +69,30 @@ def served(model: str) -> Iterator[Endpoint]:
         arguments = ["datagen.serving.llama_server", model, str(found.context), str(found.kv_bytes)]
     else:
         arguments = ["datagen.serving.transformers_server", model]
-    port = _free_port()
+    port = _free_port(port)
     with tempfile.TemporaryFile() as log:
         child = subprocess.Popen(
             python(arguments[0], os.getpid(), port, *arguments[1:]),
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**_SLEEP, **os.environ, **_OFFLINE},
+            process_group=0,  # Ctrl+C is for who asks: what is under way may still be waited for, and a conversation goes on
         )  # fmt: skip
         try:
             _wait_until_up(child, port, log, model)
             if is_gguf(model):
                 _check_template(port, model)
-            yield Endpoint(f"http://127.0.0.1:{port}/v1", model, child.pid)
+            yield Endpoint(f"http://127.0.0.1:{port}/v1", model, child.pid, lambda: child.poll() is None)
         finally:
             child.kill()  # it holds nothing to save, and Ctrl+C must not wait for it
             child.wait()
 
 
-def _free_port() -> int:
+def _free_port(port: int) -> int:
     with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # what a server left behind that has just ended is no hindrance
+        try:
+            s.bind(("127.0.0.1", port))
+        except OSError as e:
+            raise UsageError(f"port {port} cannot be had ({e.strerror}): give another --port, or 0 for a free one") from None
         return int(s.getsockname()[1])
 
 
