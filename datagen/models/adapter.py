@@ -69,12 +69,34 @@ def identity(model: str) -> str:
 
 def loaded(model: str, device: str, dtype: str) -> tuple[Any, Any]:
     """Load a model and its tokenizer; an adapter is added to the weights of its base in float32, before they are rounded."""
-    if not (base := base_of(model)):
+    if not base_of(model):
         return load(model, device, dtype)
     import torch
-    from peft import PeftModel
+
+    adapted, tokenizer = attached(model, device)
+    return merged(adapted, model).to(getattr(torch, dtype)).eval(), tokenizer
+
+
+def merged(adapted: Any, model: str) -> Any:
+    """Return an adapted model with the adapter added to its weights; it ends at the tokens that it was taught to end with."""
     from transformers import GenerationConfig
 
+    with quiet():
+        whole: Any = adapted.merge_and_unload()
+    if (Path(model).expanduser() / "generation_config.json").is_file():
+        whole.generation_config = GenerationConfig.from_pretrained(str(Path(model).expanduser()))
+    return whole
+
+
+def attached(model: str, device: str) -> tuple[Any, Any]:
+    """Load the base of an adapter's folder in float32 with the adapter beside its weights (peft), and the tokenizer.
+
+    Raises:
+        ModelError: the adapter is none that can be added to weights, or its base is another one than it was trained on.
+    """
+    from peft import PeftModel
+
+    base = base_of(model)
     kind = json.loads((Path(model).expanduser() / "adapter_config.json").read_text("utf-8")).get("peft_type")
     if kind in _NOT_MERGED:
         raise ModelError(
@@ -86,10 +108,8 @@ def loaded(model: str, device: str, dtype: str) -> tuple[Any, Any]:
     if (own := own_tokenizer(Path(model).expanduser())) is not None:
         tokenizer, network = own, grown(network, len(own))
     with quiet():
-        merged: Any = PeftModel.from_pretrained(network, str(Path(model).expanduser())).merge_and_unload()
-    if (Path(model).expanduser() / "generation_config.json").is_file():  # the tokens that it was taught to end with
-        merged.generation_config = GenerationConfig.from_pretrained(str(Path(model).expanduser()))
-    return merged.to(getattr(torch, dtype)).eval(), tokenizer
+        adapted: Any = PeftModel.from_pretrained(network, str(Path(model).expanduser()))
+    return adapted.eval(), tokenizer
 
 
 def own_tokenizer(folder: Path) -> Any:
