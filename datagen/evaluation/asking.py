@@ -10,13 +10,15 @@ from datagen.answers.final_answer import same_answer
 from datagen.chat.asking import Stall, in_order
 from datagen.chat.client import Chat
 from datagen.chat.completion import Completion
+from datagen.evaluation import overlap
 from datagen.evaluation.items import Item
 from datagen.evaluation.measured import Measured
 from datagen.evaluation.prompts import messages
 from datagen.repeats import repeated
+from datagen.text.row_language import language_of
 
 STALL = 100  # items in a row without an answer, after which nothing more is asked
-SHOWN = 300  # characters of an answer in items.parquet; the journal has all of it
+SHOWN = 600  # characters of an answer in items.parquet; the journal has all of it
 Asked = tuple[Item, Completion]
 
 
@@ -27,8 +29,8 @@ class Answered(NamedTuple):
     text: str | None
 
 
-def answered(chat: Chat, items: Iterable[Item], sampling: dict[str, Any]) -> Iterator[Answered]:
-    """Yield what came of each item, in order; the chat is closed then.
+def answered(chat: Chat, items: Iterable[Item], sampling: dict[str, Any], *, overlaps: bool = False) -> Iterator[Answered]:
+    """Yield what came of each item, in order; the chat is closed then. `overlaps`: see `measured`.
 
     Raises:
         DatagenError: every request would meet it (key, address, a cap), or so many came to nothing.
@@ -45,11 +47,14 @@ def answered(chat: Chat, items: Iterable[Item], sampling: dict[str, Any]) -> Ite
         stall.note(True, None if done[1].text is not None else "request_failed", done[1].error)  # noqa: FBT003
 
     for item, answer in in_order(chat, map(begun, items), watch):
-        yield Answered([], None) if answer.text is None else Answered(measured(item, answer), answer.text.strip())
+        if answer.text is None:
+            yield Answered([], None)
+        else:
+            yield Answered(measured(item, answer, overlaps=overlaps), answer.text.strip())
 
 
-def measured(item: Item, answer: Completion) -> list[Measured]:
-    """Return what an answer shows; one that was cut has no final answer, but all else."""
+def measured(item: Item, answer: Completion, *, overlaps: bool = False) -> list[Measured]:
+    """Return what an answer shows; one that was cut has no final answer, but all else. `overlaps`: also BLEU, chrF, ROUGE-L."""
     text = (answer.text or "").strip()
     values: dict[str, float] = {"ended": not answer.cut, "repeats": repeated(text) is not None, "characters": len(text)}
     if item.choices is not None:
@@ -59,10 +64,13 @@ def measured(item: Item, answer: Completion) -> list[Measured]:
         values["exact"] = _folded(text) == _folded(item.reference)
         if item.counted:
             values["final"] = not answer.cut and same_answer(text, item.reference)
+    found: dict[str, tuple[float, list[float] | None]] = {name: (float(value), None) for name, value in values.items()}
+    if overlaps and item.choices is None:
+        found |= overlap.measured(text, item.reference, item.row["language"] or language_of(text, item.reference))
     said, expected = " ".join(text.split())[:SHOWN], " ".join(item.reference.split())[-SHOWN:]
     return [
-        Measured(item.row["id"], item.task, item.part, name, float(value), 1.0, said, expected)
-        for name, value in values.items()
+        Measured(item.row["id"], item.task, item.part, name, value, 1.0, said, expected, counts)
+        for name, (value, counts) in found.items()
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -84,6 +84,28 @@ def paired_shares(one: npt.NDArray[np.bool_], other: npt.NDArray[np.bool_]) -> E
     return Estimate(
         middle, middle - reach(p.value - p.low, q.high - q.value), middle + reach(p.high - p.value, q.value - q.low)
     )
+
+
+def corpus(counts: Floats, score: Callable[[Floats], float], seed: int) -> Estimate:
+    """Return the score of summed counts, with its bootstrap interval over the items.
+
+    Args:
+        counts: float64[n, k], of each item.
+        score: makes the number of their sums, float64[k].
+        seed: of the resamples.
+    """
+    drawn = [score(sums) for draws in resamples(len(counts), seed) for sums in draws @ counts]
+    return Estimate(score(counts.sum(0)), *ends(np.array(drawn)))
+
+
+def corpus_difference(one: Floats, other: Floats, score: Callable[[Floats], float], seed: int) -> Estimate:
+    """Return how much higher the score of one's counts is than that of the other's over the same items (paired bootstrap)."""
+    drawn = [
+        score(ours) - score(theirs)
+        for draws in resamples(len(one), seed)
+        for ours, theirs in zip(draws @ one, draws @ other, strict=True)
+    ]
+    return Estimate(score(one.sum(0)) - score(other.sum(0)), *ends(np.array(drawn)))
 
 
 def resamples(items: int, seed: int) -> Iterator[Floats]:

@@ -17,6 +17,7 @@ SCHEMA = pa.schema(
         ("size", pa.float64()),
         ("said", pa.string()),  # what the model said, or chose
         ("expected", pa.string()),
+        ("counts", pa.list_(pa.float64())),  # of a score of all items together (BLEU), which is computed from their sums
     ]
 )
 OF_MODELS = SCHEMA.insert(0, pa.field("model", pa.string()))  # as in items.parquet
@@ -33,6 +34,7 @@ class Measured(NamedTuple):
     size: float = 1.0
     said: str | None = None
     expected: str | None = None
+    counts: list[float] | None = None
 
 
 def table_of(found: Iterable[Measured]) -> pa.Table:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from datagen.evaluation import intervals
+from datagen.evaluation import intervals, overlap
 from datagen.evaluation.intervals import Estimate
 from datagen.evaluation.measured import Measured
 
@@ -83,9 +84,16 @@ def _number(estimate: Estimate) -> dict[str, float]:
 
 def _estimate(ones: Sequence[Measured], seed: int) -> Estimate:
     values, sizes = np.array([one.value for one in ones]), np.array([one.size for one in ones])
-    if ones[0].measure in SHARES:
+    measure = ones[0].measure
+    if measure in SHARES:
         return intervals.share(float(values.sum()), len(values))
+    if measure in overlap.CORPUS:
+        return intervals.corpus(_counts(ones), partial(overlap.score, measure), seed)
     return intervals.ratio(values, sizes, seed)
+
+
+def _counts(ones: Sequence[Measured]) -> intervals.Floats:
+    return np.array([one.counts for one in ones], np.float64)
 
 
 def _difference(both: Sequence[tuple[Measured, Measured]], seed: int) -> Estimate:
@@ -93,6 +101,9 @@ def _difference(both: Sequence[tuple[Measured, Measured]], seed: int) -> Estimat
     one, other = (np.array([pair[at].value for pair in both]) for at in (0, 1))
     if both[0][0].measure in SHARES:
         return intervals.paired_shares(one == 1, other == 1)
+    if (measure := both[0][0].measure) in overlap.CORPUS:
+        counts, others = (_counts([pair[at] for pair in both]) for at in (0, 1))
+        return intervals.corpus_difference(counts, others, partial(overlap.score, measure), seed)
     sizes, theirs = (np.array([pair[at].size for pair in both]) for at in (0, 1))
     return intervals.difference(one, sizes, other, theirs, seed)
 

@@ -34,8 +34,9 @@ class Eval(ModelOptions, Kind):
 
     beside: tuple[str, ...] = option((), "models that are compared with the first", repeat=True)
     base: bool = option(False, "the base of the first model, an adapter, is measured before it: what tuning gained, and cost")
-    measures: tuple[Literal["loss", "choice", "answer"], ...] = option(
-        ("loss", "choice", "answer"), "loss and choice need the weights of a model; answer asks it"
+    measures: tuple[Literal["loss", "choice", "answer", "overlap"], ...] = option(
+        ("loss", "choice", "answer"),
+        "loss and choice need the weights of a model; answer asks it; overlap asks about long answers too: BLEU, chrF, ROUGE-L",
     )
     items: int | None = option(None, "of each task, drawn by the seed; off = all")
     shots: int = option(0, "solved examples before each item, other rows of its task, which are not measured")
@@ -67,7 +68,7 @@ class Eval(ModelOptions, Kind):
         if self.items is not None:
             between("items", self.items, 1, 2**31 - 1)
         if not self.measures:
-            raise ValueError("measures: name at least one of loss, choice, answer")
+            raise ValueError("measures: name at least one of loss, choice, answer, overlap")
         if twice := next((m for m in self.beside if [self.model, *self.beside].count(m) > 1), None):
             raise ValueError(f"beside: '{twice}' is compared with itself; name each model once")
         if self.base and not _base_of(self.model):

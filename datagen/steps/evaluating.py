@@ -18,7 +18,7 @@ from datagen import options as option_fields
 from datagen.chat.budget import Budget
 from datagen.chat.journal import Journal
 from datagen.chat.opening import price_of
-from datagen.chat.options import TRAVEL, ModelOptions
+from datagen.chat.options import TRAVEL
 from datagen.chat.recorded import asked_again
 from datagen.chat.usage import accounted
 from datagen.curate.judge import Judge
@@ -175,15 +175,16 @@ def _measure(
 
 def _asked_about(items: Sequence[Item], options: Eval, *, judged: bool) -> list[Item]:
     """The items that a model is asked about; those with choices only where their likelihood is not measured."""
-    if "answer" not in options.measures:
+    whole = judged or "overlap" in options.measures
+    if not {"answer", "overlap"} & set(options.measures):
         return []
     by_likelihood = options.loadable and "choice" in options.measures
-    return [item for item in items if (not by_likelihood if item.choices is not None else item.comparable or judged)]
+    return [item for item in items if (not by_likelihood if item.choices is not None else item.comparable or whole)]
 
 
 def _ask(run: Run, step: Step, items: Sequence[Item], found: _Found) -> None:
     """Ask a model about items; what a cap or the endpoint ends is noted, and the same command goes on."""
-    options: ModelOptions = step.options
+    options: Eval = step.options
     likelihood.forget()  # its weights are served by another process now
     run.progress.step(f"{step.name}: {options.model}, its server", None, "items")
     sampling = options.sampling()
@@ -193,7 +194,8 @@ def _ask(run: Run, step: Step, items: Sequence[Item], found: _Found) -> None:
         run.progress.step(f"{step.name}: {options.model}, answers", len(items), "items")
         done = 0
         try:
-            for one, item in zip(answered(chat, items, sampling), items, strict=False):  # in this order: that closes the chat
+            came = answered(chat, items, sampling, overlaps="overlap" in options.measures)
+            for one, item in zip(came, items, strict=False):  # in this order: that closes the chat
                 done += 1
                 found.measured[options.model] += one.measured
                 if one.text is None:
