@@ -15,6 +15,7 @@ from datagen.errors import DatagenError, UsageError
 if TYPE_CHECKING:
     from datagen.session.session import Session
 
+DIM = {"dim": True}
 HELP = "/system TEXT, /reset, /save FILE, /quit; Ctrl+C stops an answer"
 
 
@@ -101,12 +102,12 @@ def _answered(line: str, session: Session) -> None:
         try:
             for piece in pieces:
                 if piece.kind == "cut":
-                    say_part(" … (--max-tokens)", dim=True)
+                    say_part(" … (--max-tokens)", **DIM)
                     continue
                 if piece.kind != kind:
                     say()
                 kind = piece.kind
-                say_part(piece.text, dim=kind == "thinks")
+                say_part(piece.text, **DIM if kind == "thinks" else {})
         except KeyboardInterrupt:
             pieces.close()
             say_part(" …")

@@ -107,10 +107,10 @@ def _unmeasured(items: Sequence[Item], found: _Found) -> Left:
     """The items of which no model has a measure, each with the first reason for it."""
     seen = {one.id for ones in found.measured.values() for one in ones}
     why = dict(reversed(found.left))
-    other = "not_reached" if found.stopped else "not_comparable"
+    reason = "not_reached" if found.stopped else "not_comparable"
     lost = [item for item in items if item.row["id"] not in seen]
     return [(item.row["id"], why[item.row["id"]]) for item in lost if item.row["id"] in why] + [
-        one for item in lost if item.row["id"] not in why for one in _left_out(other, item)
+        one for item in lost if item.row["id"] not in why for one in _left_out(reason, item)
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import pty
@@ -113,7 +114,7 @@ class Terminal:
             stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True, close_fds=True,
         )  # fmt: skip
         os.close(theirs)
-        self.shown = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a read may end within a character
 
     def until(self, text: str, seconds: float = 60.0) -> str:
         """Read until a text is shown after what was read before; return what came."""
@@ -121,8 +122,7 @@ class Terminal:
         while text not in came:
             assert time.monotonic() < end, f"never shown: {text!r}; came: {came!r}"
             if select.select([self.ours], [], [], 0.2)[0]:
-                came += os.read(self.ours, 4096).decode("utf-8", "replace")
-        self.shown += came
+                came += self._decoder.decode(os.read(self.ours, 4096))
         return came
 
     def type(self, text: str) -> None:
