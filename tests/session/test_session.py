@@ -137,7 +137,7 @@ def test_at_a_terminal_an_answer_streams_stops_at_ctrl_c_and_the_conversation_go
     assert "smollm2 will answer.\r\n/system TEXT" in at.until("› ")
     at.type("Count from one to four hundred, in words.\n")
     at.until("\n")
-    time.sleep(1.0)
+    at.until(" ")  # the answer has begun
     os.killpg(at.process.pid, signal.SIGINT)
     at.until("› ")
     at.type("Say yes.\n")
