@@ -12,6 +12,7 @@ from pathlib import Path
 
 from datagen.errors import DataError
 
+ITEMS, TASKS = "items.parquet", "lm-eval"  # what an evaluation leaves in a run folder: its numbers, its tasks for the harness
 _OF_STEPS = re.compile(
     r"\d{5,}\.(?:parquet|arrow)|(?:verdict|repeat)\.parquet|_(?:done|read|mark)\.json|[0-9a-f]{32}\.json"
     r"|(?:state|reference|metrics|texts)\.(?:safetensors|jsonl|parquet)"

@@ -95,7 +95,7 @@ class ModelOptions:
         path = next((p for p in ("/chat/completions", "/completions") if address.endswith(p)), None)
         if path:
             raise ValueError(f"base_url is the address of the API: leave {path} off")
-        if self.base_url and self.model == EMBEDDED:
+        if self.base_url and self.model == EMBEDDED and not self.others:
             raise ValueError("base_url needs model: the endpoint's own name of one (--model)")
         if self.base_url and secrets_of(self.base_url, None):
             raise ValueError("base_url holds a password or a query, which the run folder would keep; the key is OPENAI_API_KEY")
@@ -140,6 +140,11 @@ class ModelOptions:
         """
         if self.embedded and (told := not_english(languages, leeway)):
             raise UsageError(f"'{step}': {ENGLISH_ONLY}, and {told}; {NAME_ANOTHER}; or {TAKE_ENGLISH}")
+
+    @property
+    def others(self) -> bool:
+        """Whether other models than `model` are asked too, of which the endpoint may be."""
+        return False
 
     @property
     def embedded(self) -> bool:

@@ -78,7 +78,9 @@ def _of_personal_data(out: str, found: dict[str, int]) -> None:
 def after(out: str, last: dict[str, Any]) -> None:
     """Say what comes after a run whose last step has this entry in run.json."""
     if "evaluation" in last:
-        made(items=Path(out, "items.parquet"))
+        from datagen.folders import ITEMS
+
+        made(items=Path(out, ITEMS))
     elif name := last.get("training", {}).get("adapter"):
         _after_training(out, last["options"], str(Path(out, name)))
     elif "requests" in last or "pairs" in last or "documents" in last:  # rows that no stage has looked at yet

@@ -25,17 +25,21 @@ def command(model: str, out: str, dtype: str | None) -> int:
     from pathlib import Path
 
     from datagen.cli import endings
-    from datagen.models.merging import merge
 
     path = Path(out).expanduser()
     gguf = path.suffix.lower() == ".gguf"
-    done = merge(model, path, dtype or ("float16" if gguf else "float32"))
+    if gguf:
+        from datagen.serving.gguf_check import write_checked
+
+        done, in_llama = write_checked(model, path, dtype or "float16")
+    else:
+        from datagen.models.merging import merge
+
+        done = merge(model, path, dtype or "float32")
     if done.base:
         say(f"largest difference of a logit over {len(done.texts)} texts: {done.difference:.2g} in float32")
     if gguf:
-        from datagen.serving.gguf_check import largest_difference
-
-        say(f"  in llama.cpp, of the likeliest tokens after each: {largest_difference(path, done.network, done.texts):.2g}")
+        say(f"  in llama.cpp, of the likeliest tokens after each: {in_llama:.2g}")
     elif done.rounded != done.difference:
         say(f"  after rounding to {dtype}: {done.rounded:.2g}")
     say(f"{out}: {'a GGUF file' if gguf else 'a model'}")

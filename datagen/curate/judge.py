@@ -88,7 +88,7 @@ class Judge(JudgeOptions, Stage):
 
         price_of(self)
         if self.rubric:
-            _rubric(self.rubric)
+            rubric_text(self.rubric)
         texts = [assets.prompt(self._prompt_name, language, self.prompts) for language in self._languages]
         return "\n".join([adapter.identity(self.model) if is_local(self.model) else self.model, *texts])
 
@@ -128,7 +128,7 @@ class Judge(JudgeOptions, Stage):
         from datagen.chat.prompt import Prompt
 
         prompts = {name: Prompt(self._prompt_name, name, self.prompts) for name in self._languages}
-        rubric = _rubric(self.rubric) if self.rubric else None
+        rubric = rubric_text(self.rubric) if self.rubric else None
         named = rows.column("language").to_pylist()
         candidates = rows.column("candidates").to_pylist() if self.pairs else [None] * len(rows)
         found: list[tuple[str, list[str]] | None] = []
@@ -243,8 +243,8 @@ class Judge(JudgeOptions, Stage):
         return Verdict(reason, score, threshold=pa.array(np.full(n, self.min_score)), evidence=evidence, notes=notes)
 
 
-def _rubric(path: str) -> str:
-    """The text of a rubric; raises UsageError where it cannot be read."""
+def rubric_text(path: str) -> str:
+    """Return the text of a rubric; raises UsageError where it cannot be read."""
     try:
         return Path(path).read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as e:

@@ -29,7 +29,7 @@ class Answered(NamedTuple):
     text: str | None
 
 
-def answered(chat: Chat, items: Iterable[Item], sampling: dict[str, Any], *, overlaps: bool = False) -> Iterator[Answered]:
+def ask_items(chat: Chat, items: Iterable[Item], sampling: dict[str, Any], *, overlaps: bool = False) -> Iterator[Answered]:
     """Yield what came of each item, in order; the chat is closed then. `overlaps`: see `measured`.
 
     Raises:

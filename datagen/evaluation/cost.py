@@ -2,48 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from datagen import assets
 from datagen.chat.budget import worst_case
-from datagen.chat.journal import Tokens
 from datagen.chat.judge import AGAIN
 from datagen.chat.opening import price_of
 from datagen.chat.options import DEFAULT_OUTPUT_TOKENS, ModelOptions
-from datagen.curate.judge import JUDGE_TOKENS
+from datagen.curate.judge import JUDGE_TOKENS, rubric_text
 from datagen.evaluation.items import Item
 from datagen.evaluation.prompts import messages
 from datagen.kinds.eval import Eval
+from datagen.text.names import PROMPTS
 
-PROMPT_TOKENS = 512  # more than the judge's own prompt
 
-
-def most_words(items: Sequence[Item], options: Eval) -> str | None:
+def most_words(asked: Mapping[str, Sequence[Item]], options: Eval) -> str | None:
     """Return in words how many requests are sent, and what they can cost at most; None where nothing is paid.
 
     Args:
-        items: those that a model is asked about.
+        asked: model -> the items that it is asked about.
         options: of the evaluation, with all of its models.
     """
-    paid = [one for one in options.each if not one.local]
-    bodies = [{"messages": messages(item), "max_tokens": options.max_output_tokens} for item in items]
-    worst = [worst_case(body) for body in bodies]
-    requests = f"{len(items) * len(paid):,} answers"
-    sums = [_usd(one, worst) for one in paid]
+    paid = [one for one in options.each if not one.local and asked[one.model]]
+    answers = sum(len(asked[one.model]) for one in paid)
+    sums = [_usd(one, [_of_answer(item, one) for item in asked[one.model]]) for one in paid]
+    words = [f"{answers:,} answers"] if answers else []
     if (judge := options.judging) is not None and not judge.local:
-        pairs = [tokens for item, tokens in zip(items, worst, strict=True) if item.choices is None]
-        answer = options.max_output_tokens or DEFAULT_OUTPUT_TOKENS
-        shown = [Tokens(tokens.input + 2 * answer + PROMPT_TOKENS, judge.max_output_tokens or JUDGE_TOKENS) for tokens in pairs]
-        judgements = 2 * len(pairs) * (len(options.each) - 1)
-        requests += f" and {judgements:,} judgements"
-        once = _usd(judge, shown)
-        sums.append(None if once is None else once * 2 * (len(options.each) - 1) * (1 + AGAIN))
-    elif not paid:
+        pairs = [item for item in asked[options.each[0].model] if item.choices is None]
+        once = _usd(judge, [_of_judgement(item, judge, options) for item in pairs])
+        times = 2 * (len(options.each) - 1)
+        words.append(f"{times * len(pairs):,} judgements")
+        sums.append(None if once is None else once * times * (1 + AGAIN))
+    if not words:
         return None
     known = [one for one in sums if one is not None]
     cost = f", at most ${sum(known):,.2f}" if len(known) == len(sums) else ", of which not every price is known"
-    return f"{requests} will be asked for{cost}"
+    return f"{' and '.join(words)} will be asked for{cost}, requests that fail and are sent again aside"
 
 
-def _usd(options: ModelOptions, worst: Sequence[Tokens]) -> float | None:
+def _of_answer(item: Item, options: ModelOptions) -> dict[str, Any]:
+    """A request for an answer, as long as it can be."""
+    return {"messages": messages(item), "max_tokens": options.max_output_tokens, **(options.extra_body or {})}
+
+
+def _of_judgement(item: Item, judge: ModelOptions, options: Eval) -> dict[str, Any]:
+    """A request for a judgement of two answers that are as long as they can be; a byte is at least a token's share."""
+    own = max(len(assets.prompt("judge_pair", language, judge.prompts).encode()) for language in PROMPTS)
+    rubric = len(rubric_text(options.rubric).encode()) if options.rubric else 0
+    answer = options.max_output_tokens or DEFAULT_OUTPUT_TOKENS
+    asked = sum(len(turn["content"].encode("utf-8", "surrogatepass")) for turn in item.turns)
+    shown = "x" * (own + rubric + asked + 2 * _BYTES * answer)
+    limit = judge.max_output_tokens or JUDGE_TOKENS
+    return {"messages": [{"role": "user", "content": shown}], "max_tokens": limit, **(judge.extra_body or {})}
+
+
+_BYTES = 4  # of a token of an answer, or more: what is shown to the judge is counted by bytes
+
+
+def _usd(options: ModelOptions, bodies: Sequence[Mapping[str, Any]]) -> float | None:
     price = price_of(options)
-    return None if price is None else sum(price.usd(tokens) for tokens in worst)
+    return None if price is None else sum(price.usd(worst_case(body)) for body in bodies)

@@ -34,7 +34,7 @@ class Pair(NamedTuple):
     first: str
 
 
-def judged(judge: Judge, pairs: Sequence[Pair], ctx: Context) -> tuple[list[Measured], list[str]]:
+def judge_pairs(judge: Judge, pairs: Sequence[Pair], ctx: Context) -> tuple[list[Measured], list[str]]:
     """Return how a judge finds the answers of a model beside those of the first, and why it found nothing of some pairs.
 
     `preferred` is 1 where the model's answer is better in both orders, 0 where the first model's is, 0.5 for a tie.
@@ -76,30 +76,29 @@ def told(found: Mapping[str, Sequence[Measured]], judge: str, seed: int) -> list
         score, longer = by_measure[PREFERRED], by_measure["longer_by"]
         if not len(score):
             continue
-        whole = intervals.ratio(score, np.ones(len(score)), seed)
+        whole = intervals.share(float(score.sum()), len(score))  # a bootstrap would be sure where every pair is won
         lines.append({
             "model": model, "than": first, "judge": judge, "items": len(score), "won": int((score == 1).sum()),
             "lost": int((score == 0).sum()), "ties": int((score == 0.5).sum()),
             "contradicted": int(by_measure[CONTRADICTED].sum()), "longer_by": round(float(longer.mean()), 1),
-            "preferred": _rounded(whole), "at_equal_length": _rounded(at_equal_length(score, longer, seed)),
+            "preferred": whole.rounded(), "at_equal_length": at_equal_length(score, longer, seed).rounded(),
         })  # fmt: skip
     return lines
-
-
-def _rounded(estimate: Estimate) -> dict[str, float]:
-    return {name: round(value, 6) for name, value in estimate._asdict().items()}
 
 
 def at_equal_length(score: Floats, longer: Floats, seed: int) -> Estimate:
     """Return what share would be preferred if the answers were of one length, with its bootstrap interval.
 
-    It is where a logistic regression of the score on the difference in length, through a hyperbolic tangent, stands at 0.
+    It is where a logistic regression of the score on the difference in length, through a hyperbolic tangent, stands at 0. Where
+    all scores are alike length explains nothing, and resamples would all agree: then it is the share itself with its interval.
 
     Args:
         score: float64[n], 1 preferred, 0 not, 0.5 a tie.
         longer: float64[n], characters that the answer is longer by.
         seed: of the resamples.
     """
+    if score.min() == score.max():
+        return intervals.share(float(score.sum()), len(score))
     spread = float(longer.std())
     x = np.tanh(longer / spread) if spread else np.zeros(len(longer))
     drawn = np.concatenate([_at_zero(counts, score, x) for counts in intervals.resamples(len(score), seed)])

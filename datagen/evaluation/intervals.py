@@ -22,6 +22,10 @@ class Estimate(NamedTuple):
     low: float
     high: float
 
+    def rounded(self) -> dict[str, float]:
+        """The three as run.json says them."""
+        return {name: round(number, 6) for name, number in self._asdict().items()}
+
 
 def share(hits: float, count: int) -> Estimate:
     """Return the share of hits with Wilson's interval (Wilson 1927), which holds for few items and near 0 and 1 too."""

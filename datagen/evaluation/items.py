@@ -17,6 +17,7 @@ from datagen.kinds.eval import Eval
 from datagen.text.row_language import language_of
 
 SHORT = 80  # characters of an answer that is compared as a whole
+Left = list[tuple[str, str]]  # (row id, reason) of what is not measured
 PARTS = ("task", "subject", "category", "Category", "type")  # fields by which benchmarks divide their items
 
 
@@ -43,54 +44,60 @@ class Item:
         return is_worked(self.reference) or (self.comparable and final_answer(self.reference) is not None)
 
 
-def items_of(rows: Sequence[Row], options: Eval) -> tuple[list[Item], list[tuple[str, str]]]:
+def items_of(rows: Sequence[Row], options: Eval) -> tuple[list[Item], Left]:
     """Return the items that are measured, in the order of the rows, and the (row id, reason) of all others.
 
     Of each task `items` are drawn by the seed, and `shots` others that are shown before them; both depend on the seed and on
     the ids of the rows, not on their order.
     """
-    found: list[Item] = []
-    left: list[tuple[str, str]] = []
-    for row in rows:
-        item = _item(row)
-        if item is None:
-            left += _left_out("no_answer", [row])
+    left: Left = []
+    tasks: dict[str, list[int]] = {}  # task -> places of its rows that have an answer
+    for at, row in enumerate(rows):
+        if _answered(row):
+            tasks.setdefault(row["source"], []).append(at)
         else:
-            found.append(item)
-    out: set[int] = set()
+            left += _left_out("no_answer", [row])
+    taken: list[int] = []
     examples: dict[str, tuple[Item, ...]] = {}
-    for task in dict.fromkeys(item.task for item in found):
-        mine = [at for at, item in enumerate(found) if item.task == task]
-        order = _drawn(mine, found, options.seed)
+    for task, places in tasks.items():
+        order = _drawn(places, rows, options.seed)
         shown, rest = order[: options.shots], order[options.shots :]
-        beyond = rest[options.items :] if options.items else []
-        examples[task] = tuple(found[at] for at in shown)
-        left += _left_out("shown_as_example", [found[at].row for at in shown])
-        left += _left_out("not_drawn", [found[at].row for at in beyond])
-        out |= {*shown, *beyond}
-    taken = [item for at, item in enumerate(found) if at not in out]
-    return [replace(item, shots=examples[item.task]) for item in _with_languages(taken)], left
+        many = options.items or len(rest)
+        examples[task] = tuple(_item(rows[at]) for at in shown)
+        left += _left_out("shown_as_example", [rows[at] for at in shown])
+        left += _left_out("not_drawn", [rows[at] for at in rest[many:]])
+        taken += rest[:many]
+    items = _with_languages([_item(rows[at]) for at in sorted(taken)])
+    return [replace(item, shots=examples[item.task]) for item in items], left
 
 
-def _left_out(reason: str, rows: Sequence[Row]) -> list[tuple[str, str]]:
+def _left_out(reason: str, rows: Sequence[Row]) -> Left:
     return [(row["id"], reason) for row in rows]
 
 
-def _drawn(places: list[int], items: Sequence[Item], seed: int) -> list[int]:
+def _drawn(places: list[int], rows: Sequence[Row], seed: int) -> list[int]:
     """Places in an order that a seed gives the ids of their rows."""
 
     def key(at: int) -> int:
-        return int(np.random.SeedSequence([seed, int(items[at].row["id"][:16], 16)]).generate_state(1, np.uint64)[0])
+        return int(np.random.SeedSequence([seed, int(rows[at]["id"][:16], 16)]).generate_state(1, np.uint64)[0])
 
-    return sorted(places, key=lambda at: (key(at), items[at].row["id"]))
+    return sorted(places, key=lambda at: (key(at), rows[at]["id"]))
 
 
-def _item(row: Row) -> Item | None:
-    """A row as an item; None where it has no answer to compare with."""
-    whole = up_to_last_answer(row) or row
-    turns = [t for t in conversation_turns(whole) if t["content"]]
-    if len(turns) < 2 or turns[-1]["role"] != "assistant" or not turns[-1]["content"].strip():
-        return None
+def _turns(row: Row) -> list[dict[str, Any]]:
+    """The conversation of a row up to its last answer."""
+    return [t for t in conversation_turns(up_to_last_answer(row) or row) if t["content"]]
+
+
+def _answered(row: Row) -> bool:
+    """Whether a row ends in an answer to compare with."""
+    turns = _turns(row)
+    return len(turns) > 1 and turns[-1]["role"] == "assistant" and bool(turns[-1]["content"].strip())
+
+
+def _item(row: Row) -> Item:
+    """A row that ends in an answer as an item."""
+    turns = _turns(row)
     reference = turns[-1]["content"].strip()
     asked = tuple({"role": t["role"], "content": t["content"]} for t in turns[:-1])
     choices = choices_of(asked[-1]["content"], reference) if asked[-1]["role"] == "user" else None

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from datagen.answers.choices import Choices
-from datagen.evaluation.items import Item
+from datagen.evaluation.items import Item, Left
 from datagen.evaluation.measured import Measured
 from datagen.evaluation.prompts import continuations, messages, plain
 from datagen.kinds.eval import Eval
@@ -25,7 +25,6 @@ from datagen.render.template import template_of
 from datagen.render.today import MEASURED_ON
 
 Told = Callable[[int], None]
-Left = list[tuple[str, str]]
 
 
 def losses(model: str, items: Sequence[Item], options: Eval, told: Told) -> tuple[list[Measured], Left]:
@@ -85,9 +84,7 @@ def _asked(scorer: AnswerLoss, item: Item, options: Eval) -> tuple[str, list[str
     if options.prompt == "plain" or not tokenizer.chat_template:
         text, adds = plain(item, options.choices)
         return escaped_text(text, tokenizer), adds
-    turns = messages(item)
-    if options.choices == "texts" and item.choices is not None:
-        turns[-1] = {**turns[-1], "content": item.choices.stem}
+    turns = messages(item, options.choices)
     turns = [{**turn, "content": escaped_text(turn["content"], tokenizer)} for turn in turns]
     text = template_of(tokenizer, Rendering(date=MEASURED_ON)).render(turns, prompt=True)
     return text, continuations(item, options.choices)

@@ -9,14 +9,18 @@ from datagen.evaluation.items import Item
 ANSWER = {"zh": "答案：", "th": "คำตอบ:"}  # where the item is in that language; else `Answer:`
 
 
-def messages(item: Item) -> list[dict[str, str]]:
-    """Return the conversation that asks for the answer: the solved examples are exchanges before it."""
-    turns = list(item.turns)
+def messages(item: Item, by: Literal["labels", "texts"] = "labels") -> list[dict[str, str]]:
+    """Return the conversation that asks for the answer: the solved examples are exchanges before it.
+
+    By texts the choices of an item and of its examples are not shown, and an example is answered by the text of its choice.
+    """
+    turns = [*item.turns[:-1], {**item.turns[-1], "content": _last(item, by)}]
     head = turns[:1] if turns[0]["role"] == "system" else []
     shown: list[dict[str, str]] = []
     for shot in item.shots:
-        shown += [t for t in shot.turns if t["role"] != "system"]
-        shown.append({"role": "assistant", "content": shot.reference})
+        asked = [*shot.turns[:-1], {**shot.turns[-1], "content": _last(shot, by)}]
+        shown += [t for t in asked if t["role"] != "system"]
+        shown.append({"role": "assistant", "content": _solution(shot, by) if by == "texts" else shot.reference})
     return [*head, *shown, *turns[len(head) :]]
 
 
@@ -39,9 +43,14 @@ def continuations(item: Item, by: Literal["labels", "texts"]) -> list[str]:
 
 def _asked(item: Item, by: Literal["labels", "texts"]) -> str:
     system = [t["content"] for t in item.turns if t["role"] == "system"]
-    last = item.choices.stem if by == "texts" and item.choices else item.turns[-1]["content"]
+    last = _last(item, by)
     before = [t["content"] for t in item.turns[:-1] if t["role"] != "system"]
     return "\n\n".join([*system, *before, f"{last}\n{ANSWER.get(item.row['language'], 'Answer:')}"])
+
+
+def _last(item: Item, by: Literal["labels", "texts"]) -> str:
+    """What the last turn asks: without the list of choices where these are scored by their texts."""
+    return item.choices.stem if by == "texts" and item.choices else item.turns[-1]["content"]
 
 
 def _solution(item: Item, by: Literal["labels", "texts"]) -> str:

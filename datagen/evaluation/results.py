@@ -11,12 +11,7 @@ import numpy as np
 from datagen.evaluation import intervals, overlap
 from datagen.evaluation.intervals import Estimate
 from datagen.evaluation.measured import Measured
-
-FEWER = frozenset({"loss", "bits_per_byte", "repeats"})  # measures of which less is better
-SHARES = frozenset(
-    {"choice", "choice_by_length", "exact", "final", "chosen", "named", "ended", "repeats", "contradicted"}
-)  # 0 or 1 of an item
-NEITHER = frozenset({"characters", "longer_by"})
+from datagen.evaluation.measures import MEASURES
 
 
 def told(found: Mapping[str, Sequence[Measured]], seed: int) -> dict[str, Any]:
@@ -29,12 +24,14 @@ def told(found: Mapping[str, Sequence[Measured]], seed: int) -> dict[str, Any]:
     Returns:
         `numbers`: a map per model, task, part and measure: `value`, `low`, `high` (95 %) and `items`; a task as a whole has the
         part "". `differences`: the same of a model less the first one, on the items that both have, and whether it is
-        `better`: true or false; null where the interval holds 0, or where more is neither good nor bad.
+        `better`: true or false; null where the interval holds 0, or where more is neither good nor bad. `about`: what each
+        measure is, in words.
     """
     names = list(found)
+    numbers: list[dict[str, Any]]
     grouped = {model: _groups(ones) for model, ones in found.items()}
     numbers = [
-        {"model": model, **_named(key), **_number(_estimate(ones, seed)), "items": len(ones)}
+        {"model": model, **_named(key), **_estimate(ones, seed).rounded(), "items": len(ones)}
         for model in names
         for key, ones in grouped[model].items()
     ]
@@ -44,18 +41,11 @@ def told(found: Mapping[str, Sequence[Measured]], seed: int) -> dict[str, Any]:
             before = {one.id: one for one in grouped[names[0]].get(key, ())}
             both = [(one, before[one.id]) for one in ones if one.id in before]
             if both:
-                number = _number(_difference(both, seed))
-                differences.append(
-                    {
-                        "model": model,
-                        "than": names[0],
-                        **_named(key),
-                        **number,
-                        "items": len(both),
-                        "better": _better(key, number),
-                    }
-                )
-    return {"models": names, "numbers": numbers, "differences": differences}
+                number = _difference(both, seed).rounded()
+                beside = {"model": model, "than": names[0], **_named(key)}
+                differences.append({**beside, **number, "items": len(both), "better": _better(key[2], number)})
+    about = {name: MEASURES[name].about for name in dict.fromkeys(one["measure"] for one in numbers)}
+    return {"models": names, "numbers": numbers, "differences": differences, "about": about}
 
 
 Key = tuple[str, str, str]  # task, part, measure
@@ -78,16 +68,13 @@ def _named(key: Key) -> dict[str, str]:
     return dict(zip(("task", "part", "measure"), key, strict=True))
 
 
-def _number(estimate: Estimate) -> dict[str, float]:
-    return {name: round(value, 6) for name, value in estimate._asdict().items()}
-
-
 def _estimate(ones: Sequence[Measured], seed: int) -> Estimate:
     values, sizes = np.array([one.value for one in ones]), np.array([one.size for one in ones])
     measure = ones[0].measure
-    if measure in SHARES:
+    form = MEASURES[measure].form
+    if form == "share":
         return intervals.share(float(values.sum()), len(values))
-    if measure in overlap.CORPUS:
+    if form == "corpus":
         return intervals.corpus(_counts(ones), partial(overlap.score, measure), seed)
     return intervals.ratio(values, sizes, seed)
 
@@ -99,16 +86,18 @@ def _counts(ones: Sequence[Measured]) -> intervals.Floats:
 def _difference(both: Sequence[tuple[Measured, Measured]], seed: int) -> Estimate:
     """How much higher the first of each pair is; losses per token of two tokenizers are ratios of their own."""
     one, other = (np.array([pair[at].value for pair in both]) for at in (0, 1))
-    if both[0][0].measure in SHARES:
+    measure = both[0][0].measure
+    if MEASURES[measure].form == "share":
         return intervals.paired_shares(one == 1, other == 1)
-    if (measure := both[0][0].measure) in overlap.CORPUS:
+    if MEASURES[measure].form == "corpus":
         counts, others = (_counts([pair[at] for pair in both]) for at in (0, 1))
         return intervals.corpus_difference(counts, others, partial(overlap.score, measure), seed)
     sizes, theirs = (np.array([pair[at].size for pair in both]) for at in (0, 1))
     return intervals.difference(one, sizes, other, theirs, seed)
 
 
-def _better(key: Key, number: Mapping[str, float]) -> bool | None:
-    if key[2] in NEITHER or number["low"] <= 0 <= number["high"]:
+def _better(measure: str, number: Mapping[str, float]) -> bool | None:
+    better = MEASURES[measure].better
+    if not better or number["low"] <= 0 <= number["high"]:
         return None
-    return (number["value"] > 0) != (key[2] in FEWER)
+    return (number["value"] > 0) == (better == "more")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
+from datagen import folders
 from datagen.chat.judge_options import JudgeOptions
 from datagen.chat.options import TRAVEL, ModelOptions
 from datagen.models.names import is_local
@@ -19,7 +20,7 @@ class Eval(ModelOptions, Kind):
     Of a model that can be loaded here: the loss and the bits per byte of answers, and which of the choices of a question it
     finds likeliest. Of any model, by asking it: whether it comes to the right answer, where that is short or worked (####,
     \boxed), how long its answers are, and whether they end. A task is a source of rows. Each number has its 95 % interval, two
-    models are compared item by item (paired bootstrap); items.parquet in OUT has every item.
+    models are compared item by item; items.parquet in OUT has every item.
     Rows without an answer are dropped: nothing says what would be right.
     """
 
@@ -29,7 +30,7 @@ class Eval(ModelOptions, Kind):
     )
     doer: ClassVar[str] = "datagen.steps.evaluating:evaluate"
     place: ClassVar[Literal["first", "between", "last"]] = "last"
-    leaves: ClassVar[tuple[str, ...]] = ("items.parquet", "lm-eval")
+    leaves: ClassVar[tuple[str, ...]] = (folders.ITEMS, folders.TASKS)
     goes_on: ClassVar[bool] = True
 
     beside: tuple[str, ...] = option((), "models that are compared with the first", repeat=True)
@@ -80,7 +81,14 @@ class Eval(ModelOptions, Kind):
             raise ValueError("judge compares answers: leave --measures out, or name answer among them")
         if self.judge is None and (self.judge_base_url or self.rubric or self.judge_price_in is not None):
             raise ValueError("judge_base_url, judge_price_in and rubric are of a judge: name one with --judge")
+        if self.base_url and all(map(is_local, [self.model, *self.beside, *([self.judge] if self.judge else [])])):
+            raise ValueError("base_url is of models that are not here, and all that are named are: leave it out")
         _ = self.judging  # what is wrong with its options is said now
+
+    @property
+    def others(self) -> bool:
+        """Whether other models than the first are asked."""
+        return bool(self.beside) or self.judge is not None
 
     @property
     def judging(self) -> JudgeOptions | None:
@@ -90,7 +98,8 @@ class Eval(ModelOptions, Kind):
         shared = {name: getattr(self, name) for name in TRAVEL if name != "base_url"}
         url = self.judge_base_url or (None if is_local(self.judge) else self.base_url)
         prices = {"price_in": self.judge_price_in, "price_out": self.judge_price_out}
-        return JudgeOptions(**shared, **prices, model=self.judge, base_url=url, rubric=self.rubric, pairs=True)  # type: ignore[arg-type]
+        of_judge = {**shared, **prices, "base_url": url, **({} if self.judge_base_url else _here(self.judge))}
+        return JudgeOptions(**of_judge, model=self.judge, rubric=self.rubric, pairs=True)
 
     @property
     def needs_answers(self) -> Literal["", "any", "needed"]:
@@ -98,14 +107,16 @@ class Eval(ModelOptions, Kind):
         return "needed"
 
     @property
-    def each(self) -> tuple[ModelOptions, ...]:
+    def each(self) -> tuple[Eval, ...]:
         """The options of each model, the first one's first; what is here needs no endpoint."""
         before = [_base_of(self.model)] if self.base else []
         names = dict.fromkeys([*before, self.model, *self.beside])
-        return tuple(
-            replace(self, model=name, beside=(), base=False, base_url=None if is_local(name) else self.base_url, **_NO_JUDGE)
-            for name in names
-        )
+        return tuple(replace(self, model=name, beside=(), base=False, **_NO_JUDGE, **_here(name)) for name in names)
+
+
+def _here(name: str) -> dict[str, Any]:
+    """What of the endpoint and of its prices is not for a model that is here: nothing is billed for it."""
+    return dict.fromkeys(("base_url", "budget_usd", "price_in", "price_out")) if is_local(name) else {}
 
 
 _NO_JUDGE: dict[str, Any] = dict.fromkeys(("judge", "judge_base_url", "judge_price_in", "judge_price_out", "rubric"))

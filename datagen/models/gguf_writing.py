@@ -52,7 +52,7 @@ def write_gguf(network: Any, tokenizer: Any, target: Path, dtype: str, name: str
     rope = _rope(config)
     temporary = target.with_name(f".{target.name}.tmp")
     with writing(target):
-        out: Any = gguf.GGUFWriter(temporary, gguf.MODEL_ARCH_NAMES[architecture])
+        out: Any = gguf.GGUFWriter(temporary, gguf.MODEL_ARCH_NAMES[architecture], use_temp_file=True)
         out.add_name(name)
         out.add_file_type(getattr(gguf.LlamaFileType, "ALL_F32" if dtype == "float32" else f"MOSTLY_{TYPES[dtype]}"))
         _shape_keys(out, config, rope)

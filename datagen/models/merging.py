@@ -29,7 +29,7 @@ tags: [datagen]
 
 # {name}
 
-The weights of `{base}` with {what} added to them (`datagen merge`), in {dtype}.
+The weights of `{base}` with an adapter added to them (`datagen merge`), in {dtype}.
 
     from transformers import AutoModelForCausalLM, AutoTokenizer
     model = AutoModelForCausalLM.from_pretrained("{name}")
@@ -60,13 +60,14 @@ class Merged:
     network: Any
 
 
-def merge(model: str, out: Path, dtype: str) -> Merged:
+def merge(model: str, out: Path, dtype: str, name: str = "") -> Merged:
     """Write the weights of an adapter's base with the adapter added, as a folder, or as a GGUF file where `out` ends so.
 
     Args:
         model: a folder with an adapter; for a GGUF file any model that can be loaded.
         out: the folder or file, which must be new.
         dtype: float32, bfloat16 or float16.
+        name: what the file calls the model; "" = that of `out`.
 
     Raises:
         ModelError: the merge changed what the model says, or the model has no shape that GGUF is written of here.
@@ -78,19 +79,17 @@ def merge(model: str, out: Path, dtype: str) -> Merged:
     base = base_of(model)
     if not base and not gguf:
         raise UsageError(f"'{model}' is no adapter: there is nothing to merge; with -o FILE.gguf it is written as GGUF")
+    with writing(out):  # before anything takes long
+        out.parent.mkdir(parents=True, exist_ok=True)
+    network, tokenizer = attached(model, "cpu") if base else loaded(model, "cpu", "float32")
+    texts = [tokenizer(text, verbose=False)["input_ids"] for text in PROBES]
+    before, difference = _logits(network, texts), 0.0
     if base:
-        adapted, tokenizer = attached(model, "cpu")
-        texts = [tokenizer(text, verbose=False)["input_ids"] for text in PROBES]
-        before = _logits(adapted, texts)
-        network = merged(adapted, model).eval()
-    else:
-        network, tokenizer = loaded(model, "cpu", "float32")
-        texts = [tokenizer(text, verbose=False)["input_ids"] for text in PROBES]
-        before = _logits(network, texts)
-    difference = _largest(before, _logits(network, texts))
+        network = merged(network, model).eval()
+        difference = _largest(before, _logits(network, texts))
     if not difference <= MOST:  # also where it is no number
         raise ModelError(f"merged, the logits differ by {difference:.2g}, more than rounding explains: nothing was written")
-    name = out.stem if gguf else out.name
+    name = name or (out.stem if gguf else out.name)
     if gguf:
         from datagen.models.gguf_writing import write_gguf
 
@@ -98,7 +97,7 @@ def merge(model: str, out: Path, dtype: str) -> Merged:
         return Merged(out, public_name(base) if base else "", difference, difference, texts, network)
     rounded = difference if dtype == "float32" else _largest(before, _logits(_rounded(network, dtype), texts))
     network = network.to(_type(dtype))
-    told = {"base": public_name(base), "name": name, "what": "an adapter", "dtype": dtype, "texts": len(texts)}
+    told = {"base": public_name(base), "name": name, "dtype": dtype, "texts": len(texts)}
     more = "" if dtype == "float32" else f", {rounded:.2g} in {dtype}"
     _write(network, tokenizer, out, _CARD.format(**told, merged=difference, rounded=more))
     return Merged(out, public_name(base), difference, rounded, texts, network)
@@ -128,7 +127,6 @@ def _largest(before: Sequence[Any], after: Sequence[Any]) -> float:
 
 def _write(network: Any, tokenizer: Any, out: Path, card: str) -> None:
     """Write a model's folder, whole or not at all."""
-    out.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
         with quiet(), writing(out):

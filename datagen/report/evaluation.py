@@ -8,31 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from datagen.data.shards import iterate_rows
+from datagen.folders import ITEMS
 from datagen.models.names import short_names
 from datagen.report import texts
 
 SAMPLES = 8  # items whose answers are shown side by side
 PARTS = 40  # lines of the parts of a task; run.json has all
-TABLE = "items.parquet"
-ABOUT = {  # measure -> what its number is
-    "loss": "nats per token of the answer; less is better",
-    "bits_per_byte": "bits per byte of the answer, whatever the tokenizer; less is better",
-    "choice": "share right, by likelihood",
-    "choice_by_length": "share right, by likelihood per character",
-    "exact": "share of answers that are the reference",
-    "final": "share that come to the final answer of the reference",
-    "chosen": "share of answers that name the right choice",
-    "named": "share of answers that name one choice",
-    "bleu": "BLEU of all answers together, 0 to 100 (sacrebleu)",
-    "chrf": "chrF2 of all answers together, 0 to 100 (sacrebleu)",
-    "rouge_l": "ROUGE-L, F1 over words, characters where a script parts none",
-    "ended": "share of answers that end by themselves",
-    "repeats": "share of answers that say the same again and again; less is better",
-    "characters": "of an answer",
-    "preferred": "share of answers that the judge finds better than the first model's, a tie being a half",
-    "contradicted": "share of pairs of which the judge said otherwise in the other order: ties",
-    "longer_by": "characters that an answer is longer by than the first model's",
-}
 
 
 def shown(stage: Mapping[str, Any], out: Path) -> dict[str, Any]:
@@ -43,12 +24,11 @@ def shown(stage: Mapping[str, Any], out: Path) -> dict[str, Any]:
     for one in told["numbers"]:
         key = (one["model"], one["task"], one["part"], one["measure"])
         tasks.setdefault(one["task"], []).append({**one, "beside": _difference(beside.get(key))})
-    measures = dict.fromkeys(one["measure"] for one in told["numbers"])
     return {
         "models": told["models"],
         "names": short_names(told["models"]),
         "tasks": [_task(name, ones) for name, ones in tasks.items()],
-        "about": [(name, ABOUT[name]) for name in measures if name in ABOUT],
+        "about": list(told.get("about", {}).items()),
         "not_measured": told["not_measured"],
         "head_to_head": told["head_to_head"],
         "not_judged": sum(told["not_judged"].values()),
@@ -82,13 +62,13 @@ def _difference(one: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 def _samples(out: Path, models: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Yield the first items that all models were asked about, with what each answered."""
-    if not (out / TABLE).is_file():
+    if not (out / ITEMS).is_file():
         return
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     columns = ["model", "id", "said", "expected"]
-    table = pq.read_table(out / TABLE, columns=[*columns, "measure"], filters=pc.field("measure") == "ended")
+    table = pq.read_table(out / ITEMS, columns=[*columns, "measure"], filters=pc.field("measure") == "ended")
     said: dict[str, dict[str, Any]] = {}
     for one in table.to_pylist():
         said.setdefault(one["id"], {})[one["model"]] = one

@@ -6,15 +6,49 @@ import json
 import math
 import urllib.request
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from datagen.errors import ModelError
+from datagen.errors import ModelError, UsageError
 from datagen.json_text import dumps
+from datagen.models.merging import Merged, merge
 from datagen.serving.served import opener, served
 
+# Of a logit, beside the float32 weights: more is no rounding of a type, but another model.
+MOST = {"float32": 0.1, "float16": 0.5, "bfloat16": 2.0}
 TOP = 20  # most likely tokens that are compared
 WAIT_S = 120.0
+
+
+def write_checked(model: str, out: Path, dtype: str) -> tuple[Merged, float]:
+    """Write a model, or an adapter with its base, as a GGUF file that llama.cpp was found to say the same of.
+
+    Args:
+        model: see `models.merging.merge`.
+        out: the new FILE.gguf.
+        dtype: of its matrices.
+
+    Returns:
+        What came of the merge, and the largest difference of a logit in llama.cpp.
+
+    Raises:
+        ModelError: the difference is more than rounding explains, or cannot be found out; nothing is left of the file then.
+        UsageError: `out` is there already.
+    """
+    if out.exists():
+        raise UsageError(f"{out} is there already: give another -o")
+    unchecked = out.with_name(f".{out.stem}-unchecked.gguf")
+    unchecked.unlink(missing_ok=True)
+    try:
+        done = merge(model, unchecked, dtype, out.stem)
+        difference = largest_difference(unchecked, done.network, done.texts)
+        if not difference <= MOST[dtype]:  # also where it is no number
+            raise ModelError(f"in llama.cpp the logits differ by {difference:.2g}, more than {dtype} explains: nothing is kept")
+        unchecked.replace(out)
+    finally:
+        unchecked.unlink(missing_ok=True)
+    return replace(done, path=out), difference
 
 
 def largest_difference(file: Path, network: Any, texts: Sequence[list[int]]) -> float:

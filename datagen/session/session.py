@@ -32,8 +32,9 @@ class Session:
     def __init__(self, voices: Sequence[Voice], system: str = "", sampling: dict[str, Any] | None = None) -> None:
         """Take the models, the system text and the parameters of each request."""
         self.voices, self.system, self._sampling = tuple(voices), system, dict(sampling or {})
-        self._turns: dict[str, list[dict[str, str]]] = {voice.name: [] for voice in voices}
+        self._turns: dict[str, list[dict[str, Any]]] = {voice.name: [] for voice in voices}
         self._before: list[dict[str, Any]] = []  # conversations that ended and are not saved
+        self._saved: dict[str, int] = {}  # model -> turns of the conversation under way that are in a file already
 
     def reset(self, system: str | None = None) -> None:
         """Begin anew; with another system text, where one is given. What was said before is still to be saved."""
@@ -41,40 +42,46 @@ class Session:
         self.system = self.system if system is None else system
         for turns in self._turns.values():
             turns.clear()
+        self._saved = {}
 
     def asked(self, voice: Voice, text: str) -> Generator[Piece, None, None]:
         """Ask one model, and yield its answer in parts; closing the generator keeps what came so far as the answer.
+
+        An answer that was cut, by its limit or by a person, is heard on and saved, but marked as none to learn from.
 
         Raises:
             ModelError: the endpoint fails; then nothing of the exchange is kept.
         """
         turns = self._turns[voice.name]
         head = [{"role": "system", "content": self.system}] if self.system else []
-        messages = [*head, *turns, {"role": "user", "content": text}]
+        messages = [*head, *({k: turn[k] for k in ("role", "content")} for turn in turns), {"role": "user", "content": text}]
         said: list[str] = []
+        cut = False
         try:
             with contextlib.closing(_streamed(voice, messages, self._sampling)) as parts:
                 for piece in parts:
+                    cut = cut or piece.kind == "cut"
                     if piece.kind == "says":
                         said.append(piece.text)
                     yield piece
         except (GeneratorExit, KeyboardInterrupt):
-            self._keep(turns, text, "".join(said))
+            self._keep(voice, text, "".join(said), cut=True)
             raise
-        self._keep(turns, text, "".join(said))
+        self._keep(voice, text, "".join(said), cut=cut)
 
-    @staticmethod
-    def _keep(turns: list[dict[str, str]], text: str, answer: str) -> None:
+    def _keep(self, voice: Voice, text: str, answer: str, *, cut: bool) -> None:
         if answer.strip():
-            turns += [{"role": "user", "content": text}, {"role": "assistant", "content": answer}]
+            mark = {"train": False} if cut else {}
+            said = {"role": "assistant", "content": answer, **mark}
+            self._turns[voice.name] += [{"role": "user", "content": text}, said]
 
     def records(self) -> list[dict[str, Any]]:
-        """Return each conversation with each model that answered as a record of `messages` and its `source`."""
+        """Return each conversation that is not saved as it stands, with each model, as a record of `messages` and `source`."""
         head = [{"role": "system", "content": self.system}] if self.system else []
         return self._before + [
-            {"messages": [*head, *self._turns[voice.name]], "source": f"chat {voice.name}"}
-            for voice in self.voices
-            if self._turns[voice.name]
+            {"messages": [*head, *turns], "source": f"chat {name}"}
+            for name, turns in self._turns.items()
+            if len(turns) > self._saved.get(name, 0)
         ]
 
     def save(self, path: Path) -> int:
@@ -83,6 +90,7 @@ class Session:
         with writing(path), path.open("a", encoding="utf-8") as file:
             file.writelines(f"{dumps(record)}\n" for record in records)
         self._before = []
+        self._saved = {name: len(turns) for name, turns in self._turns.items()}
         return len(records)
 
 

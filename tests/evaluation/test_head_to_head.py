@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -54,7 +53,8 @@ def test_the_better_model_wins_in_both_orders(
     (one,) = found["evaluation"]["head_to_head"]
     assert (one["model"], one["than"], one["judge"], one["items"]) == ("sunny", "rainy", "judge", 12)
     assert (one["won"], one["lost"], one["ties"], one["contradicted"]) == (12, 0, 0, 0)
-    assert one["preferred"]["value"] == 1.0 and one["at_equal_length"]["value"] > 0.9 and one["longer_by"] == -1.0
+    assert one["preferred"]["value"] == 1.0 and 0.7 < one["preferred"]["low"] < 0.8  # twelve of twelve are no certainty
+    assert one["at_equal_length"]["value"] > 0.9 and one["longer_by"] == -1.0
     asked = [body for body in server.bodies if body["model"] == "judge"]
     assert len(asked) == 24 and len(server.bodies) == 48
     assert found["requests"]["sent"] == 48
@@ -119,4 +119,53 @@ def test_length_alone_is_no_merit_at_equal_length() -> None:
     same = np.full(50, 30.0)
     scores = np.repeat([1.0, 0.0, 0.5], (30, 10, 10))
     assert at_equal_length(scores, same, 1).value == pytest.approx(0.7, abs=0.01)
-    assert json.dumps(at_equal_length(np.ones(5), np.zeros(5), 1).value)
+    won = at_equal_length(np.ones(5), np.array([1.0, 2.0, 3.0, 4.0, 5.0]), 1)
+    assert won.value == won.high == 1.0 and 0.5 < won.low < 0.6  # five of five are no certainty
+
+
+def test_the_share_at_equal_length_lies_in_its_interval_as_often_as_it_says() -> None:
+    draw = np.random.default_rng(5)
+    inside = 0
+    for seed in range(100):
+        longer = draw.normal(0, 100, 120)
+        chance = 1 / (1 + np.exp(-(0.4 + np.tanh(longer / 100))))
+        found = at_equal_length((draw.random(120) < chance).astype(float), longer, seed)
+        inside += found.low <= 1 / (1 + np.exp(-0.4)) <= found.high
+    assert inside >= 90
+
+
+def test_another_rubric_is_another_evaluation(
+    evaluated: Callable[..., Any], write_jsonl: Callable[..., Path], server: Any, tmp_path: Path
+) -> None:
+    write_jsonl("rows.jsonl", *ROWS)
+    rubric = tmp_path / "rubric.txt"
+    words = ("rainy", "sunny", "rows.jsonl", "--judge", "judge", "--rubric", "rubric.txt", "--base-url", server.base_url)
+    rubric.write_text("Prefer what speaks of the weather.")
+    evaluated(*words)
+    asked = len(server.bodies)
+    evaluated(*words)
+    assert len(server.bodies) == asked  # nothing to do
+    rubric.write_text("Prefer what is short.")
+    evaluated(*words)
+    assert len(server.bodies) == asked + 24 and "Prefer what is short." in str(server.bodies[-1])
+
+
+def test_a_model_that_is_here_has_no_price_and_needs_none(
+    evaluated: Callable[..., Any], write_jsonl: Callable[..., Path], server: Any, tiny_dir: Path
+) -> None:
+    write_jsonl("rows.jsonl", *ROWS)
+    priced = ("--budget-usd", "1", "--price-in", "1", "--price-out", "2")
+    found = evaluated(str(tiny_dir), "rainy", "rows.jsonl", "--measures", "overlap", "--base-url", server.base_url, *priced)
+    assert found["evaluation"]["models"] == [str(tiny_dir), "rainy"]
+    assert found["requests"]["sent"] == 24 and len(server.bodies) == 12
+    words = sum(len(body["messages"][-1]["content"].split()) for body in server.bodies)
+    assert found["cost"]["usd"] == pytest.approx((words + 12 * 7 + 12 * 2) / 1e6)  # no token of the local model
+
+
+def test_what_was_measured_stands_where_the_next_model_cannot_be_asked(
+    evaluated: Callable[..., Any], write_jsonl: Callable[..., Path], server: Any
+) -> None:
+    write_jsonl("rows.jsonl", *ROWS)
+    words = ("rainy", "nowhere", "rows.jsonl", "--measures", "overlap", "--base-url", server.base_url)
+    found = evaluated(*words, code=4)
+    assert {n["model"] for n in found["evaluation"]["numbers"]} == {"rainy"} and "nowhere" in found["stopped"]["message"]

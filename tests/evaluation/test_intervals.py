@@ -88,7 +88,7 @@ def test_less_is_better_of_a_loss_and_neither_of_a_length() -> None:
     def lengths(add: float, measure: str) -> list[Measured]:
         return [Measured(f"{at:032x}", "task", "", measure, 10 + at % 7 + add, 2.0) for at in range(60)]
 
-    for measure, expected in (("loss", True), ("characters", None), ("rouge", False)):
+    for measure, expected in (("loss", True), ("characters", None), ("rouge_l", False)):
         (one,) = results.told({"a": lengths(1, measure), "b": lengths(0, measure)}, 1)["differences"]
         assert one["value"] == -0.5 and one["better"] is expected
 

@@ -17,7 +17,8 @@ from transformers import AutoModelForCausalLM, Qwen2Config, Qwen2ForCausalLM
 from datagen.errors import ModelError, UsageError
 from datagen.models import merging
 from datagen.models.merging import merge
-from datagen.serving.gguf_check import largest_difference
+from datagen.serving import gguf_check
+from datagen.serving.gguf_check import largest_difference, write_checked
 
 QWEN_SPLIT = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 
@@ -80,6 +81,16 @@ def test_a_gguf_file_says_in_llama_cpp_what_the_weights_say(made: Callable[[], A
     done = merge(str(folder), tmp_path / "model.gguf", "float32")
     assert done.path.is_file() and done.base == ""
     assert largest_difference(done.path, done.network, done.texts) < 0.02
+
+
+def test_a_file_that_says_something_else_in_llama_cpp_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = saved((tiny_llama(1000), tiny_tokenizer()), tmp_path / "model")
+    done, difference = write_checked(str(folder), tmp_path / "new" / "m.gguf", "float16")
+    assert done.path.is_file() and 0 < difference < 0.02
+    monkeypatch.setitem(gguf_check.MOST, "float16", 0.0)
+    with pytest.raises(ModelError, match="more than float16 explains: nothing is kept"):
+        write_checked(str(folder), tmp_path / "new" / "other.gguf", "float16")
+    assert [p.name for p in (tmp_path / "new").iterdir()] == ["m.gguf"]
 
 
 def test_what_llama_cpp_would_read_otherwise_is_refused(tmp_path: Path) -> None:

@@ -75,13 +75,26 @@ def test_an_exchange_that_fails_is_told_in_a_line_and_leaves_nothing(fault: str,
         assert server.bodies[1]["messages"] == [{"role": "user", "content": "Hello?"}]
 
 
+def test_an_answer_that_was_cut_is_heard_on_and_marked_as_none_to_learn_from(tmp_path: Path) -> None:
+    with LocalEndpoint(always="stream") as server, opened(["one"], server.base_url) as voices:
+        session = Session(voices, sampling={"max_tokens": 1})
+        heard(session, "Hello?")
+        heard(session, "And now?")
+        assert [sorted(m) for m in server.bodies[1]["messages"]] == [["content", "role"]] * 3
+        assert session.save(tmp_path / "said.jsonl") == 1
+        assert session.save(tmp_path / "said.jsonl") == 0  # nothing was said since
+    (record,) = (json.loads(line) for line in (tmp_path / "said.jsonl").read_text("utf-8").splitlines())
+    assert [m.get("train") for m in record["messages"]] == [None, False, None, False]
+
+
 def test_an_answer_that_a_person_stops_is_kept_as_far_as_it_came() -> None:
     with LocalEndpoint(always="stream") as server, opened(["one"], server.base_url) as voices:
         session = Session(voices)
         pieces = session.asked(voices[0], "Hello?")
         part = next(pieces).text
         pieces.close()
-        assert [m["content"] for m in session.records()[0]["messages"]] == ["Hello?", part]
+        asked, answer = session.records()[0]["messages"]
+        assert (asked["content"], answer["content"], answer["train"]) == ("Hello?", part, False)
 
 
 def test_what_cannot_be_opened_is_said() -> None:
