@@ -124,6 +124,6 @@ def remove_new(folder: Path, before: Iterable[str] | None) -> None:
 
 
 _OF_RUNS = (
-    ".datagen", ".stdin", "recipe.yaml", "run.json", "mix.json", "report.html",
+    ".datagen", ".stdin", "recipe.yaml", "run.json", "mix.json", "report.html", "README.md",
     "journal.sqlite", "journal.sqlite-wal", "journal.sqlite-shm",
 )  # fmt: skip

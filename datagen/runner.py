@@ -172,6 +172,7 @@ def _finish(run: Run) -> Result:
         return Result(run.out, before, worked=False)
     from datagen.personal_data import counts
     from datagen.report.page import write_report
+    from datagen.report.run_card import write_run_card
 
     run.begin()
     run.replacing = True
@@ -196,6 +197,7 @@ def _finish(run: Run) -> Result:
     run.progress.step("report", None, "rows")
     summary["seconds"] = round(sum(s["seconds"] for s in run.stages) + time.monotonic() - started, 3)
     write_report(run.out, summary)
+    write_run_card(run.out, summary)
     write_json(run.out / "run.json", summary)
     return Result(run.out, summary, worked=True)
 

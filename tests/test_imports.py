@@ -53,7 +53,7 @@ LEVELS = {
     "chat": 7,
     "doctor": 8, "session": 8, "generator": 8, "teacher": 8, "curate": 8, "training": 8,
     "kinds": 9, "recipe": 9, "report": 9, "backtranslation": 9,
-    "generate": 10, "teaching": 10, "mixture": 10, "evaluation": 10, "pairs": 10, "work": 10,
+    "generate": 10, "teaching": 10, "hub": 10, "mixture": 10, "evaluation": 10, "pairs": 10, "work": 10,
     "steps": 11,
     "runner": 12,
     "api": 13, "demo": 13,

@@ -60,8 +60,8 @@ def test_the_folder_holds_the_rows_the_ledger_the_recipe_the_report_and_the_coun
     out = tmp_path / "out"
     run(source, out)
     steps = ["00-input", "01-rules", "02-minhash", "03-rouge"]
-    files = ["dropped", "kept", "recipe.yaml", "report.html", "run.json"]
-    assert sorted(p.name for p in out.iterdir() if p.name != ".datagen") == [*steps, *files]
+    files = ["README.md", "dropped", "kept", "recipe.yaml", "report.html", "run.json"]
+    assert sorted(p.name for p in out.iterdir() if p.name != ".datagen") == sorted([*steps, *files])
     assert all((out / step / "_done.json").is_file() for step in steps)
     assert [r["instruction"] for r in iterate_rows(out / "kept")] == [TEXTS[i][0] for i in (0, 1, 4, 6)]
     assert fates(out) == [

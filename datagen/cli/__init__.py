@@ -38,6 +38,7 @@ COMMANDS = {
     "chat": "Talk to a model, or to two side by side.",
     "serve": "Serve a model to programs of this machine (OpenAI's API).",
     "export": "Write rows in another format, with a dataset card.",
+    "push": "Hand rows, an adapter or a model on to the Hugging Face hub.",
     "demo": "Walk the whole road on the embedded models, at a size that fits.",
     "run": "Run a recipe, from generation to training.",
     "report": "Write report.html of a finished run again.",
