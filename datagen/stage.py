@@ -61,6 +61,11 @@ class Stage(Kind):
         return {}
 
     @property
+    def protects(self) -> str:
+        """What must never be left out though the rest may be better without it, such as leaks; "" = it protects nothing."""
+        return ""
+
+    @property
     def reads(self) -> tuple[str, ...]:
         """Columns beside those of ROW, or set by an earlier stage, that `score` wants; absent ones are left out."""
         return ()

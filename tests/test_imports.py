@@ -56,7 +56,7 @@ LEVELS = {
     "generate": 10, "teaching": 10, "hub": 10, "mixture": 10, "evaluation": 10, "pairs": 10, "work": 10,
     "steps": 11,
     "runner": 12,
-    "api": 13, "demo": 13,
+    "api": 13, "demo": 13, "studies": 13,
     "calls": 14,
     "cli": 15,
     "datagen": 16, "__main__": 16,

@@ -34,6 +34,7 @@ COMMANDS = {
     "vocab": "Grow a model's vocabulary for the language of a corpus.",
     "train": "",
     "eval": "Measure models on tasks: losses, choices, answers, with intervals.",
+    "ablate": "Find out what each stage of a recipe buys, with intervals.",
     "merge": "Add an adapter to its base: a folder, or a GGUF file.",
     "chat": "Talk to a model, or to two side by side.",
     "serve": "Serve a model to programs of this machine (OpenAI's API).",

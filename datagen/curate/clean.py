@@ -51,6 +51,11 @@ class Clean(Stage):
             if wrong := [g for g in given if g not in known]:
                 raise ValueError(f"{name}: '{wrong[0]}' is not one of {', '.join(known)}")
 
+    @property
+    def protects(self) -> str:
+        """Personal data, where it masks that."""
+        return "personal data" if "pii" in self.do else ""
+
     def identity(self) -> str:
         """Make sure that something is to be mended."""
         if not self.do:

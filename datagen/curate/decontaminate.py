@@ -64,6 +64,11 @@ class Decontaminate(Stage):
         return {"benchmarks": self.against, **common}
 
     @property
+    def protects(self) -> str:
+        """What a benchmark says of a model."""
+        return "leaks of benchmarks"
+
+    @property
     def incremental(self) -> bool:
         """A row is judged by itself."""
         return True

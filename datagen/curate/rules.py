@@ -114,6 +114,11 @@ class Rules(Stage):
         return self.mode == "drop"
 
     @property
+    def protects(self) -> str:
+        """Readers, where it drops what is toxic or biased."""
+        return "safety" if {"toxic", "biased"} & set(self.names) else ""
+
+    @property
     def needs_answers(self) -> Literal["", "any", "needed"]:
         """Rows with one, where it drops those without."""
         return "needed" if self.mode == "drop" and "empty_answer" in self.names else ""

@@ -38,6 +38,11 @@ class Split(SplitOptions, Stage):
     decides: ClassVar[frozenset[str]] = frozenset({"test", "by", "threshold", "seed"})
 
     @property
+    def protects(self) -> str:
+        """What is tested with."""
+        return "test rows"
+
+    @property
     def reads(self) -> tuple[str, ...]:
         """What keeps rows together, as earlier stages left it."""
         return ("source", "parents")
