@@ -32,6 +32,8 @@ COMMANDS = {
     "split": "Hold rows out to test with, none of them like one that is trained on.",
     "mix": "",
     "vocab": "Grow a model's vocabulary for the language of a corpus.",
+    "tune": "Search learning rate, rank and batch by short runs.",
+    "plan": "Say what training takes: days, memory, cost; what fits.",
     "train": "",
     "eval": "Measure models on tasks: losses, choices, answers, with intervals.",
     "ablate": "Find out what each stage of a recipe buys, with intervals.",

@@ -19,6 +19,7 @@ from datagen.studies.ablate_options import AblateOptions
 from datagen.studies.arms import RANDOM, WHOLE, alike_in_length, drawn, length, recipes, smallest
 from datagen.studies.effects import effect
 from datagen.studies.folder import held
+from datagen.studies.inner import Inner
 from datagen.training.options import TrainOptions
 from datagen.work import Progress, side_rows, source_name
 
@@ -68,7 +69,7 @@ class Study:
         for name, recipe in arms.items():
             folder = self.out / "pools" / _file_name(name)
             self.progress.say(f"rows of the arm '{name}'")
-            execute(recipe, folder, progress=_Inner(self.progress), workers=self.workers, allow_wipeout=self.allow_wipeout)
+            execute(recipe, folder, progress=Inner(self.progress), workers=self.workers, allow_wipeout=self.allow_wipeout)
             pools[name] = list(iterate_rows(folder / "kept"))
         return pools
 
@@ -149,7 +150,7 @@ class Study:
         trained = next(folder / name for name in ("adapter", "model") if (folder / name).is_dir())
         asked = {"model": str(trained), "measures": ["answer"], "items": self.options.accuracy, "seed": self.options.seed}
         recipe = make([{"eval": asked}], input=self.options.eval)
-        stage = execute(recipe, folder / "eval", progress=_Inner(self.progress), workers=self.workers).summary["stages"][-1]
+        stage = execute(recipe, folder / "eval", progress=Inner(self.progress), workers=self.workers).summary["stages"][-1]
         right = [one for one in stage["evaluation"]["numbers"] if not one["part"] and one["measure"] in RIGHT]
         if not right:
             raise DataError("none of the rows of --eval has an answer that can be compared: leave --accuracy out")
@@ -160,26 +161,6 @@ class Study:
 
 def _file_name(arm: str) -> str:
     return arm.replace(" ", "-")
-
-
-class _Inner:
-    """The progress of a run within the study: what it says is said, and its own steps are none of the study's."""
-
-    def __init__(self, outer: Progress) -> None:
-        self._outer = outer
-
-    def step(self, name: str, total: int | None, unit: str) -> None:
-        """Nothing: the study's own step stands."""
-
-    def at(self, done: int, note: str = "", total: int | None = None) -> None:
-        """Nothing."""
-
-    def say(self, words: str) -> None:
-        """Say it."""
-        self._outer.say(words)
-
-    def close(self) -> None:
-        """Nothing: the study goes on."""
 
 
 def _of_file(path: str) -> list[Row]:
