@@ -97,8 +97,6 @@ class Search:
             study.sampler = optuna.samplers.TPESampler(seed=self.options.seed + number, n_startup_trials=FIRST)
             trial = study.ask(_space(self.options, optuna))
             done = self._trial(trial, trainer)
-            for place, loss in done["losses"]:
-                trial.report(loss, place)
             if done["loss"] is None:
                 study.tell(trial, state=optuna.trial.TrialState.PRUNED)
             else:
@@ -113,6 +111,8 @@ class Search:
         mark = fingerprint(trainer.mark, trial.params, [t.values for t in trial.study.get_trials(deepcopy=False)][:-1])
         before: dict[str, Any] | None = read_json(path)
         if before and before.get("mark") == mark:
+            for place, told in before["losses"]:
+                trial.report(told, place)
             return before
         losses: list[tuple[int, float]] = []
 
