@@ -30,7 +30,8 @@ def most_words(asked: Mapping[str, Sequence[Item]], options: Eval) -> str | None
     words = [f"{answers:,} answers"] if answers else []
     if (judge := options.judging) is not None and not judge.local:
         pairs = [item for item in asked[options.each[0].model] if item.choices is None]
-        once = _usd(judge, [_of_judgement(item, judge, options) for item in pairs])
+        around = _around_answers(judge, options)
+        once = _usd(judge, [_of_judgement(item, judge, around) for item in pairs])
         times = 2 * (len(options.each) - 1)
         words.append(f"{times * len(pairs):,} judgements")
         sums.append(None if once is None else once * times * (1 + AGAIN))
@@ -46,13 +47,17 @@ def _of_answer(item: Item, options: ModelOptions) -> dict[str, Any]:
     return {"messages": messages(item), "max_tokens": options.max_output_tokens, **(options.extra_body or {})}
 
 
-def _of_judgement(item: Item, judge: ModelOptions, options: Eval) -> dict[str, Any]:
-    """A request for a judgement of two answers that are as long as they can be; a byte is at least a token's share."""
+def _around_answers(judge: ModelOptions, options: Eval) -> int:
+    """The most bytes that a judge is shown beside the task: its prompt, the rubric, two answers as long as they can be."""
     own = max(len(assets.prompt("judge_pair", language, judge.prompts).encode()) for language in PROMPTS)
     rubric = len(rubric_text(options.rubric).encode()) if options.rubric else 0
-    answer = options.max_output_tokens or DEFAULT_OUTPUT_TOKENS
+    return own + rubric + 2 * _BYTES * (options.max_output_tokens or DEFAULT_OUTPUT_TOKENS)
+
+
+def _of_judgement(item: Item, judge: ModelOptions, around: int) -> dict[str, Any]:
+    """A request for a judgement, as long as it can be; a byte is at least a token's share."""
     asked = sum(len(turn["content"].encode("utf-8", "surrogatepass")) for turn in item.turns)
-    shown = "x" * (own + rubric + asked + 2 * _BYTES * answer)
+    shown = "x" * (around + asked)
     limit = judge.max_output_tokens or JUDGE_TOKENS
     return {"messages": [{"role": "user", "content": shown}], "max_tokens": limit, **(judge.extra_body or {})}
 

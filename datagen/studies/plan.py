@@ -14,7 +14,6 @@ from typing import NamedTuple
 UTILISATION = 0.40  # of the peak, that a well-kept run reaches
 TRAINED_BYTES, FROZEN_BYTES = 16, 2  # of a parameter: weight, gradient, float32 copy and two moments; a bfloat16 weight
 WIDTH = 128  # times the layers is the width of a model of usual shape, as LLaMA's are
-GIB = 2**30
 # Loss = E + A / N^alpha + B / D^beta of N parameters and D tokens: Besiroglu et al. 2024.
 A, B, ALPHA, BETA = 482.01, 2085.43, 0.3478, 0.3658
 
